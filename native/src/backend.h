@@ -1,0 +1,55 @@
+// What a backend is: the functions behind the general struct. There is one table per backend; everything above it
+// (the ABI, the checks, the operands) is the same for all.
+#ifndef BARACUDA_SRC_BACKEND_H_
+#define BARACUDA_SRC_BACKEND_H_
+
+#include <cstdint>
+
+#include "baracuda_ffi.h"
+
+namespace baracuda {
+
+using Append = baracuda_paged_kv_append;
+using Tensor = baracuda_tensor;
+
+struct Backend {
+  const char* name;
+
+  // Whether the backend computes with 32-bit offsets and one thread block a request (FlashInfer's kernel does).
+  bool has_flashinfer_limits;
+
+  // Whether the operands are host memory, the stream is NULL, and the call is finished when it returns.
+  bool is_host;
+
+  // The last check: reads the page table if the backend may. The struct is otherwise checked already.
+  int32_t (*check_page_table)(const Append& op);
+
+  // Enqueue (or do) a checked append.
+  int32_t (*launch)(const Append& op);
+
+  // See baracuda_paged_kv_append_preload.
+  int32_t (*preload)(const Append& op, int32_t* arch);
+
+  // Whether the backend can reach each operand from op.stream; nullptr where the operand is kept as it was.
+  int32_t (*check_reachable)(const Append& op, const Tensor* const operands[BARACUDA_NUM_OPERANDS]);
+};
+
+extern const Backend kHostBackend;
+
+// FlashInfer's kernel, or, in a build without CUDA, a backend that checks as usual and refuses to launch.
+extern const Backend kFlashInferBackend;
+
+// From whichever CUDA part is built in: "key=value;..." for baracuda_ffi_build_info, and cudaGetErrorName.
+extern const char* const kCudaBuildInfo;
+const char* cuda_error_name(int32_t cuda_error) noexcept;
+
+// What the CUDA driver says of an address: kUnknown where it does not know it, or where there is no driver.
+enum class MemoryKind { kUnknown, kDevice, kManaged, kPinned };
+MemoryKind cuda_memory_kind(const void* address) noexcept;
+
+// nullptr for a value that this library does not know.
+const Backend* find_backend(int32_t backend) noexcept;
+
+}  // namespace baracuda
+
+#endif  // BARACUDA_SRC_BACKEND_H_

@@ -1,0 +1,124 @@
+// The flashinfer backend: an append of FlashInfer's kernel in the stream's context.
+#include "../backend.h"
+
+#include "../status.h"
+#include "../tensor.h"
+#include "current_context.h"
+#include "driver.h"
+#include "kernel.h"
+
+#define BARACUDA_TEXT(number) BARACUDA_TEXT_OF(number)
+#define BARACUDA_TEXT_OF(number) #number
+
+namespace baracuda {
+namespace {
+
+// The page table is on the device, and a launch does not wait to read it.
+int32_t check_page_table(const Append&) { return BARACUDA_OK; }
+
+int32_t launch(const Append& op) {
+  const Driver* driver = nullptr;
+  BARACUDA_TRY(find_driver(&driver));
+  CurrentContext context(*driver);
+  BARACUDA_TRY(context.enter(op.stream, op.k_data));
+  const cudaError_t error = launch_flashinfer(op);
+  return error == cudaSuccess ? BARACUDA_OK : fail_cuda("cudaLaunchKernel", error);
+}
+
+int32_t preload(const Append& op, int32_t* arch) {
+  const Driver* driver = nullptr;
+  BARACUDA_TRY(find_driver(&driver));
+  CurrentContext context(*driver);
+  BARACUDA_TRY(context.enter(op.stream, op.k_data));
+  CUdevice device = -1;
+  BARACUDA_TRY(context.device(&device));
+  if (device >= 0) {
+    cudaFuncAttributes attributes;
+    const cudaError_t error = cudaFuncGetAttributes(&attributes, flashinfer_kernel(op));
+    if (error != cudaSuccess) return fail_cuda("cudaFuncGetAttributes", error);
+    *arch = attributes.binaryVersion;
+    return BARACUDA_OK;
+  }
+  // The runtime's default device, of which attributes can be had without a context.
+  int major = 0;
+  int minor = 0;
+  cudaError_t error = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0);
+  if (error == cudaSuccess) error = cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0);
+  if (error != cudaSuccess) return fail_cuda("cudaDeviceGetAttribute", error);
+  *arch = major * 10 + minor;
+  return BARACUDA_OK;
+}
+
+// The device of memory whose exporter did not say.
+int32_t device_of(const void* address, int32_t* device) noexcept {
+  const Driver* driver = nullptr;
+  BARACUDA_TRY(find_driver(&driver));
+  if (driver->device_count == 1) {
+    *device = 0;
+    return BARACUDA_OK;
+  }
+  const CUresult result = driver->pointer_get_attribute(device, CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL,
+                                                        reinterpret_cast<CUdeviceptr>(address));
+  return result == CUDA_SUCCESS ? BARACUDA_OK : fail_driver_call("cuPointerGetAttribute", result);
+}
+
+int32_t check_reachable(const Append& op, const Tensor* const operands[BARACUDA_NUM_OPERANDS]) {
+  const Driver* driver = nullptr;
+  BARACUDA_TRY(find_driver(&driver));
+  CurrentContext context(*driver);
+  BARACUDA_TRY(context.enter(op.stream, op.k_data));
+  CUdevice device = -1;
+  BARACUDA_TRY(context.device(&device));
+  for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) {
+    if (operands[i] == nullptr) continue;
+    const char* name = kOperandNames[i];
+    const Tensor& tensor = *operands[i];
+    const void* address = address_of(tensor);
+    if (tensor.device_type == kDevicePinned || tensor.device_type == kDeviceManaged) continue;
+    if (tensor.device_type != kDeviceCuda) {
+      const MemoryKind kind = tensor.device_type == kDeviceHost ? cuda_memory_kind(address) : MemoryKind::kUnknown;
+      if (kind != MemoryKind::kUnknown) continue;
+      return fail(BARACUDA_INVALID_PROBLEM,
+                  "%s is %s at %p; the flashinfer backend needs CUDA device, managed or pinned memory", name,
+                  tensor.device_type == kDeviceHost ? "host memory" : "memory of another kind of device", address);
+    }
+    int32_t its_device = tensor.device_id;
+    if (its_device < 0) {
+      if (cuda_memory_kind(address) == MemoryKind::kManaged) continue;
+      BARACUDA_TRY(device_of(address, &its_device));
+    }
+    if (device >= 0 && its_device != device)
+      return fail(BARACUDA_INVALID_PROBLEM, "%s is on CUDA device %d; it should be on device %d, where the stream is",
+                  name, its_device, device);
+  }
+  return BARACUDA_OK;
+}
+
+}  // namespace
+
+const Backend kFlashInferBackend = {
+    "flashinfer", /*has_flashinfer_limits=*/true, /*is_host=*/false, check_page_table, launch, preload,
+    check_reachable,
+};
+
+const char* const kCudaBuildInfo = "flashinfer=" BARACUDA_FLASHINFER_VERSION
+                                   ";cuda=" BARACUDA_TEXT(__CUDACC_VER_MAJOR__) "." BARACUDA_TEXT(
+                                       __CUDACC_VER_MINOR__) ";archs=" BARACUDA_CUDA_ARCHS
+                                                             ";ptx=" BARACUDA_PTX_ARCH
+                                                             ";backends=flashinfer,host";
+
+MemoryKind cuda_memory_kind(const void* address) noexcept {
+  const Driver* driver = nullptr;
+  if (find_driver(&driver) != BARACUDA_OK) return MemoryKind::kUnknown;
+  unsigned int managed = 0;
+  const CUdeviceptr pointer = reinterpret_cast<CUdeviceptr>(address);
+  if (driver->pointer_get_attribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, pointer) != CUDA_SUCCESS)
+    return MemoryKind::kUnknown;
+  if (managed != 0) return MemoryKind::kManaged;
+  CUmemorytype type;
+  if (driver->pointer_get_attribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, pointer) != CUDA_SUCCESS)
+    return MemoryKind::kUnknown;
+  return type == CU_MEMORYTYPE_DEVICE ? MemoryKind::kDevice : MemoryKind::kPinned;
+}
+
+}  // namespace baracuda

@@ -1,0 +1,60 @@
+#include "driver.h"
+
+#include "../status.h"
+
+namespace baracuda {
+namespace {
+
+// The interface asked for: the oldest CUDA that the sources support, whatever builds them.
+constexpr unsigned int kDriverInterface = 12000;
+
+struct Lookup {
+  Driver driver = {};
+  const char* call = "";
+  cudaError_t error = cudaSuccess;
+};
+
+cudaError_t query(const char* symbol, void** function) noexcept {
+  cudaDriverEntryPointQueryResult found = cudaDriverEntryPointSymbolNotFound;
+#if CUDART_VERSION >= 12050
+  const cudaError_t error =
+      cudaGetDriverEntryPointByVersion(symbol, function, kDriverInterface, cudaEnableDefault, &found);
+#else
+  const cudaError_t error = cudaGetDriverEntryPoint(symbol, function, cudaEnableDefault, &found);
+#endif
+  if (error != cudaSuccess) return error;
+  return found == cudaDriverEntryPointSuccess ? cudaSuccess : cudaErrorSymbolNotFound;
+}
+
+Lookup look_up() noexcept {
+  Lookup lookup;
+  lookup.call = "cudaGetDeviceCount";
+  lookup.error = cudaGetDeviceCount(&lookup.driver.device_count);
+  auto find = [&lookup](const char* symbol, auto* function) {
+    if (lookup.error != cudaSuccess) return;
+    lookup.call = symbol;
+    lookup.error = query(symbol, reinterpret_cast<void**>(function));
+  };
+  find("cuStreamGetCtx", &lookup.driver.stream_get_ctx);
+  find("cuCtxGetCurrent", &lookup.driver.ctx_get_current);
+  find("cuCtxPushCurrent", &lookup.driver.ctx_push_current);
+  find("cuCtxPopCurrent", &lookup.driver.ctx_pop_current);
+  find("cuCtxGetDevice", &lookup.driver.ctx_get_device);
+  find("cuPointerGetAttribute", &lookup.driver.pointer_get_attribute);
+  find("cuDevicePrimaryCtxGetState", &lookup.driver.primary_ctx_get_state);
+  find("cuDevicePrimaryCtxRetain", &lookup.driver.primary_ctx_retain);
+  find("cuDevicePrimaryCtxRelease", &lookup.driver.primary_ctx_release);
+  if (lookup.error == cudaSuccess && lookup.driver.device_count == 0) lookup.error = cudaErrorNoDevice;
+  return lookup;
+}
+
+}  // namespace
+
+int32_t find_driver(const Driver** driver) noexcept {
+  static const Lookup lookup = look_up();
+  if (lookup.error != cudaSuccess) return fail_cuda(lookup.call, lookup.error);
+  *driver = &lookup.driver;
+  return BARACUDA_OK;
+}
+
+}  // namespace baracuda

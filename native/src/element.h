@@ -1,0 +1,42 @@
+// The table of element types of baracuda_ffi.h, as the library reads it.
+#ifndef BARACUDA_SRC_ELEMENT_H_
+#define BARACUDA_SRC_ELEMENT_H_
+
+#include <cstdint>
+
+#include "baracuda_ffi.h"
+
+namespace baracuda {
+
+struct Element {
+  int32_t value;  // baracuda_element
+  const char* name;
+  uint8_t dlpack_code;
+  uint8_t bits;
+
+  constexpr uint32_t bytes() const { return bits / 8u; }
+};
+
+inline constexpr Element kElements[] = {
+#define BARACUDA_ROW(ENUM, name, value, dlpack_code, bits) {value, #name, dlpack_code, bits},
+    BARACUDA_FOR_EACH_ELEMENT(BARACUDA_ROW)
+#undef BARACUDA_ROW
+};
+
+// nullptr for a value that is not in the table.
+constexpr const Element* find_element(int32_t value) noexcept {
+  for (const Element& element : kElements)
+    if (element.value == value) return &element;
+  return nullptr;
+}
+
+// nullptr for a type that is not in the table.
+constexpr const Element* find_element(uint8_t dlpack_code, uint8_t bits) noexcept {
+  for (const Element& element : kElements)
+    if (element.dlpack_code == dlpack_code && element.bits == bits) return &element;
+  return nullptr;
+}
+
+}  // namespace baracuda
+
+#endif  // BARACUDA_SRC_ELEMENT_H_

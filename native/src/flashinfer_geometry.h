@@ -1,0 +1,18 @@
+// How AppendPagedKVCacheDecode cuts its work: one block of (head_dim / vector, num_heads) threads a request.
+#ifndef BARACUDA_SRC_FLASHINFER_GEOMETRY_H_
+#define BARACUDA_SRC_FLASHINFER_GEOMETRY_H_
+
+#include <cstdint>
+
+namespace baracuda {
+
+// Elements a thread copies of a row: at least 16 bytes, and never more than 32 threads a row.
+constexpr uint32_t flashinfer_vector(uint32_t head_dim, uint32_t element_bytes) noexcept {
+  const uint32_t by_bytes = 16 / element_bytes;
+  const uint32_t by_warp = head_dim / 32;
+  return by_bytes > by_warp ? by_bytes : by_warp;
+}
+
+}  // namespace baracuda
+
+#endif  // BARACUDA_SRC_FLASHINFER_GEOMETRY_H_

@@ -1,0 +1,42 @@
+// Statuses and the thread's message, and the fence that every exported function stands behind.
+#ifndef BARACUDA_SRC_STATUS_H_
+#define BARACUDA_SRC_STATUS_H_
+
+#include <cstdint>
+#include <exception>
+
+#include "baracuda_ffi.h"
+
+#if defined(__GNUC__)
+#define BARACUDA_PRINTF(format_index, first_argument) __attribute__((format(printf, format_index, first_argument)))
+#else
+#define BARACUDA_PRINTF(format_index, first_argument)
+#endif
+
+namespace baracuda {
+
+// Sets the thread's message and returns `status`, so that a refusal is one `return fail(...)`. Does not allocate:
+// a message that is too long is cut.
+int32_t fail(int32_t status, const char* format, ...) noexcept BARACUDA_PRINTF(2, 3);
+
+// Runs the body of an exported function. What it throws (FlashInfer's headers do) ends here as a status.
+template <typename Body>
+int32_t at_the_abi(const char* function, Body&& body) noexcept {
+  try {
+    return body();
+  } catch (const std::exception& error) {
+    return fail(BARACUDA_UNSUPPORTED, "%s: %s", function, error.what());
+  } catch (...) {
+    return fail(BARACUDA_UNSUPPORTED, "%s: an exception of an unknown type", function);
+  }
+}
+
+}  // namespace baracuda
+
+#define BARACUDA_TRY(expression)                                                  \
+  do {                                                                            \
+    if (const int32_t baracuda_try_status = (expression); baracuda_try_status != BARACUDA_OK) \
+      return baracuda_try_status;                                                 \
+  } while (0)
+
+#endif  // BARACUDA_SRC_STATUS_H_

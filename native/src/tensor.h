@@ -1,0 +1,24 @@
+// Operands as somebody else describes them.
+#ifndef BARACUDA_SRC_TENSOR_H_
+#define BARACUDA_SRC_TENSOR_H_
+
+#include <cstdint>
+
+#include "backend.h"
+
+namespace baracuda {
+
+// Indexed by baracuda_operand.
+inline constexpr const char* kOperandNames[BARACUDA_NUM_OPERANDS] = {"key",     "value",  "k_data",       "v_data",
+                                                                     "indices", "indptr", "last_page_len"};
+
+// DLPack's device types, as far as an operand can live there.
+enum DeviceType : int32_t { kDeviceHost = 1, kDeviceCuda = 2, kDevicePinned = 3, kDeviceManaged = 13 };
+
+inline void* address_of(const Tensor& tensor) noexcept {
+  return static_cast<char*>(tensor.data) + tensor.byte_offset;
+}
+
+}  // namespace baracuda
+
+#endif  // BARACUDA_SRC_TENSOR_H_
