@@ -1,0 +1,18 @@
+# What was built and what was left out, at the end of configuring.
+message(STATUS "")
+message(STATUS "baracuda_ffi ${PROJECT_VERSION}")
+message(STATUS "  host backend: built in")
+if(BARACUDA_WITH_CUDA)
+  message(STATUS "  CUDA backend: built in, by nvcc ${CMAKE_CUDA_COMPILER_VERSION} (${BARACUDA_CUDA_ORIGIN}: "
+                 "${CMAKE_CUDA_COMPILER})")
+  message(STATUS "    machine code for sm ${BARACUDA_CUDA_ARCHS}; PTX for compute ${BARACUDA_PTX_ARCH} and later")
+  if(_default_architectures AND CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12.8)
+    message(STATUS "    left out: sm 100 and 120, which need nvcc 12.8 or newer (those GPUs run the PTX)")
+  endif()
+  message(STATUS "    FlashInfer ${FLASHINFER_VERSION}, ${FLASHINFER_ORIGIN}: ${FLASHINFER_HEADERS_DIR}")
+else()
+  message(STATUS "  CUDA backend: LEFT OUT: ${BARACUDA_NO_CUDA_REASON}")
+  message(STATUS "    its functions check their arguments and return 3 (unsupported)")
+  message(STATUS "    to build it in: install the CUDA toolkit, or set the environment variable BARACUDA_FFI_PYPI_CUDA=1")
+endif()
+message(STATUS "")
