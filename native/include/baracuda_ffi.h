@@ -39,6 +39,23 @@
  * move the later `indptr` up BEFORE the call; the length then passed is 0 (BEFORE_APPEND) or 1 (AFTER_APPEND).
  * Every mirrored symbol is BEFORE_APPEND. FlashInfer's own attention kernels take the AFTER_APPEND table.
  *
+ * THE GUARD
+ *
+ * With BARACUDA_FLAG_GUARDED no page table, however wrong, makes an append write outside the caches or into a page
+ * that it does not name, or read outside the operands. Each request is judged where the append runs, without
+ * synchronising, in this order:
+ *
+ *   indptr[b] == indptr[b+1]                              padding: skipped silently (batches padded for CUDA graphs)
+ *   indptr negative, decreasing, beyond total_used_pages  corrupt
+ *   the id of its last page is negative                   padding: skipped silently
+ *   the id of its last page is num_total_pages or more    corrupt
+ *   last_page_len outside its convention's range          corrupt
+ *
+ * The last page's id is the only one that is read. For a corrupt request nothing is written, every other request is
+ * served, and the first one met is described in the caller's baracuda_error_record. The call itself returns 0.
+ * Guarded, head_dim may be any whose row is a multiple of 16 bytes, FlashInfer's limits do not hold, and
+ * num_total_pages and total_used_pages must be stated.
+ *
  * SYMBOLS (T is f16, bf16, f32, fp8_e4m3 or fp8_e5m2)
  *
  *   baracuda_kernels_flashinfer_paged_kv_append_decode_T_run             mirrored: CUDA, HND, BEFORE_APPEND
@@ -75,25 +92,25 @@
  * Never: no function throws, prints, exits, leaves a CUDA error pending, or changes process-wide state.
  * What is not checked: the CUDA path does not read the page table on the host. A page id outside the cache, a
  *   length outside its convention, or a request with no pages makes FlashInfer's kernel write or read elsewhere.
- *   The host twin checks all of it.
+ *   The host twin checks all of it; a guarded append cannot do it.
  *
  * REFUSALS, IN THE ORDER OF THE CHECKS
  *
  *   status 2   op is NULL, its struct_size is impossible, or it is larger than this library's and not zero there
- *   status 3   a flag, backend, layout or convention that this library does not know
- *   status 2   batch_size, page_size or num_heads not positive; num_total_pages or total_used_pages negative
- *   status 3   head_dim not 64, 128 or 256; an element that this library does not know
- *   status 3   FlashInfer: num_heads * head_dim / vec > 1024 threads, vec = max(16 / sizeof(T), head_dim / 32)
- *   status 3   FlashInfer: num_heads * page_size * head_dim or batch_size * num_heads * head_dim of 2^32 or more,
- *              or a request that could reach 2^31 tokens: its arithmetic is 32-bit
- *   status 2   the operands do not fit in the address space
- *   status 2   a NULL pointer; a host stream that is not NULL
- *   status 1   key, value, k_data, v_data not aligned to 16 bytes; indices, indptr, last_page_len not to 4
- *   status 2   k_data or v_data overlapping each other or an input (key and value may be the same memory)
- *   status 2   host twin: indptr out of order, a request with no pages, a last page id outside the cache, a length
- *              outside its convention. The message names the request; no request is served.
- *   status 3   a CUDA function of a library that was built without CUDA
- *   1000 + e   what the CUDA runtime said (e is its cudaError_t)
+ *   status 3   a flag, backend, layout or convention that this library does not know; FlashInfer with the guard, or
+ *              the bespoke backend without it
+ *   status 2   batch_size, page_size or num_heads not positive; num_total_pages or total_used_pages negative;
+ *              guarded: num_total_pages not positive
+ *   status 3   head_dim not 64, 128 or 256 (guarded: not a positive multiple of 16 bytes); an element that this library
+ * does not know status 3   FlashInfer: num_heads * head_dim / vec > 1024 threads, vec = max(16 / sizeof(T), head_dim /
+ * 32) status 3   FlashInfer: num_heads * page_size * head_dim or batch_size * num_heads * head_dim of 2^32 or more, or
+ * a request that could reach 2^31 tokens: its arithmetic is 32-bit status 2   the operands do not fit in the address
+ * space status 2   a NULL pointer; a host stream that is not NULL; an error_record without the guard status 1   key,
+ * value, k_data, v_data not aligned to 16 bytes; indices, indptr, last_page_len, error_record not to 4 status 2 k_data,
+ * v_data or error_record overlapping each other or an input (key and value may be the same memory) status 2   host
+ * twin, unguarded: indptr out of order, a request with no pages, a last page id outside the cache, a length outside its
+ * convention. The message names the request; no request is served. status 3   a CUDA function of a library that was
+ * built without CUDA 1000 + e   what the CUDA runtime said (e is its cudaError_t)
  *
  * ABI POLICY
  *
@@ -161,7 +178,8 @@ typedef enum baracuda_element {
 /* Who does the copy. */
 typedef enum baracuda_backend {
   BARACUDA_BACKEND_FLASHINFER = 1, /* CUDA: FlashInfer's kernel, unmodified; the page table is not checked */
-  BARACUDA_BACKEND_HOST = 2        /* this process's CPUs, over host memory; the page table is checked whole */
+  BARACUDA_BACKEND_HOST = 2,       /* this process's CPUs, over host memory; the page table is checked whole */
+  BARACUDA_BACKEND_BESPOKE = 3     /* CUDA: a kernel of this library, which needs BARACUDA_FLAG_GUARDED */
 } baracuda_backend;
 
 /* The order of the dimensions of k_data and v_data after the page. */
@@ -176,11 +194,35 @@ typedef enum baracuda_length_convention {
   BARACUDA_AFTER_APPEND = 1   /* 1 .. page_size; the slot is last_page_len - 1 */
 } baracuda_length_convention;
 
+/* Guarded: see THE GUARD above. For BARACUDA_BACKEND_BESPOKE and BARACUDA_BACKEND_HOST. */
+#define BARACUDA_FLAG_GUARDED 1u
+
+/* Why a guarded append did not serve a request. */
+typedef enum baracuda_corruption {
+  BARACUDA_CORRUPT_NONE = 0,
+  BARACUDA_CORRUPT_INDPTR = 1,       /* negative, decreasing, or beyond total_used_pages */
+  BARACUDA_CORRUPT_PAGE = 2,         /* the last page's id is num_total_pages or more */
+  BARACUDA_CORRUPT_LAST_PAGE_LEN = 3 /* outside its convention's range */
+} baracuda_corruption;
+
+/* Where a guarded append records the first corrupt request that it meets, of any number of appends: 32 bytes that
+ * the backend can write (CUDA: device, managed or pinned memory), zero when unclaimed. Claimed by one atomic on
+ * `reason`, then kept until its owner zeroes it. Read it after the append has finished. */
+typedef struct baracuda_error_record {
+  int32_t reason;        /* baracuda_corruption; 0: unclaimed */
+  int32_t request;       /* 0 .. batch_size - 1 */
+  int32_t indptr_begin;  /* indptr[request] */
+  int32_t indptr_end;    /* indptr[request + 1] */
+  int32_t page;          /* the id of its last page; -1 where indptr is corrupt and no id was read */
+  int32_t last_page_len; /* last_page_len[request] */
+  int32_t reserved[2];   /* 0 */
+} baracuda_error_record;
+
 /* One append. Zero it, set struct_size to sizeof(baracuda_paged_kv_append), fill it in. It may be reused for any
  * number of calls, and may be read by several calls at once. */
 typedef struct baracuda_paged_kv_append {
   uint32_t struct_size;      /* bytes of this struct as its caller knows it */
-  uint32_t flags;            /* 0: no flag is defined yet */
+  uint32_t flags;            /* BARACUDA_FLAG_...; an unknown flag is refused with 3 */
   int32_t backend;           /* baracuda_backend */
   int32_t element;           /* baracuda_element */
   int32_t layout;            /* baracuda_layout */
@@ -188,28 +230,30 @@ typedef struct baracuda_paged_kv_append {
   int32_t batch_size;        /* requests, >= 1 */
   int32_t page_size;         /* tokens a page, >= 1 */
   int32_t num_heads;         /* KV heads, >= 1 */
-  int32_t head_dim;          /* elements a row: 64, 128 or 256 */
-  int32_t num_total_pages;   /* pages in each of k_data and v_data; 0: not stated, and then not checked against */
-  int32_t total_used_pages;  /* entries of indices; 0: not stated, and then not checked against */
-  void *k_data;              /* 16-byte aligned */
-  void *v_data;              /* 16-byte aligned */
-  const int32_t *indices;
-  const int32_t *indptr;
-  const int32_t *last_page_len;
-  const void *key;    /* 16-byte aligned */
-  const void *value;  /* 16-byte aligned; may be key */
-  void *error_record; /* reserved: NULL */
-  void *stream;       /* CUDA: a cudaStream_t (CUstream); host: NULL */
+  int32_t head_dim;          /* elements a row: 64, 128 or 256; guarded: any whose row is a multiple of 16 bytes */
+  int32_t num_total_pages;   /* pages in each of k_data and v_data; 0: not stated, and then not checked against;
+                                guarded: always stated, >= 1 */
+  int32_t total_used_pages;  /* entries of indices; 0: not stated, and then not checked against; guarded: always
+                                stated, and 0 means none */
+  void* k_data;              /* 16-byte aligned */
+  void* v_data;              /* 16-byte aligned */
+  const int32_t* indices;    /* guarded: may be NULL where total_used_pages is 0 */
+  const int32_t* indptr;
+  const int32_t* last_page_len;
+  const void* key;                     /* 16-byte aligned */
+  const void* value;                   /* 16-byte aligned; may be key */
+  baracuda_error_record* error_record; /* guarded: 4-byte aligned, or NULL to record nothing; else NULL */
+  void* stream;                        /* CUDA: a cudaStream_t (CUstream); host: NULL */
 } baracuda_paged_kv_append;
 
 /* Append. CUDA: enqueued on op->stream, and not finished when this returns. Host: finished.
  * On a refusal nothing was launched or written. */
-BARACUDA_API int32_t baracuda_paged_kv_append_run(const baracuda_paged_kv_append *op);
+BARACUDA_API int32_t baracuda_paged_kv_append_run(const baracuda_paged_kv_append* op);
 
 /* Whether _run would refuse `op`, and why: the same checks, the host twin's walk over the page table included, and
  * nothing launched or written. With all seven operand pointers NULL only the problem itself is judged. What only a
  * launch can find out (no driver, no such device) is not asked. */
-BARACUDA_API int32_t baracuda_paged_kv_append_can_implement(const baracuda_paged_kv_append *op);
+BARACUDA_API int32_t baracuda_paged_kv_append_can_implement(const baracuda_paged_kv_append* op);
 
 /* Load what _run would launch for `op` into the context that it would launch in, so that a graph capture need not.
  * Only the problem, key/value/table pointers excluded, and `stream` matter; k_data is asked for its device where
@@ -217,19 +261,19 @@ BARACUDA_API int32_t baracuda_paged_kv_append_can_implement(const baracuda_paged
  * none. May allocate device memory for code and may synchronise: CUDA's loading does. `arch`, unless NULL, gets the
  * architecture of the machine code that will run (90 for sm_90), or of the device if nothing was loaded; 0 for the
  * host twin, where there is nothing to load. Status as _run; 3 without CUDA. */
-BARACUDA_API int32_t baracuda_paged_kv_append_preload(const baracuda_paged_kv_append *op, int32_t *arch);
+BARACUDA_API int32_t baracuda_paged_kv_append_preload(const baracuda_paged_kv_append* op, int32_t* arch);
 
 /* A tensor somebody else owns. The layout is that of DLPack 1.x's DLTensor: a DLTensor* may be passed as it is. */
 typedef struct baracuda_tensor {
-  void *data;
+  void* data;
   int32_t device_type; /* DLPack's: 1 host, 2 CUDA device, 3 CUDA pinned host, 13 CUDA managed */
   int32_t device_id;   /* CUDA ordinal; -1: ask the driver */
   int32_t ndim;
   uint8_t type_code; /* DLPack's: 0 int, 1 uint, 2 float, 4 bfloat, 10 float8_e4m3fn, 12 float8_e5m2 */
   uint8_t type_bits;
   uint16_t type_lanes;
-  const int64_t *shape;   /* ndim extents */
-  const int64_t *strides; /* ndim strides in elements; NULL: C-contiguous */
+  const int64_t* shape;   /* ndim extents */
+  const int64_t* strides; /* ndim strides in elements; NULL: C-contiguous */
   uint64_t byte_offset;   /* added to data */
 } baracuda_tensor;
 
@@ -253,33 +297,33 @@ typedef enum baracuda_operand {
  * Refusals beyond those of _run: 2 for a shape that does not fit, memory that the backend cannot reach or that is on
  * another device than the stream's; 3 for a K/V tensor that is not contiguous or a type that does not fit. On a
  * refusal `op` is as it was. */
-BARACUDA_API int32_t baracuda_paged_kv_append_bind(baracuda_paged_kv_append *op,
-                                                   const baracuda_tensor *const operands[BARACUDA_NUM_OPERANDS]);
+BARACUDA_API int32_t baracuda_paged_kv_append_bind(baracuda_paged_kv_append* op,
+                                                   const baracuda_tensor* const operands[BARACUDA_NUM_OPERANDS]);
 
 /* Fills `out` from `object` without taking ownership; 0, or not 0 if it could not. DLPack's C exchange table carries
  * such a function (dltensor_from_py_object_no_sync). */
-typedef int (*baracuda_tensor_reader)(void *object, baracuda_tensor *out);
+typedef int (*baracuda_tensor_reader)(void* object, baracuda_tensor* out);
 
 /* The same for operands that `reader` describes. A reader of Python objects needs the GIL: call this holding it.
  * If the reader fails this returns 2 and whatever error the reader raised in its own runtime stands. */
-BARACUDA_API int32_t baracuda_paged_kv_append_bind_objects(baracuda_paged_kv_append *op,
-                                                           void *const objects[BARACUDA_NUM_OPERANDS],
+BARACUDA_API int32_t baracuda_paged_kv_append_bind_objects(baracuda_paged_kv_append* op,
+                                                           void* const objects[BARACUDA_NUM_OPERANDS],
                                                            baracuda_tensor_reader reader);
 
 /* The mirrored functions. Shapes, types and refusals as above; HND, BEFORE_APPEND; `stream` is a cudaStream_t for
  * flashinfer and NULL for host. num_total_pages is not stated, so a page id is checked only for its sign, and the
  * caches' overlap only over one page. */
-#define BARACUDA_DECLARE_ELEMENT(ENUM, name, value, dlpack_code, bits) \
-  BARACUDA_DECLARE_RUN(flashinfer, name)                               \
+#define BARACUDA_DECLARE_ELEMENT(ENUM, name, value, dlpack_code, bits)     \
+  BARACUDA_DECLARE_RUN(flashinfer, name)                                   \
   BARACUDA_DECLARE_CAN_IMPLEMENT(flashinfer_paged_kv_append_decode_##name) \
-  BARACUDA_DECLARE_RUN(host, name)                                     \
+  BARACUDA_DECLARE_RUN(host, name)                                         \
   BARACUDA_DECLARE_CAN_IMPLEMENT(host_paged_kv_append_decode_##name)
-#define BARACUDA_DECLARE_RUN(backend, name)                                                                         \
-  BARACUDA_API int32_t baracuda_kernels_##backend##_paged_kv_append_decode_##name##_run(                            \
-      int32_t batch_size, int32_t page_size, int32_t num_heads, int32_t head_dim, void *k_data, void *v_data,       \
-      void *indices, void *indptr, void *last_page_len, const void *key, const void *value, void *stream);
-#define BARACUDA_DECLARE_CAN_IMPLEMENT(family)                                                                      \
-  BARACUDA_API int32_t baracuda_kernels_##family##_can_implement(int32_t batch_size, int32_t page_size,             \
+#define BARACUDA_DECLARE_RUN(backend, name)                                                                   \
+  BARACUDA_API int32_t baracuda_kernels_##backend##_paged_kv_append_decode_##name##_run(                      \
+      int32_t batch_size, int32_t page_size, int32_t num_heads, int32_t head_dim, void* k_data, void* v_data, \
+      void* indices, void* indptr, void* last_page_len, const void* key, const void* value, void* stream);
+#define BARACUDA_DECLARE_CAN_IMPLEMENT(family)                                                          \
+  BARACUDA_API int32_t baracuda_kernels_##family##_can_implement(int32_t batch_size, int32_t page_size, \
                                                                  int32_t num_heads, int32_t head_dim);
 BARACUDA_FOR_EACH_ELEMENT(BARACUDA_DECLARE_ELEMENT)
 BARACUDA_DECLARE_CAN_IMPLEMENT(flashinfer_paged_kv_append_decode)
@@ -295,7 +339,7 @@ BARACUDA_API int32_t baracuda_host_set_max_threads(int32_t max_threads);
 BARACUDA_API int32_t baracuda_host_max_threads(void);
 
 /* "MAJOR.MINOR.PATCH" of the library that is loaded. Static storage. */
-BARACUDA_API const char *baracuda_ffi_version(void);
+BARACUDA_API const char* baracuda_ffi_version(void);
 
 /* BARACUDA_FFI_ABI_VERSION of the library that is loaded. */
 BARACUDA_API int32_t baracuda_ffi_abi_version(void);
@@ -303,15 +347,15 @@ BARACUDA_API int32_t baracuda_ffi_abi_version(void);
 /* What was built in: "key=value" pairs separated by ';', lists by ','. Keys: flashinfer (release, or none), cuda
  * (compiler version, or none), archs (machine code for these, e.g. 80,90), ptx (for what comes after), backends.
  * Static storage. */
-BARACUDA_API const char *baracuda_ffi_build_info(void);
+BARACUDA_API const char* baracuda_ffi_build_info(void);
 
 /* The name of a status: "BARACUDA_INVALID_PROBLEM", or CUDA's own ("cudaErrorInvalidValue") from 1000 up;
  * "unknown" for a number that is neither. Static storage, needs no driver. */
-BARACUDA_API const char *baracuda_status_name(int32_t status);
+BARACUDA_API const char* baracuda_status_name(int32_t status);
 
 /* Why the last refused call of this thread was refused: which operand, what it is, what it should be. "" before the
  * first. Valid until this thread's next refused call; a successful call leaves it. Never NULL. */
-BARACUDA_API const char *baracuda_last_error_message(void);
+BARACUDA_API const char* baracuda_last_error_message(void);
 
 #ifdef __cplusplus
 } /* extern "C" */

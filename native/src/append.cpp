@@ -12,6 +12,8 @@ const Backend* find_backend(int32_t backend) noexcept {
       return &kFlashInferBackend;
     case BARACUDA_BACKEND_HOST:
       return &kHostBackend;
+    case BARACUDA_BACKEND_BESPOKE:
+      return &kBespokeBackend;
     default:
       return nullptr;
   }
@@ -20,7 +22,7 @@ const Backend* find_backend(int32_t backend) noexcept {
 int32_t check_append(const Append& op) {
   BARACUDA_TRY(check_problem(op));
   BARACUDA_TRY(check_operands(op));
-  return find_backend(op.backend)->check_page_table(op);
+  return is_guarded(op) ? BARACUDA_OK : find_backend(op.backend)->check_page_table(op);
 }
 
 int32_t run_append(const Append& op) {

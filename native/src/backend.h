@@ -12,8 +12,13 @@ namespace baracuda {
 using Append = baracuda_paged_kv_append;
 using Tensor = baracuda_tensor;
 
+// Whether a backend judges each request where it runs (BARACUDA_FLAG_GUARDED).
+enum class Guarding { kNever, kOptional, kAlways };
+
 struct Backend {
   const char* name;
+
+  Guarding guarding;
 
   // Whether the backend computes with 32-bit offsets and one thread block a request (FlashInfer's kernel does).
   bool has_flashinfer_limits;
@@ -21,7 +26,7 @@ struct Backend {
   // Whether the operands are host memory, the stream is NULL, and the call is finished when it returns.
   bool is_host;
 
-  // The last check: reads the page table if the backend may. The struct is otherwise checked already.
+  // The last check of an unguarded append: reads the page table if the backend may. The struct is otherwise checked.
   int32_t (*check_page_table)(const Append& op);
 
   // Enqueue (or do) a checked append.
@@ -36,8 +41,9 @@ struct Backend {
 
 extern const Backend kHostBackend;
 
-// FlashInfer's kernel, or, in a build without CUDA, a backend that checks as usual and refuses to launch.
+// FlashInfer's kernel and ours, or, in a build without CUDA, backends that check as usual and refuse to launch.
 extern const Backend kFlashInferBackend;
+extern const Backend kBespokeBackend;
 
 // From whichever CUDA part is built in: "key=value;..." for baracuda_ffi_build_info, and cudaGetErrorName.
 extern const char* const kCudaBuildInfo;
@@ -46,6 +52,8 @@ const char* cuda_error_name(int32_t cuda_error) noexcept;
 // What the CUDA driver says of an address: kUnknown where it does not know it, or where there is no driver.
 enum class MemoryKind { kUnknown, kDevice, kManaged, kPinned };
 MemoryKind cuda_memory_kind(const void* address) noexcept;
+
+inline bool is_guarded(const Append& op) noexcept { return (op.flags & BARACUDA_FLAG_GUARDED) != 0; }
 
 // nullptr for a value that this library does not know.
 const Backend* find_backend(int32_t backend) noexcept;

@@ -26,8 +26,8 @@ void write_shape(char (&text)[kTextBytes], int rank, const int64_t* extents) noe
   size_t used = 0;
   text[0] = '\0';
   for (int i = 0; i < rank && used < kTextBytes; ++i) {
-    const int written = std::snprintf(text + used, kTextBytes - used, i == 0 ? "%lld" : ", %lld",
-                                      static_cast<long long>(extents[i]));
+    const int written =
+        std::snprintf(text + used, kTextBytes - used, i == 0 ? "%lld" : ", %lld", static_cast<long long>(extents[i]));
     used += written > 0 ? static_cast<size_t>(written) : 0;
   }
 }
@@ -42,16 +42,15 @@ void write_type(char (&text)[kTextBytes], const Tensor& tensor) noexcept {
   if (tensor.type_code < sizeof(kKinds) / sizeof(kKinds[0]) && tensor.type_lanes == 1)
     std::snprintf(text, kTextBytes, "%s%u", kKinds[tensor.type_code], tensor.type_bits);
   else
-    std::snprintf(text, kTextBytes, "DLPack type (%u, %u, %u)", tensor.type_code, tensor.type_bits,
-                  tensor.type_lanes);
+    std::snprintf(text, kTextBytes, "DLPack type (%u, %u, %u)", tensor.type_code, tensor.type_bits, tensor.type_lanes);
 }
 
 int32_t check_rank(baracuda_operand operand, const Tensor& tensor, int rank) noexcept {
   if (tensor.ndim < 0 || (tensor.ndim > 0 && tensor.shape == nullptr))
     return fail(BARACUDA_INVALID_PROBLEM, "%s has ndim %d and no shape", kOperandNames[operand], tensor.ndim);
   if (tensor.ndim == rank) return BARACUDA_OK;
-  return fail(BARACUDA_INVALID_PROBLEM, "%s has %d dimensions; it should have %d", kOperandNames[operand],
-              tensor.ndim, rank);
+  return fail(BARACUDA_INVALID_PROBLEM, "%s has %d dimensions; it should have %d", kOperandNames[operand], tensor.ndim,
+              rank);
 }
 
 int32_t check_shape(baracuda_operand operand, const Tensor* tensor, const Shape& expected) noexcept {
@@ -63,8 +62,7 @@ int32_t check_shape(baracuda_operand operand, const Tensor* tensor, const Shape&
   char should_be[kTextBytes];
   write_shape(is, tensor->ndim, tensor->shape);
   write_shape(should_be, expected.rank, expected.extents);
-  return fail(BARACUDA_INVALID_PROBLEM, "%s has shape [%s]; it should be [%s]", kOperandNames[operand], is,
-              should_be);
+  return fail(BARACUDA_INVALID_PROBLEM, "%s has shape [%s]; it should be [%s]", kOperandNames[operand], is, should_be);
 }
 
 // A dimension of extent 1 is never stepped over, so its stride may be anything.
@@ -89,8 +87,8 @@ int32_t check_contiguous(baracuda_operand operand, const Tensor* tensor) noexcep
 }
 
 int32_t check_type(baracuda_operand operand, const Tensor* tensor, const Element& element) noexcept {
-  if (tensor == nullptr || (tensor->type_code == element.dlpack_code && tensor->type_bits == element.bits &&
-                            tensor->type_lanes == 1))
+  if (tensor == nullptr ||
+      (tensor->type_code == element.dlpack_code && tensor->type_bits == element.bits && tensor->type_lanes == 1))
     return BARACUDA_OK;
   char is[kTextBytes];
   write_type(is, *tensor);
@@ -117,8 +115,7 @@ int32_t infer_problem(Append* op, Operands operands) noexcept {
       BARACUDA_TRY(infer_extent("batch_size", BARACUDA_OPERAND_KEY, key->shape[0], &op->batch_size));
     if (op->num_heads == 0)
       BARACUDA_TRY(infer_extent("num_heads", BARACUDA_OPERAND_KEY, key->shape[1], &op->num_heads));
-    if (op->head_dim == 0)
-      BARACUDA_TRY(infer_extent("head_dim", BARACUDA_OPERAND_KEY, key->shape[2], &op->head_dim));
+    if (op->head_dim == 0) BARACUDA_TRY(infer_extent("head_dim", BARACUDA_OPERAND_KEY, key->shape[2], &op->head_dim));
     if (op->element == BARACUDA_ELEMENT_NONE) {
       const Element* element = find_element(key->type_code, key->type_bits);
       if (element == nullptr || key->type_lanes != 1) {
@@ -130,14 +127,12 @@ int32_t infer_problem(Append* op, Operands operands) noexcept {
     }
   }
   if (const Tensor* k_data = operands[BARACUDA_OPERAND_K_DATA]; k_data != nullptr) {
-    if (op->page_size == 0 || op->num_total_pages == 0)
-      BARACUDA_TRY(check_rank(BARACUDA_OPERAND_K_DATA, *k_data, 4));
+    if (op->page_size == 0 || op->num_total_pages == 0) BARACUDA_TRY(check_rank(BARACUDA_OPERAND_K_DATA, *k_data, 4));
     if (op->page_size == 0)
       BARACUDA_TRY(infer_extent("page_size", BARACUDA_OPERAND_K_DATA,
                                 k_data->shape[op->layout == BARACUDA_LAYOUT_NHD ? 1 : 2], &op->page_size));
     if (op->num_total_pages == 0)
-      BARACUDA_TRY(
-          infer_extent("num_total_pages", BARACUDA_OPERAND_K_DATA, k_data->shape[0], &op->num_total_pages));
+      BARACUDA_TRY(infer_extent("num_total_pages", BARACUDA_OPERAND_K_DATA, k_data->shape[0], &op->num_total_pages));
   }
   return BARACUDA_OK;
 }
@@ -145,15 +140,14 @@ int32_t infer_problem(Append* op, Operands operands) noexcept {
 int32_t check_shapes(const Append& op, Operands operands) noexcept {
   const int64_t pages = op.num_total_pages;
   const Shape rows = {3, {op.batch_size, op.num_heads, op.head_dim}};
-  const Shape cache = op.layout == BARACUDA_LAYOUT_NHD
-                          ? Shape{4, {pages, op.page_size, op.num_heads, op.head_dim}}
-                          : Shape{4, {pages, op.num_heads, op.page_size, op.head_dim}};
+  const Shape cache = op.layout == BARACUDA_LAYOUT_NHD ? Shape{4, {pages, op.page_size, op.num_heads, op.head_dim}}
+                                                       : Shape{4, {pages, op.num_heads, op.page_size, op.head_dim}};
   BARACUDA_TRY(check_shape(BARACUDA_OPERAND_KEY, operands[BARACUDA_OPERAND_KEY], rows));
   BARACUDA_TRY(check_shape(BARACUDA_OPERAND_VALUE, operands[BARACUDA_OPERAND_VALUE], rows));
   BARACUDA_TRY(check_shape(BARACUDA_OPERAND_K_DATA, operands[BARACUDA_OPERAND_K_DATA], cache));
   BARACUDA_TRY(check_shape(BARACUDA_OPERAND_V_DATA, operands[BARACUDA_OPERAND_V_DATA], cache));
-  BARACUDA_TRY(check_shape(BARACUDA_OPERAND_INDPTR, operands[BARACUDA_OPERAND_INDPTR],
-                           {1, {int64_t{op.batch_size} + 1}}));
+  BARACUDA_TRY(
+      check_shape(BARACUDA_OPERAND_INDPTR, operands[BARACUDA_OPERAND_INDPTR], {1, {int64_t{op.batch_size} + 1}}));
   return check_shape(BARACUDA_OPERAND_LAST_PAGE_LEN, operands[BARACUDA_OPERAND_LAST_PAGE_LEN], {1, {op.batch_size}});
 }
 
@@ -178,8 +172,9 @@ int32_t check_page_table_vectors(Append* op, Operands operands) noexcept {
   if (const Tensor* indices = operands[BARACUDA_OPERAND_INDICES]; indices != nullptr) {
     BARACUDA_TRY(check_rank(BARACUDA_OPERAND_INDICES, *indices, 1));
     op->total_used_pages = 0;
-    BARACUDA_TRY(
-        infer_extent("total_used_pages", BARACUDA_OPERAND_INDICES, indices->shape[0], &op->total_used_pages));
+    if (indices->shape[0] != 0 || !is_guarded(*op))
+      BARACUDA_TRY(
+          infer_extent("total_used_pages", BARACUDA_OPERAND_INDICES, indices->shape[0], &op->total_used_pages));
   }
   for (int i = BARACUDA_OPERAND_INDICES; i < BARACUDA_NUM_OPERANDS; ++i)
     BARACUDA_TRY(check_contiguous(static_cast<baracuda_operand>(i), operands[i]));

@@ -80,6 +80,7 @@ struct Range {
 };
 
 int32_t check_range(const Range& range) noexcept {
+  if (range.bytes == 0) return BARACUDA_OK;
   if (range.data == nullptr)
     return fail(BARACUDA_INVALID_PROBLEM, "%s is NULL; it should be the operand's memory", range.name);
   if (range.bytes > kMaxBytes || range.begin() > UINTPTR_MAX - range.bytes)
@@ -88,17 +89,18 @@ int32_t check_range(const Range& range) noexcept {
 }
 
 int32_t check_aligned(const Range& range) noexcept {
-  if (range.begin() % range.alignment == 0) return BARACUDA_OK;
+  if (range.bytes == 0 || range.begin() % range.alignment == 0) return BARACUDA_OK;
   return fail(BARACUDA_MISALIGNED_OPERAND, "%s is at %p; it should be aligned to %d bytes", range.name, range.data,
               static_cast<int>(range.alignment));
 }
 
-int32_t check_disjoint(const Range& cache, const Range& other) noexcept {
-  if (cache.end() <= other.begin() || other.end() <= cache.begin()) return BARACUDA_OK;
+int32_t check_disjoint(const Range& output, const Range& other) noexcept {
+  if (output.bytes == 0 || other.bytes == 0) return BARACUDA_OK;
+  if (output.end() <= other.begin() || other.end() <= output.begin()) return BARACUDA_OK;
   return fail(BARACUDA_INVALID_PROBLEM,
-              "%s (%llu bytes at %p) and %s (%llu bytes at %p) overlap; a cache is written, so it should share no "
-              "memory with another operand",
-              cache.name, static_cast<unsigned long long>(cache.bytes), cache.data, other.name,
+              "%s (%llu bytes at %p) and %s (%llu bytes at %p) overlap; what is written should share no memory with "
+              "another operand",
+              output.name, static_cast<unsigned long long>(output.bytes), output.data, other.name,
               static_cast<unsigned long long>(other.bytes), other.data);
 }
 
@@ -135,10 +137,15 @@ void write_struct(const Append& op, Append* caller) noexcept {
 }
 
 int32_t check_problem(const Append& op) noexcept {
-  if (op.flags != 0) return fail(BARACUDA_UNSUPPORTED, "flags is 0x%x; this library knows none", op.flags);
+  if ((op.flags & ~BARACUDA_FLAG_GUARDED) != 0)
+    return fail(BARACUDA_UNSUPPORTED, "flags is 0x%x; this library knows 0x%x (BARACUDA_FLAG_GUARDED)", op.flags,
+                BARACUDA_FLAG_GUARDED);
   const Backend* backend = find_backend(op.backend);
   if (backend == nullptr)
     return fail(BARACUDA_UNSUPPORTED, "backend is %d; it should be a baracuda_backend", op.backend);
+  if (is_guarded(op) ? backend->guarding == Guarding::kNever : backend->guarding == Guarding::kAlways)
+    return fail(BARACUDA_UNSUPPORTED, "flags is 0x%x; the %s backend appends only %s BARACUDA_FLAG_GUARDED", op.flags,
+                backend->name, is_guarded(op) ? "without" : "with");
   if (op.layout != BARACUDA_LAYOUT_HND && op.layout != BARACUDA_LAYOUT_NHD)
     return fail(BARACUDA_UNSUPPORTED, "layout is %d; it should be HND (0) or NHD (1)", op.layout);
   if (op.length_convention != BARACUDA_BEFORE_APPEND && op.length_convention != BARACUDA_AFTER_APPEND)
@@ -149,11 +156,17 @@ int32_t check_problem(const Append& op) noexcept {
   BARACUDA_TRY(check_positive("page_size", op.page_size));
   BARACUDA_TRY(check_not_negative("num_total_pages", op.num_total_pages));
   BARACUDA_TRY(check_not_negative("total_used_pages", op.total_used_pages));
-  if (op.head_dim != 64 && op.head_dim != 128 && op.head_dim != 256)
+  if (is_guarded(op))
+    BARACUDA_TRY(check_positive("num_total_pages, which a guarded append needs,", op.num_total_pages));
+  if (!is_guarded(op) && op.head_dim != 64 && op.head_dim != 128 && op.head_dim != 256)
     return fail(BARACUDA_UNSUPPORTED, "head_dim is %d; it should be 64, 128 or 256", op.head_dim);
+  if (op.head_dim <= 0) return fail(BARACUDA_UNSUPPORTED, "head_dim is %d; it should be positive", op.head_dim);
   const Element* element = find_element(op.element);
   if (element == nullptr)
     return fail(BARACUDA_UNSUPPORTED, "element is %d; it should be a baracuda_element", op.element);
+  if (static_cast<uint64_t>(op.head_dim) * element->bytes() % kVectorBytes != 0)
+    return fail(BARACUDA_UNSUPPORTED, "head_dim is %d; a row of %s should be a multiple of %d bytes", op.head_dim,
+                element->name, static_cast<int>(kVectorBytes));
   if (backend->has_flashinfer_limits) BARACUDA_TRY(check_flashinfer_limits(op, *element));
   return BARACUDA_OK;
 }
@@ -166,11 +179,14 @@ int32_t check_operands(const Append& op) noexcept {
   const uint64_t known_pages = op.num_total_pages > 0 ? static_cast<uint64_t>(op.num_total_pages) : 1;
   const uint64_t cache_bytes = saturating_product(page_bytes, known_pages);
   const uint64_t batch = static_cast<uint64_t>(op.batch_size);
-  const uint64_t known_entries = op.total_used_pages > 0 ? static_cast<uint64_t>(op.total_used_pages) : 1;
+  const uint64_t known_entries =
+      op.total_used_pages > 0 || is_guarded(op) ? static_cast<uint64_t>(op.total_used_pages) : 1;
+  const uint64_t record_bytes = op.error_record != nullptr ? sizeof(baracuda_error_record) : 0;
 
-  const Range caches[] = {
+  const Range outputs[] = {
       {"k_data", op.k_data, cache_bytes, kVectorBytes},
       {"v_data", op.v_data, cache_bytes, kVectorBytes},
+      {"error_record", op.error_record, record_bytes, alignof(baracuda_error_record)},
   };
   const Range inputs[] = {
       {"key", op.key, new_bytes, kVectorBytes},
@@ -179,16 +195,24 @@ int32_t check_operands(const Append& op) noexcept {
       {"indptr", op.indptr, (batch + 1) * sizeof(int32_t), alignof(int32_t)},
       {"last_page_len", op.last_page_len, batch * sizeof(int32_t), alignof(int32_t)},
   };
-  for (const Range& cache : caches) BARACUDA_TRY(check_range(cache));
+  for (const Range& output : outputs) BARACUDA_TRY(check_range(output));
   for (const Range& input : inputs) BARACUDA_TRY(check_range(input));
   if (find_backend(op.backend)->is_host && op.stream != nullptr)
     return fail(BARACUDA_INVALID_PROBLEM, "stream is %p; the host twin runs on no stream, so it should be NULL",
                 op.stream);
-  for (const Range& cache : caches) BARACUDA_TRY(check_aligned(cache));
+  if (op.error_record != nullptr && !is_guarded(op))
+    return fail(BARACUDA_INVALID_PROBLEM,
+                "error_record is %p; only an append with BARACUDA_FLAG_GUARDED records errors, so it should be NULL",
+                static_cast<void*>(op.error_record));
+  for (const Range& output : outputs) BARACUDA_TRY(check_aligned(output));
   for (const Range& input : inputs) BARACUDA_TRY(check_aligned(input));
-  BARACUDA_TRY(check_disjoint(caches[0], caches[1]));
-  for (const Range& cache : caches)
-    for (const Range& input : inputs) BARACUDA_TRY(check_disjoint(cache, input));
+  for (const Range& output : outputs) {
+    for (const Range& earlier : outputs) {
+      if (&earlier == &output) break;
+      BARACUDA_TRY(check_disjoint(earlier, output));
+    }
+    for (const Range& input : inputs) BARACUDA_TRY(check_disjoint(output, input));
+  }
   return BARACUDA_OK;
 }
 

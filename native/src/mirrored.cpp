@@ -34,46 +34,46 @@ int32_t some_element_can(int32_t backend, int32_t batch_size, int32_t page_size,
 }  // namespace
 }  // namespace baracuda
 
-#define BARACUDA_DEFINE_RUN(family, BACKEND, name, value_of_element)                                              \
-  extern "C" int32_t baracuda_kernels_##family##_paged_kv_append_decode_##name##_run(                             \
-      int32_t batch_size, int32_t page_size, int32_t num_heads, int32_t head_dim, void* k_data, void* v_data,     \
-      void* indices, void* indptr, void* last_page_len, const void* key, const void* value, void* stream) {       \
-    return baracuda::at_the_abi(__func__, [&]() -> int32_t {                                                      \
-      baracuda::Append op = baracuda::mirrored_problem(BACKEND, value_of_element, batch_size, page_size,          \
-                                                       num_heads, head_dim);                                      \
-      op.k_data = k_data;                                                                                         \
-      op.v_data = v_data;                                                                                         \
-      op.indices = static_cast<const int32_t*>(indices);                                                          \
-      op.indptr = static_cast<const int32_t*>(indptr);                                                            \
-      op.last_page_len = static_cast<const int32_t*>(last_page_len);                                              \
-      op.key = key;                                                                                               \
-      op.value = value;                                                                                           \
-      op.stream = stream;                                                                                         \
-      return baracuda::run_append(op);                                                                            \
-    });                                                                                                           \
+#define BARACUDA_DEFINE_RUN(family, BACKEND, name, value_of_element)                                          \
+  extern "C" int32_t baracuda_kernels_##family##_paged_kv_append_decode_##name##_run(                         \
+      int32_t batch_size, int32_t page_size, int32_t num_heads, int32_t head_dim, void* k_data, void* v_data, \
+      void* indices, void* indptr, void* last_page_len, const void* key, const void* value, void* stream) {   \
+    return baracuda::at_the_abi(__func__, [&]() -> int32_t {                                                  \
+      baracuda::Append op =                                                                                   \
+          baracuda::mirrored_problem(BACKEND, value_of_element, batch_size, page_size, num_heads, head_dim);  \
+      op.k_data = k_data;                                                                                     \
+      op.v_data = v_data;                                                                                     \
+      op.indices = static_cast<const int32_t*>(indices);                                                      \
+      op.indptr = static_cast<const int32_t*>(indptr);                                                        \
+      op.last_page_len = static_cast<const int32_t*>(last_page_len);                                          \
+      op.key = key;                                                                                           \
+      op.value = value;                                                                                       \
+      op.stream = stream;                                                                                     \
+      return baracuda::run_append(op);                                                                        \
+    });                                                                                                       \
   }
 
-#define BARACUDA_DEFINE_CAN_IMPLEMENT(family, BACKEND, name, value_of_element)                                    \
-  extern "C" int32_t baracuda_kernels_##family##_paged_kv_append_decode_##name##_can_implement(                   \
-      int32_t batch_size, int32_t page_size, int32_t num_heads, int32_t head_dim) {                               \
-    return baracuda::at_the_abi(__func__, [&]() -> int32_t {                                                      \
-      return baracuda::check_problem(baracuda::mirrored_problem(BACKEND, value_of_element, batch_size, page_size, \
-                                                                num_heads, head_dim));                            \
-    });                                                                                                           \
+#define BARACUDA_DEFINE_CAN_IMPLEMENT(family, BACKEND, name, value_of_element)                                \
+  extern "C" int32_t baracuda_kernels_##family##_paged_kv_append_decode_##name##_can_implement(               \
+      int32_t batch_size, int32_t page_size, int32_t num_heads, int32_t head_dim) {                           \
+    return baracuda::at_the_abi(__func__, [&]() -> int32_t {                                                  \
+      return baracuda::check_problem(                                                                         \
+          baracuda::mirrored_problem(BACKEND, value_of_element, batch_size, page_size, num_heads, head_dim)); \
+    });                                                                                                       \
   }
 
-#define BARACUDA_DEFINE_FAMILY(family, BACKEND)                                                                   \
-  extern "C" int32_t baracuda_kernels_##family##_paged_kv_append_decode_can_implement(                            \
-      int32_t batch_size, int32_t page_size, int32_t num_heads, int32_t head_dim) {                               \
-    return baracuda::at_the_abi(__func__, [&]() -> int32_t {                                                      \
-      return baracuda::some_element_can(BACKEND, batch_size, page_size, num_heads, head_dim);                     \
-    });                                                                                                           \
+#define BARACUDA_DEFINE_FAMILY(family, BACKEND)                                               \
+  extern "C" int32_t baracuda_kernels_##family##_paged_kv_append_decode_can_implement(        \
+      int32_t batch_size, int32_t page_size, int32_t num_heads, int32_t head_dim) {           \
+    return baracuda::at_the_abi(__func__, [&]() -> int32_t {                                  \
+      return baracuda::some_element_can(BACKEND, batch_size, page_size, num_heads, head_dim); \
+    });                                                                                       \
   }
 
-#define BARACUDA_DEFINE_ELEMENT(ENUM, name, value_of_element, dlpack_code, bits)                                  \
-  BARACUDA_DEFINE_RUN(flashinfer, BARACUDA_BACKEND_FLASHINFER, name, value_of_element)                            \
-  BARACUDA_DEFINE_CAN_IMPLEMENT(flashinfer, BARACUDA_BACKEND_FLASHINFER, name, value_of_element)                  \
-  BARACUDA_DEFINE_RUN(host, BARACUDA_BACKEND_HOST, name, value_of_element)                                        \
+#define BARACUDA_DEFINE_ELEMENT(ENUM, name, value_of_element, dlpack_code, bits)                 \
+  BARACUDA_DEFINE_RUN(flashinfer, BARACUDA_BACKEND_FLASHINFER, name, value_of_element)           \
+  BARACUDA_DEFINE_CAN_IMPLEMENT(flashinfer, BARACUDA_BACKEND_FLASHINFER, name, value_of_element) \
+  BARACUDA_DEFINE_RUN(host, BARACUDA_BACKEND_HOST, name, value_of_element)                       \
   BARACUDA_DEFINE_CAN_IMPLEMENT(host, BARACUDA_BACKEND_HOST, name, value_of_element)
 
 BARACUDA_FOR_EACH_ELEMENT(BARACUDA_DEFINE_ELEMENT)

@@ -7,21 +7,38 @@ namespace {
 
 int32_t refuse() noexcept {
   return fail(BARACUDA_UNSUPPORTED,
-              "this library was built without CUDA: the flashinfer backend can check an append but not launch it; "
+              "this library was built without CUDA: the CUDA backends can check an append but not launch it; "
               "build with the CUDA compiler (BARACUDA_FFI_CUDA=ON, or BARACUDA_FFI_PYPI_CUDA=1 where there is no "
               "toolkit), or use the host backend");
 }
+
+int32_t check_page_table(const Append&) { return BARACUDA_OK; }
+int32_t launch(const Append&) { return refuse(); }
+int32_t preload(const Append&, int32_t*) { return refuse(); }
+int32_t check_reachable(const Append&, const Tensor* const[]) { return refuse(); }
 
 }  // namespace
 
 const Backend kFlashInferBackend = {
     "flashinfer",
+    Guarding::kNever,
     /*has_flashinfer_limits=*/true,
     /*is_host=*/false,
-    [](const Append&) -> int32_t { return BARACUDA_OK; },
-    [](const Append&) -> int32_t { return refuse(); },
-    [](const Append&, int32_t*) -> int32_t { return refuse(); },
-    [](const Append&, const Tensor* const[]) -> int32_t { return refuse(); },
+    check_page_table,
+    launch,
+    preload,
+    check_reachable,
+};
+
+const Backend kBespokeBackend = {
+    "bespoke",
+    Guarding::kAlways,
+    /*has_flashinfer_limits=*/false,
+    /*is_host=*/false,
+    check_page_table,
+    launch,
+    preload,
+    check_reachable,
 };
 
 const char* const kCudaBuildInfo = "flashinfer=none;cuda=none;archs=;ptx=;backends=host";

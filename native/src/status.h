@@ -33,10 +33,10 @@ int32_t at_the_abi(const char* function, Body&& body) noexcept {
 
 }  // namespace baracuda
 
-#define BARACUDA_TRY(expression)                                                  \
-  do {                                                                            \
+#define BARACUDA_TRY(expression)                                                              \
+  do {                                                                                        \
     if (const int32_t baracuda_try_status = (expression); baracuda_try_status != BARACUDA_OK) \
-      return baracuda_try_status;                                                 \
+      return baracuda_try_status;                                                             \
   } while (0)
 
 #endif  // BARACUDA_SRC_STATUS_H_

@@ -1,6 +1,5 @@
-// The flashinfer backend: an append of FlashInfer's kernel in the stream's context.
+// The CUDA backends: an append by one kernel or another, enqueued in the stream's context.
 #include "../backend.h"
-
 #include "../status.h"
 #include "../tensor.h"
 #include "current_context.h"
@@ -16,15 +15,17 @@ namespace {
 // The page table is on the device, and a launch does not wait to read it.
 int32_t check_page_table(const Append&) { return BARACUDA_OK; }
 
+template <const Kernels& kKernels>
 int32_t launch(const Append& op) {
   const Driver* driver = nullptr;
   BARACUDA_TRY(find_driver(&driver));
   CurrentContext context(*driver);
   BARACUDA_TRY(context.enter(op.stream, op.k_data));
-  const cudaError_t error = launch_flashinfer(op);
+  const cudaError_t error = kKernels.launch(op);
   return error == cudaSuccess ? BARACUDA_OK : fail_cuda("cudaLaunchKernel", error);
 }
 
+template <const Kernels& kKernels>
 int32_t preload(const Append& op, int32_t* arch) {
   const Driver* driver = nullptr;
   BARACUDA_TRY(find_driver(&driver));
@@ -34,7 +35,7 @@ int32_t preload(const Append& op, int32_t* arch) {
   BARACUDA_TRY(context.device(&device));
   if (device >= 0) {
     cudaFuncAttributes attributes;
-    const cudaError_t error = cudaFuncGetAttributes(&attributes, flashinfer_kernel(op));
+    const cudaError_t error = cudaFuncGetAttributes(&attributes, kKernels.kernel(op));
     if (error != cudaSuccess) return fail_cuda("cudaFuncGetAttributes", error);
     *arch = attributes.binaryVersion;
     return BARACUDA_OK;
@@ -79,8 +80,9 @@ int32_t check_reachable(const Append& op, const Tensor* const operands[BARACUDA_
       const MemoryKind kind = tensor.device_type == kDeviceHost ? cuda_memory_kind(address) : MemoryKind::kUnknown;
       if (kind != MemoryKind::kUnknown) continue;
       return fail(BARACUDA_INVALID_PROBLEM,
-                  "%s is %s at %p; the flashinfer backend needs CUDA device, managed or pinned memory", name,
-                  tensor.device_type == kDeviceHost ? "host memory" : "memory of another kind of device", address);
+                  "%s is %s at %p; the %s backend needs CUDA device, managed or pinned memory", name,
+                  tensor.device_type == kDeviceHost ? "host memory" : "memory of another kind of device", address,
+                  find_backend(op.backend)->name);
     }
     int32_t its_device = tensor.device_id;
     if (its_device < 0) {
@@ -97,15 +99,31 @@ int32_t check_reachable(const Append& op, const Tensor* const operands[BARACUDA_
 }  // namespace
 
 const Backend kFlashInferBackend = {
-    "flashinfer", /*has_flashinfer_limits=*/true, /*is_host=*/false, check_page_table, launch, preload,
+    "flashinfer",
+    Guarding::kNever,
+    /*has_flashinfer_limits=*/true,
+    /*is_host=*/false,
+    check_page_table,
+    launch<kFlashInferKernels>,
+    preload<kFlashInferKernels>,
     check_reachable,
 };
 
-const char* const kCudaBuildInfo = "flashinfer=" BARACUDA_FLASHINFER_VERSION
-                                   ";cuda=" BARACUDA_TEXT(__CUDACC_VER_MAJOR__) "." BARACUDA_TEXT(
-                                       __CUDACC_VER_MINOR__) ";archs=" BARACUDA_CUDA_ARCHS
-                                                             ";ptx=" BARACUDA_PTX_ARCH
-                                                             ";backends=flashinfer,host";
+const Backend kBespokeBackend = {
+    "bespoke",
+    Guarding::kAlways,
+    /*has_flashinfer_limits=*/false,
+    /*is_host=*/false,
+    check_page_table,
+    launch<kGuardedKernels>,
+    preload<kGuardedKernels>,
+    check_reachable,
+};
+
+const char* const kCudaBuildInfo =
+    "flashinfer=" BARACUDA_FLASHINFER_VERSION ";cuda=" BARACUDA_TEXT(__CUDACC_VER_MAJOR__) "." BARACUDA_TEXT(
+        __CUDACC_VER_MINOR__) ";archs=" BARACUDA_CUDA_ARCHS ";ptx=" BARACUDA_PTX_ARCH
+                              ";backends=flashinfer,bespoke,host";
 
 MemoryKind cuda_memory_kind(const void* address) noexcept {
   const Driver* driver = nullptr;

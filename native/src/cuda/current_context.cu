@@ -1,6 +1,5 @@
-#include "current_context.h"
-
 #include "../status.h"
+#include "current_context.h"
 
 namespace baracuda {
 

@@ -1,6 +1,5 @@
-#include "driver.h"
-
 #include "../status.h"
+#include "driver.h"
 
 namespace baracuda {
 namespace {

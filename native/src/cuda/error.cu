@@ -1,7 +1,6 @@
-#include "error.h"
-
 #include "../backend.h"
 #include "../status.h"
+#include "error.h"
 
 namespace baracuda {
 namespace {

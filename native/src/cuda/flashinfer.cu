@@ -1,7 +1,6 @@
 // The only unit that includes FlashInfer.
-#include <flashinfer/page.cuh>
-
 #include <cstdint>
+#include <flashinfer/page.cuh>
 
 #include "../element.h"
 #include "../flashinfer_geometry.h"
@@ -30,14 +29,13 @@ struct Word<32> {
 template <typename T, typename Index>
 struct FlashInfer {
   static cudaError_t launch(const Append& op) {
-    const auto layout =
-        op.layout == BARACUDA_LAYOUT_NHD ? flashinfer::QKVLayout::kNHD : flashinfer::QKVLayout::kHND;
+    const auto layout = op.layout == BARACUDA_LAYOUT_NHD ? flashinfer::QKVLayout::kNHD : flashinfer::QKVLayout::kHND;
     auto index = [](const int32_t* table) { return reinterpret_cast<Index*>(const_cast<int32_t*>(table)); };
     auto rows = [](const void* data) { return static_cast<T*>(const_cast<void*>(data)); };
     const flashinfer::paged_kv_t<T, Index> cache(
-        static_cast<uint32_t>(op.num_heads), static_cast<uint32_t>(op.page_size),
-        static_cast<uint32_t>(op.head_dim), static_cast<uint32_t>(op.batch_size), layout, rows(op.k_data),
-        rows(op.v_data), index(op.indices), index(op.indptr), index(op.last_page_len));
+        static_cast<uint32_t>(op.num_heads), static_cast<uint32_t>(op.page_size), static_cast<uint32_t>(op.head_dim),
+        static_cast<uint32_t>(op.batch_size), layout, rows(op.k_data), rows(op.v_data), index(op.indices),
+        index(op.indptr), index(op.last_page_len));
     return flashinfer::AppendPagedKVCacheDecode(cache, rows(op.key), rows(op.value),
                                                 static_cast<cudaStream_t>(op.stream));
   }
@@ -45,8 +43,7 @@ struct FlashInfer {
   template <uint32_t kHeadDim>
   static const void* kernel_of() {
     constexpr uint32_t kVector = flashinfer_vector(kHeadDim, sizeof(T));
-    return reinterpret_cast<const void*>(
-        &flashinfer::AppendPagedKVCacheDecodeKernel<kHeadDim, kVector, T, Index>);
+    return reinterpret_cast<const void*>(&flashinfer::AppendPagedKVCacheDecodeKernel<kHeadDim, kVector, T, Index>);
   }
 
   static const void* kernel(const Append& op) {
@@ -80,14 +77,16 @@ auto dispatch(const Append& op, Visitor visit) {
   }
 }
 
-}  // namespace
-
-cudaError_t launch_flashinfer(const Append& op) {
+cudaError_t launch(const Append& op) {
   return dispatch(op, [&](auto kernels) { return decltype(kernels)::launch(op); });
 }
 
-const void* flashinfer_kernel(const Append& op) {
+const void* kernel(const Append& op) {
   return dispatch(op, [&](auto kernels) { return decltype(kernels)::kernel(op); });
 }
+
+}  // namespace
+
+const Kernels kFlashInferKernels = {launch, kernel};
 
 }  // namespace baracuda

@@ -8,11 +8,19 @@
 
 namespace baracuda {
 
-// Enqueues FlashInfer's append in the current context. `op` is checked.
-cudaError_t launch_flashinfer(const Append& op);
+struct Kernels {
+  // Enqueues a checked append in the current context.
+  cudaError_t (*launch)(const Append& op);
 
-// The kernel that launch_flashinfer(op) would launch, as cudaFuncGetAttributes wants it.
-const void* flashinfer_kernel(const Append& op);
+  // The kernel that launch(op) would launch, as cudaFuncGetAttributes wants it.
+  const void* (*kernel)(const Append& op);
+};
+
+// AppendPagedKVCacheDecode, unmodified.
+extern const Kernels kFlashInferKernels;
+
+// The guarded kernel.
+extern const Kernels kGuardedKernels;
 
 }  // namespace baracuda
 

@@ -1,0 +1,115 @@
+// The guarded append. A thread copies one 16-byte vector of key and one of value, adjacent threads adjacent vectors,
+// across heads and requests: few heads put several requests in a block, many rows several blocks to a request.
+#include <cstdint>
+
+#include "../element.h"
+#include "../guard.h"
+#include "divisor.h"
+#include "kernel.h"
+
+namespace baracuda {
+namespace {
+
+using Vector = uint4;
+
+constexpr uint32_t kThreads = 256;
+
+// Offsets and strides in vectors. Index counts the vectors of key: 32 bits where they suffice.
+template <typename Index>
+struct GuardedAppend {
+  const Vector* key;
+  const Vector* value;
+  Vector* k_data;
+  Vector* v_data;
+  const int32_t* indices;
+  const int32_t* indptr;
+  const int32_t* last_page_len;
+  baracuda_error_record* record;
+  GuardLimits limits;
+  Index vectors;
+  Divisor<Index> request_vectors;
+  Divisor<Index> row_vectors;
+  int64_t page_stride;
+  int64_t head_stride;
+  int64_t slot_stride;
+};
+
+// Of all the threads that meet a corrupt request, over all launches since the record was zeroed, one describes it.
+__device__ void claim(baracuda_error_record* record, const baracuda_error_record& seen) {
+  if (record != nullptr && atomicCAS(&record->reason, BARACUDA_CORRUPT_NONE, seen.reason) == BARACUDA_CORRUPT_NONE)
+    describe(record, seen);
+}
+
+template <typename Index>
+__global__ void __launch_bounds__(kThreads) guarded_append_kernel(const __grid_constant__ GuardedAppend<Index> append) {
+  const Index i = static_cast<Index>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i >= append.vectors) return;
+  // These loads need no page table: they are under way while it is read.
+  const Vector key = append.key[i];
+  const Vector value = append.value[i];
+  const Index request = append.request_vectors.divide(i);
+  const Index within = i - request * append.request_vectors.divisor;
+  const Index head = append.row_vectors.divide(within);
+  const Index vector = within - head * append.row_vectors.divisor;
+  const Judged judged = judge(append.limits, append.indices, append.indptr, append.last_page_len, request);
+  if (!judged.served) {
+    if (within == 0 && judged.seen.reason != BARACUDA_CORRUPT_NONE) claim(append.record, judged.seen);
+    return;
+  }
+  const int64_t to =
+      judged.seen.page * append.page_stride + head * append.head_stride + judged.slot * append.slot_stride + vector;
+  append.k_data[to] = key;
+  append.v_data[to] = value;
+}
+
+int64_t row_vectors_of(const Append& op) {
+  return int64_t{op.head_dim} * find_element(op.element)->bytes() / int64_t{sizeof(Vector)};
+}
+
+int64_t vectors_of(const Append& op) { return row_vectors_of(op) * op.num_heads * op.batch_size; }
+
+// Below 2^31, so that 32-bit indices neither wrap nor leave the range of their division.
+bool is_small(const Append& op) { return vectors_of(op) < int64_t{1} << 31; }
+
+template <typename Index>
+cudaError_t launch_indexed(const Append& op) {
+  const int64_t row_vectors = row_vectors_of(op);
+  const int64_t token_vectors = row_vectors * op.num_heads;
+  const bool heads_first = op.layout == BARACUDA_LAYOUT_HND;
+  GuardedAppend<Index> append = {static_cast<const Vector*>(op.key),
+                                 static_cast<const Vector*>(op.value),
+                                 static_cast<Vector*>(op.k_data),
+                                 static_cast<Vector*>(op.v_data),
+                                 op.indices,
+                                 op.indptr,
+                                 op.last_page_len,
+                                 op.error_record,
+                                 guard_limits(op),
+                                 static_cast<Index>(vectors_of(op)),
+                                 Divisor<Index>(static_cast<uint64_t>(token_vectors)),
+                                 Divisor<Index>(static_cast<uint64_t>(row_vectors)),
+                                 token_vectors * op.page_size,
+                                 heads_first ? row_vectors * op.page_size : row_vectors,
+                                 heads_first ? row_vectors : token_vectors};
+  const int64_t blocks = (vectors_of(op) + kThreads - 1) / kThreads;
+  if (blocks > INT32_MAX) return cudaErrorInvalidConfiguration;
+  void* arguments[] = {&append};
+  return cudaLaunchKernel(reinterpret_cast<const void*>(&guarded_append_kernel<Index>),
+                          dim3(static_cast<unsigned int>(blocks)), dim3(kThreads), arguments, 0,
+                          static_cast<cudaStream_t>(op.stream));
+}
+
+cudaError_t launch(const Append& op) {
+  return is_small(op) ? launch_indexed<uint32_t>(op) : launch_indexed<uint64_t>(op);
+}
+
+const void* kernel(const Append& op) {
+  return is_small(op) ? reinterpret_cast<const void*>(&guarded_append_kernel<uint32_t>)
+                      : reinterpret_cast<const void*>(&guarded_append_kernel<uint64_t>);
+}
+
+}  // namespace
+
+const Kernels kGuardedKernels = {launch, kernel};
+
+}  // namespace baracuda
