@@ -54,7 +54,7 @@ if(BARACUDA_WITH_CUDA)
     baracuda_ffi PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:NDEBUG>" "BARACUDA_FLASHINFER_VERSION=\"${FLASHINFER_VERSION}\""
                          "BARACUDA_CUDA_ARCHS=\"${BARACUDA_CUDA_ARCHS}\"" "BARACUDA_PTX_ARCH=\"${BARACUDA_PTX_ARCH}\"")
   set(_cuda_options --threads=2 -Xcompiler=-Wall,-Wextra)
-  foreach(_map IN LISTS _prefix_maps)
+  foreach(_map IN LISTS _prefix_maps ITEMS "-ffile-prefix-map=${FLASHINFER_HEADERS_DIR}=flashinfer")
     list(APPEND _cuda_options "-Xcompiler=${_map}")
   endforeach()
   if(BARACUDA_FFI_WERROR)
