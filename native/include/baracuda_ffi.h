@@ -101,16 +101,21 @@
  *              the bespoke backend without it
  *   status 2   batch_size, page_size or num_heads not positive; num_total_pages or total_used_pages negative;
  *              guarded: num_total_pages not positive
- *   status 3   head_dim not 64, 128 or 256 (guarded: not a positive multiple of 16 bytes); an element that this library
- * does not know status 3   FlashInfer: num_heads * head_dim / vec > 1024 threads, vec = max(16 / sizeof(T), head_dim /
- * 32) status 3   FlashInfer: num_heads * page_size * head_dim or batch_size * num_heads * head_dim of 2^32 or more, or
- * a request that could reach 2^31 tokens: its arithmetic is 32-bit status 2   the operands do not fit in the address
- * space status 2   a NULL pointer; a host stream that is not NULL; an error_record without the guard status 1   key,
- * value, k_data, v_data not aligned to 16 bytes; indices, indptr, last_page_len, error_record not to 4 status 2 k_data,
- * v_data or error_record overlapping each other or an input (key and value may be the same memory) status 2   host
- * twin, unguarded: indptr out of order, a request with no pages, a last page id outside the cache, a length outside its
- * convention. The message names the request; no request is served. status 3   a CUDA function of a library that was
- * built without CUDA 1000 + e   what the CUDA runtime said (e is its cudaError_t)
+ *   status 3   head_dim not 64, 128 or 256 (guarded: not a positive multiple of 16 bytes); an element that this
+ *              library does not know
+ *   status 3   FlashInfer: num_heads * head_dim / vec > 1024 threads, vec = max(16 / sizeof(T), head_dim / 32)
+ *   status 3   FlashInfer: num_heads * page_size * head_dim or batch_size * num_heads * head_dim of 2^32 or more,
+ *              or a request that could reach 2^31 tokens: its arithmetic is 32-bit
+ *   status 2   the operands do not fit in the address space
+ *   status 2   a NULL pointer; a host stream that is not NULL; an error_record without the guard
+ *   status 1   key, value, k_data, v_data not aligned to 16 bytes; indices, indptr, last_page_len, error_record not
+ *              to 4
+ *   status 2   k_data, v_data or error_record overlapping each other or an input (key and value may be the same
+ *              memory)
+ *   status 2   host twin, unguarded: indptr out of order, a request with no pages, a last page id outside the cache,
+ *              a length outside its convention. The message names the request; no request is served.
+ *   status 3   a CUDA function of a library that was built without CUDA
+ *   1000 + e   what the CUDA runtime said (e is its cudaError_t)
  *
  * ABI POLICY
  *
