@@ -1,0 +1,65 @@
+"""Checks of Python arguments: what C's types rule out and Python's do not."""
+
+from __future__ import annotations
+
+from operator import index
+
+from .errors import invalid_problem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+INT32_MAX = 2**31 - 1
+INT64_MAX = 2**63 - 1
+POINTER_MAX = 2**64 - 1
+
+
+def integer(function: str, name: str, value: object, low: int, high: int, wanted: str) -> int:
+    """``value`` as an int between the two bounds. Anything with ``__index__`` is an integer, but not a
+    bool."""
+    if not isinstance(value, bool):
+        try:
+            number = index(value)  # type: ignore[arg-type]
+        except TypeError:
+            pass
+        else:
+            if low <= number <= high:
+                return number
+            raise invalid_problem(function, f"{name} is {number}; it should be {wanted}")
+    raise invalid_problem(function, f"{name} is {describe(value)}; it should be {wanted}")
+
+
+def int32(function: str, name: str, value: object) -> int:
+    """An extent. Its sign is judged later, with the rest of the problem."""
+    return integer(function, name, value, -INT32_MAX - 1, INT32_MAX, "an integer that fits in 32 bits")
+
+
+def instance(function: str, name: str, value: object, kind: type[T]) -> T:
+    if isinstance(value, kind):
+        return value
+    raise invalid_problem(
+        function, f"{name} is {describe(value)}; it should be {with_article(kind.__name__)}"
+    )
+
+
+def describe(value: object) -> str:
+    """A value for a message: small ones as they are, others by their types."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        text = repr(value)
+        if len(text) <= 60:
+            return text
+    kind = type(value)
+    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return with_article(f"{module}{kind.__qualname__}")
+
+
+def with_article(name: str) -> str:
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
+def reason(error: BaseException) -> str:
+    """What an error of somebody else's says, in a line: some carry a stack trace in their text."""
+    return f"{type(error).__name__}: {error}".partition("\n")[0]

@@ -1,0 +1,102 @@
+"""DLPack capsules: what ``__dlpack__`` returns, taken over and given back."""
+
+from __future__ import annotations
+
+import ctypes
+
+from . import _abi
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_MAJOR = 1
+_READ_ONLY = 1  # DLPACK_FLAG_BITMASK_READ_ONLY
+
+# The names are kept by address in the capsules, so these objects live as long as the module.
+_PLAIN, _PLAIN_USED = b"dltensor", b"used_dltensor"
+_VERSIONED, _VERSIONED_USED = b"dltensor_versioned", b"used_dltensor_versioned"
+
+
+class _Managed(ctypes.Structure):
+    """struct DLManagedTensor"""
+
+    _fields_ = (("dl_tensor", _abi.Tensor), ("manager_ctx", ctypes.c_void_p), ("deleter", ctypes.c_void_p))
+
+
+class _ManagedVersioned(ctypes.Structure):
+    """struct DLManagedTensorVersioned"""
+
+    _fields_ = (
+        ("major", ctypes.c_uint32),
+        ("minor", ctypes.c_uint32),
+        ("manager_ctx", ctypes.c_void_p),
+        ("deleter", ctypes.c_void_p),
+        ("flags", ctypes.c_uint64),
+        ("dl_tensor", _abi.Tensor),
+    )
+
+
+_DELETER = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+
+def _python_api(name: str, restype: Any, *argtypes: Any) -> Callable[..., Any]:
+    return ctypes.PYFUNCTYPE(restype, *argtypes)((name, ctypes.pythonapi))
+
+
+_is_valid = _python_api("PyCapsule_IsValid", ctypes.c_int, ctypes.py_object, ctypes.c_char_p)
+_get_pointer = _python_api("PyCapsule_GetPointer", ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)
+_set_name = _python_api("PyCapsule_SetName", ctypes.c_int, ctypes.py_object, ctypes.c_char_p)
+
+
+class Export:
+    """A managed tensor that we own: its deleter is called when this is dropped."""
+
+    __slots__ = ("_address", "_deleter", "read_only")
+
+    def __init__(self, deleter: int | None, read_only: bool) -> None:
+        self._address = 0  # owned once the capsule is marked as used
+        self._deleter = deleter
+        self.read_only = read_only
+
+    def __del__(self, _call: Callable[[int], Callable[[int], None]] = _DELETER) -> None:
+        if self._address and self._deleter:
+            _call(self._deleter)(self._address)
+
+
+def export(operand: Any, tensor: _abi.Tensor) -> Export:
+    """Have the operand describe itself through ``__dlpack__``, without a copy and without synchronising.
+
+    Fills ``tensor``, which borrows from the ``Export`` returned. Whatever the exporter raises passes through;
+    ``BufferError`` for a capsule that is not one of DLPack 0.x or 1.x.
+    """
+    device_type = int(operand.__dlpack_device__()[0])
+    on_cuda = device_type in (_abi.DEVICE_CUDA, _abi.DEVICE_CUDA_MANAGED)
+    # -1: do not synchronise. Host exporters know no streams, and NumPy refuses any that is not None.
+    stream = -1 if on_cuda else None
+    try:
+        capsule = operand.__dlpack__(stream=stream, max_version=(_MAJOR, 0))
+    except TypeError:  # an exporter from before DLPack 1.0 knows no max_version
+        capsule = operand.__dlpack__(stream=stream)
+    return _take(capsule, tensor)
+
+
+def _take(capsule: object, tensor: _abi.Tensor) -> Export:
+    if _is_valid(capsule, _VERSIONED):
+        address = _get_pointer(capsule, _VERSIONED)
+        managed = _ManagedVersioned.from_address(address)
+        if managed.major != _MAJOR:  # the capsule stays unused, and cleans up after itself
+            raise BufferError(f"DLPack {managed.major}.{managed.minor} was given; {_MAJOR}.x was asked for")
+        taken = Export(managed.deleter, bool(managed.flags & _READ_ONLY))
+        offset, used = _ManagedVersioned.dl_tensor.offset, _VERSIONED_USED
+    elif _is_valid(capsule, _PLAIN):
+        address = _get_pointer(capsule, _PLAIN)
+        taken = Export(_Managed.from_address(address).deleter, False)
+        offset, used = _Managed.dl_tensor.offset, _PLAIN_USED
+    else:
+        raise BufferError("__dlpack__ returned no unused DLPack capsule")
+    ctypes.memmove(ctypes.addressof(tensor), address + offset, ctypes.sizeof(_abi.Tensor))
+    _set_name(capsule, used)
+    taken._address = address
+    return taken

@@ -1,0 +1,121 @@
+"""DLPack's C exchange table: a type's own C function that describes its objects, with no capsule in between.
+
+A type that has it carries a capsule ``__dlpack_c_exchange_api__`` (DLPack 1.2 and later, torch since 2.10 or
+so). The function fills a DLTensor, which is a ``baracuda_tensor``, so the library calls it for all operands
+itself.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+from . import _abi
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_DLPACK_MAJOR = 1
+_ATTRIBUTE = "__dlpack_c_exchange_api__"
+
+
+class _Table(ctypes.Structure):
+    """struct DLPackExchangeAPI. Its first three members are its stable header; functions may be NULL."""
+
+    _fields_ = (
+        ("major", ctypes.c_uint32),
+        ("minor", ctypes.c_uint32),
+        ("prev_api", ctypes.c_void_p),
+        ("managed_tensor_allocator", ctypes.c_void_p),
+        ("managed_tensor_from_py_object_no_sync", ctypes.c_void_p),
+        ("managed_tensor_to_py_object_no_sync", ctypes.c_void_p),
+        ("dltensor_from_py_object_no_sync", ctypes.c_void_p),
+        ("current_work_stream", ctypes.c_void_p),
+    )
+
+
+# int (*)(void *py_object, DLTensor *out): 0, or -1 with a Python exception set, which ctypes raises.
+_READER = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_void_p)
+
+_get_pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
+    ("PyCapsule_GetPointer", ctypes.pythonapi)
+)
+
+# By type: the table lives as long as the process, and the types that have one are few.
+_readers: dict[type, int] = {}
+
+
+def reader_of(kind: type) -> int:
+    """The address of the type's reader, a ``baracuda_tensor_reader``; 0 if it has none."""
+    try:
+        return _readers[kind]
+    except KeyError:
+        reader = _readers[kind] = _look_up(kind) if ITEMS_OFFSET else 0
+        return reader
+
+
+def shared_reader(operands: tuple[object, ...]) -> int:
+    """The reader of all seven operands if they are of one and the same type, else 0.
+
+    Written out because it is on the path of every call of ``run``.
+    """
+    a, b, c, d, e, f, g = operands
+    kind = type(a)
+    if (
+        type(b) is kind
+        and type(c) is kind
+        and type(d) is kind
+        and type(e) is kind
+        and type(f) is kind
+        and type(g) is kind
+    ):
+        return reader_of(kind)
+    return 0
+
+
+def read(reader: int, operand: object, tensor: _abi.Tensor) -> None:
+    """Describe one operand. The shape and strides are borrowed from it. Raises whatever the reader raised."""
+    call: Callable[[object, int], int] = _READER(reader)
+    if call(operand, ctypes.addressof(tensor)) != 0:
+        raise BufferError(f"{type(operand).__name__} could not be described")
+
+
+def _look_up(kind: type) -> int:
+    # A subclass that overrides __dlpack__ means something else by itself than the table that it inherits
+    # does.
+    for base in kind.__mro__:
+        capsule = base.__dict__.get(_ATTRIBUTE)
+        if capsule is not None:
+            return _reader_in(capsule)
+        if "__dlpack__" in base.__dict__:
+            return 0
+    return 0
+
+
+def _reader_in(capsule: object) -> int:
+    try:
+        address = _get_pointer(capsule, b"dlpack_exchange_api")
+    except Exception:  # not a capsule, or one of another name: the type's other protocols may do
+        return 0
+    while address:
+        table = _Table.from_address(address)
+        if table.major == _DLPACK_MAJOR:
+            return table.dltensor_from_py_object_no_sync or 0
+        address = table.prev_api
+    return 0
+
+
+def _items_offset() -> int:
+    """Where in a tuple's memory its items lie. CPython keeps them in place as an array of ``PyObject *``,
+    which is what ``bind_objects`` takes, so that a tuple of operands needs no conversion. 0 where that does
+    not hold."""
+    if sys.implementation.name != "cpython":
+        return 0
+    probe = (object(), object())
+    offset = tuple.__basicsize__
+    items = (ctypes.c_void_p * 2).from_address(id(probe) + offset)
+    return offset if list(items) == [id(probe[0]), id(probe[1])] else 0
+
+
+ITEMS_OFFSET = _items_offset()

@@ -1,0 +1,155 @@
+"""The native library: found and opened when first needed, once, and its functions as typed attributes."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import threading
+from importlib import import_module
+
+from . import _abi
+from .errors import CUDA_ERROR_BASE, LIBRARY_NOT_LOADED, BaracudaError, LibraryNotLoaded, error_for
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+ENVIRONMENT_VARIABLE = "BARACUDA_FFI_LIBRARY"
+FILE_NAME = {"win32": "baracuda_ffi.dll", "darwin": "libbaracuda_ffi.dylib"}.get(
+    sys.platform, "libbaracuda_ffi.so"
+)
+
+
+class Library:
+    """An open library. Arguments are as in the header, pointers as addresses; the prototypes are in ``_abi``.
+
+    Every function releases the GIL but ``bind_objects``, whose readers are Python's.
+    """
+
+    __slots__ = (
+        "_with_gil",
+        "_without_gil",
+        "bind",
+        "bind_objects",
+        "can_implement",
+        "host_max_threads",
+        "host_set_max_threads",
+        "path",
+        "preload",
+        "run",
+    )
+
+    path: str
+    run: Callable[[int], int]
+    can_implement: Callable[[int], int]
+    preload: Callable[[int, int], int]
+    bind: Callable[[int, int], int]
+    bind_objects: Callable[[int, int, int], int]
+    host_set_max_threads: Callable[[int], int]
+    host_max_threads: Callable[[], int]
+
+    def __init__(self, path: str) -> None:
+        """Open the library; ``OSError`` or ``AttributeError`` if that fails."""
+        self.path = path
+        self._without_gil = ctypes.CDLL(path)
+        self._with_gil = ctypes.PyDLL(path)
+        self.run = self.function("baracuda_paged_kv_append_run")
+        self.can_implement = self.function("baracuda_paged_kv_append_can_implement")
+        self.preload = self.function("baracuda_paged_kv_append_preload")
+        self.bind = self.function("baracuda_paged_kv_append_bind")
+        self.bind_objects = self.function("baracuda_paged_kv_append_bind_objects")
+        self.host_set_max_threads = self.function("baracuda_host_set_max_threads")
+        self.host_max_threads = self.function("baracuda_host_max_threads")
+
+    def function(self, name: str) -> Callable[..., Any]:
+        """A function of the header by its name, with its signature set. The mirrored ones are found this
+        way."""
+        handle = self._with_gil if name in _abi.NEEDS_THE_GIL else self._without_gil
+        restype, argtypes = _abi.SIGNATURES[name]
+        function = getattr(handle, name)
+        function.argtypes = argtypes
+        function.restype = restype
+        return function  # type: ignore[no-any-return]
+
+    def text(self, name: str, *arguments: int) -> str:
+        """What a function that returns ``const char *`` returned."""
+        value: bytes | None = self.function(name)(*arguments)
+        return (value or b"").decode("utf-8", "replace")
+
+    def error(self, function: str, status: int) -> BaracudaError:
+        """The error for a status that is not 0, with the message that this thread's refused call left."""
+        message = self.text("baracuda_last_error_message")
+        name = self.text("baracuda_status_name", status) if status >= CUDA_ERROR_BASE else ""
+        return error_for(status, function, message, name)
+
+
+_loaded: Library | None = None
+_lock = threading.Lock()
+
+
+def library() -> Library:
+    """The library, loaded at the first call. Raises ``LibraryNotLoaded``; a later call then tries again."""
+    return _loaded or _load()
+
+
+def _load() -> Library:
+    global _loaded
+    with _lock:
+        if _loaded is None:
+            _loaded = _open(_find())
+        return _loaded
+
+
+def _find() -> str:
+    override = os.environ.get(ENVIRONMENT_VARIABLE)
+    if override:
+        # An override that points nowhere is a mistake to hear about, not to work around.
+        if os.path.isfile(override):
+            return os.path.abspath(override)
+        raise _not_loaded(
+            f"{ENVIRONMENT_VARIABLE} is {override!r}, which is not a file; it should be the path of "
+            f"{FILE_NAME}, or not be set"
+        )
+    places = _places()
+    for _, path in places:
+        if os.path.isfile(path):
+            return path
+    looked = "".join([f"\n  {path} ({why})" for why, path in places])
+    raise _not_loaded(
+        f"{FILE_NAME} was not found. Looked at:{looked}\n"
+        f"Install the package (pip install .), or set {ENVIRONMENT_VARIABLE} to the library's path."
+    )
+
+
+def _places() -> list[tuple[str, str]]:
+    here = os.path.dirname(os.path.abspath(__file__))
+    places = [("beside the package", os.path.join(here, "lib", FILE_NAME))]
+    try:
+        # Importing it is also what makes an editable install rebuild.
+        build_info = import_module("._build_info", __package__)
+    except ImportError:  # a source tree: nothing was built into it
+        return places
+    built = str(build_info.LIBRARY)
+    return [("where the build put it", built), *[place for place in places if place[1] != built]]
+
+
+def _open(path: str) -> Library:
+    try:
+        opened = Library(path)
+        found = int(opened.function("baracuda_ffi_abi_version")())
+    except OSError as error:
+        raise _not_loaded(f"{path} could not be opened: {error}") from error
+    except AttributeError as error:
+        raise _not_loaded(f"{path} is not a baracuda_ffi library: {error}") from error
+    if found != _abi.ABI_VERSION:
+        raise _not_loaded(
+            f"{path} has ABI version {found}; this package speaks ABI version {_abi.ABI_VERSION}. "
+            "Install the package and the library from one release."
+        )
+    return opened
+
+
+def _not_loaded(message: str) -> LibraryNotLoaded:
+    return LibraryNotLoaded(LIBRARY_NOT_LOADED, "baracuda_ffi", message)

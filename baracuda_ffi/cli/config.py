@@ -1,0 +1,53 @@
+"""``baracuda-ffi config``: where another build finds the header and the library."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+_OPTIONS = {
+    "cmakedir": "the folder of baracuda_ffi-config.cmake, for find_package",
+    "includedir": "the folder of baracuda_ffi.h",
+    "libdir": "the folder of the library; pkgconfig/ in it is one for PKG_CONFIG_PATH",
+    "cflags": "options for a compiler",
+    "libs": "options for a linker",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    for name, summary in _OPTIONS.items():
+        parser.add_argument(f"--{name}", action="append_const", dest="options", const=name, help=summary)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what was asked for, a line each in the order of the options; without an option, everything by name."""
+    try:
+        from .. import _build_info
+    except ImportError:
+        print(
+            "baracuda-ffi config: this is a source folder, not an installed package: pip install it first",
+            file=sys.stderr,
+        )
+        return 1
+    values = _values(_build_info.PREFIX, os.path.dirname(_build_info.LIBRARY))
+    if arguments.options:
+        print("\n".join([values[name] for name in arguments.options]))
+    else:
+        print("\n".join([f"{name}: {value}" for name, value in values.items()]))
+    return 0
+
+
+def _values(prefix: str, library_dir: str) -> dict[str, str]:
+    include_dir = os.path.join(prefix, "include")
+    return {
+        "cmakedir": os.path.join(prefix, "share", "cmake", "baracuda_ffi"),
+        "includedir": include_dir,
+        "libdir": library_dir,
+        "cflags": shlex.quote(f"-I{include_dir}"),
+        "libs": f"{shlex.quote(f'-L{library_dir}')} -lbaracuda_ffi",
+    }

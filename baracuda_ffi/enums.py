@@ -1,0 +1,110 @@
+"""The closed sets of the vocabulary. Values are those of baracuda_ffi.h where it has them."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ElementKind(IntEnum):
+    """The element type of key, value, k_data and v_data. Mirrors the seed's ``ElementKind``; fp8 is ours."""
+
+    F16 = 1
+    BF16 = 2
+    F32 = 3
+    FP8_E4M3 = 4
+    """float8_e4m3fn: no infinities."""
+    FP8_E5M2 = 5
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes an element."""
+        return _ITEMSIZE[self]
+
+
+_ITEMSIZE = {
+    ElementKind.F16: 2,
+    ElementKind.BF16: 2,
+    ElementKind.F32: 4,
+    ElementKind.FP8_E4M3: 1,
+    ElementKind.FP8_E5M2: 1,
+}
+
+
+class KvLayout(IntEnum):
+    """The order of the dimensions of k_data and v_data. FlashInfer's ``QKVLayout``."""
+
+    HND = 0
+    """``[num_total_pages, num_kv_heads, page_size, head_dim]``"""
+    NHD = 1
+    """``[num_total_pages, page_size, num_kv_heads, head_dim]``"""
+
+
+class LengthConvention(IntEnum):
+    """What ``last_page_len[b]`` counts when the append is called. Mixing the two up overwrites the newest
+    token."""
+
+    BEFORE_APPEND = 0
+    """The tokens already in the last page, ``0 .. page_size - 1``: the slot is ``last_page_len[b]``.
+    Increment after the call. The seed's contract, and the default."""
+    AFTER_APPEND = 1
+    """The new token as well, ``1 .. page_size``: the slot is ``last_page_len[b] - 1``. FlashInfer's contract:
+    the attention call that follows takes the same page table."""
+
+
+class BackendKind(IntEnum):
+    """Who does the copy."""
+
+    FLASHINFER = 1
+    """CUDA: FlashInfer's ``AppendPagedKVCacheDecode``, unmodified. The page table's values are not
+    checked."""
+    HOST = 2
+    """This process's CPUs, over host memory. The page table is checked whole."""
+    BESPOKE = 3
+    """The seed's name for kernels of its own. No plan selects it yet."""
+
+
+class OpCategory(IntEnum):
+    """The family of a kernel, for telemetry. The one of the seed's that the append uses."""
+
+    ATTENTION = 0
+
+
+class AttentionKind(IntEnum):
+    """The operation inside ``OpCategory.ATTENTION``. The one of the seed's that the append uses."""
+
+    PAGED_ATTENTION = 0
+
+
+class MathPrecision(IntEnum):
+    """The precision of arithmetic, where there is any. The one of the seed's that the append uses."""
+
+    F32 = 0
+
+
+class ArchSku(IntEnum):
+    """The machine code that runs: ``HOST``, or ``SM<n>`` for CUDA compute capability n / 10.
+
+    ``ArchSku(n)`` makes a member ``SM<n>`` for capabilities that are not listed, so that it never hides what
+    runs.
+    """
+
+    HOST = 0
+    SM80 = 80
+    SM86 = 86
+    SM89 = 89
+    SM90 = 90
+    SM100 = 100
+    SM103 = 103
+    SM120 = 120
+
+    @classmethod
+    def _missing_(cls, value: object) -> ArchSku | None:
+        if type(value) is not int or value <= 0:
+            return None
+        member = int.__new__(cls, value)
+        member._name_ = f"SM{value}"
+        member._value_ = value
+        # The first maker wins, so that ArchSku(n) is ArchSku(n) on every thread.
+        known = cls._value2member_map_.setdefault(value, member)
+        assert isinstance(known, ArchSku)
+        return known

@@ -1,0 +1,103 @@
+"""What the package raises. One class per status of the C library, so that callers can catch what they can
+handle."""
+
+from __future__ import annotations
+
+# The statuses of baracuda_ffi.h.
+OK = 0
+MISALIGNED_OPERAND = 1
+INVALID_PROBLEM = 2
+UNSUPPORTED = 3
+WORKSPACE_TOO_SMALL = 4
+BUFFER_TOO_SMALL = 5
+CUDA_ERROR_BASE = 1000
+
+# Not a status of the library: there is no library to return one.
+LIBRARY_NOT_LOADED = -1
+
+
+class BaracudaError(Exception):
+    """A refusal. Nothing was launched or written.
+
+    ``code`` is the status of the C library (1 to 5, or 1000 + ``cudaError_t``), ``function`` the function
+    that refused, ``message`` says which operand, what it is and what it should be. Errors can be pickled and
+    copied.
+    """
+
+    code: int
+    function: str
+    message: str
+
+    def __init__(self, code: int, function: str, message: str) -> None:
+        super().__init__(code, function, message)
+        self.code = code
+        self.function = function
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.message} [{self.function}, status {self.code}]"
+
+
+class MisalignedOperand(BaracudaError, ValueError):
+    """Status 1: an operand's address is not a multiple of what the kernel's vector copies need."""
+
+
+class InvalidProblem(BaracudaError, ValueError):
+    """Status 2: shapes, extents, pointers, streams or page tables that contradict each other."""
+
+
+class Unsupported(BaracudaError, NotImplementedError):
+    """Status 3: a legal problem that this backend, or this build, does not do."""
+
+
+class WorkspaceTooSmall(BaracudaError, RuntimeError):
+    """Status 4: the workspace is smaller than ``workspace_size()``."""
+
+
+class BufferTooSmall(BaracudaError, ValueError):
+    """Status 5: mirrored from the seed; no append has a buffer to outgrow."""
+
+
+class CudaError(BaracudaError, RuntimeError):
+    """Status 1000 and above: what the CUDA runtime said. ``name`` is CUDA's, such as
+    ``cudaErrorNoDevice``."""
+
+    name: str
+
+    def __init__(self, code: int, function: str, message: str, name: str = "") -> None:
+        super().__init__(code, function, message)
+        self.name = name or f"cudaError {code - CUDA_ERROR_BASE}"
+
+    def __str__(self) -> str:
+        return f"{self.message} [{self.function}, {self.name}]"
+
+
+class LibraryNotLoaded(BaracudaError, RuntimeError):
+    """The native library was not found, could not be opened, or speaks another ABI. ``code`` is -1."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+_BY_STATUS: dict[int, type[BaracudaError]] = {
+    MISALIGNED_OPERAND: MisalignedOperand,
+    INVALID_PROBLEM: InvalidProblem,
+    UNSUPPORTED: Unsupported,
+    WORKSPACE_TOO_SMALL: WorkspaceTooSmall,
+    BUFFER_TOO_SMALL: BufferTooSmall,
+}
+
+
+def error_for(status: int, function: str, message: str, status_name: str) -> BaracudaError:
+    """The error for a status that is not 0. ``status_name`` is the library's name for it."""
+    if status >= CUDA_ERROR_BASE:
+        return CudaError(status, function, message, status_name)
+    return _BY_STATUS.get(status, BaracudaError)(status, function, message)
+
+
+def invalid_problem(function: str, message: str) -> InvalidProblem:
+    return InvalidProblem(INVALID_PROBLEM, function, message)
+
+
+def unsupported(function: str, message: str) -> Unsupported:
+    return Unsupported(UNSUPPORTED, function, message)

@@ -1,0 +1,281 @@
+"""The plan: an append selected once for a problem and a backend, and run any number of times."""
+
+from __future__ import annotations
+
+from ctypes import addressof, c_int32, sizeof
+
+from . import _abi
+from ._arguments import describe, instance
+from ._bind import bind
+from ._library import library
+from ._streams import stream_handle
+from .arguments import PagedKvAppendArgs
+from .bound_launch import BoundLaunch
+from .descriptors import KernelSku, PagedKvAppendDescriptor, PlanPreference, PrecisionGuarantee
+from .enums import ArchSku, AttentionKind, BackendKind, MathPrecision, OpCategory
+from .errors import (
+    WORKSPACE_TOO_SMALL,
+    BaracudaError,
+    InvalidProblem,
+    WorkspaceTooSmall,
+    invalid_problem,
+    unsupported,
+)
+from .workspace import Workspace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._library import Library
+
+_SELECT = "PagedKvAppendPlan.select"
+_RUN = "PagedKvAppendPlan.run"
+_NO_WORKSPACE = Workspace.NONE
+
+
+class PagedKvAppendPlan:
+    """Appends one K and one V row per request to a paged cache. Mirrors the seed's ``PagedKvAppendPlan``.
+
+    Made by ``select``. A plan holds no array and no stream, and any number of threads may use one at once.
+    """
+
+    __slots__ = ("_desc", "_free", "_library", "_on_host", "_sku", "_template")
+
+    _desc: PagedKvAppendDescriptor
+    _sku: KernelSku
+    _library: Library
+    _template: _abi.Append
+    _free: list[tuple[int, _abi.Append]]
+    _on_host: bool
+
+    def __init__(self) -> None:
+        raise TypeError("PagedKvAppendPlan has no constructor; use PagedKvAppendPlan.select")
+
+    @classmethod
+    def select(
+        cls, stream: object, desc: PagedKvAppendDescriptor, pref: PlanPreference | None = None
+    ) -> PagedKvAppendPlan:
+        """Pick a backend for ``stream`` and check the problem.
+
+        ``stream`` None selects the host backend, over host memory. A CUDA stream (an int handle, 0 for the
+        default stream; ``cuda.bindings``' ``CUstream`` or ``cudaStream_t``; an object with
+        ``__cuda_stream__``; a stream of torch, CuPy or Numba) selects FlashInfer's kernel, and loads it into
+        the stream's context, so that a graph capture need not: this may allocate device memory for code and
+        synchronise.
+
+        Raises, in the order of the checks: ``InvalidProblem`` for extents that are not positive,
+        ``Unsupported`` for a ``head_dim`` other than 64, 128 and 256 or a problem beyond FlashInfer's limits;
+        ``InvalidProblem`` or ``Unsupported`` for a preferred backend that the stream contradicts;
+        ``Unsupported`` for a CUDA stream where the library was built without CUDA; ``CudaError`` where there
+        is no usable driver or device.
+        """
+        instance(_SELECT, "desc", desc, PagedKvAppendDescriptor)
+        pref = PlanPreference() if pref is None else instance(_SELECT, "pref", pref, PlanPreference)
+        on_host = stream is None
+        handle = 0 if on_host else stream_handle(_SELECT, stream)
+        opened = library()
+        op = _stated_append(desc, on_host, handle)
+        _check_problem(opened, op, desc)
+        _check_preference(pref.prefer_backend, on_host)
+        arch = c_int32(0)
+        status = opened.preload(addressof(op), addressof(arch))
+        if status:
+            raise opened.error("baracuda_paged_kv_append_preload", status)
+
+        plan = object.__new__(cls)
+        plan._desc = desc
+        plan._sku = _sku(desc, on_host, arch.value)
+        plan._library = opened
+        plan._template = op
+        plan._free = []
+        plan._on_host = on_host
+        return plan
+
+    def can_implement(self, args: PagedKvAppendArgs) -> None:
+        """Raise what ``run`` would raise for these operands on the stream that was selected for; launch
+        nothing.
+
+        Checks in the seed's order: shapes of key and value, of k_data and v_data, of indptr and
+        last_page_len, then contiguity of the four; then element types, the page table's type and rank, NULL,
+        alignment, overlap, and memory that the backend cannot reach. On the host backend also the page
+        table's values; the CUDA backend does not read them. What only a launch can find out is not asked.
+        """
+        op = _abi.Append.from_buffer_copy(self._template)
+        address = addressof(op)
+        keep = bind(self._library, address, _operands_of(args, "PagedKvAppendPlan.can_implement"))
+        status = self._library.can_implement(address)
+        del keep
+        if status:
+            raise self._library.error("baracuda_paged_kv_append_can_implement", status)
+
+    def run(self, stream: object, workspace: Workspace, args: PagedKvAppendArgs) -> None:
+        """Check the operands as ``can_implement`` does and append.
+
+        On a CUDA stream the append is only enqueued: operands that another stream makes must be ordered
+        before it by the caller, and the caller keeps the operands alive until the stream has passed it. On
+        the host it is finished when this returns. Nothing synchronises. ``stream`` need not be the one that
+        was selected for, but must be of its kind: None for a host plan, a CUDA stream for a CUDA plan.
+
+        ``workspace`` is ``Workspace.NONE`` or at least ``workspace_size()`` bytes, which is 0.
+
+        On any error nothing was launched or written.
+        """
+        handle = 0 if stream is None and self._on_host else self._handle(stream, _RUN, args)
+        if workspace is not _NO_WORKSPACE:
+            self._check_workspace(workspace, args)
+        try:
+            operands = args._operands
+        except AttributeError:
+            operands = _operands_of(args, _RUN)
+
+        # An append for this call alone, so that threads can share the plan.
+        try:
+            entry = self._free.pop()
+        except IndexError:
+            entry = self._new_append()
+        address, op = entry
+        op.stream = handle
+        opened = self._library
+        keep = bind(opened, address, operands)
+        status = opened.run(address)
+        del keep  # only now: the pointers have been used
+        if status:
+            raise opened.error("baracuda_paged_kv_append_run", status)
+        self._free.append(entry)
+
+    def bind(self, stream: object, args: PagedKvAppendArgs) -> BoundLaunch:
+        """Check everything once, as ``run`` does, and return a launch that can be repeated: the decode loop's
+        path.
+
+        The launch keeps the operands alive. The page table's values may change between launches, and so may
+        the contents of key and value.
+        """
+        me = "PagedKvAppendPlan.bind"
+        handle = self._handle(stream, me, args)
+        op = _abi.Append.from_buffer_copy(self._template)
+        op.stream = handle
+        keep = bind(self._library, addressof(op), _operands_of(args, me))
+        return BoundLaunch(self._library, op, keep)
+
+    def workspace_size(self) -> int:
+        """Bytes of workspace that ``run`` needs: 0, since an append is a copy."""
+        return 0
+
+    def sku(self) -> KernelSku:
+        """What runs: the backend, and the architecture of the machine code that the driver chose."""
+        return self._sku
+
+    def precision_guarantee(self) -> PrecisionGuarantee:
+        """Bits are copied: the result is deterministic and the same on every device."""
+        return self._sku.precision_guarantee
+
+    @property
+    def descriptor(self) -> PagedKvAppendDescriptor:
+        """What the plan was selected for."""
+        return self._desc
+
+    def __repr__(self) -> str:
+        return f"<PagedKvAppendPlan {self._sku.backend.name} {self._sku.arch.name}: {self._desc!r}>"
+
+    def _new_append(self) -> tuple[int, _abi.Append]:
+        op = _abi.Append.from_buffer_copy(self._template)
+        return addressof(op), op
+
+    def _handle(self, stream: object, function: str, args: PagedKvAppendArgs) -> int:
+        """The stream's handle. Where the stream is wrong, errors in the operands come first, as in the
+        seed."""
+        try:
+            if stream is None:
+                if self._on_host:
+                    return 0
+                raise invalid_problem(
+                    function,
+                    "stream is None and the plan is for CUDA; it should be a CUDA stream, such as 0",
+                )
+            if self._on_host:
+                raise invalid_problem(
+                    function,
+                    f"stream is {describe(stream)} and the plan is for the host; it should be None",
+                )
+            return stream_handle(function, stream)
+        except InvalidProblem:
+            self.can_implement(args)
+            raise
+
+    def _check_workspace(self, workspace: Workspace, args: PagedKvAppendArgs) -> None:
+        try:
+            instance(_RUN, "workspace", workspace, Workspace)
+            if workspace.size < self.workspace_size():
+                raise WorkspaceTooSmall(
+                    WORKSPACE_TOO_SMALL,
+                    _RUN,
+                    f"workspace has {workspace.size} bytes; it should have {self.workspace_size()}",
+                )
+        except BaracudaError:
+            self.can_implement(args)
+            raise
+
+
+def _operands_of(args: PagedKvAppendArgs, function: str) -> tuple[object, ...]:
+    return instance(function, "args", args, PagedKvAppendArgs)._operands
+
+
+def _stated_append(desc: PagedKvAppendDescriptor, on_host: bool, handle: int) -> _abi.Append:
+    cache = desc.paged_kv
+    return _abi.Append(
+        struct_size=sizeof(_abi.Append),
+        backend=_abi.BACKEND_HOST if on_host else _abi.BACKEND_FLASHINFER,
+        element=cache.element,
+        layout=cache.layout,
+        length_convention=desc.length_convention,
+        batch_size=desc.batch_size,
+        page_size=cache.page_size,
+        num_heads=cache.num_kv_heads,
+        head_dim=cache.head_dim,
+        num_total_pages=cache.num_total_pages,
+        stream=handle,
+    )
+
+
+def _check_problem(opened: Library, op: _abi.Append, desc: PagedKvAppendDescriptor) -> None:
+    # 0 means "not stated" to the library, which a descriptor cannot say.
+    if desc.paged_kv.num_total_pages == 0:
+        raise invalid_problem(_SELECT, "num_total_pages is 0; it should be at least 1")
+    status = opened.can_implement(addressof(op))
+    if status:
+        raise opened.error("baracuda_paged_kv_append_can_implement", status)
+
+
+def _check_preference(prefer: BackendKind | None, on_host: bool) -> None:
+    if prefer is None or prefer is (BackendKind.HOST if on_host else BackendKind.FLASHINFER):
+        return
+    if prefer is BackendKind.BESPOKE:
+        raise unsupported(
+            _SELECT, "prefer_backend is BESPOKE; there is no such append, it should be FLASHINFER or HOST"
+        )
+    if on_host:
+        raise invalid_problem(
+            _SELECT, "prefer_backend is FLASHINFER and stream is None; a CUDA stream should come with it"
+        )
+    raise invalid_problem(
+        _SELECT, "prefer_backend is HOST and stream is a CUDA stream; None should come with it"
+    )
+
+
+def _sku(desc: PagedKvAppendDescriptor, on_host: bool, arch: int) -> KernelSku:
+    cache = desc.paged_kv
+    return KernelSku(
+        category=OpCategory.ATTENTION,
+        op=AttentionKind.PAGED_ATTENTION,
+        element=cache.element,
+        aux_element=None,
+        layout=cache.layout,
+        epilogue=None,
+        arch=ArchSku(arch),
+        backend=BackendKind.HOST if on_host else BackendKind.FLASHINFER,
+        precision_guarantee=PrecisionGuarantee(
+            math_precision=MathPrecision.F32,
+            accumulator=cache.element,
+            bit_stable_on_same_hardware=True,
+            deterministic=True,
+        ),
+    )

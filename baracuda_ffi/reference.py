@@ -1,0 +1,58 @@
+"""The oracle: the append in NumPy, by plain loops, to be right by inspection and not to be fast.
+
+Everything else in the package, on every backend, is compared with this bit for bit.
+"""
+
+from __future__ import annotations
+
+from .enums import KvLayout, LengthConvention
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+
+def append_paged_kv_reference(
+    key: Array,
+    value: Array,
+    k_data: Array,
+    v_data: Array,
+    indices: Array,
+    indptr: Array,
+    last_page_len: Array,
+    *,
+    layout: KvLayout = KvLayout.HND,
+    length_convention: LengthConvention = LengthConvention.BEFORE_APPEND,
+) -> None:
+    """Write each request's row of key and value to its slot of k_data and v_data, in place.
+
+    NumPy arrays of any one element type, shapes as for ``append_paged_kv``. Rows are assigned whole, so bits
+    are copied. Raises ``ValueError`` for a page table that names no slot: a request without pages, a page id
+    outside the cache, a length outside its convention.
+    """
+    batch_size, num_kv_heads, _ = key.shape
+    num_total_pages = k_data.shape[0]
+    page_size = k_data.shape[2] if layout is KvLayout.HND else k_data.shape[1]
+    for b in range(batch_size):
+        pages = indices[int(indptr[b]) : int(indptr[b + 1])]
+        if len(pages) == 0:
+            raise ValueError(f"request {b} has no pages")
+        page = int(pages[-1])
+        if not 0 <= page < num_total_pages:
+            raise ValueError(f"request {b} has last page {page}, outside a cache of {num_total_pages} pages")
+        slot = int(last_page_len[b])
+        if length_convention is LengthConvention.AFTER_APPEND:
+            slot -= 1
+        if not 0 <= slot < page_size:
+            raise ValueError(f"request {b} appends to slot {slot}, outside a page of {page_size} slots")
+        for h in range(num_kv_heads):
+            if layout is KvLayout.HND:
+                k_data[page, h, slot, :] = key[b, h, :]
+                v_data[page, h, slot, :] = value[b, h, :]
+            else:
+                k_data[page, slot, h, :] = key[b, h, :]
+                v_data[page, slot, h, :] = value[b, h, :]

@@ -1,0 +1,34 @@
+"""Scratch memory for a plan."""
+
+from __future__ import annotations
+
+from ._arguments import INT64_MAX, POINTER_MAX, integer
+from ._record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar
+
+
+class Workspace(Record):
+    """Scratch memory that the caller owns: ``size`` bytes at ``ptr``. Mirrors the seed's ``Workspace``.
+
+    ``Workspace.NONE`` is no memory at all, and enough: ``workspace_size()`` of every append plan is 0.
+    """
+
+    _fields = ("ptr", "size")
+    __slots__ = _fields
+
+    NONE: ClassVar[Workspace]
+
+    ptr: int
+    size: int
+
+    def __init__(self, *, ptr: int = 0, size: int = 0) -> None:
+        self._set(
+            integer("Workspace", "ptr", ptr, 0, POINTER_MAX, "an address"),
+            integer("Workspace", "size", size, 0, INT64_MAX, "a number of bytes"),
+        )
+
+
+Workspace.NONE = Workspace()
