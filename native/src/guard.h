@@ -26,42 +26,37 @@ inline GuardLimits guard_limits(const baracuda_paged_kv_append& op) noexcept {
   return {op.total_used_pages, op.num_total_pages, op.page_size, op.length_convention == BARACUDA_AFTER_APPEND ? 1 : 0};
 }
 
-// One request, judged. Where it is to be served, `seen.page` and `slot` say where its rows go.
-struct Judged {
-  bool served;
-  int32_t slot;
-  baracuda_error_record seen;  // reason 0: padding, or served
-};
+// Why find_slot refused what it saw; BARACUDA_CORRUPT_NONE for padding. The order is the header's.
+BARACUDA_HOST_DEVICE inline int32_t corruption_of(const GuardLimits& limits, const baracuda_error_record& seen) {
+  if (seen.indptr_begin == seen.indptr_end) return BARACUDA_CORRUPT_NONE;
+  if (seen.indptr_begin < 0 || seen.indptr_end < seen.indptr_begin || seen.indptr_end > limits.total_used_pages)
+    return BARACUDA_CORRUPT_INDPTR;
+  if (seen.page < 0) return BARACUDA_CORRUPT_NONE;
+  return seen.page >= limits.num_total_pages ? BARACUDA_CORRUPT_PAGE : BARACUDA_CORRUPT_LAST_PAGE_LEN;
+}
 
-// Reads the request's two entries of indptr, its length, and the id of its last page once indptr is known to be right.
-BARACUDA_HOST_DEVICE inline Judged judge(const GuardLimits& limits, const int32_t* indices, const int32_t* indptr,
-                                         const int32_t* last_page_len, int64_t request) {
-  Judged judged = {false, 0, {}};
-  baracuda_error_record& seen = judged.seen;
-  seen.request = static_cast<int32_t>(request);
-  seen.indptr_begin = indptr[request];
-  seen.indptr_end = indptr[request + 1];
-  seen.last_page_len = last_page_len[request];
-  seen.page = -1;
-  if (seen.indptr_begin == seen.indptr_end) return judged;
-  if (seen.indptr_begin < 0 || seen.indptr_end < seen.indptr_begin || seen.indptr_end > limits.total_used_pages) {
-    seen.reason = BARACUDA_CORRUPT_INDPTR;
-    return judged;
-  }
-  seen.page = indices[seen.indptr_end - 1];
-  if (seen.page < 0) return judged;
-  if (seen.page >= limits.num_total_pages) {
-    seen.reason = BARACUDA_CORRUPT_PAGE;
-    return judged;
-  }
-  // In this order the subtraction cannot overflow.
-  if (seen.last_page_len < limits.slot_bias || seen.last_page_len - limits.slot_bias >= limits.page_size) {
-    seen.reason = BARACUDA_CORRUPT_LAST_PAGE_LEN;
-    return judged;
-  }
-  judged.slot = seen.last_page_len - limits.slot_bias;
-  judged.served = true;
-  return judged;
+// Whether the request is to be served, and if so in which page (seen->page) and slot. Reads its two entries of indptr,
+// its length, and the id of its last page once indptr is known to be right; `seen` holds what was read, reason 0.
+BARACUDA_HOST_DEVICE inline bool find_slot(const GuardLimits& limits, const int32_t* indices, const int32_t* indptr,
+                                           const int32_t* last_page_len, int64_t request, baracuda_error_record* seen,
+                                           uint32_t* slot) {
+  seen->reason = BARACUDA_CORRUPT_NONE;
+  seen->request = static_cast<int32_t>(request);
+  seen->indptr_begin = indptr[request];
+  seen->indptr_end = indptr[request + 1];
+  seen->last_page_len = last_page_len[request];
+  seen->page = -1;
+  const bool has_pages =
+      seen->indptr_begin >= 0 && seen->indptr_end > seen->indptr_begin && seen->indptr_end <= limits.total_used_pages;
+  // Without a branch, so that a GPU's other loads are not held up: where there is no page, a harmless address is read.
+  const int32_t* const last_page = has_pages ? indices + (seen->indptr_end - 1) : last_page_len + request;
+  const int32_t page = *last_page;
+  seen->page = has_pages ? page : -1;
+  // As an unsigned number what is negative is too large; the smallest int32_t less the bias is INT32_MAX, which no slot
+  // of a page reaches.
+  *slot = static_cast<uint32_t>(seen->last_page_len) - static_cast<uint32_t>(limits.slot_bias);
+  return static_cast<uint32_t>(seen->page) < static_cast<uint32_t>(limits.num_total_pages) &&
+         *slot < static_cast<uint32_t>(limits.page_size);
 }
 
 // What is written once the record's reason is claimed: everything else.

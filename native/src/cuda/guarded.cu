@@ -12,9 +12,10 @@ namespace {
 
 using Vector = uint4;
 
-constexpr uint32_t kThreads = 256;
+constexpr uint32_t kThreads = 128;
 
-// Offsets and strides in vectors. Index counts the vectors of key: 32 bits where they suffice.
+// Offsets and strides in vectors. Index counts the vectors of key and those of a page: 32 bits where they suffice. The
+// offset in a cache has 64 bits always.
 template <typename Index>
 struct GuardedAppend {
   const Vector* key;
@@ -29,37 +30,53 @@ struct GuardedAppend {
   Index vectors;
   Divisor<Index> request_vectors;
   Divisor<Index> row_vectors;
-  int64_t page_stride;
-  int64_t head_stride;
-  int64_t slot_stride;
+  Index page_stride;
+  Index head_stride;
+  Index slot_stride;
 };
 
-// Of all the threads that meet a corrupt request, over all launches since the record was zeroed, one describes it.
-__device__ void claim(baracuda_error_record* record, const baracuda_error_record& seen) {
-  if (record != nullptr && atomicCAS(&record->reason, BARACUDA_CORRUPT_NONE, seen.reason) == BARACUDA_CORRUPT_NONE)
-    describe(record, seen);
+// A store under a predicate, not behind a branch: a branch would draw the load of what is stored behind it, and with it
+// behind the page table.
+__device__ __forceinline__ void store_if(bool condition, Vector* to, const Vector& vector) {
+  asm volatile(
+      "{\n\t"
+      ".reg .pred p;\n\t"
+      "setp.ne.u32 p, %0, 0;\n\t"
+      "@p st.global.v4.u32 [%1], {%2, %3, %4, %5};\n\t"
+      "}"
+      :
+      : "r"(static_cast<uint32_t>(condition)), "l"(to), "r"(vector.x), "r"(vector.y), "r"(vector.z), "r"(vector.w)
+      : "memory");
+}
+
+// Of all that meet a corrupt request, over all launches since the record was zeroed, one describes it.
+__device__ void record_corruption(const GuardLimits& limits, baracuda_error_record* record,
+                                  const baracuda_error_record& seen) {
+  const int32_t reason = corruption_of(limits, seen);
+  if (record == nullptr || reason == BARACUDA_CORRUPT_NONE) return;
+  if (atomicCAS(&record->reason, BARACUDA_CORRUPT_NONE, reason) == BARACUDA_CORRUPT_NONE) describe(record, seen);
 }
 
 template <typename Index>
 __global__ void __launch_bounds__(kThreads) guarded_append_kernel(const __grid_constant__ GuardedAppend<Index> append) {
   const Index i = static_cast<Index>(blockIdx.x) * kThreads + threadIdx.x;
   if (i >= append.vectors) return;
-  // These loads need no page table: they are under way while it is read.
   const Vector key = append.key[i];
   const Vector value = append.value[i];
   const Index request = append.request_vectors.divide(i);
   const Index within = i - request * append.request_vectors.divisor;
   const Index head = append.row_vectors.divide(within);
   const Index vector = within - head * append.row_vectors.divisor;
-  const Judged judged = judge(append.limits, append.indices, append.indptr, append.last_page_len, request);
-  if (!judged.served) {
-    if (within == 0 && judged.seen.reason != BARACUDA_CORRUPT_NONE) claim(append.record, judged.seen);
-    return;
-  }
-  const int64_t to =
-      judged.seen.page * append.page_stride + head * append.head_stride + judged.slot * append.slot_stride + vector;
-  append.k_data[to] = key;
-  append.v_data[to] = value;
+  const Index in_slot = head * append.head_stride + vector;
+  baracuda_error_record seen;
+  uint32_t slot;
+  const bool served =
+      find_slot(append.limits, append.indices, append.indptr, append.last_page_len, request, &seen, &slot);
+  const uint64_t to = static_cast<uint64_t>(static_cast<uint32_t>(seen.page)) * append.page_stride +
+                      (in_slot + slot * append.slot_stride);
+  store_if(served, append.k_data + to, key);
+  store_if(served, append.v_data + to, value);
+  if (!served && within == 0) record_corruption(append.limits, append.record, seen);
 }
 
 int64_t row_vectors_of(const Append& op) {
@@ -68,8 +85,11 @@ int64_t row_vectors_of(const Append& op) {
 
 int64_t vectors_of(const Append& op) { return row_vectors_of(op) * op.num_heads * op.batch_size; }
 
-// Below 2^31, so that 32-bit indices neither wrap nor leave the range of their division.
-bool is_small(const Append& op) { return vectors_of(op) < int64_t{1} << 31; }
+// Whether 32-bit indices neither wrap nor leave the range of their division, which ends at 2^31.
+bool is_small(const Append& op) {
+  const int64_t limit = int64_t{1} << 31;
+  return vectors_of(op) < limit && row_vectors_of(op) * op.num_heads < limit / op.page_size;
+}
 
 template <typename Index>
 cudaError_t launch_indexed(const Append& op) {
@@ -88,9 +108,9 @@ cudaError_t launch_indexed(const Append& op) {
                                  static_cast<Index>(vectors_of(op)),
                                  Divisor<Index>(static_cast<uint64_t>(token_vectors)),
                                  Divisor<Index>(static_cast<uint64_t>(row_vectors)),
-                                 token_vectors * op.page_size,
-                                 heads_first ? row_vectors * op.page_size : row_vectors,
-                                 heads_first ? row_vectors : token_vectors};
+                                 static_cast<Index>(token_vectors * op.page_size),
+                                 static_cast<Index>(heads_first ? row_vectors * op.page_size : row_vectors),
+                                 static_cast<Index>(heads_first ? row_vectors : token_vectors)};
   const int64_t blocks = (vectors_of(op) + kThreads - 1) / kThreads;
   if (blocks > INT32_MAX) return cudaErrorInvalidConfiguration;
   void* arguments[] = {&append};
