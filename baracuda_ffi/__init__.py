@@ -93,11 +93,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name == "__version__":
-        return build_info().version
-    if name == "reference":
-        from importlib import import_module
+if not TYPE_CHECKING:  # to a type checker, only what is listed exists
 
-        return import_module(".reference", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        if name == "__version__":
+            return build_info().version
+        if name == "reference":
+            from importlib import import_module
+
+            return import_module(".reference", __name__)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

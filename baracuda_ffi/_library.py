@@ -6,7 +6,6 @@ import ctypes
 import os
 import sys
 import threading
-from importlib import import_module
 
 from . import _abi
 from .errors import CUDA_ERROR_BASE, LIBRARY_NOT_LOADED, BaracudaError, LibraryNotLoaded, error_for
@@ -128,10 +127,10 @@ def _places() -> list[tuple[str, str]]:
     places = [("beside the package", os.path.join(here, "lib", FILE_NAME))]
     try:
         # Importing it is also what makes an editable install rebuild.
-        build_info = import_module("._build_info", __package__)
+        from . import _build_info
     except ImportError:  # a source tree: nothing was built into it
         return places
-    built = str(build_info.LIBRARY)
+    built = _build_info.LIBRARY
     return [("where the build put it", built), *[place for place in places if place[1] != built]]
 
 

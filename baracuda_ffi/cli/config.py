@@ -25,7 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what was asked for, a line each in the order of the options; without an option, everything by name."""
+    """Print what was asked for, a line each in the order of the options; without an option, everything by
+    name."""
     try:
         from .. import _build_info
     except ImportError:

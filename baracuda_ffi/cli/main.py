@@ -6,15 +6,19 @@ import argparse
 import sys
 from importlib import import_module
 
+from ..about import build_info
+from ..errors import BaracudaError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# A module of this package has add_arguments(parser) and run(arguments) -> exit code.
+# Each is a module of this package, imported if chosen: add_arguments(parser), run(arguments) -> exit code.
 _SUBCOMMANDS = {
-    "config": "where a build in C, C++, Rust or Go finds the header and the library",
-    "demo": "a decode loop over a paged cache, drawn in the terminal and checked against NumPy",
-    "info": "what is installed, what it can use, and why the GPU is not used if it is not",
+    "config": "Where a build in C, C++, Rust or Go finds the header, the library, CMake and pkg-config files.",
+    "config": "Where a build in C, C++, Rust or Go finds the header and the library.",
+    "demo": "A decode loop over a paged cache, drawn in the terminal and checked against NumPy.",
+    "info": "What is installed, what it can use, and why the GPU is not used if it is not.",
 }
 
 
@@ -26,22 +30,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     subparsers = parser.add_subparsers(dest="subcommand", metavar="COMMAND")
-    chosen = next((argument for argument in arguments if not argument.startswith("-")), None)
     for name, summary in _SUBCOMMANDS.items():
-        subparser = subparsers.add_parser(
-            name, help=summary, description=summary[0].upper() + summary[1:] + "."
-        )
-        if name == chosen:  # what the others import is not needed
+        subparser = subparsers.add_parser(name, help=summary, description=summary)
+        if name in arguments[:1]:
             module = import_module(f".{name}", __package__)
             module.add_arguments(subparser)
             subparser.set_defaults(run=module.run)
     parsed = parser.parse_args(arguments)
-    if parsed.version:
-        from ..about import build_info
-
-        print(f"baracuda-ffi {build_info().version}")
-        return 0
-    if parsed.subcommand is None:
-        parser.print_help()
-        return 2
-    return int(parsed.run(parsed))
+    try:
+        if parsed.version:
+            print(f"baracuda-ffi {build_info().version}")
+            return 0
+        if parsed.subcommand is None:
+            parser.print_help()
+            return 2
+        return int(parsed.run(parsed))
+    except BaracudaError as error:
+        print(f"baracuda-ffi: {error}", file=sys.stderr)
+        return 1

@@ -1,0 +1,105 @@
+"""The demo's drawing: the whole cache on one line a step, a group of slots a page."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..descriptors import PagedKvCacheDescriptor
+    from ..plan import PagedKvAppendPlan
+    from ._conversation import Conversation
+
+_COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
+_LABEL_WIDTH = 4
+
+
+class Picture:
+    """Request 0's tokens are drawn as ``a``, request 1's as ``b`` and so on; a token of this step as a
+    capital, in reverse. It reads the same without colours."""
+
+    def __init__(self, console: Console, cache: PagedKvCacheDescriptor, lengths: list[int]) -> None:
+        self._console = console
+        self._cache = cache
+        self._lengths = lengths
+
+    def introduce(self, plan: PagedKvAppendPlan, place: str) -> None:
+        cache, sku = self._cache, plan.sku()
+        self._print(Text.assemble((sku.backend.name, "bold"), f" backend ({sku.arch.name}), {place}"))
+        self._print(
+            Text(
+                f"{cache.num_total_pages} pages of {cache.page_size} tokens, {cache.num_kv_heads} KV heads, "
+                f"head_dim {cache.head_dim}, {cache.element.name}, {cache.layout.name}"
+            )
+        )
+        self._print(Text.assemble("requests: ", *self._requests()))
+        self._print(Text("a token already there: a   written in this step: A   free slot: ."))
+        self._print(Text())
+        pages = " ".join([f"p{page}".ljust(cache.page_size) for page in range(cache.num_total_pages)])
+        self._print(Text("step".ljust(_LABEL_WIDTH) + " " + pages, style="dim"))
+
+    def draw(
+        self,
+        label: str,
+        conversation: Conversation,
+        written: list[tuple[int, int]],
+        grown: list[int],
+    ) -> None:
+        """The cache after a step, and below it what the step wrote; ``grown`` are requests that got a new
+        page."""
+        owners = conversation.owners()
+        line = Text(label.rjust(_LABEL_WIDTH) + " ")
+        for page in range(self._cache.num_total_pages):
+            for slot in range(self._cache.page_size):
+                line.append_text(_cell(owners.get((page, slot)), (page, slot) in written))
+            line.append(" ")
+        self._print(line)
+        if written:
+            parts = Text(" " * (_LABEL_WIDTH + 1))
+            for request, (page, slot) in enumerate(written):
+                new = " new" if request in grown else ""
+                parts.append(f"{_letter(request)}: page {page}{new} slot {slot}  ", _colour(request))
+            parts.rstrip()
+            self._print(parts)
+
+    def succeed(self, steps: int, grown: int, compared: int) -> None:
+        tokens = steps * len(self._lengths)
+        self._print(Text())
+        self._print(
+            Text.assemble(
+                ("RIGHT", "bold green"),
+                f" {steps} steps, {tokens} tokens, {grown} pages allocated on the way. After every step all ",
+                f"{compared} bytes of both caches were those of the NumPy reference, and the page table was ",
+                "unchanged.",
+            )
+        )
+
+    def fail(self, step: int, fault: str) -> None:
+        self._print(Text())
+        self._print(Text.assemble(("WRONG", "bold red"), f" after step {step}: {fault}."))
+
+    def _requests(self) -> list[tuple[str, str]]:
+        return [
+            (f"{_letter(request)} has {length} token{'s' * (length != 1)}   ", _colour(request))
+            for request, length in enumerate(self._lengths)
+        ]
+
+    def _print(self, text: Text) -> None:
+        self._console.print(text)
+
+
+def _cell(owner: int | None, is_new: bool) -> Text:
+    if owner is None:
+        return Text(".", "dim")
+    letter = _letter(owner)
+    return Text(letter.upper(), f"bold reverse {_colour(owner)}") if is_new else Text(letter, _colour(owner))
+
+
+def _letter(request: int) -> str:
+    return chr(ord("a") + request)
+
+
+def _colour(request: int) -> str:
+    return _COLOURS[request % len(_COLOURS)]
