@@ -1,8 +1,27 @@
 # What is installed, and where. The same relative folders in a wheel (below baracuda_ffi/) as in a prefix.
+include(CMakePackageConfigHelpers)
+
 install(TARGETS baracuda_ffi EXPORT baracuda_ffi-targets
         LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
         RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 install(FILES native/include/baracuda_ffi.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+
+# find_package(baracuda_ffi)
+set(_cmake_dir share/cmake/baracuda_ffi)
+install(EXPORT baracuda_ffi-targets NAMESPACE baracuda_ffi:: DESTINATION "${_cmake_dir}")
+configure_package_config_file(native/cmake/baracuda_ffi-config.cmake.in baracuda_ffi-config.cmake
+                              INSTALL_DESTINATION "${_cmake_dir}" NO_SET_AND_CHECK_MACRO)
+write_basic_package_version_file(baracuda_ffi-config-version.cmake COMPATIBILITY SameMajorVersion)
+install(FILES "${PROJECT_BINARY_DIR}/baracuda_ffi-config.cmake" "${PROJECT_BINARY_DIR}/baracuda_ffi-config-version.cmake"
+        DESTINATION "${_cmake_dir}")
+
+# pkg-config: the prefix is found from where the file lies, so that the whole can be moved.
+file(RELATIVE_PATH BARACUDA_PC_TO_PREFIX "/prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig" /prefix)
+string(REGEX REPLACE "/$" "" BARACUDA_PC_TO_PREFIX "${BARACUDA_PC_TO_PREFIX}")
+configure_file(native/cmake/baracuda_ffi.pc.in baracuda_ffi.pc @ONLY)
+install(FILES "${PROJECT_BINARY_DIR}/baracuda_ffi.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+
+# The Python package asks this module where the library is.
 if(SKBUILD)
   set(BARACUDA_LIBRARY_NAME "${CMAKE_SHARED_LIBRARY_PREFIX}baracuda_ffi${CMAKE_SHARED_LIBRARY_SUFFIX}")
   set(BARACUDA_LIBRARY_DIR "${CMAKE_INSTALL_LIBDIR}")

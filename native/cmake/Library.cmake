@@ -11,8 +11,15 @@ set(_sources
     host/backend.cpp
     host/copy.cpp
     host/page_table.cpp
+    host/run_copy.cpp
     host/threads.cpp)
-set(_cuda_sources cuda/backend.cu cuda/current_context.cu cuda/driver.cu cuda/error.cu cuda/flashinfer.cu)
+set(_cuda_sources
+    cuda/backend.cu
+    cuda/current_context.cu
+    cuda/driver.cu
+    cuda/error.cu
+    cuda/flashinfer.cu
+    cuda/guarded.cu)
 if(BARACUDA_WITH_CUDA)
   list(APPEND _sources ${_cuda_sources})
 else()

@@ -7,8 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support.installed import REPOSITORY
 
-INCLUDE_DIR = Path(__file__).parents[2] / "native" / "include"
+INCLUDE_DIR = REPOSITORY / "native" / "include"
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 STANDARDS = {"c": ["c99", "c11", "c17"], "c++": ["c++11", "c++14", "c++17", "c++20"]}
 COMPILERS = {"c": [["cc", "gcc"], ["clang", "clang-14"]], "c++": [["c++", "g++"], ["clang++", "clang++-14"]]}
