@@ -10,96 +10,36 @@ twin where there is none, for any array framework and without PyTorch, a JIT or 
 
 or, with the problem stated and checked once, ``PagedKvAppendPlan.select(...)`` and its ``run`` and ``bind``.
 
-Importing it loads neither NumPy nor a CUDA library; the native library is loaded when it is first needed.
+Importing it loads neither NumPy nor a CUDA library nor the package's own modules: these come with the first
+name that is used, and the native library with the first call that needs it.
 """
 
 from __future__ import annotations
 
-from .about import BuildInfo, build_info, host_max_threads, library_path, set_host_max_threads
-from .arguments import PagedKvAppendArgs
-from .bound_launch import BoundLaunch
-from .descriptors import (
-    KernelSku,
-    PagedKvAppendDescriptor,
-    PagedKvCacheDescriptor,
-    PlanPreference,
-    PrecisionGuarantee,
-)
-from .enums import (
-    ArchSku,
-    AttentionKind,
-    BackendKind,
-    ElementKind,
-    KvLayout,
-    LengthConvention,
-    MathPrecision,
-    OpCategory,
-)
-from .errors import (
-    BaracudaError,
-    BufferTooSmall,
-    CudaError,
-    InvalidProblem,
-    LibraryNotLoaded,
-    MisalignedOperand,
-    Unsupported,
-    WorkspaceTooSmall,
-)
-from .functional import append_paged_kv
-from .plan import PagedKvAppendPlan
-from .tensor_view import TensorView
-from .workspace import Workspace
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import reference as reference
+    from ._api import *  # noqa: F403 -- the one list of public names is its __all__
 
     __version__: str
+else:
 
-__all__ = [
-    "ArchSku",
-    "AttentionKind",
-    "BackendKind",
-    "BaracudaError",
-    "BoundLaunch",
-    "BufferTooSmall",
-    "BuildInfo",
-    "CudaError",
-    "ElementKind",
-    "InvalidProblem",
-    "KernelSku",
-    "KvLayout",
-    "LengthConvention",
-    "LibraryNotLoaded",
-    "MathPrecision",
-    "MisalignedOperand",
-    "OpCategory",
-    "PagedKvAppendArgs",
-    "PagedKvAppendDescriptor",
-    "PagedKvAppendPlan",
-    "PagedKvCacheDescriptor",
-    "PlanPreference",
-    "PrecisionGuarantee",
-    "TensorView",
-    "Unsupported",
-    "Workspace",
-    "WorkspaceTooSmall",
-    "append_paged_kv",
-    "build_info",
-    "host_max_threads",
-    "library_path",
-    "reference",
-    "set_host_max_threads",
-]
-
-
-if not TYPE_CHECKING:  # to a type checker, only what is listed exists
-
-    def __getattr__(name: str) -> object:
+    def __getattr__(name):
         if name == "__version__":
-            return build_info().version
+            return _load("about").build_info().version
         if name == "reference":
-            from importlib import import_module
-
-            return import_module(".reference", __name__)
+            return _load("reference")
+        if name == "__all__":
+            return [*_load("_api").__all__, "reference"]
+        if not name.startswith("_") and name in _load("_api").__all__:
+            value = globals()[name] = getattr(_load("_api"), name)
+            return value
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__():
+        return sorted([*globals(), *__getattr__("__all__")])
+
+    def _load(module):
+        from importlib import import_module
+
+        return import_module(f".{module}", __name__)
