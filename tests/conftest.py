@@ -1,0 +1,62 @@
+"""The two backends, and what a test marked `gpu` or `multigpu` needs: a device, and nothing else makes it
+skip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.backends import Backend, HostBackend
+from support.device import device_count
+
+if TYPE_CHECKING:
+    from support.cuda import Device
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the markers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    count = device_count()
+    for item in items:
+        if item.get_closest_marker("multigpu"):
+            item.add_marker(pytest.mark.gpu)
+            if count < 2:
+                item.add_marker(pytest.mark.skip(reason=f"needs two CUDA devices, there are {count}"))
+        elif item.get_closest_marker("gpu") and count < 1:
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device, there is none"))
+
+
+@pytest.fixture(scope="session")
+def device() -> Device:
+    """Device 0, its primary context current."""
+    from support.cuda import Device
+
+    return Device(0)
+
+
+@pytest.fixture
+def cuda_backend(device: Device) -> Iterator[Backend]:
+    """Device memory and a stream of its own."""
+    from support import cuda
+    from support.cuda_backend import CudaBackend
+
+    device.make_current()
+    stream = cuda.create_stream()
+    backend = CudaBackend(device, stream)
+    yield backend
+    backend.close()
+    cuda.check(cuda.driver.cuStreamDestroy(stream))
+
+
+@pytest.fixture
+def host_backend() -> HostBackend:
+    return HostBackend()
+
+
+@pytest.fixture(params=["host", pytest.param("cuda", marks=pytest.mark.gpu)])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """A test with this runs over host memory, and again on a GPU where there is one."""
+    found: Backend = request.getfixturevalue(f"{request.param}_backend")
+    return found

@@ -1,0 +1,193 @@
+"""The CUDA driver through cuda.bindings alone: what the GPU tests need of it, each call checked.
+
+Imported only by tests that have a device.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from cuda import bindings
+from cuda.bindings import driver
+from typing_extensions import Self
+
+from .bits import Array, as_bytes
+from .host_memory import GUARD, GUARD_BYTES
+
+
+def check(result: tuple[Any, ...]) -> Any:
+    """What a cuda.bindings call returned, without its status, which must be success."""
+    status, *values = result
+    assert status == driver.CUresult.CUDA_SUCCESS, f"the driver said {status!r}"
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+class Device:
+    """One device and its primary context, made current on the calling thread."""
+
+    def __init__(self, ordinal: int = 0) -> None:
+        check(driver.cuInit(0))
+        self.ordinal = ordinal
+        self.handle = check(driver.cuDeviceGet(ordinal))
+        self.context = check(driver.cuDevicePrimaryCtxRetain(self.handle))
+        self.make_current()
+
+    def make_current(self) -> None:
+        check(driver.cuCtxSetCurrent(self.context))
+
+    @property
+    def capability(self) -> int:
+        attribute = driver.CUdevice_attribute
+        major = check(
+            driver.cuDeviceGetAttribute(attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, self.handle)
+        )
+        minor = check(
+            driver.cuDeviceGetAttribute(attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, self.handle)
+        )
+        return int(10 * major + minor)
+
+
+def create_context(device: Device) -> Any:
+    """A second context on the device, current on return. CUDA 13's binding takes one argument more."""
+    major = int(bindings.__version__.split(".")[0])
+    arguments = (None, 0, device.handle) if major >= 13 else (0, device.handle)
+    return check(driver.cuCtxCreate(*arguments))
+
+
+def current_context() -> int:
+    """The address of the calling thread's current context, 0 for none."""
+    return int(check(driver.cuCtxGetCurrent()))
+
+
+@contextlib.contextmanager
+def current(context: Any) -> Iterator[None]:
+    """`context` (None for none) is current inside, and what was current before is again after."""
+    before = check(driver.cuCtxGetCurrent())
+    check(driver.cuCtxSetCurrent(context if context is not None else driver.CUcontext(0)))
+    try:
+        yield
+    finally:
+        check(driver.cuCtxSetCurrent(before))
+
+
+def synchronize() -> None:
+    check(driver.cuCtxSynchronize())
+
+
+def create_stream() -> Any:
+    """A stream that does not synchronise with the default stream."""
+    return check(driver.cuStreamCreate(driver.CUstream_flags.CU_STREAM_NON_BLOCKING))
+
+
+class DeviceArray:
+    """Device memory with a guard band on both sides, that says what it is by `__cuda_array_interface__`."""
+
+    def __init__(self, array: Array, *, managed: bool = False) -> None:
+        self.shape = array.shape
+        self.dtype = array.dtype
+        self.nbytes = array.nbytes
+        size = self.nbytes + 2 * GUARD_BYTES
+        if managed:
+            base = check(driver.cuMemAllocManaged(size, driver.CUmemAttach_flags.CU_MEM_ATTACH_GLOBAL))
+        else:
+            base = check(driver.cuMemAlloc(size))
+        self._base = int(base)
+        self.ptr = self._base + GUARD_BYTES
+        self._whole(np.full(size, GUARD, np.uint8))
+        self.write(array)
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return {"shape": self.shape, "typestr": self.dtype.str, "data": (self.ptr, False), "version": 3}
+
+    def _whole(self, content: Array) -> None:
+        check(driver.cuMemcpyHtoD(self._base, content.ctypes.data, content.nbytes))
+
+    def write(self, array: Array) -> None:
+        assert array.nbytes == self.nbytes
+        content = np.ascontiguousarray(array)
+        check(driver.cuMemcpyHtoD(self.ptr, content.ctypes.data, content.nbytes))
+
+    def read(self) -> Array:
+        content = np.empty(self.shape, self.dtype)
+        check(driver.cuMemcpyDtoH(as_bytes(content).ctypes.data, self.ptr, self.nbytes))
+        return content
+
+    def check_guards(self, what: str) -> None:
+        content = np.empty(self.nbytes + 2 * GUARD_BYTES, np.uint8)
+        check(driver.cuMemcpyDtoH(content.ctypes.data, self._base, content.nbytes))
+        for band, where in ((content[:GUARD_BYTES], "before"), (content[-GUARD_BYTES:], "after")):
+            assert (band == GUARD).all(), f"{what}: something was written {where} the operand"
+
+    def free(self) -> None:
+        check(driver.cuMemFree(self._base))
+
+
+class Gate:
+    """Holds a stream back until it is opened: the stream waits for a word of pinned host memory to become
+    1.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._host = check(driver.cuMemHostAlloc(4, driver.CU_MEMHOSTALLOC_DEVICEMAP))
+        self._word = ctypes.c_uint32.from_address(int(self._host))
+        self._word.value = 0
+        address = check(driver.cuMemHostGetDevicePointer(self._host, 0))
+        flag = driver.CUstreamWaitValue_flags.CU_STREAM_WAIT_VALUE_EQ
+        check(driver.cuStreamWaitValue32(stream, address, 1, flag))
+
+    def open(self) -> None:
+        self._word.value = 1
+
+    def free(self) -> None:
+        check(driver.cuMemFreeHost(self._host))
+
+
+def is_idle(stream: Any) -> bool:
+    """Whether the stream has nothing left to do."""
+    (status,) = driver.cuStreamQuery(stream)
+    assert status in (driver.CUresult.CUDA_SUCCESS, driver.CUresult.CUDA_ERROR_NOT_READY), repr(status)
+    return bool(status == driver.CUresult.CUDA_SUCCESS)
+
+
+@contextlib.contextmanager
+def held(stream: Any) -> Iterator[Gate]:
+    """The stream is blocked inside until `open`; at the end it is opened in any case and drained."""
+    gate = Gate(stream)
+    try:
+        yield gate
+    finally:
+        gate.open()
+        check(driver.cuStreamSynchronize(stream))
+        gate.free()
+
+
+class Graph:
+    """What a stream is given inside `with Graph(stream) as graph`, to be launched again and again."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._executable: Any = None
+
+    def __enter__(self) -> Self:
+        mode = driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+        check(driver.cuStreamBeginCapture(self._stream, mode))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._graph = check(driver.cuStreamEndCapture(self._stream))
+        if kind is None:
+            self._executable = check(driver.cuGraphInstantiate(self._graph, 0))
+
+    @property
+    def num_nodes(self) -> int:
+        _, count = check(driver.cuGraphGetNodes(self._graph, 0))
+        return int(count)
+
+    def replay(self) -> None:
+        check(driver.cuGraphLaunch(self._executable, self._stream))
+        check(driver.cuStreamSynchronize(self._stream))

@@ -1,0 +1,58 @@
+"""The CUDA backend of the tests: device memory and a stream from cuda.bindings, no array framework."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import baracuda_ffi as bf
+
+from . import cuda
+from .bits import Array
+from .elements import ELEMENTS
+
+
+class CudaBackend:
+    name = "cuda"
+    kind = bf.BackendKind.FLASHINFER
+
+    def __init__(self, device: cuda.Device, stream: Any) -> None:
+        self.device = device
+        self.stream = stream
+        self._operands: dict[int, cuda.DeviceArray] = {}
+
+    def put(self, array: Array) -> Any:
+        memory = cuda.DeviceArray(array)
+        operand = self.describe(memory)
+        self._operands[id(operand)] = memory
+        return operand
+
+    def describe(self, memory: cuda.DeviceArray) -> Any:
+        """By pointer: the one way that has all five types."""
+        kinds: dict[Any, Any] = {np.dtype(e.dtype): bf.ElementKind[e.kind] for e in ELEMENTS}
+        return bf.TensorView(
+            ptr=memory.ptr,
+            shape=memory.shape,
+            element=kinds.get(memory.dtype, "i32"),
+            device=self.device.ordinal,
+        )
+
+    def get(self, operand: Any) -> Array:
+        cuda.synchronize()
+        return self._operands[id(operand)].read()
+
+    def overwrite(self, operand: Any, array: Array) -> None:
+        cuda.synchronize()
+        self._operands[id(operand)].write(array)
+
+    def check_guards(self) -> None:
+        cuda.synchronize()
+        for memory in self._operands.values():
+            memory.check_guards("an operand")
+
+    def close(self) -> None:
+        cuda.synchronize()
+        for memory in self._operands.values():
+            memory.free()
+        self._operands.clear()

@@ -1,0 +1,116 @@
+"""The ways in to one append: `run`, `bind` and `rebind`, the one-liner. All give what the oracle gives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import baracuda_ffi as bf
+from support.backends import Backend
+from support.bits import assert_same_bits
+from support.cases import Case
+from support.conversation import Conversation
+from support.elements import BF16, F16, F32, FP8_E4M3
+from support.operands import (
+    CACHES,
+    INPUTS,
+    NAMES,
+    TABLE,
+    check_caches,
+    check_inputs_unchanged,
+    make_args,
+    put_caches,
+    put_step,
+    select,
+)
+from support.problem import Problem, expected_caches
+
+CASES = [
+    Case(F16, "HND", "BEFORE_APPEND", 3, 5, 2, 128),
+    Case(BF16, "NHD", "BEFORE_APPEND", 7, 4, 3, 64),
+    Case(F32, "HND", "AFTER_APPEND", 1, 4, 1, 256),
+    Case(FP8_E4M3, "NHD", "AFTER_APPEND", 3, 7, 2, 128),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_one_liner(backend: Backend, case: Case) -> None:
+    talk = Conversation(case, rounds=4)
+    caches = put_caches(backend, talk)
+    for step in talk.steps():
+        operands = put_step(backend, step) | caches
+        bf.append_paged_kv(
+            *(operands[name] for name in NAMES),
+            stream=backend.stream,
+            layout=case.kv_layout,
+            length_convention=case.length_convention,
+        )
+        check_caches(backend, operands, talk)
+        check_inputs_unchanged(backend, operands, step)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_rebind_everything_but_the_caches(backend: Backend, case: Case) -> None:
+    talk = Conversation(case, rounds=4)
+    caches = put_caches(backend, talk)
+    plan = select(backend, talk.descriptor)
+    launch = None
+    for step in talk.steps():
+        inputs = put_step(backend, step)
+        if launch is None:
+            launch = plan.bind(backend.stream, make_args(inputs | caches))
+        else:
+            launch.rebind(**inputs)
+        launch()
+        check_caches(backend, inputs | caches, talk)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_one_bound_launch_over_operands_that_change(backend: Backend, case: Case) -> None:
+    """The decode loop: the operands stay where they are, their content is new each round."""
+    talk = Conversation(case, rounds=4)
+    operands = put_caches(backend, talk)
+    plan = select(backend, talk.descriptor)
+    launch = None
+    for step in talk.steps():
+        # Room for every page id that any round needs, so that the page table need not move.
+        step.indices = np.concatenate([step.indices, np.zeros(talk.num_pages - len(step.indices), np.int32)])
+        if launch is None:
+            operands |= put_step(backend, step)
+            launch = plan.bind(backend.stream, make_args(operands))
+        for name in INPUTS:
+            backend.overwrite(operands[name], getattr(step, name))
+        launch()
+        check_caches(backend, operands, talk)
+        check_inputs_unchanged(backend, operands, step)
+
+
+def test_a_launch_that_is_repeated_writes_the_same_slot(backend: Backend) -> None:
+    case = CASES[0]
+    talk = Conversation(case, rounds=1)
+    caches = put_caches(backend, talk)
+    plan = select(backend, talk.descriptor)
+    for step in talk.steps():
+        operands = put_step(backend, step) | caches
+        launch = plan.bind(backend.stream, make_args(operands))
+        for _ in range(3):
+            launch()
+        check_caches(backend, operands, talk)
+
+
+@pytest.mark.parametrize("names", [("key",), ("key", "value"), TABLE, CACHES, NAMES], ids="+".join)
+def test_rebind_some_operands(backend: Backend, names: tuple[str, ...]) -> None:
+    """What rebind names is replaced; what it does not name stays."""
+    one, other = Problem(seed=1), Problem(seed=2)
+    mixed = one.arrays | {name: other.arrays[name] for name in names}
+    bound = {name: backend.put(array) for name, array in one.arrays.items()}
+    fresh = {name: backend.put(other.arrays[name]) for name in names}
+    plan = select(backend, one.case.descriptor(one.num_pages))
+    launch = plan.bind(backend.stream, make_args(bound))
+    launch.rebind(**fresh)
+    launch()
+    expected = mixed | expected_caches(one.case, mixed)
+    for name, operand in (bound | fresh).items():
+        assert_same_bits(backend.get(operand), expected[name], name)
+    for name in names:  # what was replaced is left alone
+        assert_same_bits(backend.get(bound[name]), one.arrays[name], f"replaced {name}")
