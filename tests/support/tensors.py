@@ -1,0 +1,59 @@
+"""baracuda_tensor over host arrays, for the C ABI's bind functions."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+
+from . import abi
+from .bits import Array
+from .elements import ELEMENTS
+from .operands import NAMES
+
+_CODES = {np.dtype(element.dtype): element.dlpack for element in ELEMENTS}
+_INT, _FLOAT = 0, 2
+
+
+def dlpack_type(dtype: Any) -> tuple[int, int]:
+    dtype = np.dtype(dtype)
+    if dtype in _CODES:
+        return _CODES[dtype]
+    return {"i": _INT, "f": _FLOAT}[dtype.kind], 8 * dtype.itemsize
+
+
+class HostTensor:
+    """One baracuda_tensor with the memory that its pointers point to. Fields may be changed before a call."""
+
+    def __init__(self, array: Array, *, strides: bool = True, shape: tuple[int, ...] | None = None) -> None:
+        shape = array.shape if shape is None else shape
+        self.array = array
+        self.shape = (ctypes.c_int64 * len(shape))(*shape)
+        self.strides = (
+            (ctypes.c_int64 * len(shape))(*(s // array.itemsize for s in array.strides)) if strides else None
+        )
+        code, bits = dlpack_type(array.dtype)
+        self.c = abi.Tensor(
+            data=array.ctypes.data,
+            device_type=1,
+            device_id=0,
+            ndim=len(shape),
+            type_code=code,
+            type_bits=bits,
+            type_lanes=1,
+            shape=self.shape,
+            strides=self.strides,
+            byte_offset=0,
+        )
+
+
+def pointers(tensors: dict[str, HostTensor]) -> Any:
+    """The array of operands that baracuda_paged_kv_append_bind takes; what is not named is NULL."""
+    return (ctypes.c_void_p * len(NAMES))(
+        *(ctypes.addressof(tensors[name].c) if name in tensors else None for name in NAMES)
+    )
+
+
+def bind(op: abi.Append, tensors: dict[str, HostTensor]) -> int:
+    return int(abi.library().baracuda_paged_kv_append_bind(ctypes.addressof(op), pointers(tensors)))

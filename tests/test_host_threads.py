@@ -1,0 +1,151 @@
+"""The host twin from many threads and processes, and how many threads it may use itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import baracuda_ffi as bf
+from support import abi
+from support.cases import Case
+from support.elements import BF16, F16
+from support.operands import CACHES, make_args
+from support.problem import Problem, assert_appended, expected_caches
+
+# Enough bytes that the twin would use several threads.
+LARGE = Case(F16, "HND", "BEFORE_APPEND", page_size=2, batch_size=64, num_heads=64, head_dim=256)
+
+
+@pytest.fixture
+def thread_limit() -> Iterator[None]:
+    """The setting is the process's: put back what was there."""
+    before = abi.library().baracuda_host_max_threads()
+    yield
+    abi.library().baracuda_host_set_max_threads(before)
+
+
+def test_one_plan_from_sixteen_threads() -> None:
+    """Each thread appends into pages of its own, in one cache, through one plan, again and again."""
+    case = Case(BF16, "NHD", "BEFORE_APPEND", page_size=8, batch_size=16, num_heads=4, head_dim=128)
+    shared = Problem(case)
+    problems = [Problem(case, seed=seed) for seed in range(16)]
+    plan = bf.PagedKvAppendPlan.select(None, case.descriptor(shared.num_pages), bf.PlanPreference())
+    snapshots = [problem.snapshot() for problem in problems]
+    start = threading.Barrier(16)
+    failures: list[BaseException] = []
+
+    def work(problem: Problem) -> None:
+        try:
+            args = make_args(problem.arrays)
+            start.wait(30)
+            for _ in range(50):
+                plan.run(None, bf.Workspace.NONE, args)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(problem,)) for problem in problems]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    for problem, snapshot in zip(problems, snapshots, strict=True):
+        assert_appended(problem, snapshot)
+
+
+def test_requests_of_one_cache_from_sixteen_threads() -> None:
+    """One cache for all: what one thread writes is another thread's neighbour."""
+    case = Case(F16, "HND", "AFTER_APPEND", page_size=4, batch_size=1, num_heads=4, head_dim=64)
+    rng = np.random.default_rng(4)
+    whole = Problem(case, spare_pages=62)
+    snapshot = whole.snapshot()
+    pages = rng.permutation(whole.num_pages)[:48]
+    parts = []
+    for number in range(16):
+        part = Problem(case, seed=number).arrays | {name: whole.arrays[name] for name in CACHES}
+        part["indices"] = np.array(pages[3 * number : 3 * number + 2], np.int32)
+        parts.append(part)
+    plan = bf.PagedKvAppendPlan.select(None, case.descriptor(whole.num_pages), bf.PlanPreference())
+    start = threading.Barrier(16)
+
+    def work(part: dict[str, np.ndarray]) -> None:
+        launch = plan.bind(None, make_args(part))
+        start.wait(30)
+        for _ in range(50):
+            launch()
+
+    threads = [threading.Thread(target=work, args=(part,)) for part in parts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for part in parts:
+        snapshot |= expected_caches(case, part | {name: snapshot[name] for name in CACHES})
+    for name in CACHES:
+        assert whole.arrays[name].tobytes() == snapshot[name].tobytes()
+
+
+@pytest.mark.parametrize("limit", [0, 1, 2, 3, 1000])
+def test_any_number_of_threads_gives_the_same_bits(thread_limit: None, limit: int) -> None:
+    assert abi.library().baracuda_host_set_max_threads(limit) == abi.OK
+    assert abi.library().baracuda_host_max_threads() == limit
+    problem = Problem(LARGE, seed=limit)
+    before = problem.snapshot()
+    assert abi.run(abi.make_append(LARGE, problem.arrays)) == abi.OK, abi.message()
+    assert_appended(problem, before)
+
+
+def test_a_negative_limit_is_refused(thread_limit: None) -> None:
+    assert abi.library().baracuda_host_set_max_threads(2) == abi.OK
+    for limit in (-1, -(2**31)):
+        assert abi.library().baracuda_host_set_max_threads(limit) == abi.INVALID_PROBLEM
+        for part in ("max_threads", str(limit)):
+            assert part in abi.message()
+        assert abi.library().baracuda_host_max_threads() == 2
+
+
+def test_threads_end_with_the_call() -> None:
+    problem = Problem(LARGE)
+    abi.run(abi.make_append(LARGE, problem.arrays))
+    before = len(os.listdir("/proc/self/task"))
+    for _ in range(20):
+        assert abi.run(abi.make_append(LARGE, problem.arrays)) == abi.OK
+    assert len(os.listdir("/proc/self/task")) <= before
+
+
+FORK = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+import baracuda_ffi as bf
+from test_host_threads import LARGE
+from support.operands import make_args
+from support.problem import Problem, assert_appended, assert_unchanged
+
+problem, again = Problem(LARGE), Problem(LARGE, seed=1)
+plan = bf.PagedKvAppendPlan.select(None, LARGE.descriptor(problem.num_pages), bf.PlanPreference())
+plan.run(None, bf.Workspace.NONE, make_args(problem.arrays))  # the parent has used threads before
+before = again.snapshot()
+child = os.fork()
+if child == 0:
+    signal.alarm(60)  # a child that hangs ends
+    plan.run(None, bf.Workspace.NONE, make_args(again.arrays))
+    assert_appended(again, before)
+    os._exit(42)
+_, status = os.waitpid(child, 0)
+assert os.waitstatus_to_exitcode(status) == 42, status
+assert_unchanged(again.arrays, before)  # the child's copy was written, not ours
+"""
+
+
+def test_a_forked_child_can_append() -> None:
+    """In a process of its own, since this one may hold threads of other libraries."""
+    command = [sys.executable, "-c", FORK, str(Path(__file__).parent)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
