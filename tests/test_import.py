@@ -1,0 +1,139 @@
+"""What `import baracuda_ffi` loads, and what it does not: no array package, no CUDA, not even the library."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+import baracuda_ffi as bf
+
+REPORT = "import json, sys; print(json.dumps(sorted(sys.modules)))"
+SMALL = {
+    "__future__",
+    "_weakrefset",
+    "enum",
+    "functools",
+    "importlib",
+    "operator",
+    "threading",
+    "types",
+    "warnings",
+}
+HEAVY = {"numpy", "torch", "cupy", "jax", "numba", "ml_dtypes", "cuda", "rich", "warp"}
+
+
+def modules_after(program: str) -> set[str]:
+    command = [sys.executable, "-c", f"{program}\n{REPORT}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout))
+
+
+def test_no_array_package_is_loaded() -> None:
+    loaded = modules_after("import baracuda_ffi")
+    assert {name.split(".")[0] for name in loaded} & HEAVY == set()
+
+
+def test_few_modules_are_loaded() -> None:
+    """Beyond a bare interpreter and ctypes: ours, and next to nothing of the standard library."""
+    bare = modules_after("import ctypes, json, sys")
+    added = modules_after("import ctypes, json, sys, baracuda_ffi") - bare
+    foreign = {name for name in added if not name.startswith("baracuda_ffi")}
+    assert {name.split(".")[0] for name in foreign} <= SMALL
+    assert len(added) < 40
+
+
+def test_neither_the_library_nor_a_driver_is_loaded() -> None:
+    program = "import baracuda_ffi\nmaps = open('/proc/self/maps').read()\nassert 'baracuda' not in maps\n"
+    assert "baracuda_ffi" in modules_after(program + "assert 'libcuda' not in maps")
+
+
+def test_the_descriptors_and_errors_need_no_numpy_and_no_library() -> None:
+    program = (
+        "import baracuda_ffi as bf\n"
+        "cache = bf.PagedKvCacheDescriptor(page_size=1, num_total_pages=1, num_kv_heads=1, head_dim=64,\n"
+        "                                  element=bf.ElementKind.F16)\n"
+        "desc = bf.PagedKvAppendDescriptor(batch_size=1, paged_kv=cache)\n"
+        "view = bf.TensorView(ptr=0, shape=(1,), element='i32')\n"
+        "assert 'baracuda' not in open('/proc/self/maps').read()\n"
+    )
+    assert "numpy" not in modules_after(program)
+
+
+def test_a_host_append_by_pointers_needs_no_numpy() -> None:
+    program = (
+        "import ctypes, baracuda_ffi as bf\n"
+        "def view(count, element, *shape):\n"
+        "    raw = ctypes.create_string_buffer(count + 16)\n"
+        "    keep.append(raw)\n"
+        "    address = ctypes.addressof(raw)\n"
+        "    return bf.TensorView(ptr=address + -address % 16, shape=shape, element=element)\n"
+        "keep = []\n"
+        "F16 = bf.ElementKind.F16\n"
+        "rows = [view(128, F16, 1, 1, 64) for _ in range(2)]\n"
+        "caches = [view(256, F16, 1, 1, 2, 64) for _ in range(2)]\n"
+        "table = [view(4, 'i32', 1), view(8, 'i32', 2), view(4, 'i32', 1)]\n"
+        "ctypes.c_int32.from_address(table[1].ptr + 4).value = 1\n"
+        "ctypes.memset(rows[0].ptr, 7, 128)\n"
+        "bf.append_paged_kv(*rows, *caches, *table, stream=None)\n"
+        "assert ctypes.string_at(caches[0].ptr, 256) == bytes([7]) * 128 + bytes(128)\n"
+    )
+    loaded = modules_after(program)
+    assert {name.split(".")[0] for name in loaded} & HEAVY == set()
+
+
+def test_every_public_name_is_there() -> None:
+    names = [
+        "PagedKvCacheDescriptor",
+        "PagedKvAppendDescriptor",
+        "PagedKvAppendPlan",
+        "PagedKvAppendArgs",
+        "PlanPreference",
+        "Workspace",
+        "TensorView",
+        "append_paged_kv",
+        "ElementKind",
+        "KvLayout",
+        "LengthConvention",
+        "BackendKind",
+        "KernelSku",
+        "PrecisionGuarantee",
+        "OpCategory",
+        "AttentionKind",
+        "ArchSku",
+        "MathPrecision",
+        "BaracudaError",
+        "InvalidProblem",
+        "MisalignedOperand",
+        "BufferTooSmall",
+        "Unsupported",
+        "WorkspaceTooSmall",
+        "CudaError",
+        "library_path",
+    ]
+    assert [name for name in names if not hasattr(bf, name)] == []
+    assert set(names) <= set(dir(bf))
+    assert set(names) <= set(bf.__all__)
+    assert all(hasattr(bf, name) for name in bf.__all__)
+
+
+@pytest.mark.slow
+def test_the_time_that_the_import_adds(record_property: Any) -> None:
+    """Reported, and bounded only against something gone badly wrong: machines differ."""
+
+    def milliseconds(program: str) -> float:
+        taken = []
+        for _ in range(7):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", program], check=True)
+            taken.append(1e3 * (time.perf_counter() - start))
+        return min(taken)
+
+    added = milliseconds("import baracuda_ffi") - milliseconds("pass")
+    record_property("milliseconds added by the import", round(added, 1))
+    print(f"import baracuda_ffi adds {added:.1f} ms")
+    assert added < 400

@@ -1,0 +1,180 @@
+"""Operands in host memory, by every protocol: NumPy, TensorView, DLPack of either version, torch on the
+CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import baracuda_ffi as bf
+from support.backends import HostBackend
+from support.bits import Array
+from support.cases import Case
+from support.elements import ELEMENTS, F16, F32, Element
+from support.exporters import LegacyExporter, VersionedExporter
+from support.operands import CACHES, NAMES, make_args, select
+from support.problem import Problem, assert_appended
+
+
+def as_view(array: Array) -> bf.TensorView:
+    kinds: dict[Any, Any] = {np.dtype(e.dtype): bf.ElementKind[e.kind] for e in ELEMENTS}
+    strides = tuple(stride // array.itemsize for stride in array.strides)
+    return bf.TensorView(
+        ptr=array.ctypes.data,
+        shape=array.shape,
+        strides=strides,
+        element=kinds.get(array.dtype, "i32"),
+        device=None,
+    )
+
+
+def as_torch(array: Array) -> Any:
+    """A tensor over the same memory; torch has no way from NumPy for bfloat16 and fp8, hence the detour."""
+    torch = pytest.importorskip("torch")
+    kinds = {
+        "float16": torch.float16,
+        "bfloat16": torch.bfloat16,
+        "float32": torch.float32,
+        "float8_e4m3fn": torch.float8_e4m3fn,
+        "float8_e5m2": torch.float8_e5m2,
+        "int32": torch.int32,
+    }
+    signed = array.view(f"i{array.itemsize}")
+    return torch.from_numpy(signed).view(kinds[array.dtype.name])
+
+
+KINDS: dict[str, Callable[[Array], Any]] = {
+    "TensorView": as_view,
+    "DLPack 0": LegacyExporter,
+    "DLPack 1": VersionedExporter,
+    "torch": as_torch,
+}
+
+
+def append(problem: Problem, operands: dict[str, Any]) -> None:
+    before = problem.snapshot()
+    plan = select(HostBackend(), problem.case.descriptor(problem.num_pages))
+    args = make_args(operands)
+    assert plan.can_implement(args) is None
+    plan.run(None, bf.Workspace.NONE, args)
+    assert_appended(problem, before)
+    problem.arrays["last_page_len"][:] = 0 if problem.case.convention == "BEFORE_APPEND" else 1
+    again = problem.snapshot()
+    plan.bind(None, args)()
+    assert_appended(problem, again)
+
+
+@pytest.mark.parametrize("element", ELEMENTS, ids=lambda element: element.symbol)
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_operands_of_one_kind(kind: str, element: Element) -> None:
+    problem = Problem(Case(element, "HND", "BEFORE_APPEND", 4, 3, 2, 64))
+    append(problem, {name: KINDS[kind](array) for name, array in problem.arrays.items()})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", NAMES)
+def test_one_operand_of_another_kind(name: str, kind: str) -> None:
+    problem = Problem(Case(F16, "NHD", "AFTER_APPEND", 4, 3, 2, 64))
+    append(problem, problem.arrays | {name: KINDS[kind](problem.arrays[name])})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_numpy_array_among_torch_tensors(name: str) -> None:
+    problem = Problem(Case(F32, "HND", "BEFORE_APPEND", 4, 3, 2, 64))
+    tensors = {other: as_torch(array) for other, array in problem.arrays.items()}
+    append(problem, tensors | {name: problem.arrays[name]})
+
+
+def test_a_view_of_an_array_in_the_middle_of_another() -> None:
+    """An offset, as slices of torch and NumPy have, is part of the address."""
+    problem = Problem()
+    torch = pytest.importorskip("torch")
+    whole = torch.zeros((3, *problem.arrays["key"].shape), dtype=torch.float16)
+    whole[1] = as_torch(problem.arrays["key"])
+    problem.arrays["key"] = problem.arrays["key"].copy()
+    append(problem, problem.arrays | {"key": whole[1]})
+
+
+def test_a_subclass_of_ndarray() -> None:
+    class Named(np.ndarray):
+        pass
+
+    problem = Problem()
+    append(problem, {name: array.view(Named) for name, array in problem.arrays.items()})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_tensor_view_of_a_device_given_to_a_host_plan(name: str) -> None:
+    """`device` says whose memory it is; the host backend takes none but the CPU's."""
+    problem = Problem()
+    view = as_view(problem.arrays[name])
+    wrong = bf.TensorView(ptr=view.ptr, shape=view.shape, element=view.element, device=0)
+    plan = select(HostBackend(), problem.case.descriptor(problem.num_pages))
+    with pytest.raises(bf.InvalidProblem, match=f"{name}.*CUDA"):
+        plan.can_implement(make_args(problem.arrays | {name: wrong}))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_tensor_view_is_checked_like_an_array(name: str) -> None:
+    problem = Problem()
+    plan = select(HostBackend(), problem.case.descriptor(problem.num_pages))
+    views = {other: as_view(array) for other, array in problem.arrays.items()}
+    view = views[name]
+
+    def refused(error: type[bf.BaracudaError], **changes: Any) -> None:
+        fields = {
+            "ptr": view.ptr,
+            "shape": view.shape,
+            "strides": None,
+            "element": view.element,
+            "device": None,
+        } | changes
+        with pytest.raises(error, match=name):
+            plan.can_implement(make_args(views | {name: bf.TensorView(**fields)}))
+
+    refused(bf.InvalidProblem, ptr=0)
+    refused(bf.MisalignedOperand, ptr=view.ptr + 2)
+    refused(bf.Unsupported, element="i32" if view.element != "i32" else bf.ElementKind.F32)
+    refused(bf.Unsupported, strides=tuple(2 * stride for stride in view.strides))
+    refused(bf.Unsupported, strides=(0,) * len(view.shape))
+    if name in CACHES:
+        refused(bf.InvalidProblem, shape=(view.shape[0] - 1, *view.shape[1:]))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ptr": -1},
+        {"ptr": 2**64},
+        {"ptr": 1.0},
+        {"ptr": None},
+        {"ptr": True},
+        {"shape": (-1,)},
+        {"shape": 5},
+        {"shape": (1.0,)},
+        {"strides": (1, 1)},
+        {"strides": ("1",)},
+        {"element": "f16"},
+        {"element": 1},
+        {"element": None},
+        {"device": -1},
+        {"device": "cuda"},
+        {"device": 1.0},
+        {"device": True},
+    ],
+    ids=str,
+)
+def test_a_tensor_view_of_nonsense(changes: dict[str, Any]) -> None:
+    fields = {
+        "ptr": 4096,
+        "shape": (4,),
+        "strides": None,
+        "element": bf.ElementKind.F16,
+        "device": None,
+    } | changes
+    with pytest.raises(bf.InvalidProblem, match=next(iter(changes))):
+        bf.TensorView(**fields)

@@ -1,0 +1,159 @@
+"""Selecting a plan: the checks in the seed's order, the preference, and what kind of thing each argument
+is.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+import baracuda_ffi as bf
+from support.cases import Case
+from support.elements import ELEMENTS, F16, HEAD_DIMS
+
+EXTENTS = ("page_size", "num_total_pages", "num_kv_heads", "batch_size")
+
+
+def make_descriptor(**changes: Any) -> bf.PagedKvAppendDescriptor:
+    values = {
+        "page_size": 4,
+        "num_total_pages": 8,
+        "num_kv_heads": 2,
+        "head_dim": 64,
+        "element": bf.ElementKind.F16,
+    } | changes
+    batch_size = values.pop("batch_size", 3)
+    convention = values.pop("length_convention", bf.LengthConvention.BEFORE_APPEND)
+    cache = bf.PagedKvCacheDescriptor(**values)
+    return bf.PagedKvAppendDescriptor(batch_size=batch_size, paged_kv=cache, length_convention=convention)
+
+
+@pytest.mark.parametrize("name", EXTENTS)
+@pytest.mark.parametrize("value", [0, -1, -(2**31)])
+def test_an_extent_that_is_not_positive(name: str, value: int) -> None:
+    with pytest.raises(bf.InvalidProblem) as caught:
+        bf.PagedKvAppendPlan.select(None, make_descriptor(**{name: value}))
+    assert caught.value.code == 2
+    for part in (name.removeprefix("num_kv_"), str(value)):
+        assert part in caught.value.message
+
+
+@pytest.mark.parametrize("head_dim", [0, -64, 1, 32, 63, 65, 80, 96, 127, 129, 192, 255, 257, 512])
+def test_a_head_dim_that_is_not_there(head_dim: int) -> None:
+    with pytest.raises(bf.Unsupported, match=f"head_dim is {head_dim}; .*64, 128 or 256") as caught:
+        bf.PagedKvAppendPlan.select(None, make_descriptor(head_dim=head_dim))
+    assert caught.value.code == 3
+
+
+@pytest.mark.parametrize("name", EXTENTS)
+def test_extents_come_before_head_dim(name: str) -> None:
+    with pytest.raises(bf.InvalidProblem):
+        bf.PagedKvAppendPlan.select(None, make_descriptor(head_dim=96, **{name: 0}))
+
+
+@pytest.mark.parametrize(("element", "head_dim"), list(itertools.product(ELEMENTS, HEAD_DIMS)))
+def test_every_element_and_head_dim_has_a_host_plan(element: Any, head_dim: int) -> None:
+    kind = bf.ElementKind[element.kind]
+    plan = bf.PagedKvAppendPlan.select(None, make_descriptor(element=kind, head_dim=head_dim))
+    assert plan.sku().element is kind
+
+
+@pytest.mark.parametrize("value", [2**31, -(2**31) - 1, 2**63, 2**70])
+def test_an_extent_of_more_than_32_bits(value: int) -> None:
+    for name in (*EXTENTS, "head_dim"):
+        with pytest.raises(bf.InvalidProblem, match=f"{name} is {value}"):
+            make_descriptor(**{name: value})
+
+
+@pytest.mark.parametrize("value", [True, 4.0, "4", None, [4]])
+def test_an_extent_that_is_no_integer(value: Any) -> None:
+    for name in (*EXTENTS, "head_dim"):
+        with pytest.raises(bf.InvalidProblem, match=name):
+            make_descriptor(**{name: value})
+
+
+def test_integers_of_numpy_are_integers() -> None:
+    assert make_descriptor(page_size=np.int64(4), batch_size=np.int32(3)) == make_descriptor()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("element", "F16"),
+        ("element", np.float16),
+        ("element", None),
+        ("element", 1),
+        ("layout", "HND"),
+        ("layout", 0),
+        ("length_convention", 1),
+        ("length_convention", None),
+    ],
+)
+def test_an_enumerator_of_the_wrong_kind(name: str, value: Any) -> None:
+    with pytest.raises(bf.InvalidProblem, match=name):
+        make_descriptor(**{name: value})
+
+
+def test_the_preference_is_optional_and_asks_for_little() -> None:
+    descriptor = make_descriptor()
+    plans = [
+        bf.PagedKvAppendPlan.select(None, descriptor),
+        bf.PagedKvAppendPlan.select(None, descriptor, bf.PlanPreference()),
+        bf.PagedKvAppendPlan.select(None, descriptor, bf.PlanPreference(max_workspace_bytes=0)),
+        bf.PagedKvAppendPlan.select(None, descriptor, bf.PlanPreference(prefer_backend=bf.BackendKind.HOST)),
+    ]
+    assert {plan.sku().backend for plan in plans} == {bf.BackendKind.HOST}
+
+
+def test_a_preference_that_the_stream_contradicts() -> None:
+    prefer_cuda = bf.PlanPreference(prefer_backend=bf.BackendKind.FLASHINFER)
+    with pytest.raises(bf.InvalidProblem, match="FLASHINFER"):
+        bf.PagedKvAppendPlan.select(None, make_descriptor(), prefer_cuda)
+    with pytest.raises(bf.BaracudaError, match="BESPOKE"):
+        bf.PagedKvAppendPlan.select(
+            None, make_descriptor(), bf.PlanPreference(prefer_backend=bf.BackendKind.BESPOKE)
+        )
+    with pytest.raises(bf.InvalidProblem, match="HOST"):
+        bf.PagedKvAppendPlan.select(
+            0, make_descriptor(), bf.PlanPreference(prefer_backend=bf.BackendKind.HOST)
+        )
+
+
+@pytest.mark.parametrize("value", [-1, 2**64, True, "0", 1.0])
+def test_a_workspace_bound_that_is_none(value: Any) -> None:
+    with pytest.raises(bf.InvalidProblem, match="max_workspace_bytes"):
+        bf.PlanPreference(max_workspace_bytes=value)
+
+
+@pytest.mark.parametrize("wrong", [None, 3, "desc", {"batch_size": 3}])
+def test_a_descriptor_of_the_wrong_kind(wrong: Any) -> None:
+    with pytest.raises((bf.InvalidProblem, TypeError)):
+        bf.PagedKvAppendPlan.select(None, wrong, bf.PlanPreference())
+
+
+def test_a_cache_larger_than_any_address_space() -> None:
+    most = 2**31 - 1
+    descriptor = make_descriptor(page_size=most, num_kv_heads=most, num_total_pages=most)
+    plan = bf.PagedKvAppendPlan.select(None, descriptor)
+    case = Case(F16, "HND", "BEFORE_APPEND", 4, 3, 2, 64)
+    from support.operands import make_args
+    from support.problem import Problem
+
+    with pytest.raises(bf.InvalidProblem, match="key has shape"):
+        plan.can_implement(make_args(Problem(case).arrays))
+
+
+def test_descriptors_are_values() -> None:
+    one, same, other = make_descriptor(), make_descriptor(), make_descriptor(batch_size=4)
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != other
+    assert len({one, same, other}) == 2
+    with pytest.raises(AttributeError):
+        one.batch_size = 4  # type: ignore[misc]
+    assert "batch_size=3" in repr(one)
+    assert one.paged_kv.layout is bf.KvLayout.HND
+    assert one.length_convention is bf.LengthConvention.BEFORE_APPEND
