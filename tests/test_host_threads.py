@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +15,7 @@ from support.cases import Case
 from support.elements import BF16, F16
 from support.operands import CACHES, make_args
 from support.problem import Problem, assert_appended, expected_caches
+from support.python import output_of
 
 # Enough bytes that the twin would use several threads.
 LARGE = Case(F16, "HND", "BEFORE_APPEND", page_size=2, batch_size=64, num_heads=64, head_dim=256)
@@ -121,8 +119,7 @@ def test_threads_end_with_the_call() -> None:
 
 
 FORK = """
-import os, signal, sys
-sys.path.insert(0, sys.argv[1])
+import os, signal
 import baracuda_ffi as bf
 from test_host_threads import LARGE
 from support.operands import make_args
@@ -146,6 +143,4 @@ assert_unchanged(again.arrays, before)  # the child's copy was written, not ours
 
 def test_a_forked_child_can_append() -> None:
     """In a process of its own, since this one may hold threads of other libraries."""
-    command = [sys.executable, "-c", FORK, str(Path(__file__).parent)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
+    output_of(FORK)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from typing import Any
 
 import pytest
 
 import baracuda_ffi as bf
+from support.python import output_of
 
 REPORT = "import json, sys; print(json.dumps(sorted(sys.modules)))"
 SMALL = {
@@ -28,9 +27,7 @@ HEAVY = {"numpy", "torch", "cupy", "jax", "numba", "ml_dtypes", "cuda", "rich", 
 
 
 def modules_after(program: str) -> set[str]:
-    command = [sys.executable, "-c", f"{program}\n{REPORT}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return set(json.loads(done.stdout))
+    return set(json.loads(output_of(f"{program}\n{REPORT}")))
 
 
 def test_no_array_package_is_loaded() -> None:
@@ -129,7 +126,7 @@ def test_the_time_that_the_import_adds(record_property: Any) -> None:
         taken = []
         for _ in range(7):
             start = time.perf_counter()
-            subprocess.run([sys.executable, "-c", program], check=True)
+            output_of(program)
             taken.append(1e3 * (time.perf_counter() - start))
         return min(taken)
 

@@ -6,11 +6,11 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 
 import pytest
 
 import baracuda_ffi as bf
+from support.python import run_python
 
 needs_readelf = pytest.mark.skipif(shutil.which("readelf") is None, reason="needs readelf, there is none")
 
@@ -56,7 +56,6 @@ def test_it_loads_alone_and_loads_no_driver() -> None:
         "maps = open('/proc/self/maps').read()\n"
         "assert 'libcuda' not in maps, maps\n"
     )
-    command = [sys.executable, "-I", "-c", program, str(bf.library_path())]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_python("-I", "-c", program, str(bf.library_path()))
     assert done.returncode == 0, done.stderr
     assert done.stdout == done.stderr == ""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import baracuda_ffi as bf
+from support.python import output_of
 
 SHOW = "import baracuda_ffi as bf; print(bf.library_path())"
 REFUSED = """
@@ -22,11 +20,7 @@ else:
 
 
 def python(program: str, library: str) -> str:
-    environment = os.environ | {"BARACUDA_FFI_LIBRARY": library}
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return output_of(program, BARACUDA_FFI_LIBRARY=library).strip()
 
 
 def test_the_path_is_of_a_file() -> None:

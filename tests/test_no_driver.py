@@ -5,8 +5,6 @@ output.
 from __future__ import annotations
 
 import ctypes
-import subprocess
-import sys
 
 import pytest
 
@@ -14,6 +12,7 @@ import baracuda_ffi as bf
 from support import abi
 from support.device import device_count
 from support.problem import Problem, assert_unchanged
+from support.python import run_python
 
 pytestmark = pytest.mark.skipif(
     device_count() > 0, reason="needs a machine without a CUDA device, this one has one"
@@ -73,5 +72,5 @@ def test_nothing_is_printed() -> None:
         "        continue\n"
         "    raise SystemExit('no error')\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    done = run_python("-c", program)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -1,0 +1,116 @@
+"""The command line: what it prints, its exit codes, and that `python -m baracuda_ffi` is the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import baracuda_ffi as bf
+from baracuda_ffi import cli
+from support.device import device_count
+from support.python import run_python
+
+
+def command(*arguments: str, code: int = 0, **environment: str) -> str:
+    """What `python -m baracuda_ffi` printed on both streams, at a width that wraps no line."""
+    settings = {"COLUMNS": "160", "NO_COLOR": "1"} | environment
+    done = run_python("-m", "baracuda_ffi", *arguments, **settings)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+def test_info_says_what_was_built() -> None:
+    said = command("info")
+    info = bf.build_info()
+    for part in (info.version, str(bf.library_path()), *info.backends):
+        assert part in said
+    for part in (info.flashinfer, info.cuda, *info.archs):
+        assert part is None or part in said
+    assert len(re.findall(r"^device \d", said, re.MULTILINE)) == device_count()
+
+
+@pytest.mark.skipif(device_count() > 0, reason="needs a machine without a CUDA device, this one has one")
+def test_info_says_why_the_gpu_is_not_used() -> None:
+    said = command("info")
+    assert "The GPU is not used." in said
+    assert re.search(r"driver|built without CUDA", said.split("The GPU is not used.")[1])
+
+
+@pytest.mark.gpu
+def test_info_shows_the_devices() -> None:
+    said = command("info")
+    assert "The GPU is used." in said
+    assert re.search(r"^device 0 .*GiB.*sm_\d+", said, re.MULTILINE)
+
+
+def test_demo_on_the_host() -> None:
+    """Several requests, a dozen steps across page boundaries, each compared whole."""
+    said = command("demo", "--backend", "host")
+    assert "HOST backend" in said
+    for step in range(1, 13):
+        assert re.search(rf"\b{step}\b", said)
+    assert re.search(r"all \d+ bytes of both caches", " ".join(said.split()))
+
+
+@pytest.mark.parametrize("seed", ["0", "1", "12345"])
+def test_demo_is_right_whatever_the_order_of_the_pages(seed: str) -> None:
+    command("demo", "--backend", "host", "--seed", seed)
+
+
+def test_demo_takes_what_is_there() -> None:
+    said = command("demo")
+    if device_count() == 0:
+        assert "The GPU is not used." in said
+
+
+@pytest.mark.gpu
+def test_demo_on_the_gpu() -> None:
+    assert "FLASHINFER" in command("demo", "--backend", "cuda").upper()
+
+
+@pytest.mark.skipif(device_count() > 0, reason="needs a machine without a CUDA device, this one has one")
+def test_demo_on_a_gpu_that_is_not_there() -> None:
+    assert "GPU" in command("demo", "--backend", "cuda", code=1)
+
+
+def test_a_demo_that_finds_a_wrong_byte_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verdict is one that can be bad: with an oracle that is off by one slot it is."""
+    from baracuda_ffi.cli import demo
+
+    right = demo.append_paged_kv_reference
+
+    def off_by_one(*operands, **options):  # type: ignore[no-untyped-def]
+        *rest, last_page_len = operands
+        right(*rest, (last_page_len + 1) % demo._CACHE.page_size, **options)
+
+    monkeypatch.setattr(demo, "append_paged_kv_reference", off_by_one)
+    assert cli.main(["demo", "--backend", "host"]) == 1
+
+
+def test_a_library_that_is_not_there(tmp_path: Path) -> None:
+    absent = str(tmp_path / "absent.so")
+    for subcommand in ("info", "demo"):
+        said = command(subcommand, code=1, BARACUDA_FFI_LIBRARY=absent)
+        assert absent in said.replace("\n", "")
+
+
+def test_the_version() -> None:
+    assert bf.build_info().version in command("--version")
+
+
+def test_help() -> None:
+    for arguments in (["--help"], ["demo", "--help"], ["info", "--help"]):
+        assert "usage" in command(*arguments).lower()
+    assert "demo" in command(code=2)
+
+
+@pytest.mark.parametrize("arguments", [["dance"], ["demo", "--backend", "tpu"], ["demo", "--seed", "x"]])
+def test_what_is_not_understood(arguments: list[str]) -> None:
+    assert "usage" in command(*arguments, code=2).lower()
+
+
+def test_no_colour_codes_in_a_pipe() -> None:
+    assert "\x1b" not in command("info") + command("demo", "--backend", "host")

@@ -1,0 +1,49 @@
+"""Every example of the package runs as it stands; those of GPU frameworks where there is a GPU."""
+
+from __future__ import annotations
+
+import ast
+from importlib import resources
+from typing import Any
+
+import pytest
+
+from support.python import run_python
+
+FRAMEWORKS = {"cuda", "cupy", "jax", "numba", "torch", "warp"}
+
+
+def imported(source: str) -> set[str]:
+    """The top-level packages that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def examples() -> list[Any]:
+    folder = resources.files("baracuda_ffi") / "examples"
+    found = []
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".py") and not file.name.startswith("_"):
+            needs = sorted(imported(file.read_text()) & FRAMEWORKS)
+            marks = [pytest.mark.gpu] if needs else []
+            found.append(pytest.param(file.name.removesuffix(".py"), needs, marks=marks, id=file.name))
+    return found
+
+
+def test_there_is_an_example_that_needs_no_gpu() -> None:
+    assert any(not parameter.marks for parameter in examples())
+
+
+@pytest.mark.parametrize(("name", "needs"), examples())
+def test_example(name: str, needs: list[str]) -> None:
+    for package in needs:
+        pytest.importorskip(package)
+    done = run_python("-m", f"baracuda_ffi.examples.{name}", timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout.strip()
