@@ -1,0 +1,121 @@
+#include "host/threads.h"
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#include "baracuda_ffi.h"
+#include "status.h"
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+#if !defined(_WIN32)
+#include <pthread.h>
+#include <signal.h>
+#endif
+
+namespace baracuda::host {
+namespace {
+
+// The least bytes of key and value that a thread is made for. Starting and ending one takes some tens of microseconds,
+// up to 100 where a sleeping CPU must be woken; a core copies this much in 150 to 300.
+constexpr size_t kBytesPerThread = size_t{3} << 20;
+
+// Memory bandwidth is spent long before this many cores copy.
+constexpr int32_t kMostThreads = 64;
+
+// 0: as many as the calling thread's affinity has.
+std::atomic<int32_t> max_threads{0};
+
+// The CPUs that the calling thread, and so a thread that it makes, may run on.
+int32_t usable_cpus() noexcept {
+#if defined(__linux__)
+  // Room for more CPUs than a cpu_set_t has: the kernel refuses a set that is smaller than its own.
+  cpu_set_t sets[16];
+  if (sched_getaffinity(0, sizeof(sets), sets) == 0) return CPU_COUNT_S(sizeof(sets), sets);
+#endif
+  return static_cast<int32_t>(std::max(1u, std::thread::hardware_concurrency()));
+}
+
+// While it lives, threads start with the signals blocked that the process, not an instruction, may get: an
+// application's handlers run on its own threads.
+class SignalsBlocked {
+ public:
+#if defined(_WIN32)
+  SignalsBlocked() noexcept {}
+#else
+  SignalsBlocked() noexcept {
+    sigset_t blocked;
+    sigfillset(&blocked);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS}) sigdelset(&blocked, fault);
+    pthread_sigmask(SIG_BLOCK, &blocked, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_;
+#endif
+};
+
+class Crew {
+ public:
+  explicit Crew(const Work& work) noexcept : work_(work) {}
+
+  void run(int32_t threads) noexcept {
+    std::thread others[kMostThreads - 1];
+    int32_t started = 0;
+    try {
+      const SignalsBlocked blocked;
+      for (; started < threads - 1; ++started) others[started] = std::thread([this] { help(); });
+    } catch (...) {
+      // No more threads, or no memory for one: those there are share the work.
+    }
+    help();
+    for (int32_t i = 0; i < started; ++i) others[i].join();
+  }
+
+ private:
+  void help() noexcept {
+    for (;;) {
+      const int64_t first = next_.fetch_add(work_.items_at_once, std::memory_order_relaxed);
+      if (first >= work_.items) return;
+      const int64_t last = std::min<int64_t>(first + work_.items_at_once, work_.items);
+      work_.process(work_.context, static_cast<int32_t>(first), static_cast<int32_t>(last));
+    }
+  }
+
+  const Work& work_;
+  std::atomic<int64_t> next_{0};
+};
+
+}  // namespace
+
+int32_t threads_for(size_t bytes) noexcept {
+  if (bytes < 2 * kBytesPerThread) return 1;
+  const int32_t setting = max_threads.load(std::memory_order_relaxed);
+  if (setting == 1) return 1;
+  const int32_t most = setting > 0 ? std::min(setting, usable_cpus()) : usable_cpus();
+  const auto worth = static_cast<int32_t>(std::min<size_t>(bytes / kBytesPerThread, kMostThreads));
+  return std::min(most, worth);
+}
+
+void run_in_threads(const Work& work, int32_t threads) noexcept {
+  if (threads <= 1) return work.process(work.context, 0, work.items);
+  Crew(work).run(std::min(threads, kMostThreads));
+}
+
+}  // namespace baracuda::host
+
+extern "C" int32_t baracuda_host_set_max_threads(int32_t max_threads) {
+  if (max_threads < 0)
+    return baracuda::fail(BARACUDA_INVALID_PROBLEM,
+                          "max_threads is %d; it should be positive, or 0 for as many as the CPU affinity has",
+                          max_threads);
+  baracuda::host::max_threads.store(max_threads, std::memory_order_relaxed);
+  return BARACUDA_OK;
+}
+
+extern "C" int32_t baracuda_host_max_threads(void) {
+  return baracuda::host::max_threads.load(std::memory_order_relaxed);
+}

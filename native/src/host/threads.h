@@ -1,0 +1,28 @@
+// Threads that live for one call.
+#ifndef BARACUDA_SRC_HOST_THREADS_H_
+#define BARACUDA_SRC_HOST_THREADS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace baracuda::host {
+
+// How many threads an append of `bytes` of key and value is worth, the calling one included: bounded by the setting, by
+// the CPUs that the calling thread may run on, and by what a thread costs.
+int32_t threads_for(size_t bytes) noexcept;
+
+// Work cut into items 0 .. items-1, handed out in order, each to exactly one of the threads that ask.
+struct Work {
+  void (*process)(const void* context, int32_t first, int32_t last) noexcept;
+  const void* context;
+  int32_t items;
+  int32_t items_at_once;  // at least 1
+};
+
+// Processes all of it with up to `threads` threads, the calling one included, and returns when every item is done and
+// every thread is gone. Threads that cannot be had are done without.
+void run_in_threads(const Work& work, int32_t threads) noexcept;
+
+}  // namespace baracuda::host
+
+#endif  // BARACUDA_SRC_HOST_THREADS_H_
