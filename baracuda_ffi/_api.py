@@ -16,15 +16,18 @@ from .enums import (
     ArchSku,
     AttentionKind,
     BackendKind,
+    Corruption,
     ElementKind,
     KvLayout,
     LengthConvention,
     MathPrecision,
     OpCategory,
 )
+from .error_record import ErrorRecord
 from .errors import (
     BaracudaError,
     BufferTooSmall,
+    CorruptPageTable,
     CudaError,
     InvalidProblem,
     LibraryNotLoaded,
@@ -33,7 +36,9 @@ from .errors import (
     WorkspaceTooSmall,
 )
 from .functional import append_paged_kv
+from .page_table import PageTableFault, PageTableFinding, validate_page_table
 from .plan import PagedKvAppendPlan
+from .seen_values import SeenValues
 from .tensor_view import TensorView
 from .workspace import Workspace
 
@@ -45,8 +50,11 @@ __all__ = [
     "BoundLaunch",
     "BufferTooSmall",
     "BuildInfo",
+    "CorruptPageTable",
+    "Corruption",
     "CudaError",
     "ElementKind",
+    "ErrorRecord",
     "InvalidProblem",
     "KernelSku",
     "KvLayout",
@@ -55,12 +63,15 @@ __all__ = [
     "MathPrecision",
     "MisalignedOperand",
     "OpCategory",
+    "PageTableFault",
+    "PageTableFinding",
     "PagedKvAppendArgs",
     "PagedKvAppendDescriptor",
     "PagedKvAppendPlan",
     "PagedKvCacheDescriptor",
     "PlanPreference",
     "PrecisionGuarantee",
+    "SeenValues",
     "TensorView",
     "Unsupported",
     "Workspace",
@@ -70,4 +81,5 @@ __all__ = [
     "host_max_threads",
     "library_path",
     "set_host_max_threads",
+    "validate_page_table",
 ]

@@ -58,9 +58,21 @@ class BackendKind(IntEnum):
     """CUDA: FlashInfer's ``AppendPagedKVCacheDecode``, unmodified. The page table's values are not
     checked."""
     HOST = 2
-    """This process's CPUs, over host memory. The page table is checked whole."""
+    """This process's CPUs, over host memory. The page table is checked whole, or guarded."""
     BESPOKE = 3
-    """The seed's name for kernels of its own. No plan selects it yet."""
+    """CUDA: a kernel of this library, for guarded plans: each request is judged before it is written. The
+    seed's name for kernels of its own."""
+
+
+class Corruption(IntEnum):
+    """Why a guarded append did not serve a request."""
+
+    INDPTR = 1
+    """Its two entries of indptr are negative, decreasing, or beyond ``total_used_pages``."""
+    PAGE = 2
+    """The id of its last page is ``num_total_pages`` or more."""
+    LAST_PAGE_LEN = 3
+    """Its length is outside the range of the length convention."""
 
 
 class OpCategory(IntEnum):

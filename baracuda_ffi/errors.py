@@ -3,6 +3,11 @@ handle."""
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .enums import Corruption
+    from .seen_values import SeenValues
+
 # The statuses of baracuda_ffi.h.
 OK = 0
 MISALIGNED_OPERAND = 1
@@ -44,6 +49,35 @@ class MisalignedOperand(BaracudaError, ValueError):
 
 class InvalidProblem(BaracudaError, ValueError):
     """Status 2: shapes, extents, pointers, streams or page tables that contradict each other."""
+
+
+class CorruptPageTable(BaracudaError, ValueError):
+    """A guarded append met a request whose part of the page table is corrupt. Nothing was written for that
+    request; every other one was served.
+
+    ``request`` is its number, ``reason`` why it is corrupt, ``values`` what was seen of it. ``code`` is 2, as
+    for an unguarded host append that refuses such a table. Where several requests were corrupt, this is one
+    of the first launch that met any.
+    """
+
+    request: int
+    reason: Corruption
+    values: SeenValues
+
+    def __init__(
+        self,
+        code: int,
+        function: str,
+        message: str,
+        *,
+        request: int = -1,
+        reason: Corruption | None = None,
+        values: SeenValues | None = None,
+    ) -> None:
+        super().__init__(code, function, message)
+        # Unpickling gives the defaults first and these attributes afterwards.
+        if reason is not None and values is not None:
+            self.request, self.reason, self.values = request, reason, values
 
 
 class Unsupported(BaracudaError, NotImplementedError):

@@ -1,0 +1,135 @@
+"""The CUDA driver through ``cuda.bindings`` (12 or 13), imported when first needed.
+
+For what the append itself never does: waiting for a stream, and reading or clearing memory in its order.
+"""
+
+from __future__ import annotations
+
+from .errors import CUDA_ERROR_BASE, CudaError, invalid_problem, unsupported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from typing_extensions import Self
+
+# The handles of the default streams: NULL, legacy, per-thread. They belong to whatever context is current.
+_LAST_DEFAULT_STREAM = 2
+_INSUFFICIENT_DRIVER = 35  # cudaErrorInsufficientDriver: what the library says where there is no driver
+_NOT_CAPTURING = 0  # CU_STREAM_CAPTURE_STATUS_NONE
+_CAPTURE_IMPLICIT = 906  # another stream is captured that the legacy default stream would synchronise with
+
+
+class StreamContext:
+    """Calls of the driver in the context of a stream, which is current inside the ``with``; the context that
+    was current before is again after.
+
+    A default stream is that of the current context; without one, of the one primary context that is alive.
+    No context is created. ``function`` is named in errors: ``CudaError`` for what the driver refuses,
+    ``Unsupported`` without ``cuda.bindings``.
+    """
+
+    __slots__ = ("_driver", "_function", "_handle", "_pushed", "_retained")
+
+    def __init__(self, function: str, handle: int) -> None:
+        self._function = function
+        self._handle = handle
+        self._driver = _bindings(function)
+        self._pushed = False
+        self._retained: Any = None
+
+    def __enter__(self) -> Self:
+        self.call("cuInit", 0)
+        current = self.call("cuCtxGetCurrent")
+        try:
+            if self._handle > _LAST_DEFAULT_STREAM:
+                self._push(self.call("cuStreamGetCtx", self._handle), current)
+            elif not int(current):
+                self._retained = self._only_device()
+                self._push(self.call("cuDevicePrimaryCtxRetain", self._retained), current)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._pushed:
+            self._driver.cuCtxPopCurrent()
+        if self._retained is not None:
+            self._driver.cuDevicePrimaryCtxRelease(self._retained)
+
+    def call(self, name: str, *arguments: object) -> Any:
+        """What a driver function returned besides its status, which must be success."""
+        try:
+            status, *results = getattr(self._driver, name)(*arguments)
+        except Exception as error:  # what cuda.bindings raises where there is no driver, or an old one
+            raise CudaError(
+                CUDA_ERROR_BASE + _INSUFFICIENT_DRIVER,
+                self._function,
+                f"{name}: the CUDA driver could not be called: {error}",
+                "cudaErrorInsufficientDriver",
+            ) from error
+        if int(status) != 0:
+            raise self._error(name, status)
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def refuse_capture(self) -> None:
+        """Raise ``InvalidProblem`` where the stream cannot be waited for, since it is being captured into a
+        graph."""
+        status, capture = self._driver.cuStreamIsCapturing(self._handle)
+        if int(status) == 0 and int(capture) == _NOT_CAPTURING:
+            return
+        if int(status) not in (0, _CAPTURE_IMPLICIT):
+            raise self._error("cuStreamIsCapturing", status)
+        raise invalid_problem(
+            self._function,
+            f"stream {self._handle:#x} is being captured into a graph, and cannot be waited for; it should "
+            "be the stream that the graph was launched on",
+        )
+
+    def synchronise(self) -> None:
+        """Wait until the stream has done all that it was given."""
+        self.call("cuStreamSynchronize", self._handle)
+
+    def _push(self, context: Any, current: Any) -> None:
+        if int(context) != int(current):
+            self.call("cuCtxPushCurrent", context)
+            self._pushed = True
+
+    def _only_device(self) -> Any:
+        alive = []
+        for ordinal in range(int(self.call("cuDeviceGetCount"))):
+            device = self.call("cuDeviceGet", ordinal)
+            _, active = self.call("cuDevicePrimaryCtxGetState", device)
+            if active:
+                alive.append(device)
+        if len(alive) == 1:
+            return alive[0]
+        raise invalid_problem(
+            self._function,
+            f"stream is the default stream, no CUDA context is current and {len(alive)} devices have one; "
+            "make the context current, or pass a stream that was created in it",
+        )
+
+    def _error(self, name: str, status: Any) -> CudaError:
+        return CudaError(
+            CUDA_ERROR_BASE + int(status), self._function, f"{name}: {status.name}", _error_name(int(status))
+        )
+
+
+def _bindings(function: str) -> Any:
+    try:
+        from cuda.bindings import driver
+    except ImportError as error:
+        raise unsupported(
+            function,
+            f"cuda.bindings, which this needs, could not be imported ({error}); install cuda-bindings",
+        ) from error
+    return driver
+
+
+def _error_name(status: int) -> str:
+    """The runtime's name: the driver's results have its numbers."""
+    from ._library import library
+
+    return library().text("baracuda_status_name", CUDA_ERROR_BASE + status)

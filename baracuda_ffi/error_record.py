@@ -1,0 +1,188 @@
+"""Where guarded appends record the first corrupt request that they meet."""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import addressof, c_int32
+
+from ._int32_vector import Int32Vector
+from ._streams import stream_handle
+from .enums import Corruption
+from .errors import INVALID_PROBLEM, CorruptPageTable, invalid_problem
+from .seen_values import SeenValues
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from ._record_pool import PooledRecord
+
+_ME = "ErrorRecord"
+_WORDS = 8
+_Words = c_int32 * _WORDS
+_BYTES = ctypes.sizeof(_Words)
+
+_NO_PAGE = -1
+
+
+class ErrorRecord:
+    """A ``baracuda_error_record``: 32 bytes that a guarded append claims, once, for the first corrupt request
+    that it meets, and that stay so until they are reset.
+
+    A guarded plan makes one of its own. Give several plans one record (``PlanPreference(guarded=True,
+    error_record=record)``) to ask once for all of them, or where plans are made by the thousand: see
+    ``allocate``.
+
+    ``ErrorRecord(memory)`` puts it in the caller's memory: eight contiguous int32, zeroed by the caller, as
+    anything that an operand may be, which the record keeps alive. The backend must be able to write there:
+    host, pinned or managed memory for the host backend; device, pinned or managed memory for CUDA, device
+    memory on the device that the append runs on. Raises ``InvalidProblem`` or ``Unsupported`` for memory that
+    is not so.
+    """
+
+    __slots__ = ("_address", "_cpu_can_read", "_memory", "_pooled")
+
+    _address: int
+    _cpu_can_read: bool
+    _memory: object  # only to keep it alive
+    _pooled: PooledRecord | None
+
+    def __init__(self, memory: object) -> None:
+        vector = Int32Vector(_ME, "error_record", memory)
+        if vector.count != _WORDS:
+            raise invalid_problem(_ME, f"error_record has {vector.count} entries; it should have {_WORDS}")
+        self._address = vector.address
+        self._cpu_can_read = not vector.on_cuda
+        self._memory = vector.keep
+        self._pooled = None
+
+    @classmethod
+    def allocate(cls, stream: object) -> Self:
+        """A record for appends on ``stream``'s device, or for the host backend if ``stream`` is None.
+
+        For the host it is ordinary memory. For CUDA it is 32 bytes of a slab of 64 KiB of pinned memory,
+        which every context and device can write; slabs belong to the context of the stream (for a default
+        stream, the current one) and stay until that is destroyed. A captured graph may write to a record when
+        every plan that used it is gone. So a record that a plan has launched with is never used again, and 32
+        bytes are lost with it; one that was never launched with is. A program that goes on selecting plans
+        and running them should give them one record. May allocate, and synchronise as CUDA's allocation does;
+        allowed while streams are captured. Raises ``InvalidProblem`` for a stream that is none,
+        ``CudaError``.
+        """
+        record = object.__new__(cls)
+        record._cpu_can_read = True
+        record._pooled = None
+        if stream is None:
+            record._memory = memory = _Words()
+            record._address = addressof(memory)
+            return record
+        from ._record_pool import PooledRecord
+
+        pooled = PooledRecord(_ME, stream_handle(_ME, stream))
+        record._memory = record._pooled = pooled
+        record._address = pooled.address
+        return record
+
+    def check(self, stream: object) -> None:
+        """Wait for ``stream``, then raise ``CorruptPageTable`` if a corrupt request was recorded.
+
+        ``stream`` is the one that the appends were launched on (a default stream: with the context current
+        that they ran in), or one that waits for it; None for appends on the host, which are finished. What
+        was recorded stays, and is raised again, until ``reset``.
+
+        Raises ``InvalidProblem`` for a stream that is being captured into a graph, and for None where the CPU
+        cannot read the record; ``CudaError`` for what an earlier launch left behind.
+        """
+        self._check(f"{_ME}.check", stream)
+
+    def reset(self, stream: object) -> None:
+        """Clear the record, so that the next corrupt request claims it.
+
+        On a CUDA stream this is only enqueued, in order with the appends there, and may be captured into a
+        graph, which then clears the record at every replay. ``stream`` None clears it at once: for appends on
+        the host. Raises ``InvalidProblem`` for None where the CPU cannot write the record, ``CudaError``.
+        """
+        self._reset(f"{_ME}.reset", stream)
+
+    def __repr__(self) -> str:
+        where = "host memory" if self._cpu_can_read else "CUDA memory"
+        return f"<ErrorRecord in {where} at {self._address:#x}>"
+
+    @property
+    def address(self) -> int:
+        """Where its 32 bytes are."""
+        return self._address
+
+    def will_be_launched(self) -> None:
+        """Say that a launch gets the address, as plans do: from now on something may write there that
+        outlives this object, so its memory is not used for another record. Call it before passing
+        ``address`` to the C library yourself."""
+        if self._pooled is not None:
+            self._pooled.launched = True
+
+    def _check(self, function: str, stream: object) -> None:
+        words = self._read(function, stream)
+        if words[0] != 0:
+            raise _corrupt(function, words)
+
+    def _read(self, function: str, stream: object) -> list[int]:
+        if stream is None:
+            self._need_cpu_access(function)
+            return self._words()
+        from ._driver import StreamContext
+
+        handle = stream_handle(function, stream)
+        with StreamContext(function, handle) as context:
+            context.refuse_capture()
+            context.synchronise()
+            if self._cpu_can_read:
+                return self._words()
+            words = _Words()
+            context.call("cuMemcpyDtoHAsync", addressof(words), self._address, _BYTES, handle)
+            context.synchronise()
+        return list(words)
+
+    def _reset(self, function: str, stream: object) -> None:
+        if stream is None:
+            self._need_cpu_access(function)
+            ctypes.memset(self._address, 0, _BYTES)
+            return
+        from ._driver import StreamContext
+
+        handle = stream_handle(function, stream)
+        with StreamContext(function, handle) as context:
+            context.call("cuMemsetD32Async", self._address, 0, _WORDS, handle)
+
+    def _words(self) -> list[int]:
+        return list(_Words.from_address(self._address))
+
+    def _need_cpu_access(self, function: str) -> None:
+        if not self._cpu_can_read:
+            raise invalid_problem(
+                function,
+                "stream is None and the record is in CUDA memory; it should be the stream of the appends",
+            )
+
+
+def _corrupt(function: str, words: list[int]) -> CorruptPageTable:
+    code, request, begin, end, page, length = words[:6]
+    reason = Corruption(code)
+    values = SeenValues(
+        indptr_begin=begin, indptr_end=end, page=None if page == _NO_PAGE else page, last_page_len=length
+    )
+    says = {
+        Corruption.INDPTR: f"indptr[{request}] is {begin} and indptr[{request + 1}] is {end}; they should "
+        "increase from at least 0 to at most total_used_pages",
+        Corruption.PAGE: f"the id of its last page, indices[{end - 1}], is {page}; it should be below "
+        "num_total_pages",
+        Corruption.LAST_PAGE_LEN: f"last_page_len[{request}] is {length}; it should be in the range of the "
+        "length convention",
+    }[reason]
+    return CorruptPageTable(
+        INVALID_PROBLEM,
+        function,
+        f"request {request} was not served: {says}",
+        request=request,
+        reason=reason,
+        values=values,
+    )
