@@ -300,8 +300,8 @@ typedef enum baracuda_operand {
  * operands: element, batch_size, page_size, num_heads, head_dim, num_total_pages. total_used_pages is set from
  * indices. op->backend, layout, length_convention and stream are the caller's.
  * Refusals beyond those of _run: 2 for a shape that does not fit, memory that the backend cannot reach or that is on
- * another device than the stream's; 3 for a K/V tensor that is not contiguous or a type that does not fit. On a
- * refusal `op` is as it was. */
+ * another device than the stream's (for CUDA backends error_record's too); 3 for a K/V tensor that is not contiguous
+ * or a type that does not fit. On a refusal `op` is as it was. */
 BARACUDA_API int32_t baracuda_paged_kv_append_bind(baracuda_paged_kv_append* op,
                                                    const baracuda_tensor* const operands[BARACUDA_NUM_OPERANDS]);
 

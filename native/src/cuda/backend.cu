@@ -63,6 +63,21 @@ int32_t device_of(const void* address, int32_t* device) noexcept {
   return result == CUDA_SUCCESS ? BARACUDA_OK : fail_driver_call("cuPointerGetAttribute", result);
 }
 
+// A kernel that writes where its device cannot would take the context with it. `device` is the stream's, -1 if not known.
+int32_t check_error_record_reachable(const Append& op, CUdevice device) {
+  const MemoryKind kind = cuda_memory_kind(op.error_record);
+  if (kind == MemoryKind::kUnknown)
+    return fail(BARACUDA_INVALID_PROBLEM,
+                "error_record is at %p, which CUDA does not know; it should be CUDA device, managed or pinned memory",
+                static_cast<void*>(op.error_record));
+  if (kind != MemoryKind::kDevice || device < 0) return BARACUDA_OK;
+  int32_t its_device = device;
+  BARACUDA_TRY(device_of(op.error_record, &its_device));
+  if (its_device == device) return BARACUDA_OK;
+  return fail(BARACUDA_INVALID_PROBLEM,
+              "error_record is on CUDA device %d; it should be on device %d, where the stream is", its_device, device);
+}
+
 int32_t check_reachable(const Append& op, const Tensor* const operands[BARACUDA_NUM_OPERANDS]) {
   const Driver* driver = nullptr;
   BARACUDA_TRY(find_driver(&driver));
@@ -93,7 +108,7 @@ int32_t check_reachable(const Append& op, const Tensor* const operands[BARACUDA_
       return fail(BARACUDA_INVALID_PROBLEM, "%s is on CUDA device %d; it should be on device %d, where the stream is",
                   name, its_device, device);
   }
-  return BARACUDA_OK;
+  return op.error_record != nullptr ? check_error_record_reachable(op, device) : BARACUDA_OK;
 }
 
 }  // namespace
