@@ -6,7 +6,7 @@ Pointers are passed as addresses (``c_void_p`` from an int): the cheapest of the
 from __future__ import annotations
 
 import ctypes
-from ctypes import c_char_p, c_int32, c_int64, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
+from ctypes import c_char_p, c_int32, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,11 +16,14 @@ ABI_VERSION = 1
 
 BACKEND_FLASHINFER = 1
 BACKEND_HOST = 2
+BACKEND_BESPOKE = 3
+
+FLAG_GUARDED = 1
 
 # The operands' order in the arrays of the bind functions.
 OPERANDS = ("key", "value", "k_data", "v_data", "indices", "indptr", "last_page_len")
 NUM_OPERANDS = len(OPERANDS)
-WRITTEN_OPERANDS = frozenset(("k_data", "v_data"))
+WRITTEN_OPERANDS = frozenset(("k_data", "v_data", "error_record"))
 
 # DLPack's numbers, as baracuda_tensor uses them.
 DEVICE_HOST = 1
@@ -64,9 +67,6 @@ class Append(ctypes.Structure):
         ("stream", c_void_p),
     )
 
-    keep: tuple[object, ...]
-    """Not of the C struct: what the pointers point into, so that it lives as long as the struct."""
-
 
 class Tensor(ctypes.Structure):
     """struct baracuda_tensor, and DLPack's DLTensor: the shape and strides are borrowed, as addresses."""
@@ -85,9 +85,7 @@ class Tensor(ctypes.Structure):
     )
 
 
-Tensors = Tensor * NUM_OPERANDS
 Pointers = c_void_p * NUM_OPERANDS
-Extents = c_int64 * 8
 
 # A symbol, what it returns, what it takes.
 Signature = tuple["Any", tuple["Any", ...]]

@@ -38,6 +38,9 @@ class _ManagedVersioned(ctypes.Structure):
     )
 
 
+_PLAIN_OFFSET = _Managed.dl_tensor.offset
+_VERSIONED_OFFSET = _ManagedVersioned.dl_tensor.offset
+
 _DELETER = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
@@ -51,25 +54,27 @@ _set_name = _python_api("PyCapsule_SetName", ctypes.c_int, ctypes.py_object, cty
 
 
 class Export:
-    """A managed tensor that we own: its deleter is called when this is dropped."""
+    """A managed tensor that we own: its deleter is called when this is dropped. ``tensor`` is the address of
+    the DLTensor in it, which is a ``baracuda_tensor``."""
 
-    __slots__ = ("_address", "_deleter", "read_only")
+    __slots__ = ("_deleter", "_owned", "read_only", "tensor")
 
-    def __init__(self, deleter: int | None, read_only: bool) -> None:
-        self._address = 0  # owned once the capsule is marked as used
-        self._deleter = deleter
+    def __init__(self, tensor: int, deleter: int | None, read_only: bool) -> None:
+        self.tensor = tensor
         self.read_only = read_only
+        self._deleter = deleter
+        self._owned = 0  # the managed tensor, once its capsule is marked as used
 
     def __del__(self, _call: Callable[[int], Callable[[int], None]] = _DELETER) -> None:
-        if self._address and self._deleter:
-            _call(self._deleter)(self._address)
+        if self._owned and self._deleter:
+            _call(self._deleter)(self._owned)
 
 
-def export(operand: Any, tensor: _abi.Tensor) -> Export:
+def export(operand: Any) -> Export:
     """Have the operand describe itself through ``__dlpack__``, without a copy and without synchronising.
 
-    Fills ``tensor``, which borrows from the ``Export`` returned. Whatever the exporter raises passes through;
-    ``BufferError`` for a capsule that is not one of DLPack 0.x or 1.x.
+    Whatever the exporter raises passes through; ``BufferError`` for a capsule that is not one of DLPack 0.x
+    or 1.x.
     """
     device_type = int(operand.__dlpack_device__()[0])
     on_cuda = device_type in (_abi.DEVICE_CUDA, _abi.DEVICE_CUDA_MANAGED)
@@ -79,24 +84,30 @@ def export(operand: Any, tensor: _abi.Tensor) -> Export:
         capsule = operand.__dlpack__(stream=stream, max_version=(_MAJOR, 0))
     except TypeError:  # an exporter from before DLPack 1.0 knows no max_version
         capsule = operand.__dlpack__(stream=stream)
-    return _take(capsule, tensor)
+    return _take(capsule)
 
 
-def _take(capsule: object, tensor: _abi.Tensor) -> Export:
+def borrow(capsule: object) -> int:
+    """The address of the DLTensor in a plain capsule that stays unused: good for as long as the capsule
+    lives."""
+    address: int = _get_pointer(capsule, _PLAIN)
+    return address + _PLAIN_OFFSET
+
+
+def _take(capsule: object) -> Export:
     if _is_valid(capsule, _VERSIONED):
         address = _get_pointer(capsule, _VERSIONED)
         managed = _ManagedVersioned.from_address(address)
         if managed.major != _MAJOR:  # the capsule stays unused, and cleans up after itself
             raise BufferError(f"DLPack {managed.major}.{managed.minor} was given; {_MAJOR}.x was asked for")
-        taken = Export(managed.deleter, bool(managed.flags & _READ_ONLY))
-        offset, used = _ManagedVersioned.dl_tensor.offset, _VERSIONED_USED
+        taken = Export(address + _VERSIONED_OFFSET, managed.deleter, bool(managed.flags & _READ_ONLY))
+        used = _VERSIONED_USED
     elif _is_valid(capsule, _PLAIN):
         address = _get_pointer(capsule, _PLAIN)
-        taken = Export(_Managed.from_address(address).deleter, False)
-        offset, used = _Managed.dl_tensor.offset, _PLAIN_USED
+        taken = Export(address + _PLAIN_OFFSET, _Managed.from_address(address).deleter, False)
+        used = _PLAIN_USED
     else:
         raise BufferError("__dlpack__ returned no unused DLPack capsule")
-    ctypes.memmove(ctypes.addressof(tensor), address + offset, ctypes.sizeof(_abi.Tensor))
     _set_name(capsule, used)
-    taken._address = address
+    taken._owned = address
     return taken

@@ -70,7 +70,10 @@ def shared_reader(operands: tuple[object, ...]) -> int:
         and type(f) is kind
         and type(g) is kind
     ):
-        return reader_of(kind)
+        try:
+            return _readers[kind]
+        except KeyError:
+            return reader_of(kind)
     return 0
 
 

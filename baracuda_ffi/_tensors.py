@@ -8,7 +8,7 @@ to check.
 from __future__ import annotations
 
 import sys
-from ctypes import addressof, c_int64
+from ctypes import addressof, c_int64, memmove, sizeof
 
 from . import _abi, _dlpack, _exchange
 from ._arguments import describe as describe_value
@@ -51,29 +51,38 @@ _KINDS = {
 _NATIVE_ORDER = "<" if sys.byteorder == "little" else ">"
 
 
-def describe(operand: Any, name: str, tensor: _abi.Tensor) -> object:
-    """Fill ``tensor`` and return what must live as long as it, and its memory, are used.
+# Classes of NumPy arrays that were met: a handful, and NumPy need not be imported to have none.
+_numpy_kinds: set[type] = set()
+
+
+def tensor_of(operand: Any, name: str) -> tuple[int, object]:
+    """The address of a ``baracuda_tensor`` that describes the operand, and what must live as long as that, or
+    the memory that it describes, is used.
 
     Protocols in order: ``TensorView``, DLPack's C table, NumPy, ``__dlpack__``, ``__cuda_array_interface__``.
     No protocol is asked to synchronise. Raises ``InvalidProblem`` or ``Unsupported``, naming the operand.
     """
-    if isinstance(operand, TensorView):
-        return _describe_view(operand, tensor)
     kind = type(operand)
     try:
+        if kind is TensorView:
+            return _tensor_of_view(operand)
+        if kind in _numpy_kinds:
+            return _tensor_of_numpy(operand, name)
         if reader := _exchange.reader_of(kind):
+            tensor = _abi.Tensor()
             _exchange.read(reader, operand, tensor)
-            return operand
+            return addressof(tensor), (operand, tensor)
         numpy = sys.modules.get("numpy")
         if numpy is not None and isinstance(operand, numpy.ndarray):
-            return _describe_numpy(operand, name, tensor)
+            _numpy_kinds.add(kind)
+            return _tensor_of_numpy(operand, name)
         if hasattr(operand, "__dlpack__"):
-            export = _dlpack.export(operand, tensor)
+            export = _dlpack.export(operand)
             _check_writable(name, operand, export.read_only)
-            return operand, export
+            return export.tensor, (operand, export)
         interface = getattr(operand, "__cuda_array_interface__", None)
         if interface is not None:
-            return _describe_cuda_array(operand, interface, name, tensor)
+            return _tensor_of_cuda_array(operand, interface, name)
     except BaracudaError:
         raise
     except Exception as error:
@@ -87,18 +96,28 @@ def describe(operand: Any, name: str, tensor: _abi.Tensor) -> object:
     )
 
 
-def _describe_view(view: TensorView, tensor: _abi.Tensor) -> object:
-    return _fill(
-        tensor,
-        pointer=view.ptr,
-        device=(_abi.DEVICE_HOST, 0) if view.device is None else (_abi.DEVICE_CUDA, view.device),
-        element=_ELEMENT_TYPES[view.element],
-        shape=view.shape,
-        strides=view.strides,
-    )
+def describe(operand: Any, name: str, tensor: _abi.Tensor) -> object:
+    """The same, into ``tensor``; returns what must live as long as it is used."""
+    address, keep = tensor_of(operand, name)
+    memmove(addressof(tensor), address, sizeof(_abi.Tensor))
+    return keep
 
 
-def _describe_numpy(array: Any, name: str, tensor: _abi.Tensor) -> object:
+def _tensor_of_view(view: TensorView) -> tuple[int, object]:
+    if view._tensor is None:  # a view is frozen, so what describes it is made once
+        device = (_abi.DEVICE_HOST, 0) if view.device is None else (_abi.DEVICE_CUDA, view.device)
+        view._remember(_fill(view.ptr, device, _ELEMENT_TYPES[view.element], view.shape, view.strides))
+    assert view._tensor is not None
+    return view._tensor[0], view
+
+
+def _tensor_of_numpy(array: Any, name: str) -> tuple[int, object]:
+    try:
+        # The quickest way to ask NumPy. It exports no read-only array so, and no type that DLPack lacks.
+        capsule = array.__dlpack__()
+        return _dlpack.borrow(capsule), (array, capsule)
+    except (BufferError, TypeError, RuntimeError):
+        pass
     interface = array.__array_interface__
     pointer, read_only = interface["data"]
     _check_writable(name, array, read_only)
@@ -106,12 +125,11 @@ def _describe_numpy(array: Any, name: str, tensor: _abi.Tensor) -> object:
     named = _NAMED_TYPES.get(dtype.type.__name__)
     element = named if named and dtype.isnative else _parse(interface["typestr"], name, dtype)
     strides = _in_elements(interface["strides"], dtype.itemsize, name)
-    return array, _fill(tensor, pointer, (_abi.DEVICE_HOST, 0), element, interface["shape"], strides)
+    filled = _fill(pointer, (_abi.DEVICE_HOST, 0), element, interface["shape"], strides)
+    return filled[0], (array, filled)
 
 
-def _describe_cuda_array(
-    array: object, interface: Mapping[str, Any], name: str, tensor: _abi.Tensor
-) -> object:
+def _tensor_of_cuda_array(array: object, interface: Mapping[str, Any], name: str) -> tuple[int, object]:
     if interface.get("mask") is not None:
         raise unsupported(_ME, f"{name} has a mask; it should be an array without one")
     pointer, read_only = interface["data"]
@@ -121,37 +139,31 @@ def _describe_cuda_array(
     strides = _in_elements(interface.get("strides"), element[1] // 8, name)
     # The interface does not say on which device the memory is: the library asks the driver.
     device = (_abi.DEVICE_CUDA, _abi.ASK_THE_DRIVER)
-    return array, _fill(tensor, int(pointer or 0), device, element, interface["shape"], strides)
+    filled = _fill(int(pointer or 0), device, element, interface["shape"], strides)
+    return filled[0], (array, filled)
 
 
 def _fill(
-    tensor: _abi.Tensor,
     pointer: int,
     device: tuple[int, int],
     element: tuple[int, int],
     shape: Sequence[int],
     strides: Sequence[int] | None,
-) -> object:
-    """Returns the memory of the shape and strides, which ``tensor`` points into."""
+) -> tuple[int, object]:
+    """A tensor of our own making: its address, and its memory with that of the shape and strides."""
     rank = len(shape)
     extents = (c_int64 * (2 * rank))(*shape, *(strides or ()))
-    address = addressof(extents)
-    tensor.data = pointer
-    tensor.device_type, tensor.device_id = device
-    tensor.ndim = rank
-    tensor.type_code, tensor.type_bits = element
-    tensor.type_lanes = 1
-    tensor.shape = address
-    tensor.strides = None if strides is None else address + 8 * rank
-    tensor.byte_offset = 0
-    return extents
+    first = addressof(extents)
+    steps = None if strides is None else first + 8 * rank
+    tensor = _abi.Tensor(pointer, *device, rank, *element, 1, first, steps, 0)
+    return addressof(tensor), (tensor, extents)
 
 
 def _check_writable(name: str, operand: object, read_only: bool) -> None:
     if read_only and name in _abi.WRITTEN_OPERANDS:
         raise invalid_problem(
             _ME,
-            f"{name}, {describe_value(operand)}, is read-only; a cache is written, so it should be writable",
+            f"{name}, {describe_value(operand)}, is read-only; it is written, so it should be writable",
         )
 
 
@@ -165,7 +177,7 @@ def _parse(typestr: str, name: str, shown: object) -> tuple[int, int]:
 
 
 def _odd_type(name: str, shown: object) -> Unsupported:
-    if name in ("indices", "indptr", "last_page_len"):
+    if name in ("indices", "indptr", "last_page_len", "error_record"):
         wanted = "int32"
     else:
         wanted = "float16, bfloat16, float32, float8_e4m3fn or float8_e5m2"

@@ -5,12 +5,14 @@ from __future__ import annotations
 from ctypes import addressof
 
 from . import _abi
-from ._bind import rebind
+from ._bind import bind, bind_each
+from ._exchange import shared_reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._bind import Operands
     from ._library import Library
+    from .error_record import ErrorRecord
 
 
 class BoundLaunch:
@@ -24,21 +26,30 @@ class BoundLaunch:
     rebinds: each call uses the operands from before or from after.
     """
 
-    __slots__ = ("_append", "_library", "_run")
+    __slots__ = ("_bound", "_error_record", "_library", "_run")
 
-    _append: tuple[int, _abi.Append]
+    # The append's address, the append, the operands and what keeps their memory: swapped as one, so that a
+    # call on another thread sees all of the old or all of the new.
+    _bound: tuple[int, _abi.Append, Operands, Operands]
 
-    def __init__(self, library: Library, op: _abi.Append, keep: Operands) -> None:
-        op.keep = keep
+    def __init__(
+        self,
+        library: Library,
+        op: _abi.Append,
+        operands: Operands,
+        keep: Operands,
+        error_record: ErrorRecord | None,
+    ) -> None:
         self._library = library
+        self._error_record = error_record  # only to keep it alive
         self._run = library.run
-        self._append = (addressof(op), op)
+        self._bound = (addressof(op), op, operands, keep)
 
     def __call__(self) -> None:
         """Append once. Raises ``BaracudaError``; nothing was launched or written then."""
-        # The local name keeps the struct alive while the call runs, whoever rebinds meanwhile.
-        append = self._append
-        status = self._run(append[0])
+        # The local name keeps the append alive while the call runs, whoever rebinds meanwhile.
+        bound = self._bound
+        status = self._run(bound[0])
         if status:
             raise self._library.error("baracuda_paged_kv_append_run", status)
 
@@ -59,12 +70,26 @@ class BoundLaunch:
         operands that were replaced are let go: on a CUDA stream, keep them alive until the stream has passed
         the last launch that used them.
         """
-        operands = (key, value, k_data, v_data, indices, indptr, last_page_len)
-        old = self._append[1]
+        _, old, was, kept = self._bound
+        operands = (
+            was[0] if key is None else key,
+            was[1] if value is None else value,
+            was[2] if k_data is None else k_data,
+            was[3] if v_data is None else v_data,
+            was[4] if indices is None else indices,
+            was[5] if indptr is None else indptr,
+            was[6] if last_page_len is None else last_page_len,
+        )
         op = _abi.Append.from_buffer_copy(old)
-        op.keep = rebind(self._library, addressof(op), operands, old.keep)
-        self._append = (addressof(op), op)
+        address = addressof(op)
+        if shared_reader(operands):
+            keep = bind(self._library, address, operands)
+        else:
+            # Describing an operand costs more than looking again at one that is the same.
+            given = (key, value, k_data, v_data, indices, indptr, last_page_len)
+            keep = bind_each(self._library, address, given, kept)
+        self._bound = (address, op, operands, keep)
 
     def __repr__(self) -> str:
-        op = self._append[1]
+        op = self._bound[1]
         return f"<BoundLaunch batch_size={op.batch_size} backend={op.backend} stream={op.stream or 0:#x}>"

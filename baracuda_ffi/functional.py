@@ -47,22 +47,31 @@ def append_paged_kv(
     keep the operands alive until the stream has passed it. The first call on a device loads the kernel, which
     a graph capture does not allow: make one before capturing, or select a plan.
     """
-    instance(_ME, "layout", layout, KvLayout)
-    instance(_ME, "length_convention", length_convention, LengthConvention)
-    if stream is None:
-        backend, handle = _abi.BACKEND_HOST, 0
-    else:
-        backend, handle = _abi.BACKEND_FLASHINFER, stream_handle(_ME, stream)
-    opened = library()
-    # What is not stated is 0, and taken from the operands.
-    op = _abi.Append(_APPEND_BYTES, 0, backend, 0, layout, length_convention)
-    op.stream = handle
+    if type(layout) is not KvLayout or type(length_convention) is not LengthConvention:
+        instance(_ME, "layout", layout, KvLayout)
+        instance(_ME, "length_convention", length_convention, LengthConvention)
+    op = _abi.Append.from_buffer_copy(_UNSTATED[stream is None, layout, length_convention])
+    if stream is not None:
+        op.stream = stream_handle(_ME, stream)
     address = addressof(op)
+    opened = library()
     keep = bind(opened, address, (key, value, k_data, v_data, indices, indptr, last_page_len))
     status = opened.run(address)
-    del keep
+    del keep  # only now: the pointers have been used
     if status:
         raise opened.error("baracuda_paged_kv_append_run", status)
 
 
-_APPEND_BYTES = sizeof(_abi.Append)
+# Appends that state no extent and no element: the library takes them from the operands. By whether they are
+# for the host, by layout and by length convention.
+_UNSTATED = {
+    (on_host, layout, convention): _abi.Append(
+        struct_size=sizeof(_abi.Append),
+        backend=_abi.BACKEND_HOST if on_host else _abi.BACKEND_FLASHINFER,
+        layout=layout,
+        length_convention=convention,
+    )
+    for on_host in (False, True)
+    for layout in KvLayout
+    for convention in LengthConvention
+}

@@ -26,6 +26,7 @@ from .workspace import Workspace
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._library import Library
+    from .error_record import ErrorRecord
 
 _SELECT = "PagedKvAppendPlan.select"
 _RUN = "PagedKvAppendPlan.run"
@@ -38,7 +39,7 @@ class PagedKvAppendPlan:
     Made by ``select``. A plan holds no array and no stream, and any number of threads may use one at once.
     """
 
-    __slots__ = ("_desc", "_free", "_library", "_on_host", "_sku", "_template")
+    __slots__ = ("_desc", "_error_record", "_free", "_library", "_on_host", "_sku", "_template")
 
     _desc: PagedKvAppendDescriptor
     _sku: KernelSku
@@ -46,6 +47,7 @@ class PagedKvAppendPlan:
     _template: _abi.Append
     _free: list[tuple[int, _abi.Append]]
     _on_host: bool
+    _error_record: ErrorRecord | None
 
     def __init__(self) -> None:
         raise TypeError("PagedKvAppendPlan has no constructor; use PagedKvAppendPlan.select")
@@ -60,22 +62,25 @@ class PagedKvAppendPlan:
         default stream; ``cuda.bindings``' ``CUstream`` or ``cudaStream_t``; an object with
         ``__cuda_stream__``; a stream of torch, CuPy or Numba) selects FlashInfer's kernel, and loads it into
         the stream's context, so that a graph capture need not: this may allocate device memory for code and
-        synchronise.
+        synchronise. With ``PlanPreference(guarded=True)`` it is the host backend's guarded mode or, on CUDA,
+        our guarded kernel (``BackendKind.BESPOKE``), and the plan has an ``ErrorRecord``: the preference's,
+        or one of its own, as ``ErrorRecord.allocate`` makes it.
 
         Raises, in the order of the checks: ``InvalidProblem`` for extents that are not positive,
-        ``Unsupported`` for a ``head_dim`` other than 64, 128 and 256 or a problem beyond FlashInfer's limits;
-        ``InvalidProblem`` or ``Unsupported`` for a preferred backend that the stream contradicts;
-        ``Unsupported`` for a CUDA stream where the library was built without CUDA; ``CudaError`` where there
-        is no usable driver or device.
+        ``Unsupported`` for a ``head_dim`` other than 64, 128 and 256 (guarded: whose row is not a multiple of
+        16 bytes) or a problem beyond FlashInfer's limits; ``InvalidProblem`` or ``Unsupported`` for a
+        preferred backend that the stream or ``guarded`` contradicts; ``Unsupported`` for a CUDA stream where
+        the library was built without CUDA; ``CudaError`` where there is no usable driver or device.
         """
         instance(_SELECT, "desc", desc, PagedKvAppendDescriptor)
         pref = PlanPreference() if pref is None else instance(_SELECT, "pref", pref, PlanPreference)
         on_host = stream is None
+        backend = _backend(on_host, pref.guarded)
         handle = 0 if on_host else stream_handle(_SELECT, stream)
         opened = library()
-        op = _stated_append(desc, on_host, handle)
+        op = _stated_append(desc, backend, pref.guarded, handle)
         _check_problem(opened, op, desc)
-        _check_preference(pref.prefer_backend, on_host)
+        _check_preference(pref.prefer_backend, backend, pref.guarded)
         arch = c_int32(0)
         status = opened.preload(addressof(op), addressof(arch))
         if status:
@@ -83,8 +88,21 @@ class PagedKvAppendPlan:
 
         plan = object.__new__(cls)
         plan._desc = desc
-        plan._sku = _sku(desc, on_host, arch.value)
+        plan._sku = _sku(desc, backend, arch.value)
         plan._library = opened
+        plan._error_record = None
+        if pref.guarded:
+            from .error_record import ErrorRecord
+
+            record = ErrorRecord.allocate(stream) if pref.error_record is None else pref.error_record
+            if on_host and not record.cpu_can_reach:
+                raise invalid_problem(
+                    _SELECT,
+                    "error_record is in CUDA memory and stream is None; the host backend needs memory that "
+                    "the CPU can reach (describe managed or pinned memory by a TensorView with device=None)",
+                )
+            plan._error_record = record
+            op.error_record = record.address
         plan._template = op
         plan._free = []
         plan._on_host = on_host
@@ -97,7 +115,8 @@ class PagedKvAppendPlan:
         Checks in the seed's order: shapes of key and value, of k_data and v_data, of indptr and
         last_page_len, then contiguity of the four; then element types, the page table's type and rank, NULL,
         alignment, overlap, and memory that the backend cannot reach. On the host backend also the page
-        table's values; the CUDA backend does not read them. What only a launch can find out is not asked.
+        table's values unless the plan is guarded; the CUDA backends do not read them here. What only a launch
+        can find out is not asked.
         """
         op = _abi.Append.from_buffer_copy(self._template)
         address = addressof(op)
@@ -114,6 +133,10 @@ class PagedKvAppendPlan:
         before it by the caller, and the caller keeps the operands alive until the stream has passed it. On
         the host it is finished when this returns. Nothing synchronises. ``stream`` need not be the one that
         was selected for, but must be of its kind: None for a host plan, a CUDA stream for a CUDA plan.
+
+        A guarded plan refuses no page table for its values: it serves the requests that are right, skips
+        those without pages or whose last page id is negative, and records the first corrupt one for
+        ``check``.
 
         ``workspace`` is ``Workspace.NONE`` or at least ``workspace_size()`` bytes, which is 0.
 
@@ -151,10 +174,35 @@ class PagedKvAppendPlan:
         """
         me = "PagedKvAppendPlan.bind"
         handle = self._handle(stream, me, args)
-        op = _abi.Append.from_buffer_copy(self._template)
+        address, op = self._new_append()
         op.stream = handle
-        keep = bind(self._library, addressof(op), _operands_of(args, me))
-        return BoundLaunch(self._library, op, keep)
+        operands = _operands_of(args, me)
+        keep = bind(self._library, address, operands)
+        return BoundLaunch(self._library, op, operands, keep, self._error_record)
+
+    def check(self, stream: object) -> None:
+        """Wait for ``stream`` and raise ``CorruptPageTable`` if this guarded plan's appends met a corrupt
+        request: ``ErrorRecord.check`` of ``error_record``.
+
+        ``stream`` is the one that the appends (or the graph that they were captured into) were launched on;
+        None for a host plan. It is raised again until ``reset``. Raises ``Unsupported`` for a plan that is
+        not guarded, ``InvalidProblem`` for a stream that is being captured or not of the plan's kind,
+        ``CudaError``.
+        """
+        me = "PagedKvAppendPlan.check"
+        self._guarded_record(me, stream)._check(me, stream)
+
+    def reset(self, stream: object) -> None:
+        """Clear ``error_record``, in order with the appends on ``stream`` and without waiting for it; at once
+        for a host plan, where ``stream`` is None: ``ErrorRecord.reset``. Raises as ``check`` does, but takes
+        a stream that is being captured."""
+        me = "PagedKvAppendPlan.reset"
+        self._guarded_record(me, stream)._reset(me, stream)
+
+    @property
+    def error_record(self) -> ErrorRecord | None:
+        """Where a guarded plan records the first corrupt request; None for a plan that is not guarded."""
+        return self._error_record
 
     def workspace_size(self) -> int:
         """Bytes of workspace that ``run`` needs: 0, since an append is a copy."""
@@ -177,6 +225,8 @@ class PagedKvAppendPlan:
         return f"<PagedKvAppendPlan {self._sku.backend.name} {self._sku.arch.name}: {self._desc!r}>"
 
     def _new_append(self) -> tuple[int, _abi.Append]:
+        if self._error_record is not None:
+            self._error_record.will_be_launched()
         op = _abi.Append.from_buffer_copy(self._template)
         return addressof(op), op
 
@@ -184,22 +234,33 @@ class PagedKvAppendPlan:
         """The stream's handle. Where the stream is wrong, errors in the operands come first, as in the
         seed."""
         try:
-            if stream is None:
-                if self._on_host:
-                    return 0
-                raise invalid_problem(
-                    function,
-                    "stream is None and the plan is for CUDA; it should be a CUDA stream, such as 0",
-                )
-            if self._on_host:
-                raise invalid_problem(
-                    function,
-                    f"stream is {describe(stream)} and the plan is for the host; it should be None",
-                )
-            return stream_handle(function, stream)
+            self._check_kind_of(stream, function)
+            return 0 if stream is None else stream_handle(function, stream)
         except InvalidProblem:
             self.can_implement(args)
             raise
+
+    def _check_kind_of(self, stream: object, function: str) -> None:
+        if stream is None and not self._on_host:
+            raise invalid_problem(
+                function,
+                "stream is None and the plan is for CUDA; it should be a CUDA stream, such as 0",
+            )
+        if stream is not None and self._on_host:
+            raise invalid_problem(
+                function,
+                f"stream is {describe(stream)} and the plan is for the host; it should be None",
+            )
+
+    def _guarded_record(self, function: str, stream: object) -> ErrorRecord:
+        record = self._error_record
+        if record is None:
+            raise unsupported(
+                function,
+                "this plan is not guarded and records no errors; select it with PlanPreference(guarded=True)",
+            )
+        self._check_kind_of(stream, function)
+        return record
 
     def _check_workspace(self, workspace: Workspace, args: PagedKvAppendArgs) -> None:
         try:
@@ -219,11 +280,20 @@ def _operands_of(args: PagedKvAppendArgs, function: str) -> tuple[object, ...]:
     return instance(function, "args", args, PagedKvAppendArgs)._operands
 
 
-def _stated_append(desc: PagedKvAppendDescriptor, on_host: bool, handle: int) -> _abi.Append:
+def _backend(on_host: bool, guarded: bool) -> BackendKind:
+    if on_host:
+        return BackendKind.HOST
+    return BackendKind.BESPOKE if guarded else BackendKind.FLASHINFER
+
+
+def _stated_append(
+    desc: PagedKvAppendDescriptor, backend: BackendKind, guarded: bool, handle: int
+) -> _abi.Append:
     cache = desc.paged_kv
     return _abi.Append(
         struct_size=sizeof(_abi.Append),
-        backend=_abi.BACKEND_HOST if on_host else _abi.BACKEND_FLASHINFER,
+        flags=_abi.FLAG_GUARDED if guarded else 0,
+        backend=backend,
         element=cache.element,
         layout=cache.layout,
         length_convention=desc.length_convention,
@@ -245,23 +315,24 @@ def _check_problem(opened: Library, op: _abi.Append, desc: PagedKvAppendDescript
         raise opened.error("baracuda_paged_kv_append_can_implement", status)
 
 
-def _check_preference(prefer: BackendKind | None, on_host: bool) -> None:
-    if prefer is None or prefer is (BackendKind.HOST if on_host else BackendKind.FLASHINFER):
+def _check_preference(prefer: BackendKind | None, backend: BackendKind, guarded: bool) -> None:
+    if prefer is None or prefer is backend:
         return
-    if prefer is BackendKind.BESPOKE:
-        raise unsupported(
-            _SELECT, "prefer_backend is BESPOKE; there is no such append, it should be FLASHINFER or HOST"
-        )
-    if on_host:
+    if backend is BackendKind.HOST:
         raise invalid_problem(
-            _SELECT, "prefer_backend is FLASHINFER and stream is None; a CUDA stream should come with it"
+            _SELECT, f"prefer_backend is {prefer.name} and stream is None; a CUDA stream should come with it"
         )
-    raise invalid_problem(
-        _SELECT, "prefer_backend is HOST and stream is a CUDA stream; None should come with it"
+    if prefer is BackendKind.HOST:
+        raise invalid_problem(
+            _SELECT, "prefer_backend is HOST and stream is a CUDA stream; None should come with it"
+        )
+    raise unsupported(
+        _SELECT,
+        f"prefer_backend is {prefer.name} and guarded is {guarded}; on CUDA that should be {backend.name}",
     )
 
 
-def _sku(desc: PagedKvAppendDescriptor, on_host: bool, arch: int) -> KernelSku:
+def _sku(desc: PagedKvAppendDescriptor, backend: BackendKind, arch: int) -> KernelSku:
     cache = desc.paged_kv
     return KernelSku(
         category=OpCategory.ATTENTION,
@@ -271,7 +342,7 @@ def _sku(desc: PagedKvAppendDescriptor, on_host: bool, arch: int) -> KernelSku:
         layout=cache.layout,
         epilogue=None,
         arch=ArchSku(arch),
-        backend=BackendKind.HOST if on_host else BackendKind.FLASHINFER,
+        backend=backend,
         precision_guarantee=PrecisionGuarantee(
             math_precision=MathPrecision.F32,
             accumulator=cache.element,

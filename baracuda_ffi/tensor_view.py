@@ -29,13 +29,14 @@ class TensorView(Record):
     """
 
     _fields = ("ptr", "shape", "strides", "element", "device")
-    __slots__ = _fields
+    __slots__ = (*_fields, "_tensor")
 
     ptr: int
     shape: tuple[int, ...]
     strides: tuple[int, ...] | None
     element: Element
     device: int | None
+    _tensor: tuple[int, object] | None
 
     def __init__(
         self,
@@ -55,6 +56,7 @@ class TensorView(Record):
             raise invalid_problem(
                 me, f"strides has {len(steps)} entries and shape has {len(extents)}; they should be as many"
             )
+        self._remember(None)
         self._set(
             integer(me, "ptr", ptr, 0, POINTER_MAX, "an address"),
             extents,
@@ -64,6 +66,10 @@ class TensorView(Record):
             if device is None
             else integer(me, "device", device, 0, INT32_MAX, "a CUDA ordinal, or None"),
         )
+
+    def _remember(self, tensor: tuple[int, object] | None) -> None:
+        """Keep what describes the view to the library, so that it is made once."""
+        object.__setattr__(self, "_tensor", tensor)
 
 
 def _integers(name: str, values: object, low: int) -> tuple[int, ...]:
