@@ -12,6 +12,7 @@ set(_sources
     host/copy.cpp
     host/page_table.cpp
     host/run_copy.cpp
+    host/run_copy.cpp
     host/threads.cpp)
 set(_cuda_sources
     cuda/backend.cu
