@@ -13,7 +13,7 @@ check() {
 }
 
 native_sources() {
-  find native -name '*.h' -o -name '*.c' -o -name '*.cpp' -o -name '*.cu' | sort
+  find native tests -name '*.h' -o -name '*.c' -o -name '*.cpp' -o -name '*.cu' | sort
 }
 
 clang_format_check() {

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from support.installed import REPOSITORY, Installed, run
 
 Build = Callable[[Path, Installed], Path]

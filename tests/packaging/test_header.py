@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from support.installed import REPOSITORY
 
 INCLUDE_DIR = REPOSITORY / "native" / "include"

@@ -1,0 +1,49 @@
+"""The binary interface is the committed one, and programs that were built against it go on working."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import baracuda_ffi as bf
+from support import abi_description, header
+from support.installed import REPOSITORY, run
+
+COMMITTED = Path(__file__).parent / "abi" / "abi.txt"
+
+pytestmark = pytest.mark.skipif(header.compiler() is None, reason="needs a C compiler, there is none")
+
+
+def test_the_header_has_the_committed_abi(tmp_path: Path) -> None:
+    hint = "; if that is decided: python tests/packaging/abi/update.py (docs/contributing.md, The ABI)"
+    committed, now = COMMITTED.read_text().splitlines(), abi_description.describe(tmp_path).splitlines()
+    assert [line for line in committed if line not in now] == [], f"gone or changed{hint}"
+    assert [line for line in now if line not in committed] == [], f"new{hint}"
+    assert now == committed, f"another order{hint}"
+
+
+@pytest.mark.skipif(shutil.which("nm") is None, reason="needs nm, there is none")
+def test_the_library_exports_the_committed_symbols() -> None:
+    committed = re.findall(r"^function (\w+)\(", COMMITTED.read_text(), re.MULTILINE)
+    command = ["nm", "-D", "--defined-only", "--format=posix", bf.library_path()]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert sorted(line.split()[0] for line in printed.splitlines()) == sorted(committed)
+
+
+@pytest.mark.parametrize("caller", ["as_built_for_abi_1", "newer_zero_tail", "newer_used_tail", "too_small"])
+def test_a_caller_with_a_struct_of_another_release(caller: str, tmp_path: Path) -> None:
+    """The program has its own copy of the struct, without the header, before a page that it must not read."""
+    library = Path(bf.library_path())
+    program = tmp_path / "callers"
+    warnings = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+    source = REPOSITORY / "tests" / "packaging" / "callers.c"
+    run([header.compiler() or "cc", *warnings, "-o", program, source, library], tmp_path)
+    environment = {
+        "LD_LIBRARY_PATH": os.pathsep.join([str(library.parent), os.environ.get("LD_LIBRARY_PATH", "")])
+    }
+    assert run([program, caller], tmp_path, environment) == f"{caller}: as it should be\n"
