@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # Each is a module of this package, imported if chosen: add_arguments(parser), run(arguments) -> exit code.
 _SUBCOMMANDS = {
+    "bench": "What an append costs here, beside the peers that are installed.",
     "config": "Where a build in C, C++, Rust or Go finds the header, the library and CMake files.",
     "demo": "A decode loop over a paged cache, drawn in the terminal and checked against NumPy.",
     "info": "What is installed, what it can use, and why the GPU is not used if it is not.",

@@ -1,0 +1,79 @@
+"""Operands as NumPy arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..arguments import PagedKvAppendArgs
+from .problem import PageTable, Problem, random_page_table
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .paths import Call
+
+_DTYPES = {"f16": "float16", "f32": "float32"}
+
+
+@dataclass(frozen=True)
+class HostOperands:
+    """One set of the seven, and the page table that it is of."""
+
+    problem: Problem
+    arrays: dict[str, Any]
+    table: PageTable
+
+    def seven(self) -> dict[str, Any]:
+        return self.arrays
+
+    def args(self) -> PagedKvAppendArgs:
+        return PagedKvAppendArgs(**self.arrays)
+
+    @property
+    def pages(self) -> Any:
+        return self.table.last_pages.astype("int64")
+
+    @property
+    def slots(self) -> Any:
+        return self.table.last_page_len.astype("int64")
+
+
+def host_operands(problem: Problem, seed: int) -> HostOperands:
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    dtype = np.dtype(_DTYPES[problem.element])
+
+    def rows() -> Any:
+        return rng.standard_normal(problem.row_shape, dtype=np.float32).astype(dtype)
+
+    table = random_page_table(problem, seed)
+    arrays = {
+        "key": rows(),
+        "value": rows(),
+        "k_data": np.empty(problem.cache_shape, dtype),
+        "v_data": np.empty(problem.cache_shape, dtype),
+        "indices": table.indices,
+        "indptr": table.indptr,
+        "last_page_len": table.last_page_len,
+    }
+    return HostOperands(problem, arrays, table)
+
+
+def check_writes(operands: HostOperands, call: Call) -> None:
+    """Execute the call once and compare every row that it should have written. Raises ``RuntimeError``."""
+    import numpy as np
+
+    arrays = operands.arrays
+    where: Any = (
+        (operands.pages, slice(None), operands.slots)
+        if operands.problem.layout == "HND"
+        else (operands.pages, operands.slots)
+    )
+    for cache, row in (("k_data", "key"), ("v_data", "value")):
+        arrays[cache][where] = -arrays[row] - 1
+    call.once()
+    for cache, row in (("k_data", "key"), ("v_data", "value")):
+        if not np.array_equal(arrays[cache][where], arrays[row]):
+            raise RuntimeError(f"it did not write the {row} rows where they belong")

@@ -1,0 +1,61 @@
+"""The ways that this package has to append."""
+
+from __future__ import annotations
+
+from ..arguments import PagedKvAppendArgs
+from ..functional import append_paged_kv
+from ..workspace import Workspace
+from .paths import Call
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .problem import Problem
+
+BOUND = "bound launch"
+REBIND_ROWS = "rebind key and value, launch"
+REBIND_LAYER = "rebind a layer's four, launch"
+RUN = "plan.run"
+RUN_NEW_ARGS = "plan.run, args made anew"
+RUN_STREAM_OBJECT = "plan.run, torch's stream object"
+ONE_LINER = "append_paged_kv"
+
+# The rebinding statements go back and forth between two sets, so that every rebinding changes pointers.
+_STATEMENTS = {
+    BOUND: "launch()",
+    REBIND_ROWS: "rebind(key=key_2, value=value_2); launch(); rebind(key=key, value=value); launch()",
+    REBIND_LAYER: "rebind(key=key_2, value=value_2, k_data=k_data_2, v_data=v_data_2); launch(); "
+    "rebind(key=key, value=value, k_data=k_data, v_data=v_data); launch()",
+    RUN: "plan.run(stream, workspace, args)",
+    RUN_NEW_ARGS: "plan.run(stream, workspace, PagedKvAppendArgs(key=key, value=value, k_data=k_data, "
+    "v_data=v_data, indices=indices, indptr=indptr, last_page_len=last_page_len))",
+    RUN_STREAM_OBJECT: "plan.run(stream_object, workspace, args)",
+    ONE_LINER: "append_paged_kv(key, value, k_data, v_data, indices, indptr, last_page_len, stream=stream)",
+}
+NAMES = tuple(_STATEMENTS)
+
+
+def call(
+    name: str, problem: Problem, sets: list[Any], stream: int | None, stream_object: object = None
+) -> Call:
+    """One of ``NAMES`` over the first operand set, or over the first two where it rebinds."""
+    first, second = sets[0], sets[min(1, len(sets) - 1)]
+    plan = problem.select(stream)
+    args = first.args()
+    launch = plan.bind(stream, args)
+    names = {
+        "plan": plan,
+        "stream": stream,
+        "stream_object": stream_object,
+        "workspace": Workspace.NONE,
+        "args": args,
+        "launch": launch,
+        "rebind": launch.rebind,
+        "PagedKvAppendArgs": PagedKvAppendArgs,
+        "append_paged_kv": append_paged_kv,
+        **first.seven(),
+        **{f"{name}_2": array for name, array in second.seven().items()},
+    }
+    appends = 2 if name in (REBIND_ROWS, REBIND_LAYER) else 1
+    return Call(_STATEMENTS[name], names, appends=appends)

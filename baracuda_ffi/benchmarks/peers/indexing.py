@@ -1,0 +1,53 @@
+"""Assignment through index arrays, as torch, CuPy and NumPy have it, with the indices made before."""
+
+from __future__ import annotations
+
+from ..paths import Call, optional
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..torch_operands import Operands
+
+TORCH = "torch index_put, K and V"
+CUPY = "CuPy indexing, K and V"
+NUMPY = "NumPy indexing, K and V"
+
+_STATEMENTS = {
+    "HND": "k_data[pages, :, slots] = key; v_data[pages, :, slots] = value",
+    "NHD": "k_data[pages, slots] = key; v_data[pages, slots] = value",
+}
+
+
+def torch_index_put(operands: Operands) -> Call:
+    """fp8 as bytes: a copy does not look into its elements, and index_put has no fp8."""
+    as_bytes = operands.problem.kind.itemsize == 1
+
+    def view(tensor: Any) -> Any:
+        return tensor.view(operands.torch.uint8) if as_bytes else tensor
+
+    names = {name: view(tensor) for name, tensor in _arrays(operands).items()}
+    return _call(operands.problem.layout, names, operands.pages, operands.slots)
+
+
+def cupy_indexing(operands: Operands, stream: int) -> Call:
+    """On the stream with that handle, which becomes CuPy's current one in this thread."""
+    cupy = optional("cupy", "CuPy")
+    cupy.cuda.ExternalStream(stream).use()
+    names = {name: cupy.from_dlpack(tensor) for name, tensor in _arrays(operands).items()}
+    pages, slots = cupy.from_dlpack(operands.pages), cupy.from_dlpack(operands.slots)
+    return _call(operands.problem.layout, names, pages, slots)
+
+
+def numpy_indexing(layout: str, names: dict[str, Any], pages: Any, slots: Any) -> Call:
+    return _call(layout, names, pages, slots)
+
+
+def _arrays(operands: Operands) -> dict[str, Any]:
+    seven = operands.seven()
+    return {name: seven[name] for name in ("key", "value", "k_data", "v_data")}
+
+
+def _call(layout: str, names: dict[str, Any], pages: Any, slots: Any) -> Call:
+    return Call(_STATEMENTS[layout], {**names, "pages": pages, "slots": slots})

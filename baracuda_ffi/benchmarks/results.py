@@ -1,0 +1,192 @@
+"""What a run found, and its JSON.
+
+The JSON is the dataclasses' fields by name. ``SCHEMA_VERSION`` goes up when a reader of older files would be
+misled; fields may be added without.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+
+from .statistics import Summary
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+SCHEMA = "baracuda-ffi bench"
+SCHEMA_VERSION = 1
+
+# What a row is to the others.
+OURS = "ours"
+FLOOR = "floor"  # nothing of the kind can cost less
+LIMIT = "limit"  # what the hardware would allow
+PEER = "peer"
+PART = "part"  # a piece of another row's time
+_ROLES = (OURS, FLOOR, LIMIT, PEER, PART)
+
+MEASURED = "measured"
+ABSENT = "absent"  # not installed, or not for this machine
+FAILED = "failed"
+_STATUSES = (MEASURED, ABSENT, FAILED)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One path through one case. ``why`` says why it was not measured; ``statement`` is the Python that was
+    timed, where it was Python."""
+
+    path: str
+    role: str
+    status: str
+    summary: Summary | None = None
+    why: str = ""
+    statement: str = ""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Paths that were measured in alternation, over the same operands. ``unit`` is of every row's summary."""
+
+    parameters: dict[str, str | int]
+    unit: str
+    rows: list[Row]
+
+    def row(self, path: str) -> Row | None:
+        return next((row for row in self.rows if row.path == path), None)
+
+    def median(self, path: str) -> float | None:
+        row = self.row(path)
+        return row.summary.median if row and row.summary else None
+
+
+@dataclass(frozen=True)
+class Target:
+    """``value`` is the worst ratio (or time) in this run, ``where`` the case that it is of. ``met`` is None
+    where this run could not judge it, and ``why`` says why."""
+
+    name: str
+    limit: str
+    value: float | None
+    met: bool | None
+    where: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class SuiteResult:
+    """``status`` is ``measured``, ``absent`` (it could not run here) or ``failed``."""
+
+    name: str
+    status: str
+    seconds: float = 0.0
+    why: str = ""
+    reference: str = ""
+    """The path that the table's ratios are against."""
+    cases: list[Case] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    date: str
+    machine: dict[str, Any]
+    settings: dict[str, Any]
+    suites: list[SuiteResult]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **asdict(self)}
+
+    def save(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Written beside and moved into place: a run that is interrupted leaves the last whole file.
+        unfinished = path.with_name(path.name + ".part")
+        unfinished.write_text(json.dumps(_rounded(self.to_json()), indent=1) + "\n", encoding="utf-8")
+        unfinished.replace(path)
+
+
+class NotAReport(ValueError):
+    """The file is not the JSON of a run, or not of a version that is understood here."""
+
+
+def load(path: Path) -> Report:
+    """Raises ``NotAReport``, saying what is wrong with the file, or ``OSError``."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise NotAReport(f"{path} is not JSON: {error}") from error
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        raise NotAReport(f"{path} is not the JSON of a {SCHEMA} run")
+    version = data.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise NotAReport(f"{path} has schema version {version}; this release reads {SCHEMA_VERSION}")
+    try:
+        suites = [suite_from_json(suite) for suite in data["suites"]]
+        return Report(str(data["date"]), dict(data["machine"]), dict(data["settings"]), suites)
+    except (KeyError, TypeError, ValueError) as error:
+        raise NotAReport(f"{path} is damaged: {type(error).__name__}: {error}") from error
+
+
+def suite_to_json(suite: SuiteResult) -> dict[str, Any]:
+    return asdict(suite)
+
+
+def suite_from_json(data: Any) -> SuiteResult:
+    return SuiteResult(
+        name=str(data["name"]),
+        status=_one_of(data["status"], _STATUSES),
+        seconds=float(data["seconds"]),
+        why=str(data["why"]),
+        reference=str(data["reference"]),
+        cases=[
+            Case(dict(case["parameters"]), str(case["unit"]), [_row(row) for row in case["rows"]])
+            for case in data["cases"]
+        ],
+        targets=[
+            Target(
+                name=str(target["name"]),
+                limit=str(target["limit"]),
+                value=None if target["value"] is None else float(target["value"]),
+                met=target["met"],
+                where=str(target["where"]),
+                why=str(target["why"]),
+            )
+            for target in data["targets"]
+        ],
+        notes=dict(data["notes"]),
+    )
+
+
+def _row(data: Any) -> Row:
+    summary = data["summary"]
+    status = _one_of(data["status"], _STATUSES)
+    if (status == MEASURED) != (summary is not None):
+        raise ValueError(f"row {data['path']!r} is {status} and has summary {summary}")
+    return Row(
+        path=str(data["path"]),
+        role=_one_of(data["role"], _ROLES),
+        status=status,
+        summary=Summary(**summary) if summary else None,
+        why=str(data["why"]),
+        statement=str(data["statement"]),
+    )
+
+
+def _one_of(value: Any, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise ValueError(f"{value!r} is not one of {', '.join(allowed)}")
+    return str(value)
+
+
+def _rounded(value: Any) -> Any:
+    """Six digits say all that a clock knows, and keep the file readable."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return value

@@ -1,0 +1,54 @@
+"""Suites, one after the other, into a report."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from .isolated import environment, python
+from .machine import describe_machine, now
+from .results import FAILED, Report, SuiteResult, suite_from_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .settings import Settings
+
+# A suite that hangs is given up after this, seconds.
+_TIMEOUT = 480.0
+
+
+def run_suites(
+    names: Sequence[str], settings: Settings, finished: Callable[[Report, SuiteResult], None]
+) -> Report:
+    """Run each suite in a process of its own. ``finished`` gets the report so far after each."""
+    report = Report(now(), describe_machine(), settings.to_json(), [])
+    for name in names:
+        result = run_alone(name, settings)
+        report.suites.append(result)
+        finished(report, result)
+    return report
+
+
+def run_alone(name: str, settings: Settings) -> SuiteResult:
+    """Its progress goes to this process's stderr. A process that dies is a result that says so."""
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="baracuda-ffi-bench-") as folder:
+        file = Path(folder) / "result.json"
+        command = python(
+            "-m", "baracuda_ffi.benchmarks.child", name, json.dumps(settings.to_json()), str(file)
+        )
+        try:
+            done = subprocess.run(
+                command, env=environment(), stdout=subprocess.DEVNULL, timeout=_TIMEOUT, check=False
+            )
+            why = f"its process ended with {done.returncode}"
+        except subprocess.TimeoutExpired:
+            why = f"it did not finish in {_TIMEOUT:g} s"
+        if file.is_file():
+            return suite_from_json(json.loads(file.read_text(encoding="utf-8")))
+    return SuiteResult(name, FAILED, seconds=time.perf_counter() - started, why=why)

@@ -1,0 +1,58 @@
+"""Samples of several paths, taken in alternation."""
+
+from __future__ import annotations
+
+import time
+
+from .paths import describe
+from .results import FAILED, MEASURED, Row
+from .statistics import summarise
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .paths import Path
+
+
+def interleave(
+    paths: Sequence[Path], *, rounds: int, budget: float = float("inf"), least: int = 5, warmups: int = 2
+) -> list[Row]:
+    """One row a path, in the order given.
+
+    Each round takes one sample of every path, each time beginning with another one: what drifts (clocks,
+    heat, other processes) then touches all of them alike. ``warmups`` rounds come first and do not count.
+    After ``budget`` seconds no further round begins, except to reach ``least``. A path that raises is left
+    out from then on.
+    """
+    failures: dict[int, str] = {}
+    started = time.perf_counter()
+    for number in range(-warmups, rounds):
+        if number >= least and time.perf_counter() - started > budget:
+            break
+        for i in _rotation(len(paths), number):
+            if i in failures:
+                continue
+            try:
+                sample = paths[i].sample()
+            except Exception as error:
+                failures[i] = describe(error)
+                continue
+            if number >= 0:
+                paths[i].samples.append(sample)
+    return [_row(path, failures.get(i)) for i, path in enumerate(paths)]
+
+
+def _rotation(count: int, first: int) -> list[int]:
+    return [(first + i) % count for i in range(count)]
+
+
+def _row(path: Path, failure: str | None) -> Row:
+    if failure is not None:
+        return Row(path.name, path.role, FAILED, why=failure, statement=path.statement)
+    return Row(path.name, path.role, MEASURED, summarise(path.samples), statement=path.statement)
+
+
+def in_order(names: Sequence[str], rows: Sequence[Row]) -> list[Row]:
+    """The rows by their paths' order in ``names``."""
+    return sorted(rows, key=lambda row: names.index(row.path))

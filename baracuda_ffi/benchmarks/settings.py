@@ -1,0 +1,34 @@
+"""What was asked for on the command line, as the suites see it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+SUITES = ("launch", "kernel", "graph", "cold", "host")
+GRIDS = ("small", "full")
+L2_MODES = ("rotate", "warm")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``quick`` takes fewer samples of fewer cases and leaves out peers that must be compiled first.
+
+    ``grid`` is the kernel suite's. ``l2`` says whether its operand sets together exceed the L2 cache
+    (``rotate``) or one set is used over and over (``warm``).
+    """
+
+    quick: bool = False
+    grid: str = "small"
+    l2: str = "rotate"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Settings:
+        return cls(quick=bool(data["quick"]), grid=str(data["grid"]), l2=str(data["l2"]))

@@ -1,0 +1,184 @@
+"""What a call costs on the host: from the statement in Python to its return, the GPU left to itself."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+from .. import ours
+from ..c_loop import NAME as C_LOOP
+from ..c_loop import CLoop, append_struct
+from ..gpu import torch_with_gpu
+from ..paths import Absent, Candidate, Path, build_all, optional
+from ..peers import custom_op, flashinfer_python, indexing, vllm
+from ..problem import Problem
+from ..progress import Progress
+from ..results import FLOOR, MEASURED, OURS, PEER, Case, SuiteResult
+from ..sampling import in_order, interleave
+from ..targets import at_most
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..results import Target
+    from ..settings import Settings
+
+# Fewer launches than CUDA queues before it makes the caller wait.
+_LAUNCHES = 500
+_ROUNDS, _QUICK_ROUNDS = 40, 12
+
+
+def run(settings: Settings) -> SuiteResult:
+    started = time.perf_counter()
+    rounds = _QUICK_ROUNDS if settings.quick else _ROUNDS
+    notes = {"samples": f"{_LAUNCHES} calls each, not synchronised in between; {rounds} rounds"}
+    try:
+        torch = torch_with_gpu()
+    except Absent as error:
+        notes["device"] = f"host backend: {error}"
+        case = _on_host(settings, rounds)
+        targets: list[Target] = []
+    else:
+        notes["device"] = str(torch.cuda.get_device_name())
+        case = _on_gpu(torch, settings, rounds)
+        targets = _targets([case])
+    return SuiteResult("launch", MEASURED, time.perf_counter() - started, "", C_LOOP, [case], targets, notes)
+
+
+def _on_gpu(torch: Any, settings: Settings, rounds: int) -> Case:
+    from ..torch_operands import caches, check_writes, operand_set
+
+    problem = Problem(batch=64)
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        sets = [
+            operand_set(torch, problem, "cuda", *caches(torch, problem, "cuda"), seed) for seed in range(2)
+        ]
+        handle = stream.cuda_stream
+        candidates = [
+            *_common(problem, sets, handle, stream),
+            Candidate(custom_op.NAME, FLOOR, _unless(settings.quick, custom_op.append, sets[0])),
+            Candidate(vllm.NAME, PEER, partial(vllm.append, sets[0])),
+            Candidate(
+                flashinfer_python.NAME, PEER, _unless(settings.quick, flashinfer_python.append, sets[0])
+            ),
+            Candidate(
+                flashinfer_python.CONVERSION,
+                PEER,
+                _unless(settings.quick, flashinfer_python.index_conversion, sets[0]),
+            ),
+            Candidate(indexing.TORCH, PEER, partial(indexing.torch_index_put, sets[0])),
+            Candidate(indexing.CUPY, PEER, partial(indexing.cupy_indexing, sets[0], handle)),
+        ]
+        return _measure(
+            problem, candidates, rounds, partial(check_writes, sets[0]), torch.cuda.synchronize, "cuda"
+        )
+
+
+def _on_host(settings: Settings, rounds: int) -> Case:
+    """One request, so that the call and not the copy is what is measured."""
+    problem = Problem(batch=1)
+    try:
+        torch = optional("torch", "PyTorch")
+    except Absent as error:
+        from ..numpy_operands import check_writes as check_numpy
+        from ..numpy_operands import host_operands
+
+        arrays = [host_operands(problem, seed) for seed in range(2)]
+        candidates = _common(problem, arrays, None)
+        candidates += _absent(str(error), custom_op.NAME, indexing.TORCH)
+        check: Callable[[Any], None] = partial(check_numpy, arrays[0])
+    else:
+        from ..torch_operands import caches, check_writes, operand_set
+
+        sets = [operand_set(torch, problem, "cpu", *caches(torch, problem, "cpu"), seed) for seed in range(2)]
+        candidates = [
+            *_common(problem, sets, None),
+            Candidate(custom_op.NAME, FLOOR, _unless(settings.quick, custom_op.append, sets[0])),
+            Candidate(indexing.TORCH, PEER, partial(indexing.torch_index_put, sets[0])),
+        ]
+        check = partial(check_writes, sets[0])
+    candidates += _absent("it needs a GPU", vllm.NAME, flashinfer_python.NAME, indexing.CUPY)
+    return _measure(problem, candidates, rounds, check, lambda: None, "host")
+
+
+def _common(
+    problem: Problem, sets: list[Any], stream: int | None, stream_object: object = None
+) -> list[Candidate]:
+    def c_loop() -> CLoop:
+        return CLoop([append_struct(problem, sets[0].seven(), stream)], sets)
+
+    names = [name for name in ours.NAMES if stream_object is not None or name != ours.RUN_STREAM_OBJECT]
+    return [
+        Candidate(C_LOOP, FLOOR, c_loop),
+        *[
+            Candidate(name, OURS, partial(ours.call, name, problem, sets, stream, stream_object))
+            for name in names
+        ],
+    ]
+
+
+def _unless(quick: bool, build: Callable[[Any], Any], operands: Any) -> Callable[[], Any]:
+    def skip() -> Any:
+        raise Absent("left out by --quick: it has to be compiled first")
+
+    return skip if quick else partial(build, operands)
+
+
+def _absent(why: str, *names: str) -> list[Candidate]:
+    def raise_absent() -> Any:
+        raise Absent(why)
+
+    return [Candidate(name, PEER, raise_absent) for name in names]
+
+
+def _measure(
+    problem: Problem,
+    candidates: list[Candidate],
+    rounds: int,
+    check: Callable[[Any], None],
+    synchronise: Callable[[], None],
+    device: str,
+) -> Case:
+    with Progress("launch", len(candidates) + 1) as progress:
+
+        def to_path(candidate: Candidate, call: Any) -> Path:
+            progress.step(candidate.name)
+            if candidate.name != flashinfer_python.CONVERSION:
+                check(call)
+
+            def sample() -> float:
+                synchronise()
+                seconds: float = call.seconds(_LAUNCHES)
+                synchronise()
+                return seconds * 1e6
+
+            return Path(candidate.name, candidate.role, sample, call.statement)
+
+        paths, missing = build_all(candidates, to_path)
+        progress.step(f"{rounds} rounds of {len(paths)} paths")
+        rows = interleave(paths, rounds=rounds)
+    parameters: dict[str, str | int] = {
+        "device": device,
+        "batch": problem.batch,
+        "heads": problem.heads,
+        "head_dim": problem.head_dim,
+        "element": problem.element,
+        "layout": problem.layout,
+    }
+    names = [candidate.name for candidate in candidates]
+    return Case(parameters, "us a call", in_order(names, rows + missing))
+
+
+def _targets(cases: list[Case]) -> list[Target]:
+    return [
+        at_most("bound launch / C loop", cases, ours.BOUND, C_LOOP, 1.25),
+        at_most("plan.run / C loop", cases, ours.RUN, C_LOOP, 2.0),
+        at_most("plan.run / flashinfer-python", cases, ours.RUN, flashinfer_python.NAME, 0.5),
+        at_most("plan.run / torch custom op", cases, ours.RUN, custom_op.NAME, 1.0),
+        at_most("append_paged_kv / C loop", cases, ours.ONE_LINER, C_LOOP, 3.0),
+        at_most("rebind key and value, launch / C loop", cases, ours.REBIND_ROWS, C_LOOP, 1.5),
+        at_most("rebind a layer's four, launch / C loop", cases, ours.REBIND_LAYER, C_LOOP, 1.5),
+    ]

@@ -1,0 +1,145 @@
+"""A run as tables in the terminal."""
+
+from __future__ import annotations
+
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from .results import MEASURED, OURS, PART
+from .targets import label
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
+
+    from .results import Case, Report, Row, SuiteResult, Target
+
+
+_VERDICTS = {
+    True: Text("met", style="green"),
+    False: Text("missed", style="red"),
+    None: Text("not judged", style="dim"),
+}
+
+
+def print_report(console: Console, report: Report) -> None:
+    for suite in report.suites:
+        print_suite(console, suite)
+
+
+def print_suite(console: Console, suite: SuiteResult) -> None:
+    console.rule(f"[bold]{suite.name}[/], {suite.seconds:.0f} s" if suite.seconds else f"[bold]{suite.name}")
+    if suite.status != MEASURED:
+        console.print(f"not measured ({suite.status}): {escape(suite.why)}")
+        return
+    for name, note in suite.notes.items():
+        console.print(f"[dim]{name}: {escape(note)}[/]")
+    series = _series(suite.cases)
+    if series:
+        for title, cases in series.items():
+            console.print(_matrix(title, cases, suite.reference))
+        _print_missing(console, suite.cases)
+    else:
+        for case in suite.cases:
+            console.print(_column(case, suite.reference))
+    if suite.targets:
+        console.print(_targets(suite.targets))
+
+
+def _series(cases: Sequence[Case]) -> dict[str, list[Case]]:
+    """Cases that differ in batch alone, by what they have in common; empty where there is no such series."""
+    series: dict[str, list[Case]] = {}
+    for case in cases:
+        common = {
+            name: value
+            for name, value in case.parameters.items()
+            if name not in ("batch", "launches", "sets")
+        }
+        series.setdefault(label(common), []).append(case)
+    return series if any(len(members) > 1 for members in series.values()) else {}
+
+
+def _matrix(title: str, cases: Sequence[Case], reference: str) -> Table:
+    table = Table(title=f"{title}: {cases[0].unit}, and the ratio to {reference}", title_justify="left")
+    table.add_column("batch", justify="right")
+    names = list(dict.fromkeys(row.path for case in cases for row in case.rows if row.summary))
+    for name in names:
+        table.add_column(name, justify="right")
+    for case in cases:
+        base = case.median(reference)
+        cells = [_cell(case.row(name), base) for name in names]
+        table.add_row(str(case.parameters["batch"]), *cells)
+    return table
+
+
+def _cell(row: Row | None, base: float | None) -> Text:
+    if row is None or row.summary is None:
+        return Text(row.status if row else "", style="dim")
+    return Text(
+        f"{number(row.summary.median)} {_ratio(row.summary.median, base):>6}".rstrip(), style=_style(row)
+    )
+
+
+def _column(case: Case, reference: str) -> Table:
+    table = Table(title=label(case.parameters), title_justify="left")
+    table.add_column("path")
+    table.add_column(case.unit, justify="right")
+    table.add_column("p10 to p90", justify="right")
+    if reference:
+        table.add_column(f"of {reference}", justify="right")
+    base = case.median(reference)
+    for row in case.rows:
+        if row.summary:
+            spread = f"{number(row.summary.p10)} to {number(row.summary.p90)}"
+            cells = [row.path, number(row.summary.median), spread, _ratio(row.summary.median, base)]
+        else:
+            cells = [row.path, row.status, row.why, ""]
+        table.add_row(*[escape(cell) for cell in cells[: 4 if reference else 3]], style=_style(row))
+    return table
+
+
+def _print_missing(console: Console, cases: Iterable[Case]) -> None:
+    """Once each, whatever the number of cases."""
+    reasons = dict.fromkeys(
+        f"{row.path}: {row.status}, {row.why}" for case in cases for row in case.rows if row.summary is None
+    )
+    for reason in reasons:
+        console.print(f"[dim]{escape(reason)}[/]")
+
+
+def _targets(targets: Iterable[Target]) -> Table:
+    table = Table(title="targets, by the worst case", title_justify="left")
+    for name in ("target", "limit", "found", "", "where"):
+        table.add_column(name)
+    for target in targets:
+        found = "" if target.value is None else f"{target.value:.3g}"
+        table.add_row(
+            escape(target.name),
+            target.limit,
+            found,
+            _VERDICTS[target.met],
+            escape(target.where or target.why),
+        )
+    return table
+
+
+def number(value: float) -> str:
+    """Three significant digits, without an exponent."""
+    if value >= 100:
+        return f"{value:.0f}"
+    if value >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if value >= 1 else f"{value:.3f}"
+
+
+def _ratio(value: float, base: float | None) -> str:
+    return f"{value / base:.2f}x" if base and value >= base / 100 else ""
+
+
+def _style(row: Row) -> str:
+    if row.role == OURS:
+        return "bold"
+    return "dim" if row.role == PART or row.summary is None else ""

@@ -1,0 +1,92 @@
+"""Targets, judged over the cases of one run. A target that is missed is a finding, not an error."""
+
+from __future__ import annotations
+
+from .results import Target
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .results import Case
+
+    Parameters = dict[str, str | int]
+
+
+def _everywhere(parameters: Parameters) -> bool:
+    return True
+
+
+def at_most(
+    name: str,
+    cases: Sequence[Case],
+    ours: str,
+    other: str,
+    limit: float,
+    where: Callable[[Parameters], bool] = _everywhere,
+) -> Target:
+    """The largest ratio of ``ours`` to ``other`` is at most ``limit``."""
+    ratios = _ratios(cases, ours, other, where)
+    if not ratios:
+        return _not_judged(name, f"≤ {limit:g}", cases, ours, other)
+    value, at = max(ratios, key=lambda ratio: ratio[0])
+    return Target(name, f"≤ {limit:g}", value, value <= limit, where=at)
+
+
+def at_least(
+    name: str,
+    cases: Sequence[Case],
+    other: str,
+    ours: str,
+    limit: float,
+    where: Callable[[Parameters], bool] = _everywhere,
+) -> Target:
+    """``ours`` is at least ``limit`` times as fast as ``other``, where it is slowest."""
+    ratios = _ratios(cases, other, ours, where)
+    if not ratios:
+        return _not_judged(name, f"≥ {limit:g}", cases, ours, other)
+    value, at = min(ratios, key=lambda ratio: ratio[0])
+    return Target(name, f"≥ {limit:g}", value, value >= limit, where=at)
+
+
+def same(name: str, cases: Sequence[Case], ours: str, other: str, noise: float) -> Target:
+    """Every ratio is at most 1 + ``noise``, or the two spreads have values in common."""
+    limit = f"≤ {1 + noise:g}, or within the spread"
+    worst: tuple[float, str, bool] | None = None
+    for case in cases:
+        one, two = case.row(ours), case.row(other)
+        if one and two and one.summary and two.summary:
+            ratio = one.summary.median / two.summary.median
+            met = ratio <= 1 + noise or one.summary.overlaps(two.summary)
+            # A miss outweighs any ratio that is excused by its spread.
+            if worst is None or (not met, ratio) > (not worst[2], worst[0]):
+                worst = ratio, label(case.parameters), met
+    if worst is None:
+        return _not_judged(name, limit, cases, ours, other)
+    return Target(name, limit, worst[0], worst[2], where=worst[1])
+
+
+def label(parameters: Parameters) -> str:
+    return ", ".join(f"{name} {value}" for name, value in parameters.items())
+
+
+def _ratios(
+    cases: Sequence[Case], numerator: str, denominator: str, where: Callable[[Parameters], bool]
+) -> list[tuple[float, str]]:
+    found = []
+    for case in cases:
+        above, below = case.median(numerator), case.median(denominator)
+        if where(case.parameters) and above is not None and below:
+            found.append((above / below, label(case.parameters)))
+    return found
+
+
+def _not_judged(name: str, limit: str, cases: Sequence[Case], *paths: str) -> Target:
+    for path in paths:
+        rows = [row for case in cases if (row := case.row(path))]
+        missing = next((row for row in rows if row.summary is None), None)
+        if missing:
+            return Target(name, limit, None, None, why=f"{path}: {missing.status}, {missing.why}")
+        if not rows:
+            return Target(name, limit, None, None, why=f"{path} is not part of this run")
+    return Target(name, limit, None, None, why="no case of this run is one that it is about")

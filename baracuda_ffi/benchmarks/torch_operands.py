@@ -1,0 +1,149 @@
+"""Operands as torch tensors, on a GPU or on the host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..arguments import PagedKvAppendArgs
+from .problem import Problem, random_page_table
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_DTYPES = {
+    "f16": "float16",
+    "bf16": "bfloat16",
+    "f32": "float32",
+    "fp8_e4m3": "float8_e4m3fn",
+    "fp8_e5m2": "float8_e5m2",
+}
+
+
+@dataclass(frozen=True)
+class Operands:
+    """One set of the seven. ``pages`` and ``slots`` (int64) say where its rows go, for peers that are told so
+    directly; ``last_page_len_after`` counts the new token too."""
+
+    problem: Problem
+    torch: Any
+    key: Any
+    value: Any
+    k_data: Any
+    v_data: Any
+    indices: Any
+    indptr: Any
+    last_page_len: Any
+    last_page_len_after: Any
+    pages: Any
+    slots: Any
+
+    @property
+    def device(self) -> Any:
+        return self.key.device
+
+    def args(self) -> PagedKvAppendArgs:
+        return PagedKvAppendArgs(**self.seven())
+
+    def seven(self) -> dict[str, Any]:
+        return {
+            "key": self.key,
+            "value": self.value,
+            "k_data": self.k_data,
+            "v_data": self.v_data,
+            "indices": self.indices,
+            "indptr": self.indptr,
+            "last_page_len": self.last_page_len,
+        }
+
+    def cache_as(self, layout: str) -> tuple[Any, Any]:
+        """The caches' memory seen in a layout, whatever the problem's is."""
+        p = self.problem
+        shape = (
+            (p.pages, p.heads, p.page_size, p.head_dim)
+            if layout == "HND"
+            else (p.pages, p.page_size, p.heads, p.head_dim)
+        )
+        return self.k_data.view(shape), self.v_data.view(shape)
+
+
+def caches(torch: Any, problem: Problem, device: str) -> tuple[Any, Any]:
+    dtype = getattr(torch, _DTYPES[problem.element])
+    return (
+        torch.empty(problem.cache_shape, dtype=dtype, device=device),
+        torch.empty(problem.cache_shape, dtype=dtype, device=device),
+    )
+
+
+def operand_set(torch: Any, problem: Problem, device: str, k_data: Any, v_data: Any, seed: int) -> Operands:
+    """Random rows and a random page table of their own, over caches that sets may share. Synchronise before
+    using them on another stream."""
+    table = random_page_table(problem, seed)
+    key, value = _random_rows(torch, problem, device), _random_rows(torch, problem, device)
+    to = _mover(torch, device)
+    return Operands(
+        problem=problem,
+        torch=torch,
+        key=key,
+        value=value,
+        k_data=k_data,
+        v_data=v_data,
+        indices=to(table.indices),
+        indptr=to(table.indptr),
+        last_page_len=to(table.last_page_len),
+        last_page_len_after=to(table.last_page_len + 1),
+        pages=to(table.last_pages.astype("int64")),
+        slots=to(table.last_page_len.astype("int64")),
+    )
+
+
+def _random_rows(torch: Any, problem: Problem, device: str) -> Any:
+    shape = (*problem.row_shape[:-1], problem.head_dim * problem.kind.itemsize)
+    raw = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
+    return raw.view(getattr(torch, _DTYPES[problem.element]))
+
+
+def _mover(torch: Any, device: str) -> Any:
+    return lambda array: torch.from_numpy(array).to(device)
+
+
+def check_writes(operands: Operands, call: Any) -> None:
+    """Execute the call once and compare every row that it should have written. Raises ``RuntimeError``.
+
+    A path that copies less, or elsewhere, would be timed as fast.
+    """
+    torch = operands.torch
+    _synchronise(operands)
+    layout = call.layout or operands.problem.layout
+    caches_ = [_bytes_of(torch, cache) for cache in operands.cache_as(layout)]
+    rows = [_bytes_of(torch, operands.key), _bytes_of(torch, operands.value)]
+    for cache, row in zip(caches_, rows, strict=True):
+        _assign(cache, layout, operands, ~row)
+    _synchronise(operands)
+    call.once()
+    _synchronise(operands)
+    for name, cache, row in zip(("K", "V"), caches_, rows, strict=True):
+        if not torch.equal(_gather(cache, layout, operands), row):
+            raise RuntimeError(f"it did not write the {name} rows where they belong")
+
+
+def _gather(cache: Any, layout: str, operands: Operands) -> Any:
+    if layout == "HND":
+        return cache[operands.pages, :, operands.slots]
+    return cache[operands.pages, operands.slots]
+
+
+def _assign(cache: Any, layout: str, operands: Operands, rows: Any) -> None:
+    if layout == "HND":
+        cache[operands.pages, :, operands.slots] = rows
+    else:
+        cache[operands.pages, operands.slots] = rows
+
+
+def _bytes_of(torch: Any, tensor: Any) -> Any:
+    return tensor.view(torch.uint8)
+
+
+def _synchronise(operands: Operands) -> None:
+    if operands.device.type == "cuda":
+        operands.torch.cuda.synchronize()
