@@ -1,0 +1,86 @@
+/* Sixteen threads append at once, each large enough that the twin uses threads of its own, into one cache and into
+ * caches of their own, while the limit on threads changes and other calls are refused. For ThreadSanitizer. */
+#include <pthread.h>
+#include <string.h>
+
+#include "problem.h"
+#include "require.h"
+
+enum { THREADS = 16, ROUNDS = 6 };
+
+typedef struct Job {
+  Problem* problem; /* the thread's own */
+  const baracuda_paged_kv_append* shared;
+  baracuda_paged_kv_append part; /* one of THREADS parts of the shared problem */
+  int number;
+} Job;
+
+static pthread_barrier_t start;
+
+static void refuse_by_number(const Job* job) {
+  char wanted[32];
+  baracuda_paged_kv_append op = job->problem->op;
+  op.page_size = -1 - job->number;
+  snprintf(wanted, sizeof(wanted), "page_size is %d;", op.page_size);
+  REQUIRE(baracuda_paged_kv_append_run(&op) == BARACUDA_INVALID_PROBLEM, "page_size %d was not refused", op.page_size);
+  REQUIRE(strstr(baracuda_last_error_message(), wanted) != NULL, "not this thread's message: %s",
+          baracuda_last_error_message());
+}
+
+static void* work(void* argument) {
+  const Job* job = argument;
+  pthread_barrier_wait(&start);
+  for (int round = 0; round < ROUNDS; ++round) {
+    REQUIRE(baracuda_host_set_max_threads((job->number + round) % 5) == BARACUDA_OK, "set_max_threads");
+    REQUIRE(baracuda_paged_kv_append_run(&job->problem->op) == BARACUDA_OK, "%s", baracuda_last_error_message());
+    refuse_by_number(job);
+    REQUIRE(baracuda_paged_kv_append_can_implement(job->shared) == BARACUDA_OK, "%s", baracuda_last_error_message());
+    REQUIRE(baracuda_paged_kv_append_run(&job->part) == BARACUDA_OK, "%s", baracuda_last_error_message());
+  }
+  return NULL;
+}
+
+/* Requests [first, first + count) of `op`. */
+static baracuda_paged_kv_append part_of(const baracuda_paged_kv_append* op, int32_t first, int32_t count) {
+  const uint64_t request_bytes = extents_of(op).row * (uint64_t)op->num_heads;
+  baracuda_paged_kv_append part = *op;
+  part.batch_size = count;
+  part.key = (const uint8_t*)op->key + (uint64_t)first * request_bytes;
+  part.value = (const uint8_t*)op->value + (uint64_t)first * request_bytes;
+  part.indptr += first;
+  part.last_page_len += first;
+  return part;
+}
+
+int main(void) {
+  uint64_t state = 7;
+  const baracuda_paged_kv_append own = {.struct_size = sizeof(own),
+                                        .backend = BARACUDA_BACKEND_HOST,
+                                        .element = BARACUDA_ELEMENT_F32,
+                                        .batch_size = 80,
+                                        .page_size = 2,
+                                        .num_heads = 32,
+                                        .head_dim = 256,
+                                        .num_total_pages = 82};
+  baracuda_paged_kv_append whole = own;
+  whole.flags = BARACUDA_FLAG_GUARDED;
+  whole.layout = BARACUDA_LAYOUT_NHD;
+  whole.batch_size = THREADS * 5;
+  Problem* shared = new_problem(&whole, &state);
+  Job jobs[THREADS];
+  pthread_t threads[THREADS];
+  pthread_barrier_init(&start, NULL, THREADS);
+  for (int i = 0; i < THREADS; ++i) {
+    jobs[i] = (Job){new_problem(&own, &state), &shared->op, part_of(&shared->op, i * 5, 5), i};
+    REQUIRE(pthread_create(&threads[i], NULL, work, &jobs[i]) == 0, "no thread");
+  }
+  for (int i = 0; i < THREADS; ++i) pthread_join(threads[i], NULL);
+  check_problem_done(shared);
+  free_problem(shared);
+  for (int i = 0; i < THREADS; ++i) {
+    check_problem_done(jobs[i].problem);
+    free_problem(jobs[i].problem);
+  }
+  printf("threads: %d appends by %d threads as the model says\n", 2 * ROUNDS * THREADS, THREADS);
+  return 0;
+}
