@@ -19,8 +19,8 @@ namespace baracuda::host {
 namespace {
 
 // The least bytes of key and value that a thread is made for. Starting and ending one takes some tens of microseconds,
-// up to 100 where a sleeping CPU must be woken; a core copies this much in 150 to 300.
-constexpr size_t kBytesPerThread = size_t{3} << 20;
+// up to 100 where a sleeping CPU must be woken, and its turn where all are busy; a core copies this much in 200 to 400.
+constexpr size_t kBytesPerThread = size_t{4} << 20;
 
 // Memory bandwidth is spent long before this many cores copy.
 constexpr int32_t kMostThreads = 64;
