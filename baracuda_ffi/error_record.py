@@ -40,10 +40,10 @@ class ErrorRecord:
     is not so.
     """
 
-    __slots__ = ("_address", "_cpu_can_read", "_memory", "_pooled")
+    __slots__ = ("_address", "_cpu_can_reach", "_memory", "_pooled")
 
     _address: int
-    _cpu_can_read: bool
+    _cpu_can_reach: bool
     _memory: object  # only to keep it alive
     _pooled: PooledRecord | None
 
@@ -52,7 +52,7 @@ class ErrorRecord:
         if vector.count != _WORDS:
             raise invalid_problem(_ME, f"error_record has {vector.count} entries; it should have {_WORDS}")
         self._address = vector.address
-        self._cpu_can_read = not vector.on_cuda
+        self._cpu_can_reach = not vector.on_cuda
         self._memory = vector.keep
         self._pooled = None
 
@@ -70,7 +70,7 @@ class ErrorRecord:
         ``CudaError``.
         """
         record = object.__new__(cls)
-        record._cpu_can_read = True
+        record._cpu_can_reach = True
         record._pooled = None
         if stream is None:
             record._memory = memory = _Words()
@@ -105,8 +105,14 @@ class ErrorRecord:
         self._reset(f"{_ME}.reset", stream)
 
     def __repr__(self) -> str:
-        where = "host memory" if self._cpu_can_read else "CUDA memory"
+        where = "host memory" if self._cpu_can_reach else "CUDA memory"
         return f"<ErrorRecord in {where} at {self._address:#x}>"
+
+    @property
+    def cpu_can_reach(self) -> bool:
+        """Whether it is in memory that the CPU can read and write; False where it was described as CUDA
+        memory."""
+        return self._cpu_can_reach
 
     @property
     def address(self) -> int:
@@ -135,7 +141,7 @@ class ErrorRecord:
         with StreamContext(function, handle) as context:
             context.refuse_capture()
             context.synchronise()
-            if self._cpu_can_read:
+            if self._cpu_can_reach:
                 return self._words()
             words = _Words()
             context.call("cuMemcpyDtoHAsync", addressof(words), self._address, _BYTES, handle)
@@ -157,7 +163,7 @@ class ErrorRecord:
         return list(_Words.from_address(self._address))
 
     def _need_cpu_access(self, function: str) -> None:
-        if not self._cpu_can_read:
+        if not self._cpu_can_reach:
             raise invalid_problem(
                 function,
                 "stream is None and the record is in CUDA memory; it should be the stream of the appends",

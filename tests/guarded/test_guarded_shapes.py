@@ -1,0 +1,79 @@
+"""Guarded appends over the shapes that only the guard takes, each with every kind of damage in its table."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+
+from support.backends import Backend
+from support.cases import CONVENTIONS, LAYOUTS, Case
+from support.elements import ELEMENTS, F16, F32, FP8_E4M3
+from support.guarded import INT32, GuardedProblem, right_table, run_and_check
+
+HEADS = (1, 2, 3, 8, 64, 129, 300)
+ROW_BYTES = (16, 32, 48, 80, 96, 112, 128, 160, 192, 224, 256, 384, 400, 512, 1024, 2048, 4096)
+HEAD_DIMS = (8, 16, 24, 40, 72, 80, 96, 112, 192, 512, 576, 1024)
+PAGE_SIZES = (1, 3, 16, 17)
+MAX_CACHE_BYTES = 4 << 20
+COMBINATIONS = list(itertools.product(ELEMENTS, LAYOUTS, CONVENTIONS))
+
+
+def _cases() -> list[Case]:
+    """Every row size and head_dim, elements, layouts, conventions, heads and page sizes taken in turn."""
+    shapes = [("bytes", size) for size in ROW_BYTES] + [("head_dim", dim) for dim in HEAD_DIMS]
+    turns = itertools.cycle(COMBINATIONS)
+    heads, pages = itertools.cycle(HEADS), itertools.cycle(PAGE_SIZES)
+    found = []
+    for kind, size in shapes:
+        for _ in range(5):
+            element, layout, convention = next(turns)
+            head_dim = size // element.itemsize if kind == "bytes" else size
+            if head_dim * element.itemsize % 16:
+                continue
+            case = Case(element, layout, convention, next(pages), 12, next(heads), head_dim)
+            large = case.page_bytes * case.batch_size > MAX_CACHE_BYTES
+            found.append(dataclasses.replace(case, batch_size=2, page_size=2) if large else case)
+    found += [Case(*combination, 7, 9, 3, 80) for combination in COMBINATIONS]
+    found += [
+        Case(F16, "HND", "AFTER_APPEND", 16, 257, 1, 64),
+        Case(F32, "NHD", "BEFORE_APPEND", 3, 1000, 2, 4),
+        Case(FP8_E4M3, "HND", "BEFORE_APPEND", 1, 65, 300, 16),
+        Case(F32, "HND", "AFTER_APPEND", 2, 3, 8, 16384),
+    ]
+    return list(dict.fromkeys(found))
+
+
+def spoil(table: tuple[int, np.ndarray, np.ndarray, np.ndarray], rng: np.random.Generator) -> None:  # type: ignore[type-arg]
+    """Eight kinds of damage and padding, each to a request of its own where there are so many."""
+    num_pages, indices, indptr, lengths = table
+    batch = lengths.size
+    kinds = rng.permutation(batch)[:8].tolist()
+    for kind, b in enumerate(kinds):
+        end = int(indptr[b + 1])
+        if kind == 0:
+            indices[end - 1] = num_pages
+        elif kind == 1:
+            indices[end - 1] = INT32.max
+        elif kind == 2:
+            indices[end - 1] = -1
+        elif kind == 3:
+            lengths[b] = INT32.min
+        elif kind == 4:
+            lengths[b] = INT32.max
+        elif kind == 5:
+            indices[end - 1] = INT32.min
+        elif kind == 6 and b + 1 < batch:
+            indptr[b + 1] = indptr[b]  # it has no pages, and the next one has its as well
+        elif kind == 7 and b + 1 < batch:
+            indptr[b + 1] = INT32.max if b % 2 else -7  # it, and the next one
+
+
+@pytest.mark.parametrize("case", _cases(), ids=str)
+def test_shape(backend: Backend, case: Case) -> None:
+    rng = np.random.default_rng([3, *str(case).encode()])
+    table = right_table(case, rng)
+    spoil(table, rng)
+    run_and_check(backend, GuardedProblem(case, *table))
