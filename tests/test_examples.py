@@ -27,7 +27,7 @@ def imported(source: str) -> set[str]:
 def examples() -> list[Any]:
     folder = resources.files("baracuda_ffi") / "examples"
     found = []
-    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+    for file in sorted(folder.iterdir() if folder.is_dir() else (), key=lambda file: file.name):
         if file.name.endswith(".py") and not file.name.startswith("_"):
             needs = sorted(imported(file.read_text()) & FRAMEWORKS)
             marks = [pytest.mark.gpu] if needs else []

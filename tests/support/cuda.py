@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from cuda import bindings
 from cuda.bindings import driver
-from typing_extensions import Self
 
 from .bits import Array, as_bytes
 from .host_memory import GUARD, GUARD_BYTES
@@ -97,24 +96,27 @@ class DeviceArray:
             base = check(driver.cuMemAlloc(size))
         self._base = int(base)
         self.ptr = self._base + GUARD_BYTES
-        self._whole(np.full(size, GUARD, np.uint8))
+        _copy_in(self._base, np.full(size, GUARD, np.uint8))
         self.write(array)
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
         return {"shape": self.shape, "typestr": self.dtype.str, "data": (self.ptr, False), "version": 3}
 
-    def _whole(self, content: Array) -> None:
-        check(driver.cuMemcpyHtoD(self._base, content.ctypes.data, content.nbytes))
-
     def write(self, array: Array) -> None:
         assert array.nbytes == self.nbytes
-        content = np.ascontiguousarray(array)
-        check(driver.cuMemcpyHtoD(self.ptr, content.ctypes.data, content.nbytes))
+        _copy_in(self.ptr, np.ascontiguousarray(array))
 
     def read(self) -> Array:
         content = np.empty(self.shape, self.dtype)
         check(driver.cuMemcpyDtoH(as_bytes(content).ctypes.data, self.ptr, self.nbytes))
+        return content
+
+    def read_on(self, stream: Any) -> Array:
+        """The content as `stream` finds it, waiting for no other stream."""
+        content = np.empty(self.shape, self.dtype)
+        check(driver.cuMemcpyDtoHAsync(as_bytes(content).ctypes.data, self.ptr, self.nbytes, stream))
+        check(driver.cuStreamSynchronize(stream))
         return content
 
     def check_guards(self, what: str) -> None:
@@ -127,10 +129,14 @@ class DeviceArray:
         check(driver.cuMemFree(self._base))
 
 
+def _copy_in(address: int, content: Array) -> None:
+    check(driver.cuMemcpyHtoD(address, content.ctypes.data, content.nbytes))
+    # From pageable memory the copy may still be under way, and our streams do not wait for the default one.
+    check(driver.cuStreamSynchronize(driver.CUstream(0)))
+
+
 class Gate:
-    """Holds a stream back until it is opened: the stream waits for a word of pinned host memory to become
-    1.
-    """
+    """Holds a stream back until it is opened: the stream waits for a word of pinned memory to become 1."""
 
     def __init__(self, stream: Any) -> None:
         self._host = check(driver.cuMemHostAlloc(4, driver.CU_MEMHOSTALLOC_DEVICEMAP))
@@ -147,13 +153,6 @@ class Gate:
         check(driver.cuMemFreeHost(self._host))
 
 
-def is_idle(stream: Any) -> bool:
-    """Whether the stream has nothing left to do."""
-    (status,) = driver.cuStreamQuery(stream)
-    assert status in (driver.CUresult.CUDA_SUCCESS, driver.CUresult.CUDA_ERROR_NOT_READY), repr(status)
-    return bool(status == driver.CUresult.CUDA_SUCCESS)
-
-
 @contextlib.contextmanager
 def held(stream: Any) -> Iterator[Gate]:
     """The stream is blocked inside until `open`; at the end it is opened in any case and drained."""
@@ -166,28 +165,47 @@ def held(stream: Any) -> Iterator[Gate]:
         gate.free()
 
 
+@contextlib.contextmanager
+def capture(stream: Any) -> Iterator[Graph]:
+    """What the stream is given inside becomes a graph, ready to replay after.
+
+    The strictest mode: a call that is not allowed during a capture, by any thread, invalidates it.
+    """
+    mode = driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_GLOBAL
+    check(driver.cuStreamBeginCapture(stream, mode))
+    graph = Graph(stream)
+    try:
+        yield graph
+    except BaseException:
+        driver.cuStreamEndCapture(stream)  # whatever it says: the error inside is the one to hear about
+        raise
+    graph.finish()
+
+
 class Graph:
-    """What a stream is given inside `with Graph(stream) as graph`, to be launched again and again."""
+    """A captured graph; `capture` makes it."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
-        self._executable: Any = None
 
-    def __enter__(self) -> Self:
-        mode = driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
-        check(driver.cuStreamBeginCapture(self._stream, mode))
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def finish(self) -> None:
         self._graph = check(driver.cuStreamEndCapture(self._stream))
-        if kind is None:
-            self._executable = check(driver.cuGraphInstantiate(self._graph, 0))
+        self._executable = check(driver.cuGraphInstantiate(self._graph, 0))
 
-    @property
-    def num_nodes(self) -> int:
+    def kernel_names(self) -> list[str]:
+        """The mangled name of each node's kernel; a node that is no kernel is an error."""
         _, count = check(driver.cuGraphGetNodes(self._graph, 0))
-        return int(count)
+        nodes, _ = check(driver.cuGraphGetNodes(self._graph, count))
+        return [_kernel_name(check(driver.cuGraphKernelNodeGetParams(node))) for node in nodes]
 
     def replay(self) -> None:
         check(driver.cuGraphLaunch(self._executable, self._stream))
         check(driver.cuStreamSynchronize(self._stream))
+
+
+def _kernel_name(parameters: Any) -> str:
+    if int(parameters.func):
+        name = check(driver.cuFuncGetName(parameters.func))
+    else:
+        name = check(driver.cuKernelGetName(parameters.kern))
+    return name.decode() if isinstance(name, bytes) else str(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,18 @@ class CudaBackend:
     def __init__(self, device: cuda.Device, stream: Any) -> None:
         self.device = device
         self.stream = stream
+        self.context = device.context  # where the stream and the memory are
         self._operands: dict[int, cuda.DeviceArray] = {}
+        self._owned: list[cuda.DeviceArray] = []
+
+    def new(self, array: Array) -> cuda.DeviceArray:
+        """Device memory that holds a copy of the array."""
+        memory = cuda.DeviceArray(array)
+        self.own([memory])
+        return memory
 
     def put(self, array: Array) -> Any:
-        memory = cuda.DeviceArray(array)
+        memory = self.new(array)
         operand = self.describe(memory)
         self._operands[id(operand)] = memory
         return operand
@@ -48,11 +57,16 @@ class CudaBackend:
 
     def check_guards(self) -> None:
         cuda.synchronize()
-        for memory in self._operands.values():
+        for memory in self._owned:
             memory.check_guards("an operand")
 
+    def own(self, memories: Iterable[cuda.DeviceArray]) -> None:
+        """Freed by `close`."""
+        self._owned.extend(memories)
+
     def close(self) -> None:
+        self.device.make_current()
         cuda.synchronize()
-        for memory in self._operands.values():
+        for memory in self._owned:
             memory.free()
-        self._operands.clear()
+        self._owned.clear()
