@@ -32,8 +32,11 @@ def test_the_files(distribution: importlib.metadata.Distribution, installed: Ins
     info = f"baracuda_ffi-{distribution.version}.dist-info"
     package = REPOSITORY / "baracuda_ffi"
     expected = {
-        *[path.relative_to(REPOSITORY).as_posix() for path in package.rglob("*.py")],
-        "baracuda_ffi/py.typed",
+        *[
+            path.relative_to(REPOSITORY).as_posix()
+            for path in package.rglob("*")
+            if path.is_file() and path.suffix != ".pyc"
+        ],
         "baracuda_ffi/_build_info.py",
         "baracuda_ffi/include/baracuda_ffi.h",
         "baracuda_ffi/lib/libbaracuda_ffi.so",
