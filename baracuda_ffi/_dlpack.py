@@ -78,8 +78,9 @@ def export(operand: Any) -> Export:
     """
     device_type = int(operand.__dlpack_device__()[0])
     on_cuda = device_type in (_abi.DEVICE_CUDA, _abi.DEVICE_CUDA_MANAGED)
-    # -1: do not synchronise. Host exporters know no streams, and NumPy refuses any that is not None.
-    stream = -1 if on_cuda else None
+    # -1: do not synchronise. Host exporters know no streams, and NumPy refuses any that is not None. JAX
+    # takes -1 for a stream's address; with None it waits, on the host, for an array that is not ready yet.
+    stream = -1 if on_cuda and type(operand).__module__.partition(".")[0] not in ("jax", "jaxlib") else None
     try:
         capsule = operand.__dlpack__(stream=stream, max_version=(_MAJOR, 0))
     except TypeError:  # an exporter from before DLPack 1.0 knows no max_version
