@@ -32,9 +32,8 @@ def main() -> None:
     lengths = [0] * BATCH
     for _ in range(STEPS):
         for request in range(BATCH):
-            if (
-                lengths[request] == len(pages[request]) * PAGE_SIZE
-            ):  # the last page is full: one more, before the call
+            # A last page that is full gets a successor before the call.
+            if lengths[request] == len(pages[request]) * PAGE_SIZE:
                 pages[request].append(free_pages.pop())
         indices = np.array([page for owned in pages for page in owned], np.int32)
         indptr = np.cumsum([0, *[len(owned) for owned in pages]], dtype=np.int32)
@@ -59,9 +58,7 @@ def main() -> None:
         )
         if k_data.tobytes() != k_right.tobytes() or v_data.tobytes() != v_right.tobytes():
             raise SystemExit("WRONG: the caches are not those of the reference")
-    print(
-        f"RIGHT: {STEPS} steps, {sum(lengths)} tokens in {sum(map(len, pages))} pages, as in the NumPy reference"
-    )
+    print(f"RIGHT: {sum(lengths)} tokens in {sum(map(len, pages))} pages, as in the NumPy reference")
 
 
 if __name__ == "__main__":

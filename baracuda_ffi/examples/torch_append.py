@@ -15,6 +15,7 @@ import baracuda_ffi as bf
 from ._problem import Problem
 
 LAYERS = 3
+OF_A_LAYER = ("key", "value", "k_data", "v_data")
 
 
 def main() -> None:
@@ -28,10 +29,7 @@ def main() -> None:
         for array in (problems[0].indices, problems[0].indptr, problems[0].last_page_len)
     ]
     layers = [
-        {
-            name: torch.tensor(getattr(problem, name), device=device)
-            for name in ("key", "value", "k_data", "v_data")
-        }
+        {name: torch.tensor(getattr(problem, name), device=device) for name in OF_A_LAYER}
         for problem in problems
     ]
 
