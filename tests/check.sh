@@ -13,7 +13,7 @@ check() {
 }
 
 native_sources() {
-  find native tests -name '*.h' -o -name '*.c' -o -name '*.cpp' -o -name '*.cu' | sort
+  find native tests baracuda_ffi -name '*.h' -o -name '*.c' -o -name '*.cpp' -o -name '*.cu' | sort
 }
 
 clang_format_check() {
