@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 _PROTOCOL_VERSION = 0
 
-# Where torch, CuPy and Numba keep the handle.
-_HANDLE_ATTRIBUTES = ("cuda_stream", "ptr", "handle")
+# Where CuPy and Numba keep the handle.
+_HANDLE_ATTRIBUTES = ("ptr", "handle")
 _BINDINGS_TYPES = frozenset(("CUstream", "cudaStream_t"))
 
 
@@ -52,6 +52,9 @@ def _handle_of(stream: Any) -> int | None:
         return None
     if isinstance(stream, int):
         return int(stream)
+    handle = getattr(stream, "cuda_stream", None)  # torch's, first because it is asked for at every step
+    if type(handle) is int:
+        return handle
     if kind.__name__ in _BINDINGS_TYPES and kind.__module__.startswith("cuda."):
         return int(stream)
     protocol = getattr(stream, "__cuda_stream__", None)
