@@ -51,6 +51,7 @@ def call(
         "workspace": Workspace.NONE,
         "args": args,
         "launch": launch,
+        "layout": problem.cache.layout,
         "rebind": launch.rebind,
         "PagedKvAppendArgs": PagedKvAppendArgs,
         "append_paged_kv": append_paged_kv,
@@ -58,4 +59,7 @@ def call(
         **{f"{name}_2": array for name, array in second.seven().items()},
     }
     appends = 2 if name in (REBIND_ROWS, REBIND_LAYER) else 1
-    return Call(_STATEMENTS[name], names, appends=appends)
+    statement = _STATEMENTS[name]
+    if name == ONE_LINER and problem.layout != "HND":
+        statement = statement.replace("stream=stream", "stream=stream, layout=layout")
+    return Call(statement, names, appends=appends)

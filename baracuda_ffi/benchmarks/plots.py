@@ -22,12 +22,11 @@ _OURS_COLOURS = ("#0b6e4f", "#2f9e44", "#74b816", "#1098ad")
 _PEER_COLOURS = ("#c2410c", "#7048e8", "#b08900", "#1c7ed6", "#868e96")
 _GREY = "#868e96"
 _DASHES = {FLOOR: ":", LIMIT: "--", OURS: "-", PEER: "-"}
-_CONNECTOR = {"arrowstyle": "-", "linewidth": 0.5, "alpha": 0.6, "relpos": (0, 0.5)}
+_CONNECTOR = {"arrowstyle": "-", "lw": 0.5, "alpha": 0.6, "relpos": (0, 0.5)}
 # What a panel of a figure is of, the rest making figures of their own.
 _PANELS = {"kernel": ("heads",), "host": ("element", "layout")}
 # In the tables only: their lines would lie on others'.
 _NOT_PLOTTED = (THROUGH_CTYPES,)
-_NOT_SHAPE = ("batch", "launches", "sets")
 
 
 def save_plots(report: Report, folder: Path) -> list[Path]:
@@ -67,7 +66,7 @@ def _series_figures(pyplot: Any, suite: SuiteResult, origin: str) -> list[tuple[
     panel_keys = _PANELS[suite.name]
     figures: dict[str, dict[str, list[Case]]] = {}
     for case in suite.cases:
-        shape = {name: value for name, value in case.parameters.items() if name not in _NOT_SHAPE}
+        shape = {name: value for name, value in case.parameters.items() if name != "batch"}
         panel = label({name: value for name, value in shape.items() if name in panel_keys})
         rest = label({name: value for name, value in shape.items() if name not in panel_keys})
         figures.setdefault(rest, {}).setdefault(panel, []).append(case)
@@ -157,13 +156,7 @@ def _panel(axis: Any, cases: Sequence[Case], low: float, high: float) -> None:
             color=colours[path],
             fontsize=8,
             annotation_clip=False,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": colours[path],
-                "lw": 0.5,
-                "alpha": 0.6,
-                "relpos": (0, 0.5),
-            },
+            arrowprops={**_CONNECTOR, "color": colours[path]},
         )
 
 

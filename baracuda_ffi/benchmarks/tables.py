@@ -53,11 +53,7 @@ def _series(cases: Sequence[Case]) -> dict[str, list[Case]]:
     """Cases that differ in batch alone, by what they have in common; empty where there is no such series."""
     series: dict[str, list[Case]] = {}
     for case in cases:
-        common = {
-            name: value
-            for name, value in case.parameters.items()
-            if name not in ("batch", "launches", "sets")
-        }
+        common = {name: value for name, value in case.parameters.items() if name != "batch"}
         series.setdefault(label(common), []).append(case)
     return series if any(len(members) > 1 for members in series.values()) else {}
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     Parameters = dict[str, str | int]
 
 
+_SAMPLING = ("launches", "sets")
+
+
 def _everywhere(parameters: Parameters) -> bool:
     return True
 
@@ -67,7 +70,8 @@ def same(name: str, cases: Sequence[Case], ours: str, other: str, noise: float) 
 
 
 def label(parameters: Parameters) -> str:
-    return ", ".join(f"{name} {value}" for name, value in parameters.items())
+    """The shape in words; how it was sampled is left out."""
+    return ", ".join(f"{name} {value}" for name, value in parameters.items() if name not in _SAMPLING)
 
 
 def _ratios(
