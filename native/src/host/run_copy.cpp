@@ -7,6 +7,10 @@
 #if defined(__SSE2__) || defined(_M_X64)
 #define BARACUDA_HOST_SSE2 1
 #include <immintrin.h>
+#if defined(__GNUC__)
+// The library is built for any x86-64, so what is newer is compiled apart and chosen when it runs.
+#define BARACUDA_HOST_AVX __attribute__((target("avx")))
+#endif
 #endif
 
 namespace baracuda::host {
@@ -25,12 +29,25 @@ inline void copy_vector(unsigned char* to, const unsigned char* from) {
 inline void prefetch(const unsigned char* line) { _mm_prefetch(reinterpret_cast<const char*>(line), _MM_HINT_T0); }
 
 // Runs are short: what memcpy does first to choose its way would take as long as the copy.
-void copy_cached(unsigned char* to, const unsigned char* from, size_t bytes) noexcept {
+void copy_sse2(unsigned char* to, const unsigned char* from, size_t bytes) noexcept {
   size_t at = 0;
   for (; at + kLineBytes <= bytes; at += kLineBytes)
     for (size_t i = at; i < at + kLineBytes; i += kVectorBytes) copy_vector(to + i, from + i);
   for (; at < bytes; at += kVectorBytes) copy_vector(to + at, from + at);
 }
+
+#if defined(BARACUDA_HOST_AVX)
+BARACUDA_HOST_AVX void copy_avx(unsigned char* to, const unsigned char* from, size_t bytes) noexcept {
+  size_t at = 0;
+  for (; at + kLineBytes <= bytes; at += kLineBytes) {
+    const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + at));
+    const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + at) + 1);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + at), low);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + at) + 1, high);
+  }
+  for (; at < bytes; at += kVectorBytes) copy_vector(to + at, from + at);
+}
+#endif
 
 void prepare_cached(const unsigned char* to, size_t bytes) noexcept {
   for (size_t at = 0; at < bytes; at += kLineBytes) prefetch(to + at);
@@ -52,21 +69,19 @@ void stream_sse2(unsigned char* to, const unsigned char* from, size_t bytes) noe
   for (; at + kLineBytes <= bytes; at += kLineBytes)
     for (size_t i = at; i < at + kLineBytes; i += kVectorBytes)
       _mm_stream_si128(reinterpret_cast<__m128i*>(to + i), _mm_load_si128(reinterpret_cast<const __m128i*>(from + i)));
-  copy_cached(to + at, from + at, bytes - at);
+  copy_sse2(to + at, from + at, bytes - at);
 }
 
-#if defined(__GNUC__)
-__attribute__((target("avx"))) void stream_avx(unsigned char* to, const unsigned char* from, size_t bytes) noexcept {
+#if defined(BARACUDA_HOST_AVX)
+BARACUDA_HOST_AVX void stream_avx(unsigned char* to, const unsigned char* from, size_t bytes) noexcept {
   size_t at = copy_up_to_line(to, from, bytes);
   for (; at + kLineBytes <= bytes; at += kLineBytes) {
-    const auto* source = reinterpret_cast<const __m256i*>(from + at);
-    auto* target = reinterpret_cast<__m256i*>(to + at);
-    const __m256i low = _mm256_loadu_si256(source);
-    const __m256i high = _mm256_loadu_si256(source + 1);
-    _mm256_stream_si256(target, low);
-    _mm256_stream_si256(target + 1, high);
+    const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + at));
+    const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + at) + 1);
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(to + at), low);
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(to + at) + 1, high);
   }
-  copy_cached(to + at, from + at, bytes - at);
+  for (; at < bytes; at += kVectorBytes) copy_vector(to + at, from + at);
 }
 #endif
 
@@ -80,11 +95,15 @@ void finish_streamed() noexcept { _mm_sfence(); }
 
 }  // namespace
 
-WayToCopy cached_copy() noexcept { return {copy_cached, prepare_cached, finish_cached}; }
+WayToCopy cached_copy() noexcept {
+#if defined(BARACUDA_HOST_AVX)
+  if (__builtin_cpu_supports("avx")) return {copy_avx, prepare_cached, finish_cached};
+#endif
+  return {copy_sse2, prepare_cached, finish_cached};
+}
 
 WayToCopy streaming_copy() noexcept {
-#if defined(__GNUC__)
-  // The library is built for any x86-64, so what is newer is chosen when it runs.
+#if defined(BARACUDA_HOST_AVX)
   if (__builtin_cpu_supports("avx")) return {stream_avx, prepare_streamed, finish_streamed};
 #endif
   return {stream_sse2, prepare_streamed, finish_streamed};
