@@ -16,7 +16,9 @@ USERS = 16
 STEPS = 8
 PAGES_A_REQUEST = 2
 
-CASE = Case(BF16, "NHD", "BEFORE_APPEND", page_size=STEPS // PAGES_A_REQUEST, batch_size=8, num_heads=2, head_dim=64)
+CASE = Case(
+    BF16, "NHD", "BEFORE_APPEND", page_size=STEPS // PAGES_A_REQUEST, batch_size=8, num_heads=2, head_dim=64
+)
 NUM_PAGES = USERS * CASE.batch_size * PAGES_A_REQUEST + 5
 
 
@@ -51,7 +53,10 @@ class Share:
 def first_caches(case: Case = CASE) -> dict[str, Array]:
     """k_data and v_data before anybody appends."""
     rng = np.random.default_rng(11)
-    return {name: random_bits(rng, case.cache_shape(NUM_PAGES), case.element.dtype) for name in ("k_data", "v_data")}
+    return {
+        name: random_bits(rng, case.cache_shape(NUM_PAGES), case.element.dtype)
+        for name in ("k_data", "v_data")
+    }
 
 
 def last_caches(shares: list[Share], case: Case = CASE) -> dict[str, Array]:

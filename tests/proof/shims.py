@@ -14,7 +14,7 @@ SOURCES = Path(__file__).parent / "native" / "shims"
 
 
 def compile_shared(source: Path, target: Path) -> Path:
-    """A shared library from one C file. Without a C compiler, which building the package needs too, the test skips."""
+    """A shared library from one C file. Without a C compiler, which the package needs, it skips."""
     command = compiler()
     if command is None:
         pytest.skip("needs a C compiler, there is none")

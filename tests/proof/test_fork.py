@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 import pytest
-
 from proof.modes import MODES
+
 from support.python import run_python
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

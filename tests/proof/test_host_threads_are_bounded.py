@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from proof.shims import build_shim
+
 from support.python import run_python
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's CPU affinity")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from proof.modes import MODES
 from proof.shares import CASE, NUM_PAGES, Share, first_caches, last_caches
+
 from support.bits import assert_same_bits
 from support.python import TESTS
 

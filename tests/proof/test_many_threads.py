@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-
-import baracuda_ffi as bf
 from proof.modes import MODES, preference
 from proof.shares import CASE, NUM_PAGES, USERS, Share, first_caches, last_caches
+
+import baracuda_ffi as bf
 from support.bits import assert_same_bits
 from support.operands import CACHES, make_args, put_step
 

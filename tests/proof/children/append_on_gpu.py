@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-import baracuda_ffi as bf
 from proof.modes import preference
+
+import baracuda_ffi as bf
 from support import cuda
 from support.cuda_backend import CudaBackend
 from support.gpu_problem import GpuProblem

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
-
-import baracuda_ffi as bf
 from proof.modes import preference
 from proof.shares import CASE, NUM_PAGES, Share
+
+import baracuda_ffi as bf
 from support.operands import CACHES, INPUTS, make_args
 
 

@@ -7,8 +7,9 @@ import os
 import sys
 import threading
 
-import baracuda_ffi as bf
 from proof.large import LARGE
+
+import baracuda_ffi as bf
 from support.operands import make_args
 from support.problem import Problem
 

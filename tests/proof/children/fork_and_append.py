@@ -1,4 +1,4 @@
-"""A process that forks while its threads append, and whose children append with the plan that they inherit: MODE."""
+"""A process that forks while its threads append; its children append with the plan they inherit: MODE."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import sys
 import threading
 import warnings
 
-import baracuda_ffi as bf
 from proof.large import LARGE
 from proof.modes import preference
+
+import baracuda_ffi as bf
 from support.operands import CACHES, make_args
 from support.problem import Problem, assert_appended, assert_unchanged
 
@@ -44,7 +45,9 @@ def fork(plan: bf.PagedKvAppendPlan, launch: bf.BoundLaunch, problem: Problem) -
 
 
 def main(mode: str) -> None:
-    warnings.simplefilter("ignore", DeprecationWarning)  # Python's, of forking with threads: that is the point
+    warnings.simplefilter(
+        "ignore", DeprecationWarning
+    )  # Python's, of forking with threads: that is the point
     problem, busy = Problem(LARGE), Problem(LARGE, seed=1)
     plan = bf.PagedKvAppendPlan.select(None, LARGE.descriptor(problem.num_pages), preference(mode))
     fork(plan, plan.bind(None, make_args(problem.arrays)), problem)  # before the plan was used at all

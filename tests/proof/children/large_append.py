@@ -1,7 +1,7 @@
 """One append that is worth several threads, with thread_gate.so preloaded: CPUS LIMIT GATE_MODE [BATCH].
 
-CPUS is how many of its CPUs the process keeps, LIMIT the setting of the library. Prints how many threads were asked
-for and made; the cache must be right however many those were.
+CPUS is how many of its CPUs the process keeps, LIMIT the setting of the library. Prints how many threads were
+asked for and made; the cache must be right however many those were.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import json
 import os
 import sys
 
-import baracuda_ffi as bf
 from proof.large import LARGE
 from proof.shims import ThreadGate
+
+import baracuda_ffi as bf
 from support.operands import make_args
 from support.problem import Problem, assert_appended
 

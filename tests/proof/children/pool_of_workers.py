@@ -1,4 +1,4 @@
-"""A multiprocessing pool, forked after the parent has used its plan: the workers append into shared memory. MODE"""
+"""A pool, forked after the parent has used its plan, whose workers append into shared memory: MODE."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import sys
 import warnings
 
 import numpy as np
-
-import baracuda_ffi as bf
 from proof.modes import preference
 from proof.shares import CASE, NUM_PAGES, Share, first_caches, last_caches
+
+import baracuda_ffi as bf
 from support.bits import Array, assert_same_bits
 from support.operands import INPUTS, make_args
 

@@ -62,10 +62,17 @@ int main(int count, char** arguments) {
     });
     if (extents.cache > (16u << 20)) continue;
     Problem* problem = new_problem(&wanted, &state);
+#if defined(PLANTED_ERROR)
+    /* A page more than there is memory for. */
+    ((int32_t*)(uintptr_t)problem->op.indices)[problem->op.indptr[1] - 1] = problem->op.num_total_pages++;
+#endif
     const baracuda_paged_kv_append* op = &problem->op;
     const bool is_mirrored = op->layout == BARACUDA_LAYOUT_HND && op->length_convention == BARACUDA_BEFORE_APPEND &&
                              op->flags == 0 && below(2) == 0;
     const int32_t status = is_mirrored ? run_mirrored(op) : baracuda_paged_kv_append_run(op);
+#if defined(PLANTED_ERROR)
+    if (status == BARACUDA_INVALID_PROBLEM) continue; /* the page that is not there was in another operand */
+#endif
     REQUIRE(status == BARACUDA_OK, "status %d: %s", status, baracuda_last_error_message());
     check_problem_done(problem);
     free_problem(problem);

@@ -71,7 +71,12 @@ int main(void) {
   pthread_t threads[THREADS];
   pthread_barrier_init(&start, NULL, THREADS);
   for (int i = 0; i < THREADS; ++i) {
-    jobs[i] = (Job){new_problem(&own, &state), &shared->op, part_of(&shared->op, i * 5, 5), i};
+#if defined(PLANTED_ERROR)
+    const int32_t first = 0; /* the same slots for every thread */
+#else
+    const int32_t first = i * 5;
+#endif
+    jobs[i] = (Job){new_problem(&own, &state), &shared->op, part_of(&shared->op, first, 5), i};
     REQUIRE(pthread_create(&threads[i], NULL, work, &jobs[i]) == 0, "no thread");
   }
   for (int i = 0; i < THREADS; ++i) pthread_join(threads[i], NULL);

@@ -1,0 +1,91 @@
+"""The host library under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer: sanitize.sh.
+
+The fuzz targets hold each call against a model in C (native/model.c): the status, and every byte of an arena.
+FUZZ_SECONDS says for how long; an hour is `FUZZ_CORPUS=DIR tests/proof/sanitize.sh BUILD append 3600`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.header import compiler
+
+SCRIPT = Path(__file__).parent / "sanitize.sh"
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "10"))
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def has_sanitizer(folder: Path, name: str) -> bool:
+    source = folder / "probe.c"
+    source.write_text("int main(void) { return 0; }\n")
+    command = [compiler() or "cc", f"-fsanitize={name}", str(source), "-o", str(folder / "probe")]
+    try:
+        built = subprocess.run(command, capture_output=True, check=False).returncode == 0
+        return (
+            built
+            and subprocess.run([str(folder / "probe")], capture_output=True, check=False).returncode == 0
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return False
+
+
+def run_script(folder: Path, what: str, seconds: int, **environment: str) -> subprocess.CompletedProcess[str]:
+    needed = "thread" if what == "threads" else "address,undefined"
+    if not has_sanitizer(folder, needed):
+        pytest.skip(f"needs a C compiler that has -fsanitize={needed}")
+    command = [str(SCRIPT), str(folder / "build"), what, str(seconds)]
+    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
+
+
+def sanitize(folder: Path, what: str, seconds: int = SECONDS) -> str:
+    done = run_script(folder, what, seconds)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said[-6000:]
+    print(said)
+    return said
+
+
+def counts(said: str, pattern: str) -> list[int]:
+    found = re.search(pattern, said)
+    assert found, said[-2000:]
+    return [int(number) for number in found.groups()]
+
+
+def test_random_problems(tmp_path: Path) -> None:
+    (appends,) = counts(sanitize(tmp_path, "problems"), r"random_problems: (\d+) appends as the model says")
+    assert appends > 10
+
+
+def test_fuzzed_appends(tmp_path: Path) -> None:
+    """Of what is tried, much is appended and much is refused: neither alone would prove much."""
+    said = sanitize(tmp_path, "append", 2 * SECONDS)
+    inputs, appended, refused, _ = counts(
+        said, r"(\d+) inputs: (\d+) appended, (\d+) refused, (\d+) with operands beyond"
+    )
+    assert inputs > 1000
+    assert min(appended, refused) > inputs // 100
+
+
+def test_fuzzed_binds(tmp_path: Path) -> None:
+    inputs, bound, refused = counts(sanitize(tmp_path, "bind"), r"(\d+) inputs: (\d+) bound, (\d+) refused")
+    assert inputs > 1000
+    assert min(bound, refused) > inputs // 1000
+
+
+def test_threads_under_thread_sanitizer(tmp_path: Path) -> None:
+    said = sanitize(tmp_path, "threads")
+    assert re.search(r"threads: \d+ appends by 16 threads as the model says", said)
+
+
+@pytest.mark.parametrize(("what", "error"), [("problems", "heap-buffer-overflow"), ("threads", "data race")])
+def test_a_planted_error_is_caught(tmp_path: Path, what: str, error: str) -> None:
+    """The drivers with one thing wrong: a page that is not there, and one slot for two threads."""
+    done = run_script(tmp_path, what, 5, DRIVER_FLAGS="-DPLANTED_ERROR")
+    assert done.returncode != 0
+    assert error in done.stdout + done.stderr
