@@ -8,7 +8,10 @@
 #include "kernel.h"
 
 namespace baracuda {
-namespace {
+
+// Not an unnamed namespace: nvcc names the symbols of one after the folder that the source is in, in the machine code
+// too, and two builds would not be the same bytes.
+namespace guarded {
 
 using Vector = uint4;
 
@@ -78,6 +81,15 @@ __global__ void __launch_bounds__(kThreads) guarded_append_kernel(const __grid_c
   store_if(served, append.v_data + to, value);
   if (!served && within == 0) record_corruption(append.limits, append.record, seen);
 }
+
+}  // namespace guarded
+
+namespace {
+
+using guarded::guarded_append_kernel;
+using guarded::GuardedAppend;
+using guarded::kThreads;
+using guarded::Vector;
 
 int64_t row_vectors_of(const Append& op) {
   return int64_t{op.head_dim} * find_element(op.element)->bytes() / int64_t{sizeof(Vector)};
