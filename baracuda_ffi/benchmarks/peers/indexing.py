@@ -21,7 +21,7 @@ _STATEMENTS = {
 
 
 def torch_index_put(operands: Operands) -> Call:
-    """fp8 as bytes: a copy does not look into its elements, and index_put has no fp8."""
+    """fp8 as bytes: a copy does not look into its elements, and not every release's index_put has fp8."""
     as_bytes = operands.problem.kind.itemsize == 1
 
     def view(tensor: Any) -> Any:

@@ -7,11 +7,10 @@ namespace {
 template <typename T>
 int append(int batch, int page_size, int heads, int head_dim, int is_nhd, void* k_data, void* v_data, void* indices,
            void* indptr, void* last_page_len, void* key, void* value, void* stream) {
-  flashinfer::paged_kv_t<T, int32_t> cache(heads, page_size, head_dim, batch,
-                                           is_nhd ? flashinfer::QKVLayout::kNHD : flashinfer::QKVLayout::kHND,
-                                           static_cast<T*>(k_data), static_cast<T*>(v_data),
-                                           static_cast<int32_t*>(indices), static_cast<int32_t*>(indptr),
-                                           static_cast<int32_t*>(last_page_len));
+  flashinfer::paged_kv_t<T, int32_t> cache(
+      heads, page_size, head_dim, batch, is_nhd ? flashinfer::QKVLayout::kNHD : flashinfer::QKVLayout::kHND,
+      static_cast<T*>(k_data), static_cast<T*>(v_data), static_cast<int32_t*>(indices), static_cast<int32_t*>(indptr),
+      static_cast<int32_t*>(last_page_len));
   return static_cast<int>(flashinfer::AppendPagedKVCacheDecode(cache, static_cast<T*>(key), static_cast<T*>(value),
                                                                static_cast<cudaStream_t>(stream)));
 }

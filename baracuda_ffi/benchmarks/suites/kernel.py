@@ -35,7 +35,7 @@ _LARGE_LAUNCHES = 10  # where one launch takes long enough by itself
 _LARGE_BYTES = 128 << 20
 _L2_IF_UNKNOWN = 64 << 20
 _ROUNDS, _QUICK_ROUNDS = 30, 10
-_SECONDS, _QUICK_SECONDS = 150.0, 12.0  # for the sampling of all cases together
+_SECONDS, _QUICK_SECONDS = 100.0, 10.0  # for the sampling of all cases together
 
 
 def run(settings: Settings) -> SuiteResult:
