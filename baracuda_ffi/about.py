@@ -15,7 +15,7 @@ class BuildInfo(Record):
     - ``cuda``: the version of the CUDA compiler, or None.
     - ``archs``: architectures with machine code, such as ``("80", "90")``; ``ptx``: those with PTX, for what
       comes after.
-    - ``backends``: ``"host"``, and ``"flashinfer"`` where it was built with CUDA.
+    - ``backends``: ``"host"``; where it was built with CUDA also ``"flashinfer"`` and ``"bespoke"``.
     """
 
     _fields = ("version", "flashinfer", "cuda", "archs", "ptx", "backends")
