@@ -28,6 +28,9 @@ BINDS = 30_000
 # object that could leak at every call has 16 bytes: 480 KB over the shortest loop, 16 MB over the longest.
 SLACK_BYTES = 256 << 10
 
+# A pool somewhere may grow once; a leak is there every time.
+ROUNDS = 3
+
 pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
 
 
@@ -45,15 +48,22 @@ def check_leaves_nothing(work: Callable[[], object], repeats: int, watched: list
         work()
     gc.collect()
     references = [sys.getrefcount(thing) for thing in watched]
-    objects, things, resident = len(gc.get_objects()), open_things(), resident_bytes()
-    for _ in range(repeats):
-        work()
-    grown = resident_bytes() - resident
+    objects, things = len(gc.get_objects()), open_things()
+    grown = [growth_of(work, repeats)]
+    while grown[-1] > SLACK_BYTES and len(grown) < ROUNDS:
+        grown.append(growth_of(work, repeats))
     gc.collect()
     assert [sys.getrefcount(thing) for thing in watched] == references
     assert abs(len(gc.get_objects()) - objects) < 50
     assert open_things() == things
-    assert grown <= SLACK_BYTES, f"{grown} bytes more after {repeats} calls"
+    assert grown[-1] <= SLACK_BYTES, f"{grown} bytes more, each time after {repeats} calls"
+
+
+def growth_of(work: Callable[[], object], repeats: int) -> int:
+    resident = resident_bytes()
+    for _ in range(repeats):
+        work()
+    return resident_bytes() - resident
 
 
 class Operands:
@@ -135,7 +145,7 @@ def test_a_leak_would_be_seen() -> None:
     """The measure itself: memory that is kept, a reference that is kept."""
     kept: list[bytes] = []
     with pytest.raises(AssertionError, match="bytes more"):
-        check_leaves_nothing(lambda: kept.append(bytes(100)), 10_000, [])
+        check_leaves_nothing(lambda: kept.append(bytes(2000)), 20_000, [])
     thing = object()
     with pytest.raises(AssertionError):
         check_leaves_nothing(lambda: kept.append(thing), 10, [thing])  # type: ignore[arg-type]
