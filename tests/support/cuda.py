@@ -65,16 +65,40 @@ def current_context() -> int:
 @contextlib.contextmanager
 def current(context: Any) -> Iterator[None]:
     """`context` (None for none) is current inside, and what was current before is again after."""
-    before = check(driver.cuCtxGetCurrent())
-    check(driver.cuCtxSetCurrent(context if context is not None else driver.CUcontext(0)))
+    with _empty_stack():
+        if context is not None:
+            check(driver.cuCtxPushCurrent(context))
+        try:
+            yield
+        finally:
+            if context is not None:
+                check(driver.cuCtxPopCurrent())
+
+
+@contextlib.contextmanager
+def _empty_stack() -> Iterator[None]:
+    """No context on the thread's stack inside: making none current would only uncover the one below."""
+    popped = []
+    while current_context():
+        popped.append(check(driver.cuCtxPopCurrent()))
     try:
         yield
     finally:
-        check(driver.cuCtxSetCurrent(before))
+        while current_context():
+            check(driver.cuCtxPopCurrent())
+        for context in reversed(popped):
+            check(driver.cuCtxPushCurrent(context))
 
 
 def synchronize() -> None:
     check(driver.cuCtxSynchronize())
+
+
+def is_idle(stream: Any) -> bool:
+    """Whether the stream has finished all that it was given."""
+    (status,) = driver.cuStreamQuery(stream)
+    assert status in (driver.CUresult.CUDA_SUCCESS, driver.CUresult.CUDA_ERROR_NOT_READY), status
+    return bool(status == driver.CUresult.CUDA_SUCCESS)
 
 
 def create_stream() -> Any:
@@ -136,7 +160,10 @@ def _copy_in(address: int, content: Array) -> None:
 
 
 class Gate:
-    """Holds a stream back until it is opened: the stream waits for a word of pinned memory to become 1."""
+    """Holds a stream back until it is opened: the stream waits for a word of pinned memory to become 1.
+
+    The word is not freed: freeing waits for the whole device, and another gate may still be closed.
+    """
 
     def __init__(self, stream: Any) -> None:
         self._host = check(driver.cuMemHostAlloc(4, driver.CU_MEMHOSTALLOC_DEVICEMAP))
@@ -149,9 +176,6 @@ class Gate:
     def open(self) -> None:
         self._word.value = 1
 
-    def free(self) -> None:
-        check(driver.cuMemFreeHost(self._host))
-
 
 @contextlib.contextmanager
 def held(stream: Any) -> Iterator[Gate]:
@@ -162,7 +186,6 @@ def held(stream: Any) -> Iterator[Gate]:
     finally:
         gate.open()
         check(driver.cuStreamSynchronize(stream))
-        gate.free()
 
 
 @contextlib.contextmanager

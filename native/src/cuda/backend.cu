@@ -78,6 +78,13 @@ int32_t check_error_record_reachable(const Append& op, CUdevice device) {
               "error_record is on CUDA device %d; it should be on device %d, where the stream is", its_device, device);
 }
 
+// Nothing of an empty tensor is read, and its address may be anything.
+bool is_empty(const Tensor& tensor) noexcept {
+  for (int i = 0; i < tensor.ndim; ++i)
+    if (tensor.shape[i] == 0) return true;
+  return false;
+}
+
 int32_t check_reachable(const Append& op, const Tensor* const operands[BARACUDA_NUM_OPERANDS]) {
   const Driver* driver = nullptr;
   BARACUDA_TRY(find_driver(&driver));
@@ -90,6 +97,7 @@ int32_t check_reachable(const Append& op, const Tensor* const operands[BARACUDA_
     const char* name = kOperandNames[i];
     const Tensor& tensor = *operands[i];
     const void* address = address_of(tensor);
+    if (is_empty(tensor)) continue;
     if (tensor.device_type == kDevicePinned || tensor.device_type == kDeviceManaged) continue;
     if (tensor.device_type != kDeviceCuda) {
       const MemoryKind kind = tensor.device_type == kDeviceHost ? cuda_memory_kind(address) : MemoryKind::kUnknown;
@@ -101,7 +109,12 @@ int32_t check_reachable(const Append& op, const Tensor* const operands[BARACUDA_
     }
     int32_t its_device = tensor.device_id;
     if (its_device < 0) {
-      if (cuda_memory_kind(address) == MemoryKind::kManaged) continue;
+      const MemoryKind kind = cuda_memory_kind(address);
+      if (kind == MemoryKind::kManaged || kind == MemoryKind::kPinned) continue;
+      if (kind == MemoryKind::kUnknown)
+        return fail(BARACUDA_INVALID_PROBLEM,
+                    "%s is at %p, which CUDA does not know; it should be CUDA device, managed or pinned memory", name,
+                    address);
       BARACUDA_TRY(device_of(address, &its_device));
     }
     if (device >= 0 && its_device != device)

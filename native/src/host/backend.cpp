@@ -57,8 +57,8 @@ int32_t check_reachable(const Append&, const Tensor* const operands[BARACUDA_NUM
     if (tensor == nullptr || cpu_can_reach(*tensor)) continue;
     if (tensor->device_type == kDeviceCuda)
       return fail(BARACUDA_INVALID_PROBLEM,
-                  "%s is in the memory of CUDA device %d; the host backend needs memory that the CPU can reach",
-                  kOperandNames[i], tensor->device_id);
+                  "%s is CUDA device memory at %p; the host backend needs memory that the CPU can reach",
+                  kOperandNames[i], address_of(*tensor));
     return fail(BARACUDA_INVALID_PROBLEM,
                 "%s is on a device of DLPack type %d; the host backend needs memory that the CPU can reach",
                 kOperandNames[i], tensor->device_type);
