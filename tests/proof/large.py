@@ -8,4 +8,4 @@ from __future__ import annotations
 from support.cases import Case
 from support.elements import F16
 
-LARGE = Case(F16, "HND", "BEFORE_APPEND", page_size=1, batch_size=128, num_heads=64, head_dim=256)
+LARGE = Case(F16, "HND", "BEFORE_APPEND", page_size=1, batch_size=192, num_heads=64, head_dim=256)

@@ -1,4 +1,4 @@
-/* Sixteen threads append at once, each large enough that the twin uses threads of its own, into one cache and into
+/* Sixteen threads append at once, some so much that the twin uses threads of its own, into one cache and into
  * caches of their own, while the limit on threads changes and other calls are refused. For ThreadSanitizer. */
 #include <pthread.h>
 #include <string.h>
@@ -57,15 +57,18 @@ int main(void) {
   const baracuda_paged_kv_append own = {.struct_size = sizeof(own),
                                         .backend = BARACUDA_BACKEND_HOST,
                                         .element = BARACUDA_ELEMENT_F32,
-                                        .batch_size = 80,
-                                        .page_size = 2,
+                                        .batch_size = 20,
+                                        .page_size = 1,
                                         .num_heads = 32,
                                         .head_dim = 256,
-                                        .num_total_pages = 82};
+                                        .num_total_pages = 162};
   baracuda_paged_kv_append whole = own;
   whole.flags = BARACUDA_FLAG_GUARDED;
   whole.layout = BARACUDA_LAYOUT_NHD;
   whole.batch_size = THREADS * 5;
+  whole.page_size = 2;
+  baracuda_paged_kv_append large = own;
+  large.batch_size = 160; /* 10 MiB */
   Problem* shared = new_problem(&whole, &state);
   Job jobs[THREADS];
   pthread_t threads[THREADS];
@@ -76,7 +79,7 @@ int main(void) {
 #else
     const int32_t first = i * 5;
 #endif
-    jobs[i] = (Job){new_problem(&own, &state), &shared->op, part_of(&shared->op, first, 5), i};
+    jobs[i] = (Job){new_problem(i % 4 == 0 ? &large : &own, &state), &shared->op, part_of(&shared->op, first, 5), i};
     REQUIRE(pthread_create(&threads[i], NULL, work, &jobs[i]) == 0, "no thread");
   }
   for (int i = 0; i < THREADS; ++i) pthread_join(threads[i], NULL);
