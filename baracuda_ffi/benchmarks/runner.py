@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from .isolated import environment, python
+from .isolated import PACKAGE_PARENT, environment, python
 from .machine import describe_machine, now
 from .results import FAILED, Report, SuiteResult, suite_from_json
 
@@ -44,7 +44,12 @@ def run_alone(name: str, settings: Settings) -> SuiteResult:
         )
         try:
             done = subprocess.run(
-                command, env=environment(), stdout=subprocess.DEVNULL, timeout=_TIMEOUT, check=False
+                command,
+                cwd=PACKAGE_PARENT,
+                env=environment(),
+                stdout=subprocess.DEVNULL,
+                timeout=_TIMEOUT,
+                check=False,
             )
             why = f"its process ended with {done.returncode}"
         except subprocess.TimeoutExpired:
