@@ -50,10 +50,17 @@ class Library:
     host_max_threads: Callable[[], int]
 
     def __init__(self, path: str) -> None:
-        """Open the library; ``OSError`` or ``AttributeError`` if that fails."""
+        """Open the library; ``OSError``, ``AttributeError``, or ``LibraryNotLoaded`` for another ABI, whose
+        functions may be others."""
         self.path = path
         self._without_gil = ctypes.CDLL(path)
         self._with_gil = ctypes.PyDLL(path)
+        found = self.function("baracuda_ffi_abi_version")()
+        if found != _abi.ABI_VERSION:
+            raise _not_loaded(
+                f"{path} has ABI version {found}; this package speaks ABI version {_abi.ABI_VERSION}. "
+                "Install the package and the library from one release."
+            )
         self.run = self.function("baracuda_paged_kv_append_run")
         self.can_implement = self.function("baracuda_paged_kv_append_can_implement")
         self.preload = self.function("baracuda_paged_kv_append_preload")
@@ -136,18 +143,11 @@ def _places() -> list[tuple[str, str]]:
 
 def _open(path: str) -> Library:
     try:
-        opened = Library(path)
-        found = int(opened.function("baracuda_ffi_abi_version")())
+        return Library(path)
     except OSError as error:
         raise _not_loaded(f"{path} could not be opened: {error}") from error
     except AttributeError as error:
         raise _not_loaded(f"{path} is not a baracuda_ffi library: {error}") from error
-    if found != _abi.ABI_VERSION:
-        raise _not_loaded(
-            f"{path} has ABI version {found}; this package speaks ABI version {_abi.ABI_VERSION}. "
-            "Install the package and the library from one release."
-        )
-    return opened
 
 
 def _not_loaded(message: str) -> LibraryNotLoaded:

@@ -88,7 +88,8 @@
  *   a capture, so append once on that device before, or call baracuda_paged_kv_append_preload. A replay reads
  *   the page table anew.
  * Threads: every function may be called from any number of threads at once. Two appends may run at once unless
- *   they write the same slot. Host functions are safe in a child after fork(); CUDA itself is not.
+ *   they write the same slot; two requests of one append that name one slot leave that slot undefined. Host
+ *   functions are safe in a child after fork(); CUDA itself is not.
  * Never: no function throws, prints, exits, leaves a CUDA error pending, or changes process-wide state.
  * What is not checked: the CUDA path does not read the page table on the host. A page id outside the cache, a
  *   length outside its convention, or a request with no pages makes FlashInfer's kernel write or read elsewhere.
@@ -106,8 +107,9 @@
  *   status 3   FlashInfer: num_heads * head_dim / vec > 1024 threads, vec = max(16 / sizeof(T), head_dim / 32)
  *   status 3   FlashInfer: num_heads * page_size * head_dim or batch_size * num_heads * head_dim of 2^32 or more,
  *              or a request that could reach 2^31 tokens: its arithmetic is 32-bit
- *   status 2   the operands do not fit in the address space
- *   status 2   a NULL pointer; a host stream that is not NULL; an error_record without the guard
+ *   status 2   FlashInfer: total_used_pages stated and below batch_size: some request has no page
+ *   status 2   a NULL pointer, or operands that do not fit in the address space; a host stream that is not NULL; an
+ *              error_record without the guard
  *   status 1   key, value, k_data, v_data not aligned to 16 bytes; indices, indptr, last_page_len, error_record not
  *              to 4
  *   status 2   k_data, v_data or error_record overlapping each other or an input (key and value may be the same

@@ -55,6 +55,8 @@ int32_t check_rank(baracuda_operand operand, const Tensor& tensor, int rank) noe
 
 int32_t check_shape(baracuda_operand operand, const Tensor* tensor, const Shape& expected) noexcept {
   if (tensor == nullptr) return BARACUDA_OK;
+  if (tensor->ndim < 0 || (tensor->ndim > 0 && tensor->shape == nullptr))
+    return fail(BARACUDA_INVALID_PROBLEM, "%s has ndim %d and no shape", kOperandNames[operand], tensor->ndim);
   bool same = tensor->ndim == expected.rank;
   for (int i = 0; same && i < expected.rank; ++i) same = tensor->shape[i] == expected.extents[i];
   if (same) return BARACUDA_OK;
@@ -68,10 +70,10 @@ int32_t check_shape(baracuda_operand operand, const Tensor* tensor, const Shape&
 // A dimension of extent 1 is never stepped over, so its stride may be anything.
 bool is_contiguous(const Tensor& tensor) noexcept {
   if (tensor.strides == nullptr) return true;
-  int64_t step = 1;
+  uint64_t step = 1;
   for (int i = tensor.ndim - 1; i >= 0; --i) {
-    if (tensor.shape[i] != 1 && tensor.strides[i] != step) return false;
-    step *= tensor.shape[i];
+    if (tensor.shape[i] != 1 && static_cast<uint64_t>(tensor.strides[i]) != step) return false;
+    step *= static_cast<uint64_t>(tensor.shape[i]);
   }
   return true;
 }

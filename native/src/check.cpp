@@ -13,6 +13,9 @@ namespace {
 // The first version's struct: no caller can know less.
 constexpr uint32_t kOldestStructBytes = offsetof(Append, stream) + sizeof(void*);
 
+// No release's struct will be larger: a size beyond this is not a size, and is not believed.
+constexpr uint32_t kLargestStructBytes = 4096;
+
 // The kernel copies rows in vectors of this many bytes.
 constexpr uint64_t kVectorBytes = 16;
 
@@ -113,7 +116,7 @@ int32_t read_struct(const Append* caller, Append* op) noexcept {
     *op = *caller;
     return BARACUDA_OK;
   }
-  if (bytes < kOldestStructBytes || bytes % sizeof(void*) != 0)
+  if (bytes < kOldestStructBytes || bytes > kLargestStructBytes || bytes % sizeof(void*) != 0)
     return fail(BARACUDA_INVALID_PROBLEM, "struct_size is %u; it should be sizeof(baracuda_paged_kv_append), %zu here",
                 bytes, sizeof(Append));
   const size_t known = bytes < sizeof(Append) ? bytes : sizeof(Append);

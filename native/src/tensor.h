@@ -15,7 +15,11 @@ inline constexpr const char* kOperandNames[BARACUDA_NUM_OPERANDS] = {"key",     
 // DLPack's device types, as far as an operand can live there.
 enum DeviceType : int32_t { kDeviceHost = 1, kDeviceCuda = 2, kDevicePinned = 3, kDeviceManaged = 13 };
 
-inline void* address_of(const Tensor& tensor) noexcept { return static_cast<char*>(tensor.data) + tensor.byte_offset; }
+inline void* address_of(const Tensor& tensor) noexcept {
+  return tensor.data == nullptr
+             ? nullptr
+             : reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(tensor.data) + tensor.byte_offset);
+}
 
 }  // namespace baracuda
 

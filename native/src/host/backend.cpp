@@ -55,10 +55,14 @@ int32_t check_reachable(const Append&, const Tensor* const operands[BARACUDA_NUM
   for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) {
     const Tensor* tensor = operands[i];
     if (tensor == nullptr || cpu_can_reach(*tensor)) continue;
+    if (tensor->device_type == kDeviceCuda && tensor->device_id >= 0)
+      return fail(BARACUDA_INVALID_PROBLEM,
+                  "%s is in the memory of CUDA device %d; the host backend needs memory that the CPU can reach",
+                  kOperandNames[i], tensor->device_id);
     if (tensor->device_type == kDeviceCuda)
       return fail(BARACUDA_INVALID_PROBLEM,
-                  "%s is CUDA device memory at %p; the host backend needs memory that the CPU can reach",
-                  kOperandNames[i], address_of(*tensor));
+                  "%s is in the memory of a CUDA device; the host backend needs memory that the CPU can reach",
+                  kOperandNames[i]);
     return fail(BARACUDA_INVALID_PROBLEM,
                 "%s is on a device of DLPack type %d; the host backend needs memory that the CPU can reach",
                 kOperandNames[i], tensor->device_type);
