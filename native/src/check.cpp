@@ -14,7 +14,7 @@ namespace {
 constexpr uint32_t kOldestStructBytes = offsetof(Append, stream) + sizeof(void*);
 
 // No release's struct will be larger: a size beyond this is not a size, and is not believed.
-constexpr uint32_t kLargestStructBytes = 4096;
+constexpr uint32_t kLargestStructBytes = 65536;
 
 // The kernel copies rows in vectors of this many bytes.
 constexpr uint64_t kVectorBytes = 16;
