@@ -22,7 +22,8 @@ class TensorView(Record):
     - ``shape``: extents, outermost first.
     - ``strides``: in *elements*, as many as extents; None for C-contiguous.
     - ``element``: an ``ElementKind``, or ``"i32"`` for the page table (indices, indptr, last_page_len).
-    - ``device``: None for host memory, else the CUDA ordinal of the device that the memory is on.
+    - ``device``: None for host memory, else the CUDA ordinal of the device that the memory is on. This is
+      believed: an address that the GPU cannot reach costs the CUDA context when it is launched with.
 
     Mirrors the seed's ``TensorRef`` and ``TensorMut`` in one. Raises ``InvalidProblem`` for arguments of
     wrong types or out of range; whether the view fits an append is judged where it is used.
