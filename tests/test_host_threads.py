@@ -13,12 +13,10 @@ import baracuda_ffi as bf
 from support import abi
 from support.cases import Case
 from support.elements import BF16, F16
+from support.large_append import LARGE
 from support.operands import CACHES, make_args
 from support.problem import Problem, assert_appended, expected_caches
 from support.python import output_of
-
-# Enough bytes that the twin would use several threads.
-LARGE = Case(F16, "HND", "BEFORE_APPEND", page_size=2, batch_size=64, num_heads=64, head_dim=256)
 
 
 @pytest.fixture
@@ -121,7 +119,7 @@ def test_threads_end_with_the_call() -> None:
 FORK = """
 import os, signal
 import baracuda_ffi as bf
-from test_host_threads import LARGE
+from support.large_append import LARGE
 from support.operands import make_args
 from support.problem import Problem, assert_appended, assert_unchanged
 

@@ -35,16 +35,8 @@ def as_view(array: Array) -> bf.TensorView:
 def as_torch(array: Array) -> Any:
     """A tensor over the same memory; torch has no way from NumPy for bfloat16 and fp8, hence the detour."""
     torch = pytest.importorskip("torch")
-    kinds = {
-        "float16": torch.float16,
-        "bfloat16": torch.bfloat16,
-        "float32": torch.float32,
-        "float8_e4m3fn": torch.float8_e4m3fn,
-        "float8_e5m2": torch.float8_e5m2,
-        "int32": torch.int32,
-    }
     signed = array.view(f"i{array.itemsize}")
-    return torch.from_numpy(signed).view(kinds[array.dtype.name])
+    return torch.from_numpy(signed).view(getattr(torch, array.dtype.name))
 
 
 KINDS: dict[str, Callable[[Array], Any]] = {

@@ -45,7 +45,6 @@ BARACUDA_HOST_DEVICE inline bool find_slot(const GuardLimits& limits, const int3
   seen->indptr_begin = indptr[request];
   seen->indptr_end = indptr[request + 1];
   seen->last_page_len = last_page_len[request];
-  seen->page = -1;
   const bool has_pages =
       seen->indptr_begin >= 0 && seen->indptr_end > seen->indptr_begin && seen->indptr_end <= limits.total_used_pages;
   // Without a branch, so that a GPU's other loads are not held up: where there is no page, a harmless address is read.

@@ -25,18 +25,10 @@ class Framework:
 
 def torch() -> Framework:
     torch = pytest.importorskip("torch")
-    types = {
-        "float16": torch.float16,
-        "bfloat16": torch.bfloat16,
-        "float32": torch.float32,
-        "float8_e4m3fn": torch.float8_e4m3fn,
-        "float8_e5m2": torch.float8_e5m2,
-        "int32": torch.int32,
-    }
 
     def put(array: Array) -> Any:
         plain = torch.from_numpy(np.array(array.view(f"i{array.itemsize}")))
-        return plain.cuda().view(types[array.dtype.name])
+        return plain.cuda().view(getattr(torch, array.dtype.name))
 
     def get(tensor: Any) -> Array:
         return np.asarray(tensor.contiguous().view(torch.uint8).cpu().numpy())

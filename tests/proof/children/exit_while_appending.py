@@ -7,9 +7,8 @@ import os
 import sys
 import threading
 
-from proof.large import LARGE
-
 import baracuda_ffi as bf
+from support.large_append import LARGE
 from support.operands import make_args
 from support.problem import Problem
 

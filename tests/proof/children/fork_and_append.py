@@ -8,10 +8,10 @@ import sys
 import threading
 import warnings
 
-from proof.large import LARGE
 from proof.modes import preference
 
 import baracuda_ffi as bf
+from support.large_append import LARGE
 from support.operands import CACHES, make_args
 from support.problem import Problem, assert_appended, assert_unchanged
 

@@ -11,10 +11,10 @@ import json
 import os
 import sys
 
-from proof.large import LARGE
 from proof.shims import ThreadGate
 
 import baracuda_ffi as bf
+from support.large_append import LARGE
 from support.operands import make_args
 from support.problem import Problem, assert_appended
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import threading
 
-from proof.large import LARGE
 from proof.shims import ThreadGate
 
 import baracuda_ffi as bf
+from support.large_append import LARGE
 from support.operands import make_args
 from support.problem import Problem, assert_appended
 
