@@ -85,6 +85,39 @@ class Tensor(ctypes.Structure):
     )
 
 
+class PythonApi(ctypes.Structure):
+    """struct baracuda_python_api. From ``none`` on a member holds an address; from the third, that of the
+    function of its name."""
+
+    _fields_ = (
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        ("none", c_void_p),
+        ("int_type", c_void_p),
+        ("PyBytes_AsString", c_void_p),
+        ("PyBytes_FromStringAndSize", c_void_p),
+        ("PyDict_GetItemWithError", c_void_p),
+        ("PyErr_Clear", c_void_p),
+        ("PyErr_Occurred", c_void_p),
+        ("PyEval_RestoreThread", c_void_p),
+        ("PyEval_SaveThread", c_void_p),
+        ("PyLong_AsUnsignedLongLong", c_void_p),
+        ("PyLong_FromLong", c_void_p),
+        ("PyObject_Type", c_void_p),
+        ("PyTuple_GetItem", c_void_p),
+        ("PyTuple_New", c_void_p),
+        ("PyTuple_SetItem", c_void_p),
+        ("Py_DecRef", c_void_p),
+        ("Py_IncRef", c_void_p),
+    )
+
+
+class PythonMethod(ctypes.Structure):
+    """struct baracuda_python_method, and CPython's PyMethodDef."""
+
+    _fields_ = (("name", c_char_p), ("function", c_void_p), ("flags", c_int32), ("doc", c_char_p))
+
+
 Pointers = c_void_p * NUM_OPERANDS
 
 # A symbol, what it returns, what it takes.
@@ -108,6 +141,8 @@ SIGNATURES: dict[str, Signature] = {
     "baracuda_host_set_max_threads": (c_int32, (c_int32,)),
     # int32_t baracuda_host_max_threads(void);
     "baracuda_host_max_threads": (c_int32, ()),
+    # const baracuda_python_method *baracuda_python_methods(const baracuda_python_api *api);
+    "baracuda_python_methods": (c_void_p, (c_void_p,)),
     # const char *baracuda_ffi_version(void);
     "baracuda_ffi_version": (c_char_p, ()),
     # int32_t baracuda_ffi_abi_version(void);

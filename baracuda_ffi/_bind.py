@@ -4,47 +4,51 @@ from __future__ import annotations
 
 from ctypes import addressof
 
-from . import _abi, _exchange
+from . import _abi
 from ._tensors import tensor_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ._library import Library
 
+    # The seven, in the order of _abi.OPERANDS.
     Operands = tuple[object, ...]
 
+    # A baracuda_paged_kv_append as bytes, and for each of its operands what keeps the memory, or None where
+    # it has no pointer. Never changed, so that a launch on another thread sees all of it or none.
+    Bound = tuple[Any, ...]
 
-def bind(library: Library, op: int, operands: Operands) -> Operands:
-    """Have the library check all seven operands against the append at address ``op``, and store their
-    pointers.
-
-    Returns what must live as long as the pointers are used, one entry an operand. Raises what the library
-    refused; the append is then as it was.
-    """
-    reader = _exchange.shared_reader(operands)
-    if not reader:
-        return bind_each(library, op, operands)
-    try:
-        status = library.bind_objects(op, id(operands) + _exchange.ITEMS_OFFSET, reader)
-    except Exception:  # the reader's
-        return bind_each(library, op, operands)
-    if status:
-        raise library.error("baracuda_paged_kv_append_bind_objects", status)
-    return operands
+_FUNCTION = "baracuda_paged_kv_append_bind"
+_NOTHING = (None,) * _abi.NUM_OPERANDS
 
 
-def bind_each(library: Library, op: int, operands: Operands, kept: Operands | None = None) -> Operands:
-    """Each operand by whatever protocol it has. Also the second try where a type's reader raised: the error
-    then names the operand, unless another protocol does better.
+def bind(library: Library, op: bytes, operands: Operands) -> Bound:
+    """Have the library check all seven operands against ``op``, and return it with their pointers. Raises
+    what the library refused."""
+    return rebind(library, (op, *_NOTHING), operands)
 
-    With ``kept``, what an earlier call returned for this append, an operand that is None stays.
-    """
-    keep: list[object] = list(kept or operands)
+
+def rebind(library: Library, bound: Bound, operands: Operands) -> Bound:
+    """The same for the operands that are not None; the others stay."""
+    result = library.bind_objects(bound, *operands)
+    return result if type(result) is tuple else judged(library, bound, operands, result)
+
+
+def judged(library: Library, bound: Bound, operands: Operands, result: object) -> Bound:
+    """What ``bind_objects`` means by a result that is no tuple: an error, or that each operand is to be
+    described by whatever protocol it has. Where a type's reader raised, the error then names the operand,
+    unless another protocol does better."""
+    if type(result) is int:
+        raise library.error(_FUNCTION, result)
+    kept = list(bound[1:])
+    op = _abi.Append.from_buffer_copy(bound[0])
     pointers = _abi.Pointers()
     for i, (name, operand) in enumerate(zip(_abi.OPERANDS, operands, strict=True)):
-        if operand is not None or kept is None:
-            pointers[i], keep[i] = tensor_of(operand, name)
-    status = library.bind(op, addressof(pointers))
+        if operand is not None or kept[i] is None:
+            pointers[i], kept[i] = tensor_of(operand, name)
+    status = library.bind(addressof(op), addressof(pointers))
     if status:
-        raise library.error("baracuda_paged_kv_append_bind", status)
-    return tuple(keep)
+        raise library.error(_FUNCTION, status)
+    return bytes(op), *kept

@@ -8,7 +8,6 @@ itself.
 from __future__ import annotations
 
 import ctypes
-import sys
 
 from . import _abi
 
@@ -42,39 +41,19 @@ _get_pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_cha
     ("PyCapsule_GetPointer", ctypes.pythonapi)
 )
 
-# By type: the table lives as long as the process, and the types that have one are few.
-_readers: dict[type, int] = {}
+# By type: the address of its reader, a ``baracuda_tensor_reader``, or 0 if it has none. The library's
+# built-in functions look operands up here. A table lives as long as the process, and types that have one are
+# few.
+readers: dict[type, int] = {}
 
 
 def reader_of(kind: type) -> int:
-    """The address of the type's reader, a ``baracuda_tensor_reader``; 0 if it has none."""
+    """What ``readers`` has of a type, which is looked up if it is new."""
     try:
-        return _readers[kind]
+        return readers[kind]
     except KeyError:
-        reader = _readers[kind] = _look_up(kind) if ITEMS_OFFSET else 0
+        reader = readers[kind] = _look_up(kind)
         return reader
-
-
-def shared_reader(operands: tuple[object, ...]) -> int:
-    """The reader of all seven operands if they are of one and the same type, else 0.
-
-    Written out because it is on the path of every call of ``run``.
-    """
-    a, b, c, d, e, f, g = operands
-    kind = type(a)
-    if (
-        type(b) is kind
-        and type(c) is kind
-        and type(d) is kind
-        and type(e) is kind
-        and type(f) is kind
-        and type(g) is kind
-    ):
-        try:
-            return _readers[kind]
-        except KeyError:
-            return reader_of(kind)
-    return 0
 
 
 def read(reader: int, operand: object, tensor: _abi.Tensor) -> None:
@@ -107,18 +86,3 @@ def _reader_in(capsule: object) -> int:
             return table.dltensor_from_py_object_no_sync or 0
         address = table.prev_api
     return 0
-
-
-def _items_offset() -> int:
-    """Where in a tuple's memory its items lie. CPython keeps them in place as an array of ``PyObject *``,
-    which is what ``bind_objects`` takes, so that a tuple of operands needs no conversion. 0 where that does
-    not hold."""
-    if sys.implementation.name != "cpython":
-        return 0
-    probe = (object(), object())
-    offset = tuple.__basicsize__
-    items = (ctypes.c_void_p * 2).from_address(id(probe) + offset)
-    return offset if list(items) == [id(probe[0]), id(probe[1])] else 0
-
-
-ITEMS_OFFSET = _items_offset()

@@ -8,12 +8,16 @@ import sys
 import threading
 
 from . import _abi
+from ._builtin_calls import builtin_calls
+from ._exchange import readers
 from .errors import CUDA_ERROR_BASE, LIBRARY_NOT_LOADED, BaracudaError, LibraryNotLoaded, error_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from ._bind import Bound, Operands
 
 ENVIRONMENT_VARIABLE = "BARACUDA_FFI_LIBRARY"
 FILE_NAME = {"win32": "baracuda_ffi.dll", "darwin": "libbaracuda_ffi.dylib"}.get(
@@ -24,12 +28,14 @@ FILE_NAME = {"win32": "baracuda_ffi.dll", "darwin": "libbaracuda_ffi.dylib"}.get
 class Library:
     """An open library. Arguments are as in the header, pointers as addresses; the prototypes are in ``_abi``.
 
-    Every function releases the GIL but ``bind_objects``, whose readers are Python's.
+    ``run``, ``bind_objects`` and ``append`` are built-in functions, see ``baracuda_python_methods``; the
+    others go through ctypes. All release the GIL but for looking at Python objects.
     """
 
     __slots__ = (
         "_with_gil",
         "_without_gil",
+        "append",
         "bind",
         "bind_objects",
         "can_implement",
@@ -41,11 +47,12 @@ class Library:
     )
 
     path: str
-    run: Callable[[int], int]
-    can_implement: Callable[[int], int]
+    run: Callable[[Bound], int]
+    can_implement: Callable[[bytes], int]
     preload: Callable[[int, int], int]
     bind: Callable[[int, int], int]
-    bind_objects: Callable[[int, int, int], int]
+    bind_objects: Callable[..., Bound | int | None]
+    append: Callable[[bytes, object, Operands], int | None]
     host_set_max_threads: Callable[[int], int]
     host_max_threads: Callable[[], int]
 
@@ -61,13 +68,15 @@ class Library:
                 f"{path} has ABI version {found}; this package speaks ABI version {_abi.ABI_VERSION}. "
                 "Install the package and the library from one release."
             )
-        self.run = self.function("baracuda_paged_kv_append_run")
         self.can_implement = self.function("baracuda_paged_kv_append_can_implement")
         self.preload = self.function("baracuda_paged_kv_append_preload")
         self.bind = self.function("baracuda_paged_kv_append_bind")
-        self.bind_objects = self.function("baracuda_paged_kv_append_bind_objects")
         self.host_set_max_threads = self.function("baracuda_host_set_max_threads")
         self.host_max_threads = self.function("baracuda_host_max_threads")
+        calls = builtin_calls(self.function("baracuda_python_methods"), readers)
+        self.run = calls["run"]
+        self.bind_objects = calls["bind"]
+        self.append = calls["append"]
 
     def function(self, name: str) -> Callable[..., Any]:
         """A function of the header by its name, with its signature set. The mirrored ones are found this

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctypes import addressof, sizeof
+from ctypes import sizeof
 
 from . import _abi
 from ._arguments import instance
@@ -11,7 +11,13 @@ from ._library import library
 from ._streams import stream_handle
 from .enums import KvLayout, LengthConvention
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._bind import Operands
+    from ._library import Library
+
 _ME = "append_paged_kv"
+_RUN = "baracuda_paged_kv_append_run"
 
 
 def append_paged_kv(
@@ -50,28 +56,46 @@ def append_paged_kv(
     if type(layout) is not KvLayout or type(length_convention) is not LengthConvention:
         instance(_ME, "layout", layout, KvLayout)
         instance(_ME, "length_convention", length_convention, LengthConvention)
-    op = _abi.Append.from_buffer_copy(_UNSTATED[stream is None, layout, length_convention])
-    if stream is not None:
-        op.stream = stream_handle(_ME, stream)
-    address = addressof(op)
+    if layout is _HND and length_convention is _BEFORE_APPEND:
+        op = _HOST if stream is None else _CUDA
+    else:
+        op = _unstated(stream is None, layout, length_convention)
+    operands = (key, value, k_data, v_data, indices, indptr, last_page_len)
     opened = library()
-    keep = bind(opened, address, (key, value, k_data, v_data, indices, indptr, last_page_len))
-    status = opened.run(address)
-    del keep  # only now: the pointers have been used
+    status = opened.append(op, stream, operands)
+    if status is None:
+        status = _append_each(opened, op, stream, operands)
     if status:
-        raise opened.error("baracuda_paged_kv_append_run", status)
+        raise opened.error(_RUN, status)
 
 
-# Appends that state no extent and no element: the library takes them from the operands. By whether they are
-# for the host, by layout and by length convention.
-_UNSTATED = {
-    (on_host, layout, convention): _abi.Append(
-        struct_size=sizeof(_abi.Append),
-        backend=_abi.BACKEND_HOST if on_host else _abi.BACKEND_FLASHINFER,
-        layout=layout,
-        length_convention=convention,
+def _append_each(opened: Library, op: bytes, stream: object, operands: Operands) -> int:
+    """What ``Library.append`` cannot judge: operands or a stream of other kinds."""
+    if stream is None:
+        return opened.run(bind(opened, op, operands))
+    handle = stream_handle(_ME, stream)
+    # With its handle the stream may do where the stream itself did not.
+    status = opened.append(op, handle, operands)
+    if status is None:
+        on_stream = _abi.Append.from_buffer_copy(op)
+        on_stream.stream = handle
+        status = opened.run(bind(opened, bytes(on_stream), operands))
+    return status
+
+
+def _unstated(on_host: bool, layout: KvLayout, length_convention: LengthConvention) -> bytes:
+    """An append that states no extent and no element: the library takes them from the operands."""
+    return bytes(
+        _abi.Append(
+            struct_size=sizeof(_abi.Append),
+            backend=_abi.BACKEND_HOST if on_host else _abi.BACKEND_FLASHINFER,
+            layout=layout,
+            length_convention=length_convention,
+        )
     )
-    for on_host in (False, True)
-    for layout in KvLayout
-    for convention in LengthConvention
-}
+
+
+_HND = KvLayout.HND
+_BEFORE_APPEND = LengthConvention.BEFORE_APPEND
+_HOST = _unstated(True, _HND, _BEFORE_APPEND)
+_CUDA = _unstated(False, _HND, _BEFORE_APPEND)

@@ -25,11 +25,15 @@ from .workspace import Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._bind import Operands
     from ._library import Library
     from .error_record import ErrorRecord
 
 _SELECT = "PagedKvAppendPlan.select"
 _RUN = "PagedKvAppendPlan.run"
+_C_RUN = "baracuda_paged_kv_append_run"
 _NO_WORKSPACE = Workspace.NONE
 
 
@@ -39,13 +43,21 @@ class PagedKvAppendPlan:
     Made by ``select``. A plan holds no array and no stream, and any number of threads may use one at once.
     """
 
-    __slots__ = ("_desc", "_error_record", "_free", "_library", "_on_host", "_sku", "_template")
+    __slots__ = (
+        "_append",
+        "_desc",
+        "_error_record",
+        "_library",
+        "_on_host",
+        "_op",
+        "_sku",
+    )
 
     _desc: PagedKvAppendDescriptor
     _sku: KernelSku
     _library: Library
-    _template: _abi.Append
-    _free: list[tuple[int, _abi.Append]]
+    _op: bytes  # the problem, as a baracuda_paged_kv_append
+    _append: Callable[[bytes, object, Operands], int | None]
     _on_host: bool
     _error_record: ErrorRecord | None
 
@@ -91,6 +103,7 @@ class PagedKvAppendPlan:
         plan._sku = _sku(desc, backend, arch.value)
         plan._library = opened
         plan._error_record = None
+        plan._append = opened.append
         if pref.guarded:
             from .error_record import ErrorRecord
 
@@ -102,9 +115,9 @@ class PagedKvAppendPlan:
                     "the CPU can reach (describe managed or pinned memory by a TensorView with device=None)",
                 )
             plan._error_record = record
+            plan._append = _not_yet  # until the record knows of a launch
             op.error_record = record.address
-        plan._template = op
-        plan._free = []
+        plan._op = bytes(op)
         plan._on_host = on_host
         return plan
 
@@ -118,11 +131,8 @@ class PagedKvAppendPlan:
         table's values unless the plan is guarded; the CUDA backends do not read them here. What only a launch
         can find out is not asked.
         """
-        op = _abi.Append.from_buffer_copy(self._template)
-        address = addressof(op)
-        keep = bind(self._library, address, _operands_of(args, "PagedKvAppendPlan.can_implement"))
-        status = self._library.can_implement(address)
-        del keep
+        bound = bind(self._library, self._op, _operands_of(args, "PagedKvAppendPlan.can_implement"))
+        status = self._library.can_implement(bound[0])
         if status:
             raise self._library.error("baracuda_paged_kv_append_can_implement", status)
 
@@ -142,28 +152,26 @@ class PagedKvAppendPlan:
 
         On any error nothing was launched or written.
         """
-        handle = 0 if stream is None and self._on_host else self._handle(stream, _RUN, args)
+        # The way of a decode loop. What does not fit it is judged anew below, in the seed's order.
+        if workspace is _NO_WORKSPACE and type(args) is PagedKvAppendArgs:
+            status = self._append(self._op, stream, args._operands)
+            if status == 0:
+                return
+            if status is not None:
+                raise self._library.error(_C_RUN, status)
+        self._run_each(stream, workspace, args)
+
+    def _run_each(self, stream: object, workspace: Workspace, args: PagedKvAppendArgs) -> None:
+        handle = self._handle(stream, _RUN, args)
         if workspace is not _NO_WORKSPACE:
             self._check_workspace(workspace, args)
-        try:
-            operands = args._operands
-        except AttributeError:
-            operands = _operands_of(args, _RUN)
-
-        # An append for this call alone, so that threads can share the plan.
-        try:
-            entry = self._free.pop()
-        except IndexError:
-            entry = self._new_append()
-        address, op = entry
-        op.stream = handle
-        opened = self._library
-        keep = bind(opened, address, operands)
-        status = opened.run(address)
-        del keep  # only now: the pointers have been used
+        operands = _operands_of(args, _RUN)
+        # With its handle the stream may do where the stream itself did not.
+        status = None if type(stream) is int else self._append(self._op, handle, operands)
+        if status is None:
+            status = self._library.run(bind(self._library, self._op_for_launch(handle), operands))
         if status:
-            raise opened.error("baracuda_paged_kv_append_run", status)
-        self._free.append(entry)
+            raise self._library.error(_C_RUN, status)
 
     def bind(self, stream: object, args: PagedKvAppendArgs) -> BoundLaunch:
         """Check everything once, as ``run`` does, and return a launch that can be repeated: the decode loop's
@@ -174,11 +182,8 @@ class PagedKvAppendPlan:
         """
         me = "PagedKvAppendPlan.bind"
         handle = self._handle(stream, me, args)
-        address, op = self._new_append()
-        op.stream = handle
-        operands = _operands_of(args, me)
-        keep = bind(self._library, address, operands)
-        return BoundLaunch(self._library, op, operands, keep, self._error_record)
+        bound = bind(self._library, self._op_for_launch(handle), _operands_of(args, me))
+        return BoundLaunch(self._library, bound, self._error_record)
 
     def check(self, stream: object) -> None:
         """Wait for ``stream`` and raise ``CorruptPageTable`` if this guarded plan's appends met a corrupt
@@ -224,11 +229,14 @@ class PagedKvAppendPlan:
     def __repr__(self) -> str:
         return f"<PagedKvAppendPlan {self._sku.backend.name} {self._sku.arch.name}: {self._desc!r}>"
 
-    def _new_append(self) -> tuple[int, _abi.Append]:
+    def _op_for_launch(self, handle: int) -> bytes:
+        """The problem on this stream."""
         if self._error_record is not None:
             self._error_record.will_be_launched()
-        op = _abi.Append.from_buffer_copy(self._template)
-        return addressof(op), op
+            self._append = self._library.append
+        op = _abi.Append.from_buffer_copy(self._op)
+        op.stream = handle
+        return bytes(op)
 
     def _handle(self, stream: object, function: str, args: PagedKvAppendArgs) -> int:
         """The stream's handle. Where the stream is wrong, errors in the operands come first, as in the
@@ -276,6 +284,11 @@ class PagedKvAppendPlan:
             raise
 
 
+def _not_yet(op: bytes, stream: object, operands: Operands) -> int | None:
+    """A ``Library.append`` that judges nothing."""
+    return None
+
+
 def _operands_of(args: PagedKvAppendArgs, function: str) -> tuple[object, ...]:
     return instance(function, "args", args, PagedKvAppendArgs)._operands
 
@@ -310,7 +323,7 @@ def _check_problem(opened: Library, op: _abi.Append, desc: PagedKvAppendDescript
     # 0 means "not stated" to the library, which a descriptor cannot say.
     if desc.paged_kv.num_total_pages == 0:
         raise invalid_problem(_SELECT, "num_total_pages is 0; it should be at least 1")
-    status = opened.can_implement(addressof(op))
+    status = opened.can_implement(bytes(op))
     if status:
         raise opened.error("baracuda_paged_kv_append_can_implement", status)
 

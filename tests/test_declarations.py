@@ -82,6 +82,10 @@ def test_the_signatures_are_the_headers(signatures: dict[str, Any]) -> None:
         ("baracuda_paged_kv_append", _abi.Append),
         ("baracuda_tensor", abi.Tensor),
         ("baracuda_tensor", _abi.Tensor),
+        ("baracuda_python_api", abi.PythonApi),
+        ("baracuda_python_api", _abi.PythonApi),
+        ("baracuda_python_method", abi.PythonMethod),
+        ("baracuda_python_method", _abi.PythonMethod),
     ],
 )
 def test_the_structs_are_the_headers(name: str, structure: Any) -> None:

@@ -12,8 +12,8 @@ set(_sources
     host/copy.cpp
     host/page_table.cpp
     host/run_copy.cpp
-    host/run_copy.cpp
-    host/threads.cpp)
+    host/threads.cpp
+    python/calls.cpp)
 set(_cuda_sources
     cuda/backend.cu
     cuda/current_context.cu

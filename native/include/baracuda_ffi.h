@@ -66,6 +66,7 @@
  *   baracuda_paged_kv_append_bind, _bind_objects                         fill that struct from described tensors
  *   baracuda_paged_kv_append_preload                                     load the CUDA kernel before a graph capture
  *   baracuda_host_set_max_threads, baracuda_host_max_threads             how many threads the host twin may use
+ *   baracuda_python_methods                                              the same as built-in functions of CPython
  *   baracuda_ffi_version, _abi_version, _build_info                      about the library
  *   baracuda_status_name, baracuda_last_error_message                    about a status
  *
@@ -344,6 +345,57 @@ BARACUDA_DECLARE_CAN_IMPLEMENT(host_paged_kv_append_decode)
  * for the call that made them. Refuses a negative number with 2. For the whole process. */
 BARACUDA_API int32_t baracuda_host_set_max_threads(int32_t max_threads);
 BARACUDA_API int32_t baracuda_host_max_threads(void);
+
+/* FOR CPYTHON: what a decode loop calls, as built-in functions, since ctypes takes longer for a call than this library
+ * for the checks of an append. The library links to no Python. Of CPython's stable ABI (3.10 and later) it is given, by
+ * address, the functions that it needs: each member has the name of its function. */
+typedef struct baracuda_python_api {
+  uint32_t struct_size; /* sizeof(baracuda_python_api) */
+  uint32_t reserved;    /* 0 */
+  void* none;           /* Py_None */
+  void* int_type;       /* &PyLong_Type */
+  void* PyBytes_AsString;
+  void* PyBytes_FromStringAndSize;
+  void* PyDict_GetItemWithError;
+  void* PyErr_Clear;
+  void* PyErr_Occurred;
+  void* PyEval_RestoreThread;
+  void* PyEval_SaveThread;
+  void* PyLong_AsUnsignedLongLong;
+  void* PyLong_FromLong;
+  void* PyObject_Type;
+  void* PyTuple_GetItem;
+  void* PyTuple_New;
+  void* PyTuple_SetItem;
+  void* Py_DecRef;
+  void* Py_IncRef;
+} baracuda_python_api;
+
+/* PyMethodDef. */
+typedef struct baracuda_python_method {
+  const char* name; /* NULL after the last */
+  void* function;
+  int32_t flags;
+  const char* doc;
+} baracuda_python_method;
+
+/* The methods, in this order; `doc` says what each takes and returns. Make a function of one by PyCFunction_NewEx, with
+ * `self` a dict from types to ints: the address of the type's baracuda_tensor_reader, or 0. In what follows `op` is a
+ * bytes object that holds a baracuda_paged_kv_append of this library's size, and `bound` a tuple of eight: an op, and for
+ * each of its operands, in baracuda_operand's order, an object that keeps its memory, or None where op has no pointer.
+ *
+ *   run(bound)                                  baracuda_paged_kv_append_run, the GIL released; returns the status
+ *   bind(bound, key, value, k_data, v_data, indices, indptr, last_page_len)
+ *                                               a new bound with these operands, checked as by _bind, the GIL held; one
+ *                                               that is None stays. Returns a status where it refuses
+ *   append(op, stream, operands)                _bind to the seven of the tuple, the GIL held, then _run on `stream`, an
+ *                                               int, or None for the host, the GIL released; returns the status
+ *
+ * They trust their caller for all that, but a stream or an operand may be any object. bind and append return None where
+ * they cannot judge, and have then done nothing: an operand that there is none of, whose type has no reader in `self`, or
+ * whose reader raised (the error is cleared); a stream that is not of the backend's kind. Returns
+ * NULL for an `api` that lacks something; the functions of the first one hold for the process. */
+BARACUDA_API const baracuda_python_method* baracuda_python_methods(const baracuda_python_api* api);
 
 /* "MAJOR.MINOR.PATCH" of the library that is loaded. Static storage. */
 BARACUDA_API const char* baracuda_ffi_version(void);

@@ -19,14 +19,27 @@ const Backend* find_backend(int32_t backend) noexcept {
   }
 }
 
+namespace {
+
+int32_t check_page_table(const Append& op) {
+  return is_guarded(op) ? BARACUDA_OK : find_backend(op.backend)->check_page_table(op);
+}
+
+}  // namespace
+
 int32_t check_append(const Append& op) {
   BARACUDA_TRY(check_problem(op));
   BARACUDA_TRY(check_operands(op));
-  return is_guarded(op) ? BARACUDA_OK : find_backend(op.backend)->check_page_table(op);
+  return check_page_table(op);
 }
 
 int32_t run_append(const Append& op) {
   BARACUDA_TRY(check_append(op));
+  return find_backend(op.backend)->launch(op);
+}
+
+int32_t run_bound_append(const Append& op) {
+  BARACUDA_TRY(check_page_table(op));
   return find_backend(op.backend)->launch(op);
 }
 

@@ -14,6 +14,9 @@ int32_t check_append(const Append& op);
 // check_append, then the launch.
 int32_t run_append(const Append& op);
 
+// The same for an append whose problem and operands are checked, as bind_operands does.
+int32_t run_bound_append(const Append& op);
+
 }  // namespace baracuda
 
 #endif  // BARACUDA_SRC_APPEND_H_

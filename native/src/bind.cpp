@@ -1,5 +1,7 @@
 // From described tensors to a filled struct: the checks on shape, strides, type and device, in the order of the Rust
 // plan's can_implement, and then those of every append.
+#include "bind.h"
+
 #include <cstddef>
 #include <cstdio>
 
@@ -10,8 +12,6 @@
 
 namespace baracuda {
 namespace {
-
-using Operands = const Tensor* const[BARACUDA_NUM_OPERANDS];
 
 constexpr int kMaxRank = 4;
 constexpr size_t kTextBytes = 96;
@@ -197,18 +197,26 @@ void store_pointers(Append* op, Operands operands) noexcept {
   store(BARACUDA_OPERAND_LAST_PAGE_LEN, &op->last_page_len);
 }
 
+}  // namespace
+
+int32_t bind_operands(Append* op, Operands operands) noexcept {
+  BARACUDA_TRY(infer_problem(op, operands));
+  BARACUDA_TRY(check_shapes(*op, operands));
+  BARACUDA_TRY(check_rows_and_caches_contiguous(operands));
+  BARACUDA_TRY(check_types(*op, operands));
+  BARACUDA_TRY(check_page_table_vectors(op, operands));
+  BARACUDA_TRY(check_problem(*op));
+  store_pointers(op, operands);
+  BARACUDA_TRY(check_operands(*op));
+  return find_backend(op->backend)->check_reachable(*op, operands);
+}
+
+namespace {
+
 int32_t bind(Append* caller, Operands operands) noexcept {
   Append op;
   BARACUDA_TRY(read_struct(caller, &op));
-  BARACUDA_TRY(infer_problem(&op, operands));
-  BARACUDA_TRY(check_shapes(op, operands));
-  BARACUDA_TRY(check_rows_and_caches_contiguous(operands));
-  BARACUDA_TRY(check_types(op, operands));
-  BARACUDA_TRY(check_page_table_vectors(&op, operands));
-  BARACUDA_TRY(check_problem(op));
-  store_pointers(&op, operands);
-  BARACUDA_TRY(check_operands(op));
-  BARACUDA_TRY(find_backend(op.backend)->check_reachable(op, operands));
+  BARACUDA_TRY(bind_operands(&op, operands));
   write_struct(op, caller);
   return BARACUDA_OK;
 }

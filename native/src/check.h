@@ -22,7 +22,12 @@ int32_t check_operands(const Append& op) noexcept;
 
 // a * b, or the largest uint64_t where that does not fit.
 constexpr uint64_t saturating_product(uint64_t a, uint64_t b) noexcept {
+#if defined(__GNUC__)
+  uint64_t product = 0;
+  return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
+#else
   return a != 0 && b > UINT64_MAX / a ? UINT64_MAX : a * b;
+#endif
 }
 
 }  // namespace baracuda

@@ -78,7 +78,45 @@ class Tensor(ctypes.Structure):
     ]
 
 
+class PythonApi(ctypes.Structure):
+    """baracuda_python_api."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        *[
+            (name, c_void_p)
+            for name in (
+                "none",
+                "int_type",
+                "PyBytes_AsString",
+                "PyBytes_FromStringAndSize",
+                "PyDict_GetItemWithError",
+                "PyErr_Clear",
+                "PyErr_Occurred",
+                "PyEval_RestoreThread",
+                "PyEval_SaveThread",
+                "PyLong_AsUnsignedLongLong",
+                "PyLong_FromLong",
+                "PyObject_Type",
+                "PyTuple_GetItem",
+                "PyTuple_New",
+                "PyTuple_SetItem",
+                "Py_DecRef",
+                "Py_IncRef",
+            )
+        ],
+    ]
+
+
+class PythonMethod(ctypes.Structure):
+    """baracuda_python_method, which is CPython's PyMethodDef."""
+
+    _fields_ = [("name", c_char_p), ("function", c_void_p), ("flags", c_int32), ("doc", c_char_p)]
+
+
 Reader = ctypes.PYFUNCTYPE(c_int, c_void_p, ctypes.POINTER(Tensor))
+ObjectReader = ctypes.PYFUNCTYPE(c_int, ctypes.py_object, ctypes.POINTER(Tensor))
 
 _I4 = [c_int32] * 4
 RUN_ARGTYPES: list[Any] = _I4 + [c_void_p] * 8
@@ -91,6 +129,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "baracuda_paged_kv_append_bind_objects": (c_int32, [c_void_p, c_void_p, c_void_p]),
     "baracuda_host_set_max_threads": (c_int32, [c_int32]),
     "baracuda_host_max_threads": (c_int32, []),
+    "baracuda_python_methods": (c_void_p, [c_void_p]),
     "baracuda_ffi_version": (c_char_p, []),
     "baracuda_ffi_abi_version": (c_int32, []),
     "baracuda_ffi_build_info": (c_char_p, []),

@@ -1,0 +1,33 @@
+"""What a decode loop calls, as built-in functions of CPython: a call through ctypes takes longer than the
+library's own work."""
+
+from __future__ import annotations
+
+import ctypes
+
+from . import _abi
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Methods = Callable[[int], int | None]  # baracuda_python_methods
+
+_new_function = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.py_object)(
+    ("PyCFunction_NewEx", ctypes.pythonapi)
+)
+
+
+def builtin_calls(methods: Methods, readers: dict[type, int]) -> dict[str, Callable[..., Any]]:
+    """The functions that ``baracuda_python_methods`` describes, by name. ``readers`` is where they look
+    operands up."""
+    names = [name for name, _ in _abi.PythonApi._fields_[4:]]
+    addresses = [ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value for name in names]
+    api = _abi.PythonApi(ctypes.sizeof(_abi.PythonApi), 0, id(None), id(int), *addresses)
+    address = methods(ctypes.addressof(api))
+    functions: dict[str, Callable[..., Any]] = {}
+    while address and (method := _abi.PythonMethod.from_address(address)).name:
+        functions[method.name.decode()] = _new_function(address, readers, None)
+        address += ctypes.sizeof(_abi.PythonMethod)
+    return functions

@@ -1,0 +1,19 @@
+// From described operands to an append that names them.
+#ifndef BARACUDA_SRC_BIND_H_
+#define BARACUDA_SRC_BIND_H_
+
+#include <cstdint>
+
+#include "backend.h"
+
+namespace baracuda {
+
+// Indexed by baracuda_operand; nullptr where what `op` has stays.
+using Operands = const Tensor* const[BARACUDA_NUM_OPERANDS];
+
+// baracuda_paged_kv_append_bind on a struct of this library's size. On a refusal `op` may be half filled.
+int32_t bind_operands(Append* op, Operands operands) noexcept;
+
+}  // namespace baracuda
+
+#endif  // BARACUDA_SRC_BIND_H_

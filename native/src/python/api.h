@@ -1,0 +1,66 @@
+// The part of CPython's stable ABI that the library calls. It links to no Python: all of it comes by address.
+#ifndef BARACUDA_SRC_PYTHON_API_H_
+#define BARACUDA_SRC_PYTHON_API_H_
+
+#include <cstddef>
+
+#include "baracuda_ffi.h"
+
+namespace baracuda::python {
+
+struct Object;       // PyObject
+struct ThreadState;  // PyThreadState
+
+// baracuda_python_api with its members' types. Names say what Python's do not: whether a reference comes with the result.
+struct Api {
+  explicit Api(const baracuda_python_api& given) noexcept
+      : none(Any{given.none}),
+        int_type(Any{given.int_type}),
+        bytes_of(Any{given.PyBytes_AsString}),
+        own_bytes(Any{given.PyBytes_FromStringAndSize}),
+        borrow_dict_item(Any{given.PyDict_GetItemWithError}),
+        clear_error(Any{given.PyErr_Clear}),
+        restore_thread(Any{given.PyEval_RestoreThread}),
+        save_thread(Any{given.PyEval_SaveThread}),
+        address_of_int(Any{given.PyLong_AsUnsignedLongLong}),
+        error(Any{given.PyErr_Occurred}),
+        own_int(Any{given.PyLong_FromLong}),
+        own_type(Any{given.PyObject_Type}),
+        borrow_tuple_item(Any{given.PyTuple_GetItem}),
+        own_tuple(Any{given.PyTuple_New}),
+        give_to_tuple(Any{given.PyTuple_SetItem}),
+        release(Any{given.Py_DecRef}),
+        retain(Any{given.Py_IncRef}) {}
+
+  Object* none;
+  Object* int_type;
+  char* (*bytes_of)(Object*);
+  Object* (*own_bytes)(const char*, ptrdiff_t size);
+  Object* (*borrow_dict_item)(Object* dict, Object* key);  // nullptr without an error: not there
+  void (*clear_error)();
+  void (*restore_thread)(ThreadState*);
+  ThreadState* (*save_thread)();
+  unsigned long long (*address_of_int)(Object*);  // ~0 and an error for what is no int from 0 to 2^64 - 1
+  Object* (*error)();                             // borrowed; nullptr for none
+  Object* (*own_int)(long);
+  Object* (*own_type)(Object*);
+  Object* (*borrow_tuple_item)(Object* tuple, ptrdiff_t index);
+  Object* (*own_tuple)(ptrdiff_t size);  // of nullptr until each is given its item
+  int (*give_to_tuple)(Object* tuple, ptrdiff_t index, Object* owned);
+  void (*release)(Object*);
+  void (*retain)(Object*);
+
+ private:
+  // An address as whatever it is assigned to.
+  struct Any {
+    void* address;
+    template <typename Pointer>
+    operator Pointer() const noexcept {
+      return reinterpret_cast<Pointer>(address);
+    }
+  };
+};
+
+}  // namespace baracuda::python
+
+#endif  // BARACUDA_SRC_PYTHON_API_H_

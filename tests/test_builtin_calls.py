@@ -1,0 +1,250 @@
+"""baracuda_python_methods: the built-in functions, what they judge and what they leave to others."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+from typing import Any
+
+import pytest
+
+import baracuda_ffi as bf
+from baracuda_ffi._builtin_calls import builtin_calls
+from support import abi
+from support.exporters import exchange_type
+from support.operands import NAMES, make_args
+from support.problem import SMALL, Problem, assert_appended, assert_unchanged
+
+CUDA_STREAMS = [True, -1, 2**64, 1.5, "0", None, object()]
+
+
+def whole_api() -> abi.PythonApi:
+    api = abi.PythonApi(ctypes.sizeof(abi.PythonApi), 0, id(None), id(int))
+    for name, _ in abi.PythonApi._fields_[4:]:
+        setattr(api, name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p))
+    return api
+
+
+def methods(api: abi.PythonApi | None) -> int | None:
+    address: int | None = abi.library().baracuda_python_methods(
+        None if api is None else ctypes.addressof(api)
+    )
+    return address
+
+
+class Calls:
+    """The functions with a table of readers of their own, and operands of one type that it has."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.kind = exchange_type()
+        self.readers = {self.kind: self.kind.reader}
+        functions = builtin_calls(abi.library().baracuda_python_methods, self.readers)
+        self.run, self.bind, self.append = functions["run"], functions["bind"], functions["append"]
+        self.operands = {name: self.kind(array) for name, array in problem.arrays.items()}
+
+    def seven(self, **others: Any) -> tuple[Any, ...]:
+        return tuple((self.operands | others)[name] for name in NAMES)
+
+
+def unbound(backend: int = abi.HOST) -> bytes:
+    op = abi.Append(struct_size=ctypes.sizeof(abi.Append), backend=backend, length_convention=0)
+    return bytes(op)
+
+
+def bound_to_nothing() -> tuple[Any, ...]:
+    return (unbound(), *[None] * len(NAMES))
+
+
+def test_the_table_of_methods() -> None:
+    address = methods(whole_api())
+    assert address
+    size = ctypes.sizeof(abi.PythonMethod)
+    listed = [abi.PythonMethod.from_address(address + i * size) for i in range(4)]
+    assert [method.name for method in listed] == [b"run", b"bind", b"append", None]
+    for method in listed[:3]:
+        assert method.flags == 0x80  # METH_FASTCALL
+        assert method.doc.startswith(method.name + b"(")
+
+
+def test_an_api_that_lacks_something() -> None:
+    assert methods(None) is None
+    assert "api" in abi.message()
+    for name, _ in abi.PythonApi._fields_:
+        if name == "reserved":
+            continue
+        api = whole_api()
+        setattr(api, name, 0)
+        assert methods(api) is None, name
+    assert methods(whole_api())
+
+
+def test_append_reads_each_operand_once_and_leaves_the_op_as_it_was() -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    calls, op = Calls(problem), unbound()
+    copy = bytes(bytearray(op))
+    assert calls.append(op, None, calls.seven()) == abi.OK
+    assert_appended(problem, before)
+    assert [operand.reads for operand in calls.seven()] == [1] * len(NAMES)
+    assert op == copy
+
+
+def test_bind_then_run() -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    calls = Calls(problem)
+    bound = calls.bind(bound_to_nothing(), *calls.seven())
+    assert_unchanged(problem.arrays, before)
+    assert bound[0] == bytes(abi.make_append(problem.case, problem.arrays))
+    assert bound[1:] == calls.seven()
+    assert calls.run(bound) == abi.OK
+    assert_appended(problem, before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bind_keeps_what_is_none(name: str) -> None:
+    problem, other = Problem(), Problem(seed=3)
+    calls = Calls(problem)
+    bound = calls.bind(bound_to_nothing(), *calls.seven())
+    was = bytes(bytearray(bound[0]))
+    new = calls.kind(other.arrays[name])
+    rebound = calls.bind(bound, *[new if each == name else None for each in NAMES])
+    assert rebound[1:] == calls.seven(**{name: new})
+    assert rebound[0] == bytes(abi.make_append(other.case, problem.arrays | {name: other.arrays[name]}))
+    assert bound[0] == was
+    assert new.reads == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_refusal_is_a_status_with_a_message(name: str) -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    calls = Calls(problem)
+    empty = calls.kind(problem.arrays[name][:0])
+    bound = calls.bind(bound_to_nothing(), *calls.seven())
+    for status in (
+        calls.append(unbound(), None, calls.seven(**{name: empty})),
+        calls.bind(bound, *[empty if each == name else None for each in NAMES]),
+    ):
+        assert status == abi.INVALID_PROBLEM
+        assert abi.message()
+    assert_unchanged(problem.arrays, before)
+
+
+def test_run_refuses_as_the_c_function_does() -> None:
+    calls = Calls(Problem())
+    assert calls.run(bound_to_nothing()) == abi.INVALID_PROBLEM
+    assert "batch_size" in abi.message()
+
+
+@pytest.mark.parametrize("operand", [None, 1, "x", object()])
+@pytest.mark.parametrize("name", NAMES)
+def test_operands_that_have_no_reader_are_left_to_others(name: str, operand: Any) -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    calls = Calls(problem)
+    seven = calls.seven(**{name: operand})
+    assert calls.append(unbound(), None, seven) is None
+    assert calls.bind(bound_to_nothing(), *seven) is None
+    assert_unchanged(problem.arrays, before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_reader_of_0_and_one_that_raises(name: str) -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    calls = Calls(problem)
+    for reader in (0, ctypes.cast(ctypes.pythonapi.PyLong_AsLong, ctypes.c_void_p).value):
+        kind = exchange_type()
+        calls.readers[kind] = reader
+        seven = calls.seven(**{name: kind(problem.arrays[name])})
+        assert calls.append(unbound(), None, seven) is None  # and no error is left, or this would raise it
+        assert calls.bind(bound_to_nothing(), *seven) is None
+    assert_unchanged(problem.arrays, before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_operands_of_several_types_are_read_each_by_its_own(name: str) -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    calls = Calls(problem)
+    kind = exchange_type()
+    calls.readers[kind] = kind.reader
+    other = kind(problem.arrays[name])
+    assert calls.append(unbound(), None, calls.seven(**{name: other})) == abi.OK
+    assert other.reads == 1
+    assert_appended(problem, before)
+
+
+@pytest.mark.parametrize("stream", [0, 1, True, object()])
+def test_a_stream_for_the_host_is_left_to_others(stream: object) -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    calls = Calls(problem)
+    assert calls.append(unbound(), stream, calls.seven()) is None
+    assert_unchanged(problem.arrays, before)
+
+
+@pytest.mark.parametrize("stream", CUDA_STREAMS, ids=[type(stream).__name__ for stream in CUDA_STREAMS])
+def test_what_is_no_handle_is_left_to_others(stream: object) -> None:
+    calls = Calls(Problem())
+    assert calls.append(unbound(abi.FLASHINFER), stream, calls.seven()) is None
+    assert calls.operands["key"].reads == 0
+
+
+def test_references_come_and_go() -> None:
+    problem = Problem()
+    calls = Calls(problem)
+    foreign = calls.seven(key=object())
+    watched = [*calls.seven(), None, calls.kind, calls.readers, *foreign]
+    nothing, op = bound_to_nothing(), unbound()
+
+    def all_ways() -> None:
+        bound = calls.bind(nothing, *calls.seven())
+        calls.run(calls.bind(bound, *[calls.operands["key"], *[None] * 6]))
+        calls.append(op, None, calls.seven())
+        assert calls.append(op, None, foreign) is None
+        assert calls.bind(nothing, *foreign) is None
+        assert type(calls.bind(nothing, *calls.seven(key=calls.operands["indices"]))) is int
+
+    all_ways()
+    gc.collect()
+    before = [sys.getrefcount(thing) for thing in watched]
+    for _ in range(100):
+        all_ways()
+    gc.collect()
+    grown = [sys.getrefcount(thing) - was for thing, was in zip(watched, before, strict=True)]
+    assert [count for count in grown if abs(count) > 10] == []
+
+
+def test_a_type_of_the_users_own_goes_that_way() -> None:
+    """By the public calls: one reading a call, whichever call it is."""
+    problem = Problem()
+    kind = exchange_type()
+    operands = {name: kind(array) for name, array in problem.arrays.items()}
+    plan = bf.PagedKvAppendPlan.select(None, SMALL.descriptor(problem.num_pages))
+    args = make_args(operands)
+    plan.run(None, bf.Workspace.NONE, args)  # the type is new to us: it is read once more
+    for round_number in range(1, 4):
+        before = [operand.reads for operand in operands.values()]
+        snapshot = problem.snapshot()
+        plan.run(None, bf.Workspace.NONE, args)
+        bf.append_paged_kv(*operands.values(), stream=None)
+        launch = plan.bind(None, args)
+        launch()
+        launch.rebind(key=operands["key"])
+        launch()
+        assert_appended(problem, snapshot)
+        after = [operand.reads for operand in operands.values()]
+        assert [b - a for a, b in zip(before, after, strict=True)] == [4, 3, 3, 3, 3, 3, 3], round_number
+
+
+def test_a_table_of_another_major_version_is_not_used() -> None:
+    problem = Problem()
+    kind = exchange_type(major=2)
+    key = kind(problem.arrays["key"])
+    plan = bf.PagedKvAppendPlan.select(None, SMALL.descriptor(problem.num_pages))
+    with pytest.raises(bf.InvalidProblem, match="key"):
+        plan.run(None, bf.Workspace.NONE, make_args(problem.arrays | {"key": key}))
+    assert key.reads == 0
