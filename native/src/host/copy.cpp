@@ -6,10 +6,10 @@
 namespace baracuda::host {
 namespace {
 
-// Bytes of key and value from which an append writes past the caches. Its rows, read and written, then fill the
-// second-level cache of a core, and fetching the lines that they overwrite costs as much again as the copy. Below,
-// the new rows are better left in the cache for the attention that reads them next.
-constexpr size_t kStreamFromBytes = size_t{256} << 10;
+// Bytes of key and value up to which an append writes through the caches, where the new rows are best left for the
+// attention that reads them next. Beyond, its rows, read and written, outgrow the caches that a core has to itself, and
+// fetching the lines that they overwrite costs as much again as the copy.
+constexpr size_t kCachedUpToBytes = size_t{512} << 10;
 
 }  // namespace
 
@@ -29,7 +29,7 @@ RowCopy::RowCopy(const Append& op) noexcept : op_(op), limits_(guard_limits(op))
     run_stride_ = slots * row_bytes;
     slot_stride_ = row_bytes;
   }
-  way_ = request_bytes() * static_cast<size_t>(op.batch_size) < kStreamFromBytes ? cached_copy() : streaming_copy();
+  way_ = request_bytes() * static_cast<size_t>(op.batch_size) <= kCachedUpToBytes ? cached_copy() : streaming_copy();
 }
 
 inline RowCopy::Place RowCopy::place(int32_t page, int32_t slot) const noexcept {

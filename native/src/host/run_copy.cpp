@@ -49,7 +49,11 @@ BARACUDA_HOST_AVX void copy_avx(unsigned char* to, const unsigned char* from, si
 }
 #endif
 
+// A run this long, a page of memory, keeps the CPU's own prefetching busy: asking for its lines besides made it slower.
+constexpr size_t kPrefetchBelowBytes = 4096;
+
 void prepare_cached(const unsigned char* to, size_t bytes) noexcept {
+  if (bytes >= kPrefetchBelowBytes) return;
   for (size_t at = 0; at < bytes; at += kLineBytes) prefetch(to + at);
   prefetch(to + bytes - kVectorBytes);
 }
