@@ -28,8 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--l2",
         choices=L2_MODES,
-        default="rotate",
-        help="the kernel suite's operands: too many for the L2 cache, or one set in it",
+        default="decode",
+        help="what the kernel suite's launches find in the L2 cache: the rows and the page table (decode), "
+        "nothing (rotate), or everything (warm)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the run, after each suite anew")
     parser.add_argument("--plot", type=Path, metavar="DIR", help="write plots there, as PNG and SVG")

@@ -95,7 +95,7 @@ def header_append(capability: int) -> Any:
             f"-gencode=arch=compute_{capability},code=sm_{capability}",
             "-shared",
             "-Xcompiler=-fPIC",
-            f"-I{include}",
+            *[f"-I{folder}" for folder in (include, *_cccl_includes(include))],
             "-o",
             str(target),
             str(_SOURCES / "header_append.cu"),
@@ -160,6 +160,13 @@ def _flashinfer_include() -> str:
     if not os.path.isfile(os.path.join(include, "flashinfer", "page.cuh")):
         raise Absent("the installed flashinfer-python holds no data/include/flashinfer/page.cuh")
     return include
+
+
+def _cccl_includes(flashinfer_include: str) -> list[str]:
+    """The CCCL that newer releases of flashinfer-python bring along, and need where CUDA's own is older."""
+    cccl = os.path.join(os.path.dirname(flashinfer_include), "cccl")
+    folders = [os.path.join(cccl, *part) for part in (("libcudacxx", "include"), ("cub",), ("thrust",))]
+    return [folder for folder in folders if os.path.isdir(folder)]
 
 
 def _run(command: Sequence[str]) -> None:

@@ -11,20 +11,21 @@ if TYPE_CHECKING:
 
 SUITES = ("launch", "kernel", "graph", "cold", "host")
 GRIDS = ("small", "full")
-L2_MODES = ("rotate", "warm")
+L2_MODES = ("decode", "rotate", "warm")
 
 
 @dataclass(frozen=True)
 class Settings:
     """``quick`` takes fewer samples of fewer cases and leaves out peers that must be compiled first.
 
-    ``grid`` is the kernel suite's. ``l2`` says whether its operand sets together exceed the L2 cache
-    (``rotate``) or one set is used over and over (``warm``).
+    ``grid`` is the kernel suite's, and so is ``l2``, what its launches find in the L2 cache. ``decode``: as
+    layer after layer in an engine's step, the rows and the page table, but not the cache, which is another
+    for every launch. ``rotate``: nothing, everything is another. ``warm``: everything is the same.
     """
 
     quick: bool = False
     grid: str = "small"
-    l2: str = "rotate"
+    l2: str = "decode"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

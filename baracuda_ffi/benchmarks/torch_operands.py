@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..arguments import PagedKvAppendArgs
 from .problem import Problem, random_page_table
@@ -95,6 +95,16 @@ def operand_set(torch: Any, problem: Problem, device: str, k_data: Any, v_data: 
         pages=to(table.last_pages.astype("int64")),
         slots=to(table.last_page_len.astype("int64")),
     )
+
+
+def operand_sets(torch: Any, problem: Problem, device: str, count: int, l2: str) -> list[Operands]:
+    """Sets for launches in turn, that share what ``Settings.l2`` says a launch is to find in the L2 cache."""
+    if l2 != "decode":
+        k_data, v_data = caches(torch, problem, device)
+        return [operand_set(torch, problem, device, k_data, v_data, seed) for seed in range(count)]
+    first = operand_set(torch, problem, device, *caches(torch, problem, device), seed=0)
+    layers = [caches(torch, problem, device) for _ in range(count - 1)]
+    return [first, *[replace(first, k_data=k_data, v_data=v_data) for k_data, v_data in layers]]
 
 
 def _random_rows(torch: Any, problem: Problem, device: str) -> Any:

@@ -14,17 +14,20 @@ NAME = "device copy of the same bytes"
 
 
 def copies(sets: list[Operands]) -> list[Call]:
-    """One call a set, each from and to memory of its own."""
+    """One call a set, each to memory of its own, and from memory of its own unless the sets share their
+    rows."""
     torch, size, device = sets[0].torch, sets[0].problem.bytes, sets[0].device
+    shared = len(sets) > 1 and sets[0].key is sets[1].key
+    source = _random(torch, size, device)
     return [
         Call(
             "target.copy_(source)",
             {
-                "source": _random(torch, size, device),
+                "source": source if shared or i == 0 else _random(torch, size, device),
                 "target": torch.empty(size, dtype=torch.uint8, device=device),
             },
         )
-        for _ in sets
+        for i in range(len(sets))
     ]
 
 

@@ -16,7 +16,7 @@ from ..replay import Replay
 from ..results import FAILED, FLOOR, LIMIT, MEASURED, OURS, PEER, Case, Row, SuiteResult
 from ..sampling import in_order, interleave
 from ..targets import at_most, same
-from ..torch_operands import Operands, caches, check_writes, operand_set
+from ..torch_operands import Operands, check_writes, operand_sets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,9 +99,8 @@ def _case(
         "sets": count,
     }
     try:
-        _check_memory(torch, problem, count)
-        k_data, v_data = caches(torch, problem, "cuda")
-        sets = [operand_set(torch, problem, "cuda", k_data, v_data, seed) for seed in range(count)]
+        _check_memory(torch, problem, count, caches=count if settings.l2 == "decode" else 1)
+        sets = operand_sets(torch, problem, "cuda", count, settings.l2)
     except Exception as error:
         row = Row(FLASHINFER, OURS, FAILED, why=f"no operands: {describe(error)}")
         return Case(parameters, "us a launch", [row])
@@ -128,15 +127,15 @@ def _case(
 
 def _sets(problem: Problem, l2_bytes: int, launches: int) -> int:
     """As many operand sets as it takes for their rows, read and written, to exceed the L2 cache three times:
-    no launch then finds its own in it. Small appends stay in it all the same."""
+    no launch then finds in it what is not shared. Small appends stay in it all the same."""
     touched = 2 * problem.bytes
     return max(1, min(launches, -(-3 * l2_bytes // touched)))
 
 
-def _check_memory(torch: Any, problem: Problem, sets: int) -> None:
+def _check_memory(torch: Any, problem: Problem, sets: int, caches: int) -> None:
     free, _ = torch.cuda.mem_get_info()
     # Rows of every set, as much again for the plain copies, and one set's worth to check with.
-    needed = problem.cache_bytes + (3 * sets + 4) * problem.bytes
+    needed = caches * problem.cache_bytes + (3 * sets + 4) * problem.bytes
     if needed > 0.9 * free:
         raise MemoryError(f"it takes {needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free")
 
@@ -181,14 +180,30 @@ def _targets(cases: list[Case]) -> list[Target]:
     return [
         same("FlashInfer path as the header called directly", cases, FLASHINFER, header.NAME, 0.03),
         at_most(
-            "FlashInfer path / flashinfer-python, batch 1 to 64",
+            "FlashInfer path / flashinfer-python, 8 heads, batch 1 to 64",
             cases,
             FLASHINFER,
             flashinfer_python.NAME,
             0.7,
-            lambda p: batch(p) <= 64,
+            lambda p: batch(p) <= 64 and p["heads"] == 8,
         ),
-        at_most("FlashInfer path / flashinfer-python", cases, FLASHINFER, flashinfer_python.NAME, 1.0),
+        at_most(
+            "FlashInfer path / flashinfer-python, 8 heads",
+            cases,
+            FLASHINFER,
+            flashinfer_python.NAME,
+            1.0,
+            lambda p: p["heads"] == 8,
+        ),
+        at_most(
+            "FlashInfer path / flashinfer-python, one head",
+            cases,
+            FLASHINFER,
+            flashinfer_python.NAME,
+            1.0,
+            lambda p: p["heads"] == 1,
+        ),
+        at_most("guarded / flashinfer-python", cases, GUARDED, flashinfer_python.NAME, 1.0),
         at_most("guarded / FlashInfer path", cases, GUARDED, FLASHINFER, 1.05),
         at_most(
             "guarded / FlashInfer path, one head, batch 4096 up",
