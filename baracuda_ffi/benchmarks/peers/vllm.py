@@ -1,4 +1,5 @@
-"""vLLM's ``reshape_and_cache_flash``. It takes slots instead of a page table, and NHD caches."""
+"""vLLM's ``reshape_and_cache_flash``. It takes slots instead of a page table, and is given the cache's memory
+as NHD, whatever the problem's layout."""
 
 from __future__ import annotations
 
