@@ -86,18 +86,19 @@ class Tensor(ctypes.Structure):
 
 
 class PythonApi(ctypes.Structure):
-    """struct baracuda_python_api. From ``none`` on a member holds an address; from the third, that of the
-    function of its name."""
+    """struct baracuda_python_api: the addresses of three objects, and those of functions by their names."""
 
     _fields_ = (
         ("struct_size", c_uint32),
         ("reserved", c_uint32),
         ("none", c_void_p),
         ("int_type", c_void_p),
+        ("exception_type", c_void_p),
         ("PyBytes_AsString", c_void_p),
         ("PyBytes_FromStringAndSize", c_void_p),
         ("PyDict_GetItemWithError", c_void_p),
         ("PyErr_Clear", c_void_p),
+        ("PyErr_ExceptionMatches", c_void_p),
         ("PyErr_Occurred", c_void_p),
         ("PyEval_RestoreThread", c_void_p),
         ("PyEval_SaveThread", c_void_p),

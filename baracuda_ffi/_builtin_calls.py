@@ -20,11 +20,12 @@ _new_function = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_o
 
 
 def builtin_calls(methods: Methods, readers: dict[type, int]) -> dict[str, Callable[..., Any]]:
-    """The functions that ``baracuda_python_methods`` describes, by name. ``readers`` is where they look
-    operands up."""
-    names = [name for name, _ in _abi.PythonApi._fields_[4:]]
-    addresses = [ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value for name in names]
-    api = _abi.PythonApi(ctypes.sizeof(_abi.PythonApi), 0, id(None), id(int), *addresses)
+    """The functions that ``baracuda_python_methods`` describes, by name; none if the library refuses.
+    ``readers`` is where they look operands up."""
+    api = _abi.PythonApi(ctypes.sizeof(_abi.PythonApi), 0, id(None), id(int), id(Exception))
+    for name, _ in _abi.PythonApi._fields_:
+        if name.startswith("Py"):
+            setattr(api, name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p))
     address = methods(ctypes.addressof(api))
     functions: dict[str, Callable[..., Any]] = {}
     while address and (method := _abi.PythonMethod.from_address(address)).name:

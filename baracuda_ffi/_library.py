@@ -29,7 +29,7 @@ class Library:
     """An open library. Arguments are as in the header, pointers as addresses; the prototypes are in ``_abi``.
 
     ``run``, ``bind_objects`` and ``append`` are built-in functions, see ``baracuda_python_methods``; the
-    others go through ctypes. All release the GIL but for looking at Python objects.
+    others go through ctypes. Operands are checked with the GIL held; everything else releases it.
     """
 
     __slots__ = (
@@ -74,6 +74,8 @@ class Library:
         self.host_set_max_threads = self.function("baracuda_host_set_max_threads")
         self.host_max_threads = self.function("baracuda_host_max_threads")
         calls = builtin_calls(self.function("baracuda_python_methods"), readers)
+        if not calls:
+            raise _not_loaded(f"{path}: {self.text('baracuda_last_error_message')}")
         self.run = calls["run"]
         self.bind_objects = calls["bind"]
         self.append = calls["append"]
@@ -98,6 +100,11 @@ class Library:
         message = self.text("baracuda_last_error_message")
         name = self.text("baracuda_status_name", status) if status >= CUDA_ERROR_BASE else ""
         return error_for(status, function, message, name)
+
+    def append_error(self, status: int) -> BaracudaError:
+        """The error for what ``append`` returned, if that was neither 0 nor None."""
+        stage = "bind" if status < 0 else "run"
+        return self.error(f"baracuda_paged_kv_append_{stage}", abs(status))
 
 
 _loaded: Library | None = None

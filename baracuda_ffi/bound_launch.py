@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class BoundLaunch:
     """Operands, stream and problem, checked and ready: call it to append. Made by ``PagedKvAppendPlan.bind``.
 
-    A call costs little more than the launch itself: it passes one pointer to the library, which still refuses
+    A call costs little more than the launch itself: it passes one object to the library, which still refuses
     what would launch wrongly. It enqueues on the stream that was bound (or finishes, on the host), never
     synchronises, and may be captured into a CUDA graph.
 
@@ -54,9 +54,10 @@ class BoundLaunch:
     ) -> None:
         """Use other operands from the next call on: the next layer's cache, the next step's rows.
 
-        They are checked as ``run`` checks them; those that are None stay. If one is refused, all stay. The
-        operands that were replaced are let go: on a CUDA stream, keep them alive until the stream has passed
-        the last launch that used them.
+        They are checked as ``run`` checks them; those that are None stay, and are not looked at again: an
+        operand whose memory was replaced in place (torch's ``resize_``, ``.data =``) has to be given. If one
+        is refused, all stay. The operands that were replaced are let go: on a CUDA stream, keep them alive
+        until the stream has passed the last launch that used them.
         """
         bound = self._bound
         result = self._bind_objects(bound, key, value, k_data, v_data, indices, indptr, last_page_len)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ._library import Library
 
 _ME = "append_paged_kv"
-_RUN = "baracuda_paged_kv_append_run"
 
 
 def append_paged_kv(
@@ -56,17 +55,14 @@ def append_paged_kv(
     if type(layout) is not KvLayout or type(length_convention) is not LengthConvention:
         instance(_ME, "layout", layout, KvLayout)
         instance(_ME, "length_convention", length_convention, LengthConvention)
-    if layout is _HND and length_convention is _BEFORE_APPEND:
-        op = _HOST if stream is None else _CUDA
-    else:
-        op = _unstated(stream is None, layout, length_convention)
+    op = _UNSTATED[stream is None, layout, length_convention]
     operands = (key, value, k_data, v_data, indices, indptr, last_page_len)
     opened = library()
     status = opened.append(op, stream, operands)
     if status is None:
         status = _append_each(opened, op, stream, operands)
     if status:
-        raise opened.error(_RUN, status)
+        raise opened.append_error(status)
 
 
 def _append_each(opened: Library, op: bytes, stream: object, operands: Operands) -> int:
@@ -84,7 +80,6 @@ def _append_each(opened: Library, op: bytes, stream: object, operands: Operands)
 
 
 def _unstated(on_host: bool, layout: KvLayout, length_convention: LengthConvention) -> bytes:
-    """An append that states no extent and no element: the library takes them from the operands."""
     return bytes(
         _abi.Append(
             struct_size=sizeof(_abi.Append),
@@ -95,7 +90,10 @@ def _unstated(on_host: bool, layout: KvLayout, length_convention: LengthConventi
     )
 
 
-_HND = KvLayout.HND
-_BEFORE_APPEND = LengthConvention.BEFORE_APPEND
-_HOST = _unstated(True, _HND, _BEFORE_APPEND)
-_CUDA = _unstated(False, _HND, _BEFORE_APPEND)
+# Appends that state no extent and no element: the library takes them from the operands.
+_UNSTATED = {
+    (on_host, layout, convention): _unstated(on_host, layout, convention)
+    for on_host in (False, True)
+    for layout in KvLayout
+    for convention in LengthConvention
+}

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 _SELECT = "PagedKvAppendPlan.select"
 _RUN = "PagedKvAppendPlan.run"
-_C_RUN = "baracuda_paged_kv_append_run"
 _NO_WORKSPACE = Workspace.NONE
 
 
@@ -158,7 +157,7 @@ class PagedKvAppendPlan:
             if status == 0:
                 return
             if status is not None:
-                raise self._library.error(_C_RUN, status)
+                raise self._library.append_error(status)
         self._run_each(stream, workspace, args)
 
     def _run_each(self, stream: object, workspace: Workspace, args: PagedKvAppendArgs) -> None:
@@ -171,7 +170,7 @@ class PagedKvAppendPlan:
         if status is None:
             status = self._library.run(bind(self._library, self._op_for_launch(handle), operands))
         if status:
-            raise self._library.error(_C_RUN, status)
+            raise self._library.append_error(status)
 
     def bind(self, stream: object, args: PagedKvAppendArgs) -> BoundLaunch:
         """Check everything once, as ``run`` does, and return a launch that can be repeated: the decode loop's

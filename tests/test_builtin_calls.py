@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import shutil
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import baracuda_ffi as bf
+from baracuda_ffi import _library
 from baracuda_ffi._builtin_calls import builtin_calls
 from support import abi
 from support.exporters import exchange_type
@@ -20,10 +24,15 @@ CUDA_STREAMS = [True, -1, 2**64, 1.5, "0", None, object()]
 
 
 def whole_api() -> abi.PythonApi:
-    api = abi.PythonApi(ctypes.sizeof(abi.PythonApi), 0, id(None), id(int))
-    for name, _ in abi.PythonApi._fields_[4:]:
+    api = abi.PythonApi(ctypes.sizeof(abi.PythonApi), 0, id(None), id(int), id(Exception))
+    for name, _ in abi.PythonApi._fields_[5:]:
         setattr(api, name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p))
     return api
+
+
+def address_of(name: str) -> int | None:
+    """A function of CPython's, to be a reader for what it does with the first argument."""
+    return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
 
 
 def methods(api: abi.PythonApi | None) -> int | None:
@@ -123,12 +132,10 @@ def test_a_refusal_is_a_status_with_a_message(name: str) -> None:
     calls = Calls(problem)
     empty = calls.kind(problem.arrays[name][:0])
     bound = calls.bind(bound_to_nothing(), *calls.seven())
-    for status in (
-        calls.append(unbound(), None, calls.seven(**{name: empty})),
-        calls.bind(bound, *[empty if each == name else None for each in NAMES]),
-    ):
-        assert status == abi.INVALID_PROBLEM
-        assert abi.message()
+    assert calls.append(unbound(), None, calls.seven(**{name: empty})) == -abi.INVALID_PROBLEM
+    assert abi.message()
+    assert calls.bind(bound, *[empty if each == name else None for each in NAMES]) == abi.INVALID_PROBLEM
+    assert abi.message()
     assert_unchanged(problem.arrays, before)
 
 
@@ -155,13 +162,86 @@ def test_a_reader_of_0_and_one_that_raises(name: str) -> None:
     problem = Problem()
     before = problem.snapshot()
     calls = Calls(problem)
-    for reader in (0, ctypes.cast(ctypes.pythonapi.PyLong_AsLong, ctypes.c_void_p).value):
+    for reader in (0, address_of("PyLong_AsLong")):
         kind = exchange_type()
         calls.readers[kind] = reader
         seven = calls.seven(**{name: kind(problem.arrays[name])})
         assert calls.append(unbound(), None, seven) is None  # and no error is left, or this would raise it
         assert calls.bind(bound_to_nothing(), *seven) is None
     assert_unchanged(problem.arrays, before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_error_that_a_reader_left_without_saying_so(name: str) -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    calls = Calls(problem)
+    kind = exchange_type()
+    calls.readers[kind] = address_of("PyErr_BadArgument")  # returns 0
+    seven = calls.seven(**{name: kind(problem.arrays[name])})
+    assert calls.append(unbound(), None, seven) is None
+    assert calls.bind(bound_to_nothing(), *seven) is None
+    assert_unchanged(problem.arrays, before)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, MemoryError, ValueError])
+def test_only_an_exception_is_taken_for_an_answer(error: type[BaseException]) -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    calls = Calls(problem)
+    calls.readers[type] = address_of("PyErr_SetNone")  # of an operand that is a type of errors: raises it
+    seven = calls.seven(value=error)
+    for call in (
+        lambda: calls.append(unbound(), None, seven),
+        lambda: calls.bind(bound_to_nothing(), *seven),
+    ):
+        if issubclass(error, Exception):
+            assert call() is None
+        else:
+            with pytest.raises(error):
+                call()
+    assert_unchanged(problem.arrays, before)
+
+
+@pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler, there is none")
+def test_a_reader_that_throws(tmp_path: Path) -> None:
+    source, target = tmp_path / "throws.cpp", tmp_path / "throws.so"
+    source.write_text(
+        "#include <stdexcept>\n"
+        'extern "C" int throws(void*, void*) { throw std::runtime_error("not today"); }\n'
+    )
+    subprocess.run(["c++", "-shared", "-fPIC", "-o", target, source], check=True)
+    problem = Problem()
+    before = problem.snapshot()
+    calls = Calls(problem)
+    kind = exchange_type()
+    calls.readers[kind] = ctypes.cast(ctypes.CDLL(str(target)).throws, ctypes.c_void_p).value
+    seven = calls.seven(value=kind(problem.arrays["value"]))
+    assert calls.append(unbound(), None, seven) == -abi.UNSUPPORTED
+    assert abi.message() == "value could not be read: not today"
+    assert calls.bind(bound_to_nothing(), *seven) == abi.UNSUPPORTED
+    assert_unchanged(problem.arrays, before)
+
+
+def test_a_struct_of_a_later_release() -> None:
+    """Its size is kept; what it has beyond ours must be zero."""
+    problem = Problem()
+    before = problem.snapshot()
+    calls = Calls(problem)
+    known = ctypes.sizeof(abi.Append)
+    later = abi.Append.from_buffer_copy(unbound())
+    later.struct_size = known + 16
+    op = bytes(later) + bytes(16)
+    bound = calls.bind((op, *[None] * len(NAMES)), *calls.seven())
+    assert len(bound[0]) == known + 16
+    assert abi.Append.from_buffer_copy(bound[0]).struct_size == known + 16
+    assert calls.run(bound) == abi.OK
+    assert_appended(problem, before)
+    assert calls.append(op, None, calls.seven()) == abi.OK
+    asks_more = op[:-1] + b"\1"
+    assert calls.append(asks_more, None, calls.seven()) == -abi.INVALID_PROBLEM
+    assert calls.bind((asks_more, *[None] * len(NAMES)), *calls.seven()) == abi.INVALID_PROBLEM
+    assert "struct_size" in abi.message()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -248,3 +328,31 @@ def test_a_table_of_another_major_version_is_not_used() -> None:
     with pytest.raises(bf.InvalidProblem, match="key"):
         plan.run(None, bf.Workspace.NONE, make_args(problem.arrays | {"key": key}))
     assert key.reads == 0
+
+
+@pytest.mark.parametrize("kind", [exchange_type(), lambda array: array], ids=["exchange table", "NumPy"])
+def test_an_error_names_one_function_whatever_the_operands_are(kind: Any) -> None:
+    problem = Problem()
+    operands = {name: kind(array) for name, array in problem.arrays.items()}
+    plan = bf.PagedKvAppendPlan.select(None, SMALL.descriptor(problem.num_pages))
+    plan.can_implement(make_args(operands))  # from here on the type is known
+    wrong = make_args(operands | {"key": kind(problem.arrays["key"][:1])})
+    with pytest.raises(bf.InvalidProblem, match="key has shape") as refused:
+        plan.run(None, bf.Workspace.NONE, wrong)
+    assert refused.value.function == "baracuda_paged_kv_append_bind"
+    problem.arrays["indices"][:] = -1
+    for call in (
+        lambda: plan.run(None, bf.Workspace.NONE, make_args(operands)),
+        lambda: bf.append_paged_kv(*operands.values(), stream=None),
+        plan.bind(None, make_args(operands)),
+    ):
+        with pytest.raises(bf.InvalidProblem, match="request 0: its last page") as refused:
+            call()
+        assert refused.value.function == "baracuda_paged_kv_append_run"
+
+
+def test_a_library_that_offers_no_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert builtin_calls(lambda api: None, {}) == {}
+    monkeypatch.setattr(_library, "builtin_calls", lambda methods, readers: {})
+    with pytest.raises(bf.LibraryNotLoaded, match="libbaracuda_ffi"):
+        _library.Library(bf.library_path())

@@ -78,7 +78,7 @@
  *
  * Status: functions that can fail return a baracuda_status: 0, or a refusal with a message for this thread in
  *   baracuda_last_error_message. A refusal comes before anything is launched or written: nothing is left behind.
- * Memory: the library keeps no pointer after a call returns and owns no operand. It allocates no device memory.
+ * Memory: the library keeps no pointer after a call returns (but those of baracuda_python_methods) and owns no operand. It allocates no device memory.
  *   An asynchronous (CUDA) append reads and writes its operands until the stream has passed it: keep them alive.
  * Streams: a CUDA append is only enqueued on `stream`. Nothing is synchronised and nothing waits: operands made on
  *   another stream must be ordered before it by the caller, page tables included. A launch goes to the device of
@@ -91,7 +91,8 @@
  * Threads: every function may be called from any number of threads at once. Two appends may run at once unless
  *   they write the same slot; two requests of one append that name one slot leave that slot undefined. Host
  *   functions are safe in a child after fork(); CUDA itself is not.
- * Never: no function throws, prints, exits, leaves a CUDA error pending, or changes process-wide state.
+ * Never: no function throws, prints, exits, leaves a CUDA error pending, or changes process-wide state, but for the two
+ *   whose purpose that is (baracuda_host_set_max_threads, baracuda_python_methods).
  * What is not checked: the CUDA path does not read the page table on the host. A page id outside the cache, a
  *   length outside its convention, or a request with no pages makes FlashInfer's kernel write or read elsewhere.
  *   The host twin checks all of it; a guarded append cannot do it.
@@ -354,10 +355,12 @@ typedef struct baracuda_python_api {
   uint32_t reserved;    /* 0 */
   void* none;           /* Py_None */
   void* int_type;       /* &PyLong_Type */
+  void* exception_type; /* PyExc_Exception */
   void* PyBytes_AsString;
   void* PyBytes_FromStringAndSize;
   void* PyDict_GetItemWithError;
   void* PyErr_Clear;
+  void* PyErr_ExceptionMatches;
   void* PyErr_Occurred;
   void* PyEval_RestoreThread;
   void* PyEval_SaveThread;
@@ -381,20 +384,22 @@ typedef struct baracuda_python_method {
 
 /* The methods, in this order; `doc` says what each takes and returns. Make a function of one by PyCFunction_NewEx, with
  * `self` a dict from types to ints: the address of the type's baracuda_tensor_reader, or 0. In what follows `op` is a
- * bytes object that holds a baracuda_paged_kv_append of this library's size, and `bound` a tuple of eight: an op, and for
- * each of its operands, in baracuda_operand's order, an object that keeps its memory, or None where op has no pointer.
+ * bytes object that holds a baracuda_paged_kv_append of its struct_size, and `bound` a tuple of eight: an op, and for each
+ * of its operands, in baracuda_operand's order, an object that keeps its memory, or None where op has no pointer.
  *
  *   run(bound)                                  baracuda_paged_kv_append_run, the GIL released; returns the status
  *   bind(bound, key, value, k_data, v_data, indices, indptr, last_page_len)
  *                                               a new bound with these operands, checked as by _bind, the GIL held; one
  *                                               that is None stays. Returns a status where it refuses
  *   append(op, stream, operands)                _bind to the seven of the tuple, the GIL held, then _run on `stream`, an
- *                                               int, or None for the host, the GIL released; returns the status
+ *                                               int, or None for the host, the GIL released; returns the status, or -1
+ *                                               times the status where _bind refused
  *
  * They trust their caller for all that, but a stream or an operand may be any object. bind and append return None where
  * they cannot judge, and have then done nothing: an operand that there is none of, whose type has no reader in `self`, or
- * whose reader raised (the error is cleared); a stream that is not of the backend's kind. Returns
- * NULL for an `api` that lacks something; the functions of the first one hold for the process. */
+ * whose reader raised an Exception (which is cleared; what is no Exception, such as KeyboardInterrupt, goes on); a stream
+ * that is not of the backend's kind. Returns NULL for an `api` that lacks something. The functions of the first one are
+ * kept, and hold for the process. */
 BARACUDA_API const baracuda_python_method* baracuda_python_methods(const baracuda_python_api* api);
 
 /* "MAJOR.MINOR.PATCH" of the library that is loaded. Static storage. */

@@ -83,6 +83,28 @@ def test_the_default_stream_is_of_the_device_of_k_data(cuda_backend: Any, other:
     check_appended(other, problem)
 
 
+@pytest.mark.parametrize("with_torch", [False, True])
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "k_data"])
+def test_what_stays_when_k_data_takes_the_default_stream_elsewhere(
+    cuda_backend: Any, other: Any, name: str, with_torch: bool
+) -> None:
+    here, there = GpuProblem(cuda_backend), make_problem(other)
+    from_here, from_there = here.operands, there.operands
+    if with_torch:
+        torch = pytest.importorskip("torch")
+        from_here = {each: torch.as_tensor(here.memory[each], device="cuda:0") for each in NAMES}
+        from_there = {each: torch.as_tensor(there.memory[each], device="cuda:1") for each in NAMES}
+    plan = bf.PagedKvAppendPlan.select(0, here.descriptor, bf.PlanPreference())
+    launch = plan.bind(0, make_args(from_there))
+    with pytest.raises(bf.InvalidProblem, match=rf"{name}.*device 1.*device 0"):
+        launch.rebind(
+            **{each: operand for each, operand in from_here.items() if each in NAMES and each != name}
+        )
+    launch()  # as it was bound
+    check_appended(other, there)
+    here.check_untouched()
+
+
 def test_one_plan_for_two_devices(cuda_backend: Any, other: Any) -> None:
     """A plan is for a kind of stream: on like devices it serves both."""
     here, there = GpuProblem(cuda_backend), make_problem(other)

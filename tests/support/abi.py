@@ -89,10 +89,12 @@ class PythonApi(ctypes.Structure):
             for name in (
                 "none",
                 "int_type",
+                "exception_type",
                 "PyBytes_AsString",
                 "PyBytes_FromStringAndSize",
                 "PyDict_GetItemWithError",
                 "PyErr_Clear",
+                "PyErr_ExceptionMatches",
                 "PyErr_Occurred",
                 "PyEval_RestoreThread",
                 "PyEval_SaveThread",

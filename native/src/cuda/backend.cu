@@ -63,7 +63,14 @@ int32_t device_of(const void* address, int32_t* device) noexcept {
   return result == CUDA_SUCCESS ? BARACUDA_OK : fail_driver_call("cuPointerGetAttribute", result);
 }
 
-// A kernel that writes where its device cannot would take the context with it. `device` is the stream's, -1 if not known.
+// `device` is the stream's, -1 if not known.
+int32_t check_device(const char* name, int32_t its_device, CUdevice device) noexcept {
+  if (device < 0 || its_device == device) return BARACUDA_OK;
+  return fail(BARACUDA_INVALID_PROBLEM, "%s is on CUDA device %d; it should be on device %d, where the stream is", name,
+              its_device, device);
+}
+
+// A kernel that writes where its device cannot would take the context with it.
 int32_t check_error_record_reachable(const Append& op, CUdevice device) {
   const MemoryKind kind = cuda_memory_kind(op.error_record);
   if (kind == MemoryKind::kUnknown)
@@ -73,9 +80,7 @@ int32_t check_error_record_reachable(const Append& op, CUdevice device) {
   if (kind != MemoryKind::kDevice || device < 0) return BARACUDA_OK;
   int32_t its_device = device;
   BARACUDA_TRY(device_of(op.error_record, &its_device));
-  if (its_device == device) return BARACUDA_OK;
-  return fail(BARACUDA_INVALID_PROBLEM,
-              "error_record is on CUDA device %d; it should be on device %d, where the stream is", its_device, device);
+  return check_device("error_record", its_device, device);
 }
 
 // Nothing of an empty tensor is read, and its address may be anything.
@@ -85,6 +90,15 @@ bool is_empty(const Tensor& tensor) noexcept {
   return false;
 }
 
+// An operand that was checked for another k_data, which on a default stream chooses the device.
+int32_t check_kept(const Append& op, int operand, CUdevice device) noexcept {
+  const void* address = pointer_in(op, operand);
+  if (cuda_memory_kind(address) != MemoryKind::kDevice) return BARACUDA_OK;
+  int32_t its_device = device;
+  BARACUDA_TRY(device_of(address, &its_device));
+  return check_device(kOperandNames[operand], its_device, device);
+}
+
 int32_t check_reachable(const Append& op, const Tensor* const operands[BARACUDA_NUM_OPERANDS]) {
   const Driver* driver = nullptr;
   BARACUDA_TRY(find_driver(&driver));
@@ -92,8 +106,13 @@ int32_t check_reachable(const Append& op, const Tensor* const operands[BARACUDA_
   BARACUDA_TRY(context.enter(op.stream, op.k_data));
   CUdevice device = -1;
   BARACUDA_TRY(context.device(&device));
+  const bool may_have_moved =
+      operands[BARACUDA_OPERAND_K_DATA] != nullptr && is_default_stream(op.stream) && driver->device_count > 1;
   for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) {
-    if (operands[i] == nullptr) continue;
+    if (operands[i] == nullptr) {
+      if (may_have_moved) BARACUDA_TRY(check_kept(op, i, device));
+      continue;
+    }
     const char* name = kOperandNames[i];
     const Tensor& tensor = *operands[i];
     const void* address = address_of(tensor);
@@ -117,9 +136,7 @@ int32_t check_reachable(const Append& op, const Tensor* const operands[BARACUDA_
                     address);
       BARACUDA_TRY(device_of(address, &its_device));
     }
-    if (device >= 0 && its_device != device)
-      return fail(BARACUDA_INVALID_PROBLEM, "%s is on CUDA device %d; it should be on device %d, where the stream is",
-                  name, its_device, device);
+    BARACUDA_TRY(check_device(name, its_device, device));
   }
   return op.error_record != nullptr ? check_error_record_reachable(op, device) : BARACUDA_OK;
 }

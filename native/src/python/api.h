@@ -16,6 +16,7 @@ struct Api {
   explicit Api(const baracuda_python_api& given) noexcept
       : none(Any{given.none}),
         int_type(Any{given.int_type}),
+        exception_type(Any{given.exception_type}),
         bytes_of(Any{given.PyBytes_AsString}),
         own_bytes(Any{given.PyBytes_FromStringAndSize}),
         borrow_dict_item(Any{given.PyDict_GetItemWithError}),
@@ -24,6 +25,7 @@ struct Api {
         save_thread(Any{given.PyEval_SaveThread}),
         address_of_int(Any{given.PyLong_AsUnsignedLongLong}),
         error(Any{given.PyErr_Occurred}),
+        error_is(Any{given.PyErr_ExceptionMatches}),
         own_int(Any{given.PyLong_FromLong}),
         own_type(Any{given.PyObject_Type}),
         borrow_tuple_item(Any{given.PyTuple_GetItem}),
@@ -34,6 +36,7 @@ struct Api {
 
   Object* none;
   Object* int_type;
+  Object* exception_type;
   char* (*bytes_of)(Object*);
   Object* (*own_bytes)(const char*, ptrdiff_t size);
   Object* (*borrow_dict_item)(Object* dict, Object* key);  // nullptr without an error: not there
@@ -42,6 +45,7 @@ struct Api {
   ThreadState* (*save_thread)();
   unsigned long long (*address_of_int)(Object*);  // ~0 and an error for what is no int from 0 to 2^64 - 1
   Object* (*error)();                             // borrowed; nullptr for none
+  int (*error_is)(Object* type);
   Object* (*own_int)(long);
   Object* (*own_type)(Object*);
   Object* (*borrow_tuple_item)(Object* tuple, ptrdiff_t index);

@@ -1,11 +1,14 @@
 // The built-in functions that baracuda_python_methods describes. The GIL is held wherever a Python function is called.
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 
 #include "append.h"
 #include "bind.h"
+#include "check.h"
 #include "python/api.h"
 #include "status.h"
+#include "tensor.h"
 
 namespace baracuda::python {
 namespace {
@@ -17,14 +20,14 @@ Object* cannot_judge() {
   return api->none;
 }
 
-const Append* append_in(Object* bytes) { return reinterpret_cast<const Append*>(api->bytes_of(bytes)); }
+Append* append_in(Object* bytes) { return reinterpret_cast<Append*>(api->bytes_of(bytes)); }
 
-// Describes objects by the readers of their types. The shapes are the objects' own: it lives no longer than they do.
+// Objects described by the readers of their types. The shapes are the objects' own: it lives no longer than they do.
 class GivenOperands {
  public:
   explicit GivenOperands(Object* readers) noexcept : readers_(readers) {}
 
-  // False, and no error left behind, where the object is none that a reader reads.
+  // Where it returns false, the call is over and has answer() to return.
   bool read(int operand, Object* object) {
     Object* const type = api->own_type(object);
     api->release(type);  // the object has it
@@ -33,27 +36,39 @@ class GivenOperands {
       last_reader_ = find_reader(type);
     }
     if (last_reader_ == nullptr) return false;
-    if (last_reader_(object, &tensors_[operand]) != 0) {
-      api->clear_error();
+    try {
+      if (last_reader_(object, &tensors_[operand]) != 0) return false;
+    } catch (const std::exception& error) {  // not all there is to catch: a thread may be on its way out
+      refusal_ = fail(BARACUDA_UNSUPPORTED, "%s could not be read: %s", kOperandNames[operand], error.what());
       return false;
     }
     operands_[operand] = &tensors_[operand];
-    return true;
+    return api->error() == nullptr;
   }
 
-  Operands& operands() const noexcept { return operands_; }
+  // nullptr if an error has to go on, else None, for another try. A refusal by `sign` times its status.
+  Object* answer(int32_t sign) const {
+    if (api->error() != nullptr) {
+      if (!api->error_is(api->exception_type)) return nullptr;
+      api->clear_error();
+    }
+    return refusal_ != BARACUDA_OK ? api->own_int(sign * refusal_) : cannot_judge();
+  }
+
+  int32_t bind_to(Append* op) const {
+    return at_the_abi("baracuda_paged_kv_append_bind", [&]() -> int32_t { return bind_operands(op, operands_); });
+  }
 
  private:
   baracuda_tensor_reader find_reader(Object* type) const {
     Object* const address = api->borrow_dict_item(readers_, type);
-    if (address != nullptr) return reinterpret_cast<baracuda_tensor_reader>(api->address_of_int(address));
-    if (api->error() != nullptr) api->clear_error();
-    return nullptr;
+    return address == nullptr ? nullptr : reinterpret_cast<baracuda_tensor_reader>(api->address_of_int(address));
   }
 
   Object* const readers_;
   Object* last_type_ = nullptr;
   baracuda_tensor_reader last_reader_ = nullptr;
+  int32_t refusal_ = BARACUDA_OK;
   Tensor tensors_[BARACUDA_NUM_OPERANDS];
   const Tensor* operands_[BARACUDA_NUM_OPERANDS] = {};
 };
@@ -71,8 +86,23 @@ bool read_stream(Object* stream, Append* op) {
   return false;
 }
 
-int32_t bind_given(Append* op, const GivenOperands& given) {
-  return at_the_abi("baracuda_paged_kv_append_bind", [&]() -> int32_t { return bind_operands(op, given.operands()); });
+// What bind returns: `op` in as many bytes as `before` has, and what keeps its operands.
+Object* own_bound(const Append& op, Object* before, Object* const keep[BARACUDA_NUM_OPERANDS]) {
+  const Append* const old = append_in(before);
+  Object* const tuple = api->own_tuple(1 + BARACUDA_NUM_OPERANDS);
+  if (tuple == nullptr) return nullptr;
+  Object* const bytes = api->own_bytes(reinterpret_cast<const char*>(old), static_cast<ptrdiff_t>(old->struct_size));
+  if (bytes == nullptr) {
+    api->release(tuple);
+    return nullptr;
+  }
+  write_struct(op, append_in(bytes));
+  api->give_to_tuple(tuple, 0, bytes);
+  for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) {
+    api->retain(keep[i]);
+    api->give_to_tuple(tuple, 1 + i, keep[i]);
+  }
+  return tuple;
 }
 
 Object* run(Object*, Object* const* arguments, ptrdiff_t) {
@@ -90,42 +120,32 @@ Object* bind(Object* readers, Object* const* arguments, ptrdiff_t) {
   for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) {
     keep[i] = arguments[1 + i];
     if (keep[i] != api->none) {
-      if (!given.read(i, keep[i])) return cannot_judge();
+      if (!given.read(i, keep[i])) return given.answer(1);
       continue;
     }
     keep[i] = api->borrow_tuple_item(bound, 1 + i);
     if (keep[i] == api->none) return cannot_judge();
   }
-  Append op = *append_in(api->borrow_tuple_item(bound, 0));
-  const int32_t status = bind_given(&op, given);
-  if (status != BARACUDA_OK) return api->own_int(status);
-  Object* const tuple = api->own_tuple(1 + BARACUDA_NUM_OPERANDS);
-  if (tuple == nullptr) return nullptr;
-  Object* const bytes = api->own_bytes(reinterpret_cast<const char*>(&op), sizeof(op));
-  if (bytes == nullptr) {
-    api->release(tuple);
-    return nullptr;
-  }
-  api->give_to_tuple(tuple, 0, bytes);
-  for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) {
-    api->retain(keep[i]);
-    api->give_to_tuple(tuple, 1 + i, keep[i]);
-  }
-  return tuple;
+  Object* const bytes = api->borrow_tuple_item(bound, 0);
+  Append op;
+  int32_t status = read_struct(append_in(bytes), &op);
+  if (status == BARACUDA_OK) status = given.bind_to(&op);
+  return status == BARACUDA_OK ? own_bound(op, bytes, keep) : api->own_int(status);
 }
 
 Object* append(Object* readers, Object* const* arguments, ptrdiff_t) {
-  Append op = *append_in(arguments[0]);
+  Append op;
+  int32_t status = read_struct(append_in(arguments[0]), &op);
+  if (status != BARACUDA_OK) return api->own_int(-status);
   if (!read_stream(arguments[1], &op)) return cannot_judge();
   GivenOperands given(readers);
   for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i)
-    if (!given.read(i, api->borrow_tuple_item(arguments[2], i))) return cannot_judge();
-  int32_t status = bind_given(&op, given);
-  if (status == BARACUDA_OK) {
-    ThreadState* const thread = api->save_thread();
-    status = at_the_abi("baracuda_paged_kv_append_run", [&]() -> int32_t { return run_bound_append(op); });
-    api->restore_thread(thread);
-  }
+    if (!given.read(i, api->borrow_tuple_item(arguments[2], i))) return given.answer(-1);
+  status = given.bind_to(&op);
+  if (status != BARACUDA_OK) return api->own_int(-status);
+  ThreadState* const thread = api->save_thread();
+  status = at_the_abi("baracuda_paged_kv_append_run", [&]() -> int32_t { return run_bound_append(op); });
+  api->restore_thread(thread);
   return api->own_int(status);
 }
 
@@ -136,10 +156,13 @@ baracuda_python_method method(const char* name, Function function, const char* d
   return {name, reinterpret_cast<void*>(function), kMethFastcall, doc};
 }
 
+// The first version's struct: no caller can know less.
+constexpr size_t kOldestApiBytes = offsetof(baracuda_python_api, Py_IncRef) + sizeof(void*);
+
 bool is_whole(const baracuda_python_api& given) noexcept {
-  if (given.struct_size < sizeof(given)) return false;
+  if (given.struct_size < kOldestApiBytes) return false;
   const auto* members = reinterpret_cast<void* const*>(&given.none);
-  const size_t count = (sizeof(given) - offsetof(baracuda_python_api, none)) / sizeof(void*);
+  const size_t count = (kOldestApiBytes - offsetof(baracuda_python_api, none)) / sizeof(void*);
   for (size_t i = 0; i < count; ++i)
     if (members[i] == nullptr) return false;
   return true;
@@ -156,13 +179,14 @@ extern "C" const baracuda_python_method* baracuda_python_methods(const baracuda_
     return nullptr;
   }
   static const Api functions(*api);
+  static const bool published = (baracuda::python::api = &functions, true);
+  static_cast<void>(published);
   static const baracuda_python_method methods[] = {
       method("run", run, "run(bound) -> status"),
       method("bind", bind,
              "bind(bound, key, value, k_data, v_data, indices, indptr, last_page_len) -> bound, status or None"),
-      method("append", append, "append(op, stream, operands) -> status or None"),
+      method("append", append, "append(op, stream, operands) -> status, -1 times _bind's, or None"),
       {nullptr, nullptr, 0, nullptr},
   };
-  baracuda::python::api = &functions;
   return methods;
 }
