@@ -99,13 +99,29 @@ int32_t check_kept(const Append& op, int operand, CUdevice device) noexcept {
   return check_device(kOperandNames[operand], its_device, device);
 }
 
+// Whether only the driver knows where this is.
+bool is_unplaced(const Tensor& tensor) noexcept {
+  return tensor.device_type == kDeviceHost || (tensor.device_type == kDeviceCuda && tensor.device_id < 0);
+}
+
+// With one device there is nothing to find out about the stream, and where every operand says that it is on that device,
+// nothing to ask the driver. Entering the stream's context for that would be a tenth of what rebinding takes.
+bool needs_context(const Driver& driver, const Append& op, const Tensor* const operands[BARACUDA_NUM_OPERANDS]) {
+  if (driver.device_count > 1 || op.error_record != nullptr) return true;
+  for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i)
+    if (operands[i] != nullptr && is_unplaced(*operands[i])) return true;
+  return false;
+}
+
 int32_t check_reachable(const Append& op, const Tensor* const operands[BARACUDA_NUM_OPERANDS]) {
   const Driver* driver = nullptr;
   BARACUDA_TRY(find_driver(&driver));
   CurrentContext context(*driver);
-  BARACUDA_TRY(context.enter(op.stream, op.k_data));
-  CUdevice device = -1;
-  BARACUDA_TRY(context.device(&device));
+  CUdevice device = 0;
+  if (needs_context(*driver, op, operands)) {
+    BARACUDA_TRY(context.enter(op.stream, op.k_data));
+    BARACUDA_TRY(context.device(&device));
+  }
   const bool may_have_moved =
       operands[BARACUDA_OPERAND_K_DATA] != nullptr && is_default_stream(op.stream) && driver->device_count > 1;
   for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) {
