@@ -36,8 +36,9 @@ class BoundLaunch:
 
     def __call__(self) -> None:
         """Append once. Raises ``BaracudaError``; nothing was launched or written then."""
+        run = self._run  # by itself: CPython takes longer to look up a slot as a method
         # The call holds what it is given, whoever rebinds meanwhile.
-        status = self._run(self._bound)
+        status = run(self._bound)
         if status:
             raise self._library.error("baracuda_paged_kv_append_run", status)
 
@@ -59,8 +60,9 @@ class BoundLaunch:
         is refused, all stay. The operands that were replaced are let go: on a CUDA stream, keep them alive
         until the stream has passed the last launch that used them.
         """
+        bind_objects = self._bind_objects
         bound = self._bound
-        result = self._bind_objects(bound, key, value, k_data, v_data, indices, indptr, last_page_len)
+        result = bind_objects(bound, key, value, k_data, v_data, indices, indptr, last_page_len)
         if type(result) is tuple:
             self._bound = result
         else:

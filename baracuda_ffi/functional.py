@@ -58,7 +58,8 @@ def append_paged_kv(
     op = _UNSTATED[stream is None, layout, length_convention]
     operands = (key, value, k_data, v_data, indices, indptr, last_page_len)
     opened = library()
-    status = opened.append(op, stream, operands)
+    append = opened.append  # by itself: CPython takes longer to look up a slot as a method
+    status = append(op, stream, operands)
     if status is None:
         status = _append_each(opened, op, stream, operands)
     if status:
