@@ -6,19 +6,6 @@
 
 namespace baracuda {
 
-const Backend* find_backend(int32_t backend) noexcept {
-  switch (backend) {
-    case BARACUDA_BACKEND_FLASHINFER:
-      return &kFlashInferBackend;
-    case BARACUDA_BACKEND_HOST:
-      return &kHostBackend;
-    case BARACUDA_BACKEND_BESPOKE:
-      return &kBespokeBackend;
-    default:
-      return nullptr;
-  }
-}
-
 namespace {
 
 int32_t check_page_table(const Append& op) {

@@ -56,7 +56,18 @@ MemoryKind cuda_memory_kind(const void* address) noexcept;
 inline bool is_guarded(const Append& op) noexcept { return (op.flags & BARACUDA_FLAG_GUARDED) != 0; }
 
 // nullptr for a value that this library does not know.
-const Backend* find_backend(int32_t backend) noexcept;
+inline const Backend* find_backend(int32_t backend) noexcept {
+  switch (backend) {
+    case BARACUDA_BACKEND_FLASHINFER:
+      return &kFlashInferBackend;
+    case BARACUDA_BACKEND_HOST:
+      return &kHostBackend;
+    case BARACUDA_BACKEND_BESPOKE:
+      return &kBespokeBackend;
+    default:
+      return nullptr;
+  }
+}
 
 }  // namespace baracuda
 

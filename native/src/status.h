@@ -8,7 +8,8 @@
 #include "baracuda_ffi.h"
 
 #if defined(__GNUC__)
-#define BARACUDA_PRINTF(format_index, first_argument) __attribute__((format(printf, format_index, first_argument)))
+#define BARACUDA_PRINTF(format_index, first_argument) \
+  __attribute__((cold, format(printf, format_index, first_argument)))
 #else
 #define BARACUDA_PRINTF(format_index, first_argument)
 #endif
