@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +15,18 @@ from baracuda_ffi.benchmarks.c_loop import CLoop, append_struct
 from baracuda_ffi.benchmarks.numpy_operands import check_writes, host_operands
 from baracuda_ffi.benchmarks.ours import NAMES, RUN_STREAM_OBJECT, call
 from baracuda_ffi.benchmarks.paths import Absent, Call, optional
+from baracuda_ffi.benchmarks.peers import device_copy
 from baracuda_ffi.benchmarks.peers.indexing import numpy_indexing
 from baracuda_ffi.benchmarks.problem import Problem, random_page_table
 from baracuda_ffi.benchmarks.results import ABSENT, FAILED, MEASURED, OURS, load
-from baracuda_ffi.benchmarks.settings import SUITES, Settings
+from baracuda_ffi.benchmarks.settings import L2_MODES, SUITES, Settings
 from baracuda_ffi.benchmarks.suites import cold, run_suite
+from baracuda_ffi.benchmarks.torch_operands import check_writes as check_torch_writes
+from baracuda_ffi.benchmarks.torch_operands import operand_sets
 from baracuda_ffi.cli import main
 from baracuda_ffi.cli._devices import Driver
 from baracuda_ffi.errors import BaracudaError
+from baracuda_ffi.workspace import Workspace
 
 
 @pytest.mark.parametrize("batch", [1, 3, 100])
@@ -45,6 +51,29 @@ def test_every_way_of_ours_and_numpys_writes_what_it_should(layout: str, element
             check_writes(sets[0], call(name, problem, sets, None))
     first = sets[0]
     check_writes(first, numpy_indexing(layout, first.arrays, first.pages, first.slots))
+
+
+@pytest.mark.parametrize("l2", L2_MODES)
+def test_what_launches_share_of_their_operands(l2: str) -> None:
+    torch = pytest.importorskip("torch")
+    sets = operand_sets(torch, Problem(2), "cpu", 1 if l2 == "warm" else 3, l2)
+    caches = {operands.k_data.data_ptr() for operands in sets}
+    inputs = {(operands.key.data_ptr(), operands.indices.data_ptr()) for operands in sets}
+    assert (len(sets), len(caches), len(inputs)) == {
+        "decode": (3, 3, 1),
+        "rotate": (3, 1, 3),
+        "warm": (1, 1, 1),
+    }[l2]
+    for operands in sets:
+        check_torch_writes(
+            operands,
+            Call(
+                "plan.run(None, workspace, args)",
+                {"plan": operands.problem.select(None), "workspace": Workspace.NONE, "args": operands.args()},
+            ),
+        )
+    sources = {call.names["source"].data_ptr() for call in device_copy.copies(sets)}
+    assert len(sources) == len(inputs)
 
 
 def test_a_path_that_writes_elsewhere_is_found_out() -> None:
@@ -130,6 +159,19 @@ def test_a_cold_process_passes_its_milestones_in_order() -> None:
     ]
     assert all(part[0] > 0 for part in parts.values())
     assert sum(part[0] for part in parts.values()) == pytest.approx(seconds)
+
+
+def test_a_cold_process_imports_the_standard_library() -> None:
+    """And not what lies beside the script and has the same name."""
+    child = Path(cold.__file__).parents[1] / "cold_child.py"
+    done = subprocess.run(
+        [sys.executable, "-i", child, "interpreter"],
+        input="import statistics; print('median', statistics.median([1, 2, 4]))\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "median 2" in done.stdout
 
 
 def test_a_cold_process_that_fails_says_why() -> None:
