@@ -27,19 +27,15 @@ _NOTHING = (None,) * _abi.NUM_OPERANDS
 def bind(library: Library, op: bytes, operands: Operands) -> Bound:
     """Have the library check all seven operands against ``op``, and return it with their pointers. Raises
     what the library refused."""
-    return rebind(library, (op, *_NOTHING), operands)
-
-
-def rebind(library: Library, bound: Bound, operands: Operands) -> Bound:
-    """The same for the operands that are not None; the others stay."""
+    bound = (op, *_NOTHING)
     result = library.bind_objects(bound, *operands)
     return result if type(result) is tuple else judged(library, bound, operands, result)
 
 
 def judged(library: Library, bound: Bound, operands: Operands, result: object) -> Bound:
     """What ``bind_objects`` means by a result that is no tuple: an error, or that each operand is to be
-    described by whatever protocol it has. Where a type's reader raised, the error then names the operand,
-    unless another protocol does better."""
+    described by whatever protocol it has; one that is None and was bound before stays. Where a type's reader
+    raised, the error then names the operand, unless another protocol does better."""
     if type(result) is int:
         raise library.error(_FUNCTION, result)
     kept = list(bound[1:])
