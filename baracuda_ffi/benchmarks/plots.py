@@ -165,7 +165,6 @@ def _bars(pyplot: Any, suite: SuiteResult, case: Case, origin: str) -> Any | Non
     if not rows:
         return None
     colours = _colours(rows)
-    base = case.median(suite.reference)
     figure, axis = pyplot.subplots(figsize=(8, 0.8 + 0.34 * len(rows)), layout="constrained")
     for height, row in enumerate(reversed(rows)):
         summary = row.summary
@@ -175,9 +174,10 @@ def _bars(pyplot: Any, suite: SuiteResult, case: Case, origin: str) -> Any | Non
             [summary.p10, summary.p90], [height, height], color=colours[row.path], linewidth=3, alpha=0.35
         )
         axis.plot([summary.median], [height], "o", color=colours[row.path], markersize=6)
-        ratio = f", {summary.median / base:.2f}x {suite.reference}" if base else ""
+        ratio = case.ratio(row.path, suite.reference)
+        times = "" if ratio is None else f", {ratio:.2f}x {suite.reference}"
         axis.annotate(
-            f"{number(summary.median)}{ratio}",
+            f"{number(summary.median)}{times}",
             (max(summary.median, summary.p90), height),
             xytext=(8, 0),
             textcoords="offset points",

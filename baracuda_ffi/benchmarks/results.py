@@ -7,9 +7,10 @@ misled; fields may be added without.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 
-from .statistics import Summary
+from .statistics import Summary, paired_ratio
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 SCHEMA = "baracuda-ffi bench"
 SCHEMA_VERSION = 1
+
+_NUMBERS = re.compile(r"\[[\s\d.,e+-]+\]")
 
 # What a row is to the others.
 OURS = "ours"
@@ -36,7 +39,8 @@ _STATUSES = (MEASURED, ABSENT, FAILED)
 @dataclass(frozen=True)
 class Row:
     """One path through one case. ``why`` says why it was not measured; ``statement`` is the Python that was
-    timed, where it was Python."""
+    timed, where it was Python; ``by_round`` has each round's sample, where the case's paths were sampled in
+    rounds."""
 
     path: str
     role: str
@@ -44,6 +48,7 @@ class Row:
     summary: Summary | None = None
     why: str = ""
     statement: str = ""
+    by_round: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,16 @@ class Case:
     def median(self, path: str) -> float | None:
         row = self.row(path)
         return row.summary.median if row and row.summary else None
+
+    def ratio(self, path: str, other: str) -> float | None:
+        """How many times as long ``path`` took as ``other``: by round, or of the medians where there are no
+        rounds. None where one of them was not measured."""
+        above, below = self.row(path), self.row(other)
+        if above is None or below is None or above.summary is None or below.summary is None:
+            return None
+        if above.by_round and len(above.by_round) == len(below.by_round):
+            return paired_ratio(above.by_round, below.by_round)
+        return above.summary.median / below.summary.median
 
 
 @dataclass(frozen=True)
@@ -104,7 +119,9 @@ class Report:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Written beside and moved into place: a run that is interrupted leaves the last whole file.
         unfinished = path.with_name(path.name + ".part")
-        unfinished.write_text(json.dumps(_rounded(self.to_json()), indent=1) + "\n", encoding="utf-8")
+        text = json.dumps(_rounded(self.to_json()), indent=1)
+        text = _NUMBERS.sub(lambda found: " ".join(found[0].split()), text)  # on one line
+        unfinished.write_text(text + "\n", encoding="utf-8")
         unfinished.replace(path)
 
 
@@ -172,6 +189,7 @@ def _row(data: Any) -> Row:
         summary=Summary(**summary) if summary else None,
         why=str(data["why"]),
         statement=str(data["statement"]),
+        by_round=[float(sample) for sample in data.get("by_round", [])],
     )
 
 

@@ -50,7 +50,14 @@ def _rotation(count: int, first: int) -> list[int]:
 def _row(path: Path, failure: str | None) -> Row:
     if failure is not None:
         return Row(path.name, path.role, FAILED, why=failure, statement=path.statement)
-    return Row(path.name, path.role, MEASURED, summarise(path.samples), statement=path.statement)
+    return Row(
+        path.name,
+        path.role,
+        MEASURED,
+        summarise(path.samples),
+        statement=path.statement,
+        by_round=path.samples,
+    )
 
 
 def in_order(names: Sequence[str], rows: Sequence[Row]) -> list[Row]:

@@ -35,6 +35,13 @@ def summarise(samples: Sequence[float]) -> Summary:
     )
 
 
+def paired_ratio(above: Sequence[float], below: Sequence[float]) -> float:
+    """The median of the ratios of samples that were taken together. A machine whose speed changes while it
+    measures changes both, where the ratio of two medians may be of a slow sample and a fast one."""
+    ratios = sorted([a / b for a, b in zip(above, below, strict=True)])
+    return quantile(ratios, 0.5)
+
+
 def quantile(ordered: Sequence[float], fraction: float) -> float:
     """Between the two neighbours, linearly, as ``numpy.quantile`` does. ``ordered`` is sorted."""
     position = fraction * (len(ordered) - 1)

@@ -65,18 +65,15 @@ def _matrix(title: str, cases: Sequence[Case], reference: str) -> Table:
     for name in names:
         table.add_column(name, justify="right")
     for case in cases:
-        base = case.median(reference)
-        cells = [_cell(case.row(name), base) for name in names]
+        cells = [_cell(case.row(name), case.ratio(name, reference)) for name in names]
         table.add_row(str(case.parameters["batch"]), *cells)
     return table
 
 
-def _cell(row: Row | None, base: float | None) -> Text:
+def _cell(row: Row | None, ratio: float | None) -> Text:
     if row is None or row.summary is None:
         return Text(row.status if row else "", style="dim")
-    return Text(
-        f"{number(row.summary.median)} {_ratio(row.summary.median, base):>6}".rstrip(), style=_style(row)
-    )
+    return Text(f"{number(row.summary.median)} {_times(ratio):>6}".rstrip(), style=_style(row))
 
 
 def _column(case: Case, reference: str) -> Table:
@@ -86,11 +83,10 @@ def _column(case: Case, reference: str) -> Table:
     table.add_column("p10 to p90", justify="right")
     if reference:
         table.add_column(f"of {reference}", justify="right")
-    base = case.median(reference)
     for row in case.rows:
         if row.summary:
             spread = f"{number(row.summary.p10)} to {number(row.summary.p90)}"
-            cells = [row.path, number(row.summary.median), spread, _ratio(row.summary.median, base)]
+            cells = [row.path, number(row.summary.median), spread, _times(case.ratio(row.path, reference))]
         else:
             cells = [row.path, row.status, row.why, ""]
         table.add_row(*[escape(cell) for cell in cells[: 4 if reference else 3]], style=_style(row))
@@ -131,8 +127,8 @@ def number(value: float) -> str:
     return f"{value:.2f}" if value >= 1 else f"{value:.3f}"
 
 
-def _ratio(value: float, base: float | None) -> str:
-    return f"{value / base:.2f}x" if base and value >= base / 100 else ""
+def _times(ratio: float | None) -> str:
+    return f"{ratio:.2f}x" if ratio is not None and ratio >= 0.01 else ""
 
 
 def _style(row: Row) -> str:

@@ -57,9 +57,8 @@ def same(name: str, cases: Sequence[Case], ours: str, other: str, noise: float) 
     limit = f"≤ {1 + noise:g}, or within the spread"
     worst: tuple[float, str, bool] | None = None
     for case in cases:
-        one, two = case.row(ours), case.row(other)
-        if one and two and one.summary and two.summary:
-            ratio = one.summary.median / two.summary.median
+        one, two, ratio = case.row(ours), case.row(other), case.ratio(ours, other)
+        if ratio is not None and one and two and one.summary and two.summary:
             met = ratio <= 1 + noise or one.summary.overlaps(two.summary)
             # A miss outweighs any ratio that is excused by its spread.
             if worst is None or (not met, ratio) > (not worst[2], worst[0]):
@@ -79,9 +78,9 @@ def _ratios(
 ) -> list[tuple[float, str]]:
     found = []
     for case in cases:
-        above, below = case.median(numerator), case.median(denominator)
-        if where(case.parameters) and above is not None and below:
-            found.append((above / below, label(case.parameters)))
+        ratio = case.ratio(numerator, denominator)
+        if where(case.parameters) and ratio is not None:
+            found.append((ratio, label(case.parameters)))
     return found
 
 

@@ -21,7 +21,14 @@ from baracuda_ffi.benchmarks.statistics import Summary
 
 
 def measured(path: str, role: str, median: float) -> Row:
-    return Row(path, role, MEASURED, Summary(median, 0.9 * median, 1.1 * median, 30), statement=f"{path}()")
+    return Row(
+        path,
+        role,
+        MEASURED,
+        Summary(median, 0.9 * median, 1.1 * median, 3),
+        statement=f"{path}()",
+        by_round=[1.1 * median, 0.9 * median, median],
+    )
 
 
 def report(scale: float = 1.0) -> Report:

@@ -41,6 +41,7 @@ def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
                 if row.summary:
                     assert row_again.summary
                     assert row_again.summary.median == pytest.approx(row.summary.median, rel=1e-5)
+                assert row_again.by_round == pytest.approx(row.by_round, rel=1e-5)
     assert list(file.parent.iterdir()) == [file]
 
 
@@ -54,6 +55,20 @@ def test_the_json_says_what_it_is_and_where_it_was_made(tmp_path: Path) -> None:
         data["machine"]
     )
     assert "numpy" in data["machine"]["packages"]
+
+
+def test_samples_take_one_line_of_the_json_and_may_be_missing(tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    report().save(file)
+    assert '"by_round": [ 4.4, 3.6, 4 ]' in file.read_text().replace("4.0 ]", "4 ]")
+    data = json.loads(file.read_text())
+    for suite in data["suites"]:
+        for case in suite["cases"]:
+            for row in case["rows"]:
+                del row["by_round"]
+    file.write_text(json.dumps(data))
+    (case,) = load(file).suites[0].cases
+    assert case.ratio("bound launch", "C loop") == 1.25
 
 
 @pytest.mark.parametrize(

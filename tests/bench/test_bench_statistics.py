@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from baracuda_ffi.benchmarks.paths import Absent, Candidate, Path, build_all
-from baracuda_ffi.benchmarks.results import ABSENT, FAILED, MEASURED, OURS, PEER
+from baracuda_ffi.benchmarks.results import ABSENT, FAILED, MEASURED, OURS, PEER, Case, Row
 from baracuda_ffi.benchmarks.sampling import in_order, interleave
-from baracuda_ffi.benchmarks.statistics import Summary, quantile, summarise
+from baracuda_ffi.benchmarks.statistics import Summary, paired_ratio, quantile, summarise
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 10, 31])
@@ -25,6 +25,25 @@ def test_a_summary_does_not_depend_on_the_order_of_samples() -> None:
 def test_no_samples_have_no_summary() -> None:
     with pytest.raises(ValueError, match="no samples"):
         summarise([])
+
+
+def test_a_ratio_is_of_samples_that_were_taken_together() -> None:
+    """On a machine that doubles its speed in mid-run: twice as long, whatever the medians are."""
+    speeds = [1.0, 1.0, 0.5, 0.5, 0.5, 1.0]
+    below = [10.0 * speed for speed in speeds]
+    assert paired_ratio([2 * sample for sample in below], below) == 2.0
+    taken: list[str] = []
+    fast, slow = _counting("fast", taken), _counting("slow", taken)
+    rows = interleave([fast, slow], rounds=5, warmups=0)
+    case = Case({"batch": 1}, "us", rows)
+    pairs = zip(slow.samples, fast.samples, strict=True)
+    assert case.ratio("slow", "fast") == pytest.approx(np.median([a / b for a, b in pairs]))
+    assert case.ratio("slow", "nobody") is None
+    medians_only = [Row(row.path, row.role, MEASURED, row.summary) for row in rows]
+    assert rows[0].summary
+    assert rows[1].summary
+    expected = rows[1].summary.median / rows[0].summary.median
+    assert Case({"batch": 1}, "us", medians_only).ratio("slow", "fast") == expected
 
 
 @pytest.mark.parametrize(
