@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 
 from . import _abi
+from ._python_api import python_api
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 
     Methods = Callable[[int], int | None]  # baracuda_python_methods
 
-_new_function = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.py_object)(
-    ("PyCFunction_NewEx", ctypes.pythonapi)
+_new_function = python_api(
+    "PyCFunction_NewEx", ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.py_object
 )
 
 

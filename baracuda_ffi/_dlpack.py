@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 
 from . import _abi
+from ._python_api import capsule_pointer, python_api
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,14 +44,8 @@ _VERSIONED_OFFSET = _ManagedVersioned.dl_tensor.offset
 
 _DELETER = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
-
-def _python_api(name: str, restype: Any, *argtypes: Any) -> Callable[..., Any]:
-    return ctypes.PYFUNCTYPE(restype, *argtypes)((name, ctypes.pythonapi))
-
-
-_is_valid = _python_api("PyCapsule_IsValid", ctypes.c_int, ctypes.py_object, ctypes.c_char_p)
-_get_pointer = _python_api("PyCapsule_GetPointer", ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)
-_set_name = _python_api("PyCapsule_SetName", ctypes.c_int, ctypes.py_object, ctypes.c_char_p)
+_is_valid = python_api("PyCapsule_IsValid", ctypes.c_int, ctypes.py_object, ctypes.c_char_p)
+_set_name = python_api("PyCapsule_SetName", ctypes.c_int, ctypes.py_object, ctypes.c_char_p)
 
 
 class Export:
@@ -91,20 +86,20 @@ def export(operand: Any) -> Export:
 def borrow(capsule: object) -> int:
     """The address of the DLTensor in a plain capsule that stays unused: good for as long as the capsule
     lives."""
-    address: int = _get_pointer(capsule, _PLAIN)
+    address: int = capsule_pointer(capsule, _PLAIN)
     return address + _PLAIN_OFFSET
 
 
 def _take(capsule: object) -> Export:
     if _is_valid(capsule, _VERSIONED):
-        address = _get_pointer(capsule, _VERSIONED)
+        address = capsule_pointer(capsule, _VERSIONED)
         managed = _ManagedVersioned.from_address(address)
         if managed.major != _MAJOR:  # the capsule stays unused, and cleans up after itself
             raise BufferError(f"DLPack {managed.major}.{managed.minor} was given; {_MAJOR}.x was asked for")
         taken = Export(address + _VERSIONED_OFFSET, managed.deleter, bool(managed.flags & _READ_ONLY))
         used = _VERSIONED_USED
     elif _is_valid(capsule, _PLAIN):
-        address = _get_pointer(capsule, _PLAIN)
+        address = capsule_pointer(capsule, _PLAIN)
         taken = Export(address + _PLAIN_OFFSET, _Managed.from_address(address).deleter, False)
         used = _PLAIN_USED
     else:

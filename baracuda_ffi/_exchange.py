@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 
 from . import _abi
+from ._python_api import capsule_pointer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,10 +37,6 @@ class _Table(ctypes.Structure):
 
 # int (*)(void *py_object, DLTensor *out): 0, or -1 with a Python exception set, which ctypes raises.
 _READER = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_void_p)
-
-_get_pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
-    ("PyCapsule_GetPointer", ctypes.pythonapi)
-)
 
 # By type: the address of its reader, a ``baracuda_tensor_reader``, or 0 if it has none. The library's
 # built-in functions look operands up here. A table lives as long as the process, and types that have one are
@@ -77,7 +74,7 @@ def _look_up(kind: type) -> int:
 
 def _reader_in(capsule: object) -> int:
     try:
-        address = _get_pointer(capsule, b"dlpack_exchange_api")
+        address = capsule_pointer(capsule, b"dlpack_exchange_api")
     except Exception:  # not a capsule, or one of another name: the type's other protocols may do
         return 0
     while address:
