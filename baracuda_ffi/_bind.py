@@ -24,6 +24,13 @@ _FUNCTION = "baracuda_paged_kv_append_bind"
 _NOTHING = (None,) * _abi.NUM_OPERANDS
 
 
+def on_stream(op: bytes, handle: int) -> bytes:
+    """``op`` on another stream."""
+    append = _abi.Append.from_buffer_copy(op)
+    append.stream = handle
+    return bytes(append)
+
+
 def bind(library: Library, op: bytes, operands: Operands) -> Bound:
     """Have the library check all seven operands against ``op``, and return it with their pointers. Raises
     what the library refused."""

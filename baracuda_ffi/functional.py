@@ -6,7 +6,7 @@ from ctypes import sizeof
 
 from . import _abi
 from ._arguments import instance
-from ._bind import bind
+from ._bind import bind, on_stream
 from ._library import library
 from ._streams import stream_handle
 from .enums import KvLayout, LengthConvention
@@ -68,15 +68,11 @@ def append_paged_kv(
 
 def _append_each(opened: Library, op: bytes, stream: object, operands: Operands) -> int:
     """What ``Library.append`` cannot judge: operands or a stream of other kinds."""
-    if stream is None:
-        return opened.run(bind(opened, op, operands))
-    handle = stream_handle(_ME, stream)
-    # With its handle the stream may do where the stream itself did not.
-    status = opened.append(op, handle, operands)
+    handle = 0 if stream is None else stream_handle(_ME, stream)
+    # With its handle a stream may do where it did not by itself.
+    status = None if stream is None or type(stream) is int else opened.append(op, handle, operands)
     if status is None:
-        on_stream = _abi.Append.from_buffer_copy(op)
-        on_stream.stream = handle
-        status = opened.run(bind(opened, bytes(on_stream), operands))
+        status = opened.run(bind(opened, on_stream(op, handle), operands))
     return status
 
 

@@ -6,7 +6,7 @@ from ctypes import addressof, c_int32, sizeof
 
 from . import _abi
 from ._arguments import describe, instance
-from ._bind import bind
+from ._bind import bind, on_stream
 from ._library import library
 from ._streams import stream_handle
 from .arguments import PagedKvAppendArgs
@@ -166,8 +166,9 @@ class PagedKvAppendPlan:
         if workspace is not _NO_WORKSPACE:
             self._check_workspace(workspace, args)
         operands = _operands_of(args, _RUN)
-        # With its handle the stream may do where the stream itself did not.
-        status = None if type(stream) is int else self._append(self._op, handle, operands)
+        # With its handle a stream may do where it did not by itself.
+        as_it_is = stream is None or type(stream) is int
+        status = None if as_it_is else self._append(self._op, handle, operands)
         if status is None:
             status = self._library.run(bind(self._library, self._op_for_launch(handle), operands))
         if status:
@@ -234,9 +235,7 @@ class PagedKvAppendPlan:
         if self._error_record is not None:
             self._error_record.will_be_launched()
             self._append = self._library.append
-        op = _abi.Append.from_buffer_copy(self._op)
-        op.stream = handle
-        return bytes(op)
+        return on_stream(self._op, handle)
 
     def _handle(self, stream: object, function: str, args: PagedKvAppendArgs) -> int:
         """The stream's handle. Where the stream is wrong, errors in the operands come first, as in the

@@ -56,6 +56,12 @@ class Calls:
         return tuple((self.operands | others)[name] for name in NAMES)
 
 
+def assert_left_to_others(calls: Calls, seven: tuple[Any, ...]) -> None:
+    """Neither append nor bind judges them, and no error is left, or the call would raise it."""
+    assert calls.append(unbound(), None, seven) is None
+    assert calls.bind(bound_to_nothing(), *seven) is None
+
+
 def unbound(backend: int = abi.HOST) -> bytes:
     op = abi.Append(struct_size=ctypes.sizeof(abi.Append), backend=backend, length_convention=0)
     return bytes(op)
@@ -151,36 +157,27 @@ def test_operands_that_have_no_reader_are_left_to_others(name: str, operand: Any
     problem = Problem()
     before = problem.snapshot()
     calls = Calls(problem)
-    seven = calls.seven(**{name: operand})
-    assert calls.append(unbound(), None, seven) is None
-    assert calls.bind(bound_to_nothing(), *seven) is None
+    assert_left_to_others(calls, calls.seven(**{name: operand}))
     assert_unchanged(problem.arrays, before)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_reader_of_0_and_one_that_raises(name: str) -> None:
-    problem = Problem()
-    before = problem.snapshot()
-    calls = Calls(problem)
-    for reader in (0, address_of("PyLong_AsLong")):
-        kind = exchange_type()
-        calls.readers[kind] = reader
-        seven = calls.seven(**{name: kind(problem.arrays[name])})
-        assert calls.append(unbound(), None, seven) is None  # and no error is left, or this would raise it
-        assert calls.bind(bound_to_nothing(), *seven) is None
-    assert_unchanged(problem.arrays, before)
+# None at all; one that raises; one that returns 0, and has left an error without saying so.
+UNFIT_READERS = {
+    "0": 0,
+    "raises": address_of("PyLong_AsLong"),
+    "leaves an error": address_of("PyErr_BadArgument"),
+}
 
 
+@pytest.mark.parametrize("reader", UNFIT_READERS.values(), ids=UNFIT_READERS)
 @pytest.mark.parametrize("name", NAMES)
-def test_an_error_that_a_reader_left_without_saying_so(name: str) -> None:
+def test_operands_whose_reader_does_not_read_are_left_to_others(name: str, reader: int) -> None:
     problem = Problem()
     before = problem.snapshot()
     calls = Calls(problem)
     kind = exchange_type()
-    calls.readers[kind] = address_of("PyErr_BadArgument")  # returns 0
-    seven = calls.seven(**{name: kind(problem.arrays[name])})
-    assert calls.append(unbound(), None, seven) is None
-    assert calls.bind(bound_to_nothing(), *seven) is None
+    calls.readers[kind] = reader
+    assert_left_to_others(calls, calls.seven(**{name: kind(problem.arrays[name])}))
     assert_unchanged(problem.arrays, before)
 
 

@@ -17,17 +17,16 @@ def copies(sets: list[Operands]) -> list[Call]:
     """One call a set, each to memory of its own, and from memory of its own unless the sets share their
     rows."""
     torch, size, device = sets[0].torch, sets[0].problem.bytes, sets[0].device
-    shared = len(sets) > 1 and sets[0].key is sets[1].key
-    source = _random(torch, size, device)
+    if sets[0].key is sets[-1].key:
+        sources = [_random(torch, size, device)] * len(sets)
+    else:
+        sources = [_random(torch, size, device) for _ in sets]
     return [
         Call(
             "target.copy_(source)",
-            {
-                "source": source if shared or i == 0 else _random(torch, size, device),
-                "target": torch.empty(size, dtype=torch.uint8, device=device),
-            },
+            {"source": source, "target": torch.empty(size, dtype=torch.uint8, device=device)},
         )
-        for i in range(len(sets))
+        for source in sources
     ]
 
 
