@@ -12,6 +12,9 @@ namespace baracuda {
 using Append = baracuda_paged_kv_append;
 using Tensor = baracuda_tensor;
 
+// Indexed by baracuda_operand; nullptr where what an append has stays.
+using Operands = const Tensor* const[BARACUDA_NUM_OPERANDS];
+
 // Whether a backend judges each request where it runs (BARACUDA_FLAG_GUARDED).
 enum class Guarding { kNever, kOptional, kAlways };
 
@@ -36,7 +39,7 @@ struct Backend {
   int32_t (*preload)(const Append& op, int32_t* arch);
 
   // Whether the backend can reach each operand from op.stream; nullptr where the operand is kept as it was.
-  int32_t (*check_reachable)(const Append& op, const Tensor* const operands[BARACUDA_NUM_OPERANDS]);
+  int32_t (*check_reachable)(const Append& op, Operands operands);
 };
 
 extern const Backend kHostBackend;

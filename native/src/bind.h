@@ -8,9 +8,6 @@
 
 namespace baracuda {
 
-// Indexed by baracuda_operand; nullptr where what `op` has stays.
-using Operands = const Tensor* const[BARACUDA_NUM_OPERANDS];
-
 // baracuda_paged_kv_append_bind on a struct of this library's size. On a refusal `op` may be half filled.
 int32_t bind_operands(Append* op, Operands operands) noexcept;
 

@@ -106,14 +106,14 @@ bool is_unplaced(const Tensor& tensor) noexcept {
 
 // With one device there is nothing to find out about the stream, and where every operand says that it is on that device,
 // nothing to ask the driver. Entering the stream's context for that would be a tenth of what rebinding takes.
-bool needs_context(const Driver& driver, const Append& op, const Tensor* const operands[BARACUDA_NUM_OPERANDS]) {
+bool needs_context(const Driver& driver, const Append& op, Operands operands) {
   if (driver.device_count > 1 || op.error_record != nullptr) return true;
   for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i)
     if (operands[i] != nullptr && is_unplaced(*operands[i])) return true;
   return false;
 }
 
-int32_t check_reachable(const Append& op, const Tensor* const operands[BARACUDA_NUM_OPERANDS]) {
+int32_t check_reachable(const Append& op, Operands operands) {
   const Driver* driver = nullptr;
   BARACUDA_TRY(find_driver(&driver));
   CurrentContext context(*driver);

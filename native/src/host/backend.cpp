@@ -51,7 +51,7 @@ bool cpu_can_reach(const Tensor& tensor) noexcept {
   }
 }
 
-int32_t check_reachable(const Append&, const Tensor* const operands[BARACUDA_NUM_OPERANDS]) {
+int32_t check_reachable(const Append&, Operands operands) {
   for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) {
     const Tensor* tensor = operands[i];
     if (tensor == nullptr || cpu_can_reach(*tensor)) continue;
