@@ -10,7 +10,7 @@ from ._python_api import python_api
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     Methods = Callable[[int], int | None]  # baracuda_python_methods
@@ -20,9 +20,9 @@ _new_function = python_api(
 )
 
 
-def builtin_calls(methods: Methods, readers: dict[type, int]) -> dict[str, Callable[..., Any]]:
+def builtin_calls(methods: Methods, describers: Mapping[type, object]) -> dict[str, Callable[..., Any]]:
     """The functions that ``baracuda_python_methods`` describes, by name; none if the library refuses.
-    ``readers`` is where they look operands up."""
+    ``describers`` is where they look operands up."""
     api = _abi.PythonApi(ctypes.sizeof(_abi.PythonApi), 0, id(None), id(int), id(Exception))
     for name, _ in _abi.PythonApi._fields_:
         if name.startswith("Py"):
@@ -30,6 +30,6 @@ def builtin_calls(methods: Methods, readers: dict[type, int]) -> dict[str, Calla
     address = methods(ctypes.addressof(api))
     functions: dict[str, Callable[..., Any]] = {}
     while address and (method := _abi.PythonMethod.from_address(address)).name:
-        functions[method.name.decode()] = _new_function(address, readers, None)
+        functions[method.name.decode()] = _new_function(address, describers, None)
         address += ctypes.sizeof(_abi.PythonMethod)
     return functions

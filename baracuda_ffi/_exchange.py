@@ -15,6 +15,7 @@ from ._python_api import capsule_pointer
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 _DLPACK_MAJOR = 1
 _ATTRIBUTE = "__dlpack_c_exchange_api__"
@@ -38,19 +39,18 @@ class _Table(ctypes.Structure):
 # int (*)(void *py_object, DLTensor *out): 0, or -1 with a Python exception set, which ctypes raises.
 _READER = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_void_p)
 
-# By type: the address of its reader, a ``baracuda_tensor_reader``, or 0 if it has none. The library's
-# built-in functions look operands up here. A table lives as long as the process, and types that have one are
-# few.
-readers: dict[type, int] = {}
+# What describes objects, by type, for the library's built-in functions: the address of the type's reader, a
+# ``baracuda_tensor_reader``, or 0 if it has none; or a function of an object that returns a plain DLPack
+# capsule, "dltensor". An exchange table lives as long as the process, and types that have one are few.
+describers: dict[type, int | Callable[[Any], object]] = {}
 
 
 def reader_of(kind: type) -> int:
-    """What ``readers`` has of a type, which is looked up if it is new."""
-    try:
-        return readers[kind]
-    except KeyError:
-        reader = readers[kind] = _look_up(kind)
-        return reader
+    """The address of the type's reader, 0 if it has none."""
+    found = describers.get(kind)
+    if found is None:
+        found = describers[kind] = _look_up(kind)
+    return found if type(found) is int else 0
 
 
 def read(reader: int, operand: object, tensor: _abi.Tensor) -> None:

@@ -9,7 +9,7 @@ import threading
 
 from . import _abi
 from ._builtin_calls import builtin_calls
-from ._exchange import readers
+from ._exchange import describers
 from .errors import CUDA_ERROR_BASE, LIBRARY_NOT_LOADED, BaracudaError, LibraryNotLoaded, error_for
 
 TYPE_CHECKING = False
@@ -73,7 +73,7 @@ class Library:
         self.bind = self.function("baracuda_paged_kv_append_bind")
         self.host_set_max_threads = self.function("baracuda_host_set_max_threads")
         self.host_max_threads = self.function("baracuda_host_max_threads")
-        calls = builtin_calls(self.function("baracuda_python_methods"), readers)
+        calls = builtin_calls(self.function("baracuda_python_methods"), describers)
         if not calls:
             raise _not_loaded(f"{path}: {self.text('baracuda_last_error_message')}")
         self.run = calls["run"]

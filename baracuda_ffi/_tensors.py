@@ -75,6 +75,8 @@ def tensor_of(operand: Any, name: str) -> tuple[int, object]:
         numpy = sys.modules.get("numpy")
         if numpy is not None and isinstance(operand, numpy.ndarray):
             _numpy_kinds.add(kind)
+            # What NumPy does not export so, read-only arrays and types that DLPack lacks, comes here again.
+            _exchange.describers[kind] = kind.__dlpack__
             return _tensor_of_numpy(operand, name)
         if hasattr(operand, "__dlpack__"):
             export = _dlpack.export(operand)

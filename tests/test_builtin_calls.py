@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 import baracuda_ffi as bf
-from baracuda_ffi import _library
+from baracuda_ffi import _bind, _library
 from baracuda_ffi._builtin_calls import builtin_calls
 from support import abi
-from support.exporters import exchange_type
-from support.operands import NAMES, make_args
+from support.cases import Case
+from support.elements import ELEMENTS, Element
+from support.exporters import LegacyExporter, VersionedExporter, exchange_type
+from support.operands import INPUTS, NAMES, make_args
 from support.problem import SMALL, Problem, assert_appended, assert_unchanged
 
 CUDA_STREAMS = [True, -1, 2**64, 1.5, "0", None, object()]
@@ -43,12 +45,12 @@ def methods(api: abi.PythonApi | None) -> int | None:
 
 
 class Calls:
-    """The functions with a table of readers of their own, and operands of one type that it has."""
+    """The functions with a table of types of their own, and operands of one type that it has."""
 
     def __init__(self, problem: Problem) -> None:
         self.kind = exchange_type()
-        self.readers = {self.kind: self.kind.reader}
-        functions = builtin_calls(abi.library().baracuda_python_methods, self.readers)
+        self.describers: dict[type, Any] = {self.kind: self.kind.reader}
+        functions = builtin_calls(abi.library().baracuda_python_methods, self.describers)
         self.run, self.bind, self.append = functions["run"], functions["bind"], functions["append"]
         self.operands = {name: self.kind(array) for name, array in problem.arrays.items()}
 
@@ -176,7 +178,7 @@ def test_operands_whose_reader_does_not_read_are_left_to_others(name: str, reade
     before = problem.snapshot()
     calls = Calls(problem)
     kind = exchange_type()
-    calls.readers[kind] = reader
+    calls.describers[kind] = reader
     assert_left_to_others(calls, calls.seven(**{name: kind(problem.arrays[name])}))
     assert_unchanged(problem.arrays, before)
 
@@ -186,7 +188,7 @@ def test_only_an_exception_is_taken_for_an_answer(error: type[BaseException]) ->
     problem = Problem()
     before = problem.snapshot()
     calls = Calls(problem)
-    calls.readers[type] = address_of("PyErr_SetNone")  # of an operand that is a type of errors: raises it
+    calls.describers[type] = address_of("PyErr_SetNone")  # of an operand that is a type of errors: raises it
     seven = calls.seven(value=error)
     for call in (
         lambda: calls.append(unbound(), None, seven),
@@ -198,6 +200,127 @@ def test_only_an_exception_is_taken_for_an_answer(error: type[BaseException]) ->
             with pytest.raises(error):
                 call()
     assert_unchanged(problem.arrays, before)
+
+
+class Capsules:
+    """A type whose objects are described by capsules that are kept, so that references can be counted."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.kind = exchange_type()
+        self.kept: dict[int, Any] = {}
+        self.calls = 0
+        calls.describers[self.kind] = self._capsule_of
+
+    def new(self, array: Any) -> Any:
+        operand, exporter = self.kind(array), LegacyExporter(array)
+        self.kept[id(operand)] = operand, exporter, exporter._capsule()
+        return operand
+
+    def _capsule_of(self, operand: object) -> object:
+        self.calls += 1
+        return self.kept[id(operand)][2]
+
+    def references(self) -> list[int]:
+        return [sys.getrefcount(capsule) for _, _, capsule in self.kept.values()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_capsule_is_read_and_given_back(name: str) -> None:
+    """It is not kept, the object is."""
+    problem = Problem()
+    before = problem.snapshot()
+    calls = Calls(problem)
+    capsules = Capsules(calls)
+    operand, empty = (capsules.new(array) for array in (problem.arrays[name], problem.arrays[name][:0]))
+    references = capsules.references()
+    assert calls.append(unbound(), None, calls.seven(**{name: operand})) == abi.OK
+    assert_appended(problem, before)
+    bound = calls.bind(bound_to_nothing(), *calls.seven(**{name: operand}))
+    assert bound[1:] == calls.seven(**{name: operand})
+    assert bound[0] == bytes(abi.make_append(problem.case, problem.arrays))
+    assert calls.append(unbound(), None, calls.seven(**{name: empty})) == -abi.INVALID_PROBLEM
+    assert capsules.calls == 3
+    assert capsules.references() == references
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("made", [None, 7, "a capsule"])
+def test_what_is_no_plain_capsule_is_left_to_others(name: str, made: object) -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    calls = Calls(problem)
+    kind = exchange_type()
+    versioned = VersionedExporter(problem.arrays[name])
+    calls.describers[kind] = lambda _: versioned._capsule() if made == "a capsule" else made
+    assert_left_to_others(calls, calls.seven(**{name: kind(problem.arrays[name])}))
+    assert_unchanged(problem.arrays, before)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_what_an_exporter_raises(error: type[BaseException]) -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    calls = Calls(problem)
+    capsules = Capsules(calls)
+    kind = exchange_type()
+
+    def raising(_: object) -> object:
+        raise error
+
+    calls.describers[kind] = raising
+    first = capsules.new(problem.arrays["key"])
+    references = capsules.references()
+    seven = calls.seven(key=first, value=kind(problem.arrays["value"]))
+    for call in (
+        lambda: calls.append(unbound(), None, seven),
+        lambda: calls.bind(bound_to_nothing(), *seven),
+    ):
+        if issubclass(error, Exception):
+            assert call() is None
+        else:
+            with pytest.raises(error):
+                call()
+        assert capsules.references() == references
+    assert_unchanged(problem.arrays, before)
+
+
+def test_numpy_arrays_go_that_way_once_they_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = Problem()
+    plan = bf.PagedKvAppendPlan.select(None, SMALL.descriptor(problem.num_pages))
+    args = make_args(problem.arrays)
+    launch = plan.bind(None, args)
+
+    def no_other_way(*_: object) -> None:
+        raise AssertionError("it was described in Python")
+
+    monkeypatch.setattr(_bind, "tensor_of", no_other_way)
+    for call in (
+        lambda: plan.run(None, bf.Workspace.NONE, args),
+        lambda: bf.append_paged_kv(*problem.arrays.values(), stream=None),
+        lambda: plan.bind(None, args)(),
+        lambda: launch.rebind(key=problem.arrays["key"]),
+        launch,
+    ):
+        before = problem.snapshot()
+        call()
+        assert_appended(problem, before)
+
+
+@pytest.mark.parametrize("element", ELEMENTS, ids=lambda element: element.symbol)
+def test_arrays_that_numpy_does_not_export_are_still_appended(element: Element) -> None:
+    """bfloat16 and fp8, which NumPy has no DLPack number for, and inputs that are read-only."""
+    problem = Problem(Case(element, "HND", "BEFORE_APPEND", 4, 3, 2, 64))
+    for name in INPUTS:
+        problem.arrays[name].flags.writeable = False
+    plan = bf.PagedKvAppendPlan.select(None, problem.case.descriptor(problem.num_pages))
+    args = make_args(problem.arrays)
+    for _ in range(3):
+        before = problem.snapshot()
+        plan.run(None, bf.Workspace.NONE, args)
+        assert_appended(problem, before)
+    problem.arrays["v_data"].flags.writeable = False
+    with pytest.raises(bf.InvalidProblem, match=r"v_data.*read-only"):
+        plan.run(None, bf.Workspace.NONE, args)
 
 
 @pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler, there is none")
@@ -212,7 +335,7 @@ def test_a_reader_that_throws(tmp_path: Path) -> None:
     before = problem.snapshot()
     calls = Calls(problem)
     kind = exchange_type()
-    calls.readers[kind] = ctypes.cast(ctypes.CDLL(str(target)).throws, ctypes.c_void_p).value
+    calls.describers[kind] = ctypes.cast(ctypes.CDLL(str(target)).throws, ctypes.c_void_p).value
     seven = calls.seven(value=kind(problem.arrays["value"]))
     assert calls.append(unbound(), None, seven) == -abi.UNSUPPORTED
     assert abi.message() == "value could not be read: not today"
@@ -247,7 +370,7 @@ def test_operands_of_several_types_are_read_each_by_its_own(name: str) -> None:
     before = problem.snapshot()
     calls = Calls(problem)
     kind = exchange_type()
-    calls.readers[kind] = kind.reader
+    calls.describers[kind] = kind.reader
     other = kind(problem.arrays[name])
     assert calls.append(unbound(), None, calls.seven(**{name: other})) == abi.OK
     assert other.reads == 1
@@ -274,7 +397,7 @@ def test_references_come_and_go() -> None:
     problem = Problem()
     calls = Calls(problem)
     foreign = calls.seven(key=object())
-    watched = [*calls.seven(), None, calls.kind, calls.readers, *foreign]
+    watched = [*calls.seven(), None, calls.kind, calls.describers, *foreign]
     nothing, op = bound_to_nothing(), unbound()
 
     def all_ways() -> None:
@@ -350,6 +473,6 @@ def test_an_error_names_one_function_whatever_the_operands_are(kind: Any) -> Non
 
 def test_a_library_that_offers_no_functions(monkeypatch: pytest.MonkeyPatch) -> None:
     assert builtin_calls(lambda api: None, {}) == {}
-    monkeypatch.setattr(_library, "builtin_calls", lambda methods, readers: {})
+    monkeypatch.setattr(_library, "builtin_calls", lambda methods, describers: {})
     with pytest.raises(bf.LibraryNotLoaded, match="libbaracuda_ffi"):
         _library.Library(bf.library_path())

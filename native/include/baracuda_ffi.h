@@ -358,6 +358,7 @@ typedef struct baracuda_python_api {
   void* exception_type; /* PyExc_Exception */
   void* PyBytes_AsString;
   void* PyBytes_FromStringAndSize;
+  void* PyCapsule_GetPointer;
   void* PyDict_GetItemWithError;
   void* PyErr_Clear;
   void* PyErr_ExceptionMatches;
@@ -366,6 +367,7 @@ typedef struct baracuda_python_api {
   void* PyEval_SaveThread;
   void* PyLong_AsUnsignedLongLong;
   void* PyLong_FromLong;
+  void* PyObject_CallFunctionObjArgs;
   void* PyObject_Type;
   void* PyTuple_GetItem;
   void* PyTuple_New;
@@ -383,9 +385,10 @@ typedef struct baracuda_python_method {
 } baracuda_python_method;
 
 /* The methods, in this order; `doc` says what each takes and returns. Make a function of one by PyCFunction_NewEx, with
- * `self` a dict from types to ints: the address of the type's baracuda_tensor_reader, or 0. In what follows `op` is a
- * bytes object that holds a baracuda_paged_kv_append of its struct_size, and `bound` a tuple of eight: an op, and for each
- * of its operands, in baracuda_operand's order, an object that keeps its memory, or None where op has no pointer.
+ * `self` a dict from types to what describes their objects: an int, the address of a baracuda_tensor_reader, or 0; or a
+ * function of the object that returns a DLPack capsule, "dltensor". In what follows `op` is a bytes object that holds a
+ * baracuda_paged_kv_append of its struct_size, and `bound` a tuple of eight: an op, and for each of its operands, in
+ * baracuda_operand's order, an object that keeps its memory, or None where op has no pointer.
  *
  *   run(bound)                                  baracuda_paged_kv_append_run, the GIL released; returns the status
  *   bind(bound, key, value, k_data, v_data, indices, indptr, last_page_len)
@@ -396,8 +399,8 @@ typedef struct baracuda_python_method {
  *                                               times the status where _bind refused
  *
  * They trust their caller for all that, but a stream or an operand may be any object. bind and append return None where
- * they cannot judge, and have then done nothing: an operand that there is none of, whose type has no reader in `self`, or
- * whose reader raised an Exception (which is cleared; what is no Exception, such as KeyboardInterrupt, goes on); a stream
+ * they cannot judge, and have then done nothing: an operand that there is none of, whose type has nothing in `self`, or
+ * where that raised an Exception (which is cleared; what is no Exception, such as KeyboardInterrupt, goes on); a stream
  * that is not of the backend's kind. Returns NULL for an `api` that lacks something. The functions of the first one are
  * kept, and hold for the process. */
 BARACUDA_API const baracuda_python_method* baracuda_python_methods(const baracuda_python_api* api);

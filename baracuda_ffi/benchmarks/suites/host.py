@@ -187,6 +187,7 @@ def _targets(cases: list[Case]) -> list[Target]:
             lambda p: _bytes(p) >= _LARGE_BYTES and p["layout"] == "NHD",
         ),
         at_most("bound launch / NumPy indexing", cases, ours.BOUND, indexing.NUMPY, 1.0),
+        at_most("plan.run / NumPy indexing", cases, ours.RUN, indexing.NUMPY, 1.0),
         at_most(
             "bound launch, batch 1 / ctypes call of the C function",
             cases,

@@ -19,6 +19,7 @@ struct Api {
         exception_type(Any{given.exception_type}),
         bytes_of(Any{given.PyBytes_AsString}),
         own_bytes(Any{given.PyBytes_FromStringAndSize}),
+        capsule_pointer(Any{given.PyCapsule_GetPointer}),
         borrow_dict_item(Any{given.PyDict_GetItemWithError}),
         clear_error(Any{given.PyErr_Clear}),
         restore_thread(Any{given.PyEval_RestoreThread}),
@@ -27,6 +28,7 @@ struct Api {
         error(Any{given.PyErr_Occurred}),
         error_is(Any{given.PyErr_ExceptionMatches}),
         own_int(Any{given.PyLong_FromLong}),
+        own_result(Any{given.PyObject_CallFunctionObjArgs}),
         own_type(Any{given.PyObject_Type}),
         borrow_tuple_item(Any{given.PyTuple_GetItem}),
         own_tuple(Any{given.PyTuple_New}),
@@ -39,6 +41,7 @@ struct Api {
   Object* exception_type;
   char* (*bytes_of)(Object*);
   Object* (*own_bytes)(const char*, ptrdiff_t size);
+  void* (*capsule_pointer)(Object*, const char* name);     // nullptr and an error for what is none of that name
   Object* (*borrow_dict_item)(Object* dict, Object* key);  // nullptr without an error: not there
   void (*clear_error)();
   void (*restore_thread)(ThreadState*);
@@ -47,6 +50,7 @@ struct Api {
   Object* (*error)();                             // borrowed; nullptr for none
   int (*error_is)(Object* type);
   Object* (*own_int)(long);
+  Object* (*own_result)(Object* function, ...);  // the arguments, and nullptr after the last
   Object* (*own_type)(Object*);
   Object* (*borrow_tuple_item)(Object* tuple, ptrdiff_t index);
   Object* (*own_tuple)(ptrdiff_t size);  // of nullptr until each is given its item

@@ -22,10 +22,24 @@ Object* cannot_judge() {
 
 Append* append_in(Object* bytes) { return reinterpret_cast<Append*>(api->bytes_of(bytes)); }
 
-// Objects described by the readers of their types. The shapes are the objects' own: it lives no longer than they do.
+// Exactly: a bool is an int to Python's conversions.
+bool is_int(Object* object) {
+  Object* const type = api->own_type(object);
+  api->release(type);
+  return type == api->int_type;
+}
+
+// Objects, described by what `describers` has for their types. The shapes are the objects' own: it lives no longer than
+// they do. It gives back what it was lent when it goes, and so goes before the GIL does.
 class GivenOperands {
  public:
-  explicit GivenOperands(Object* readers) noexcept : readers_(readers) {}
+  explicit GivenOperands(Object* describers) noexcept : describers_(describers) {}
+  GivenOperands(const GivenOperands&) = delete;
+  GivenOperands& operator=(const GivenOperands&) = delete;
+  ~GivenOperands() {
+    for (Object* const capsule : capsules_)
+      if (capsule != nullptr) api->release(capsule);
+  }
 
   // Where it returns false, the call is over and has answer() to return.
   bool read(int operand, Object* object) {
@@ -33,16 +47,9 @@ class GivenOperands {
     api->release(type);  // the object has it
     if (type != last_type_) {
       last_type_ = type;
-      last_reader_ = find_reader(type);
+      find_describer(type);
     }
-    if (last_reader_ == nullptr) return false;
-    try {
-      if (last_reader_(object, &tensors_[operand]) != 0) return false;
-    } catch (const std::exception& error) {  // not all there is to catch: a thread may be on its way out
-      refusal_ = fail(BARACUDA_UNSUPPORTED, "%s could not be read: %s", kOperandNames[operand], error.what());
-      return false;
-    }
-    operands_[operand] = &tensors_[operand];
+    if (exporter_ != nullptr ? !export_to_capsule(operand, object) : !describe(operand, object)) return false;
     return api->error() == nullptr;
   }
 
@@ -60,16 +67,44 @@ class GivenOperands {
   }
 
  private:
-  baracuda_tensor_reader find_reader(Object* type) const {
-    Object* const address = api->borrow_dict_item(readers_, type);
-    return address == nullptr ? nullptr : reinterpret_cast<baracuda_tensor_reader>(api->address_of_int(address));
+  void find_describer(Object* type) {
+    reader_ = nullptr;
+    exporter_ = nullptr;
+    Object* const found = api->borrow_dict_item(describers_, type);
+    if (found == nullptr) return;
+    if (is_int(found))
+      reader_ = reinterpret_cast<baracuda_tensor_reader>(api->address_of_int(found));
+    else
+      exporter_ = found;  // the dict keeps it
   }
 
-  Object* const readers_;
+  bool describe(int operand, Object* object) {
+    if (reader_ == nullptr) return false;
+    try {
+      if (reader_(object, &tensors_[operand]) != 0) return false;
+    } catch (const std::exception& error) {  // not all there is to catch: a thread may be on its way out
+      refusal_ = fail(BARACUDA_UNSUPPORTED, "%s could not be read: %s", kOperandNames[operand], error.what());
+      return false;
+    }
+    operands_[operand] = &tensors_[operand];
+    return true;
+  }
+
+  bool export_to_capsule(int operand, Object* object) {
+    capsules_[operand] = api->own_result(exporter_, object, nullptr);
+    if (capsules_[operand] == nullptr) return false;
+    // DLManagedTensor, which begins with the DLTensor.
+    operands_[operand] = static_cast<const Tensor*>(api->capsule_pointer(capsules_[operand], "dltensor"));
+    return operands_[operand] != nullptr;
+  }
+
+  Object* const describers_;
   Object* last_type_ = nullptr;
-  baracuda_tensor_reader last_reader_ = nullptr;
+  baracuda_tensor_reader reader_ = nullptr;
+  Object* exporter_ = nullptr;
   int32_t refusal_ = BARACUDA_OK;
   Tensor tensors_[BARACUDA_NUM_OPERANDS];
+  Object* capsules_[BARACUDA_NUM_OPERANDS] = {};
   const Tensor* operands_[BARACUDA_NUM_OPERANDS] = {};
 };
 
@@ -77,9 +112,7 @@ class GivenOperands {
 bool read_stream(Object* stream, Append* op) {
   const Backend* backend = find_backend(op->backend);
   if (backend != nullptr && backend->is_host) return stream == api->none;
-  Object* const type = api->own_type(stream);
-  api->release(type);
-  if (type != api->int_type) return false;  // a bool is an int to the conversion
+  if (!is_int(stream)) return false;
   op->stream = reinterpret_cast<void*>(api->address_of_int(stream));
   if (op->stream != reinterpret_cast<void*>(UINTPTR_MAX)) return true;
   api->clear_error();
@@ -113,10 +146,10 @@ Object* run(Object*, Object* const* arguments, ptrdiff_t) {
   return api->own_int(status);
 }
 
-Object* bind(Object* readers, Object* const* arguments, ptrdiff_t) {
+Object* bind(Object* describers, Object* const* arguments, ptrdiff_t) {
   Object* const bound = arguments[0];
   Object* keep[BARACUDA_NUM_OPERANDS];
-  GivenOperands given(readers);
+  GivenOperands given(describers);
   for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) {
     keep[i] = arguments[1 + i];
     if (keep[i] != api->none) {
@@ -133,16 +166,26 @@ Object* bind(Object* readers, Object* const* arguments, ptrdiff_t) {
   return status == BARACUDA_OK ? own_bound(op, bytes, keep) : api->own_int(status);
 }
 
-Object* append(Object* readers, Object* const* arguments, ptrdiff_t) {
+// Binds the seven of a tuple; where it returns false, the call is over and has `answer` to return.
+bool bind_seven(Object* describers, Object* operands, Append* op, Object** answer) {
+  GivenOperands given(describers);
+  for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i)
+    if (!given.read(i, api->borrow_tuple_item(operands, i))) {
+      *answer = given.answer(-1);
+      return false;
+    }
+  const int32_t status = given.bind_to(op);
+  if (status != BARACUDA_OK) *answer = api->own_int(-status);
+  return status == BARACUDA_OK;
+}
+
+Object* append(Object* describers, Object* const* arguments, ptrdiff_t) {
   Append op;
   int32_t status = read_struct(append_in(arguments[0]), &op);
   if (status != BARACUDA_OK) return api->own_int(-status);
   if (!read_stream(arguments[1], &op)) return cannot_judge();
-  GivenOperands given(readers);
-  for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i)
-    if (!given.read(i, api->borrow_tuple_item(arguments[2], i))) return given.answer(-1);
-  status = given.bind_to(&op);
-  if (status != BARACUDA_OK) return api->own_int(-status);
+  Object* answer = nullptr;
+  if (!bind_seven(describers, arguments[2], &op, &answer)) return answer;
   ThreadState* const thread = api->save_thread();
   status = at_the_abi("baracuda_paged_kv_append_run", [&]() -> int32_t { return run_bound_append(op); });
   api->restore_thread(thread);
