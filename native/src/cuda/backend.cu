@@ -70,17 +70,22 @@ int32_t check_device(const char* name, int32_t its_device, CUdevice device) noex
               its_device, device);
 }
 
-// A kernel that writes where its device cannot would take the context with it.
-int32_t check_error_record_reachable(const Append& op, CUdevice device) {
-  const MemoryKind kind = cuda_memory_kind(op.error_record);
-  if (kind == MemoryKind::kUnknown)
-    return fail(BARACUDA_INVALID_PROBLEM,
-                "error_record is at %p, which CUDA does not know; it should be CUDA device, managed or pinned memory",
-                static_cast<void*>(op.error_record));
+// Of memory that no tensor places. What the host can reach too, any device can.
+int32_t check_found_device(const char* name, const void* address, MemoryKind kind, CUdevice device) noexcept {
   if (kind != MemoryKind::kDevice || device < 0) return BARACUDA_OK;
   int32_t its_device = device;
-  BARACUDA_TRY(device_of(op.error_record, &its_device));
-  return check_device("error_record", its_device, device);
+  BARACUDA_TRY(device_of(address, &its_device));
+  return check_device(name, its_device, device);
+}
+
+// A kernel that writes where its device cannot would take the context with it.
+int32_t check_unplaced(const char* name, const void* address, CUdevice device) noexcept {
+  const MemoryKind kind = cuda_memory_kind(address);
+  if (kind == MemoryKind::kUnknown)
+    return fail(BARACUDA_INVALID_PROBLEM,
+                "%s is at %p, which CUDA does not know; it should be CUDA device, managed or pinned memory", name,
+                address);
+  return check_found_device(name, address, kind, device);
 }
 
 // Nothing of an empty tensor is read, and its address may be anything.
@@ -88,15 +93,6 @@ bool is_empty(const Tensor& tensor) noexcept {
   for (int i = 0; i < tensor.ndim; ++i)
     if (tensor.shape[i] == 0) return true;
   return false;
-}
-
-// An operand that was checked for another k_data, which on a default stream chooses the device.
-int32_t check_kept(const Append& op, int operand, CUdevice device) noexcept {
-  const void* address = pointer_in(op, operand);
-  if (cuda_memory_kind(address) != MemoryKind::kDevice) return BARACUDA_OK;
-  int32_t its_device = device;
-  BARACUDA_TRY(device_of(address, &its_device));
-  return check_device(kOperandNames[operand], its_device, device);
 }
 
 // Whether only the driver knows where this is.
@@ -125,11 +121,13 @@ int32_t check_reachable(const Append& op, Operands operands) {
   const bool may_have_moved =
       operands[BARACUDA_OPERAND_K_DATA] != nullptr && is_default_stream(op.stream) && driver->device_count > 1;
   for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) {
+    const char* name = kOperandNames[i];
     if (operands[i] == nullptr) {
-      if (may_have_moved) BARACUDA_TRY(check_kept(op, i, device));
+      // It was checked for another k_data, which on a default stream chooses the device.
+      const void* kept = pointer_in(op, i);
+      if (may_have_moved) BARACUDA_TRY(check_found_device(name, kept, cuda_memory_kind(kept), device));
       continue;
     }
-    const char* name = kOperandNames[i];
     const Tensor& tensor = *operands[i];
     const void* address = address_of(tensor);
     if (is_empty(tensor)) continue;
@@ -142,19 +140,10 @@ int32_t check_reachable(const Append& op, Operands operands) {
                   tensor.device_type == kDeviceHost ? "host memory" : "memory of another kind of device", address,
                   find_backend(op.backend)->name);
     }
-    int32_t its_device = tensor.device_id;
-    if (its_device < 0) {
-      const MemoryKind kind = cuda_memory_kind(address);
-      if (kind == MemoryKind::kManaged || kind == MemoryKind::kPinned) continue;
-      if (kind == MemoryKind::kUnknown)
-        return fail(BARACUDA_INVALID_PROBLEM,
-                    "%s is at %p, which CUDA does not know; it should be CUDA device, managed or pinned memory", name,
-                    address);
-      BARACUDA_TRY(device_of(address, &its_device));
-    }
-    BARACUDA_TRY(check_device(name, its_device, device));
+    BARACUDA_TRY(tensor.device_id < 0 ? check_unplaced(name, address, device)
+                                      : check_device(name, tensor.device_id, device));
   }
-  return op.error_record != nullptr ? check_error_record_reachable(op, device) : BARACUDA_OK;
+  return op.error_record != nullptr ? check_unplaced("error_record", op.error_record, device) : BARACUDA_OK;
 }
 
 }  // namespace
