@@ -64,6 +64,17 @@ def assert_left_to_others(calls: Calls, seven: tuple[Any, ...]) -> None:
     assert calls.bind(bound_to_nothing(), *seven) is None
 
 
+def assert_answers(error: type[BaseException], calls: Calls, seven: tuple[Any, ...]) -> None:
+    """Of operands whose description raises that: an Exception is an answer, what is none goes on."""
+    if issubclass(error, Exception):
+        assert_left_to_others(calls, seven)
+        return
+    with pytest.raises(error):
+        calls.append(unbound(), None, seven)
+    with pytest.raises(error):
+        calls.bind(bound_to_nothing(), *seven)
+
+
 def unbound(backend: int = abi.HOST) -> bytes:
     op = abi.Append(struct_size=ctypes.sizeof(abi.Append), backend=backend, length_convention=0)
     return bytes(op)
@@ -163,22 +174,26 @@ def test_operands_that_have_no_reader_are_left_to_others(name: str, operand: Any
     assert_unchanged(problem.arrays, before)
 
 
-# None at all; one that raises; one that returns 0, and has left an error without saying so.
-UNFIT_READERS = {
+# Of a type of operands: readers that there is none of, that raise, that return 0 and leave an error behind;
+# functions that return what is no plain DLPack capsule.
+UNFIT_DESCRIBERS: dict[str, Any] = {
     "0": 0,
     "raises": address_of("PyLong_AsLong"),
     "leaves an error": address_of("PyErr_BadArgument"),
+    "returns None": lambda _: None,
+    "returns an int": lambda _: 7,
+    "returns a versioned capsule": lambda operand: VersionedExporter(operand.tensor.array)._capsule(),
 }
 
 
-@pytest.mark.parametrize("reader", UNFIT_READERS.values(), ids=UNFIT_READERS)
+@pytest.mark.parametrize("describer", UNFIT_DESCRIBERS.values(), ids=UNFIT_DESCRIBERS)
 @pytest.mark.parametrize("name", NAMES)
-def test_operands_whose_reader_does_not_read_are_left_to_others(name: str, reader: int) -> None:
+def test_operands_that_are_not_described_are_left_to_others(name: str, describer: Any) -> None:
     problem = Problem()
     before = problem.snapshot()
     calls = Calls(problem)
     kind = exchange_type()
-    calls.describers[kind] = reader
+    calls.describers[kind] = describer
     assert_left_to_others(calls, calls.seven(**{name: kind(problem.arrays[name])}))
     assert_unchanged(problem.arrays, before)
 
@@ -189,16 +204,7 @@ def test_only_an_exception_is_taken_for_an_answer(error: type[BaseException]) ->
     before = problem.snapshot()
     calls = Calls(problem)
     calls.describers[type] = address_of("PyErr_SetNone")  # of an operand that is a type of errors: raises it
-    seven = calls.seven(value=error)
-    for call in (
-        lambda: calls.append(unbound(), None, seven),
-        lambda: calls.bind(bound_to_nothing(), *seven),
-    ):
-        if issubclass(error, Exception):
-            assert call() is None
-        else:
-            with pytest.raises(error):
-                call()
+    assert_answers(error, calls, calls.seven(value=error))
     assert_unchanged(problem.arrays, before)
 
 
@@ -243,19 +249,6 @@ def test_a_capsule_is_read_and_given_back(name: str) -> None:
     assert capsules.references() == references
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("made", [None, 7, "a capsule"])
-def test_what_is_no_plain_capsule_is_left_to_others(name: str, made: object) -> None:
-    problem = Problem()
-    before = problem.snapshot()
-    calls = Calls(problem)
-    kind = exchange_type()
-    versioned = VersionedExporter(problem.arrays[name])
-    calls.describers[kind] = lambda _: versioned._capsule() if made == "a capsule" else made
-    assert_left_to_others(calls, calls.seven(**{name: kind(problem.arrays[name])}))
-    assert_unchanged(problem.arrays, before)
-
-
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
 def test_what_an_exporter_raises(error: type[BaseException]) -> None:
     problem = Problem()
@@ -270,17 +263,8 @@ def test_what_an_exporter_raises(error: type[BaseException]) -> None:
     calls.describers[kind] = raising
     first = capsules.new(problem.arrays["key"])
     references = capsules.references()
-    seven = calls.seven(key=first, value=kind(problem.arrays["value"]))
-    for call in (
-        lambda: calls.append(unbound(), None, seven),
-        lambda: calls.bind(bound_to_nothing(), *seven),
-    ):
-        if issubclass(error, Exception):
-            assert call() is None
-        else:
-            with pytest.raises(error):
-                call()
-        assert capsules.references() == references
+    assert_answers(error, calls, calls.seven(key=first, value=kind(problem.arrays["value"])))
+    assert capsules.references() == references
     assert_unchanged(problem.arrays, before)
 
 
