@@ -4,6 +4,7 @@ CPU.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,20 @@ from support.elements import ELEMENTS, F16, F32, Element
 from support.exporters import LegacyExporter, VersionedExporter
 from support.operands import CACHES, NAMES, make_args, select
 from support.problem import Problem, assert_appended
+
+
+class Named(np.ndarray):
+    pass
+
+
+class Lent(np.ndarray):
+    """Exports copies of itself that are overwritten as soon as nobody has their capsules."""
+
+    def __dlpack__(self, **options: Any) -> Any:
+        memory = np.array(self)
+        lent = memory.view()
+        weakref.finalize(lent, memory.view(np.uint8).fill, 0xEE)
+        return lent.__dlpack__(**options)
 
 
 def as_view(array: Array) -> bf.TensorView:
@@ -44,6 +59,8 @@ KINDS: dict[str, Callable[[Array], Any]] = {
     "DLPack 0": LegacyExporter,
     "DLPack 1": VersionedExporter,
     "torch": as_torch,
+    "subclass of ndarray": lambda array: array.view(Named),
+    "weak proxy of an ndarray": weakref.proxy,
 }
 
 
@@ -91,12 +108,18 @@ def test_a_view_of_an_array_in_the_middle_of_another() -> None:
     append(problem, problem.arrays | {"key": whole[1]})
 
 
-def test_a_subclass_of_ndarray() -> None:
-    class Named(np.ndarray):
-        pass
-
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in CACHES])
+def test_memory_that_only_a_capsule_keeps(name: str) -> None:
     problem = Problem()
-    append(problem, {name: array.view(Named) for name, array in problem.arrays.items()})
+    operands = problem.arrays | {name: problem.arrays[name].view(Lent)}
+    append(problem, operands)
+    plan = select(HostBackend(), problem.case.descriptor(problem.num_pages))
+    launch = plan.bind(None, make_args(operands))
+    for _ in range(2):
+        before = problem.snapshot()
+        launch()
+        assert_appended(problem, before)
+        launch.rebind(**{name: operands[name]})
 
 
 @pytest.mark.parametrize("name", NAMES)

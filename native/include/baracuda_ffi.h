@@ -386,9 +386,10 @@ typedef struct baracuda_python_method {
 
 /* The methods, in this order; `doc` says what each takes and returns. Make a function of one by PyCFunction_NewEx, with
  * `self` a dict from types to what describes their objects: an int, the address of a baracuda_tensor_reader, or 0; or a
- * function of the object that returns a DLPack capsule, "dltensor". In what follows `op` is a bytes object that holds a
- * baracuda_paged_kv_append of its struct_size, and `bound` a tuple of eight: an op, and for each of its operands, in
- * baracuda_operand's order, an object that keeps its memory, or None where op has no pointer.
+ * function of the object that returns a DLPack capsule, "dltensor". The capsule is let go before the append runs: the
+ * memory that it names must be the object's own. An entry stays as it is. In what follows `op` is a bytes object that
+ * holds a baracuda_paged_kv_append of its struct_size, and `bound` a tuple of eight: an op, and for each of its operands,
+ * in baracuda_operand's order, an object that keeps its memory, or None where op has no pointer.
  *
  *   run(bound)                                  baracuda_paged_kv_append_run, the GIL released; returns the status
  *   bind(bound, key, value, k_data, v_data, indices, indptr, last_page_len)
