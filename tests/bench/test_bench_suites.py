@@ -181,9 +181,10 @@ def test_a_cold_process_that_fails_says_why() -> None:
 
 @pytest.mark.slow
 def test_the_command_measures_shows_writes_and_plots(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("matplotlib", reason="the bench extra is not installed")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     file, plots = tmp_path / "run.json", tmp_path / "plots"
     assert (
         main(["bench", "host", "cold", "launch", "--quick", "--json", str(file), "--plot", str(plots)]) == 0
@@ -201,7 +202,8 @@ def test_the_command_measures_shows_writes_and_plots(
                 if row.role == OURS and row.status == MEASURED:
                     assert row.summary
                     assert row.summary.p10 <= row.summary.median <= row.summary.p90
-    host = report.suites[0]
+    host, cold_start, _ = report.suites
+    assert "compiled at every start" in cold_start.notes["bytecode"]
     assert {case.parameters["batch"] for case in host.cases} >= {1, 4096}
     assert [target.name for target in host.targets if target.met is None] == []
     assert (plots / "host.png").is_file()

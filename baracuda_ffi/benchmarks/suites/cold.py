@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import tempfile
 import time
@@ -45,6 +46,8 @@ def run(settings: Settings) -> SuiteResult:
     cases: list[Case] = []
     targets: list[Target] = []
     notes = {"samples": f"{repeats} fresh processes each; flashinfer-python's one each", "CUDA": "measured"}
+    if os.environ.get("PYTHONDONTWRITEBYTECODE"):
+        notes["bytecode"] = "not written: modules that were installed without are compiled at every start"
     with Progress("cold", 3) as progress:
         progress.step("host backend")
         host = [_Kind(_INTERPRETER, FLOOR, "interpreter"), _Kind(_HOST, OURS, "host")]
