@@ -75,8 +75,8 @@ def tensor_of(operand: Any, name: str) -> tuple[int, object]:
         numpy = sys.modules.get("numpy")
         if numpy is not None and isinstance(operand, numpy.ndarray):
             _numpy_kinds.add(kind)
-            # Only NumPy's own: a subclass may export memory that its capsule keeps and the array does not. What
-            # NumPy does not export so, read-only arrays and types that DLPack lacks, comes here again.
+            # Only NumPy's own: a subclass may export memory that its capsule keeps and the array does not.
+            # What NumPy does not export so, read-only arrays and types that DLPack lacks, comes here again.
             if kind is numpy.ndarray:
                 _exchange.describers[kind] = kind.__dlpack__
             return _tensor_of_numpy(operand, name)
