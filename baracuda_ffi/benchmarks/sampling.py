@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from random import Random
 
 from .paths import describe
 from .results import FAILED, MEASURED, Row
@@ -20,17 +21,19 @@ def interleave(
 ) -> list[Row]:
     """One row a path, in the order given.
 
-    Each round takes one sample of every path, each time beginning with another one: what drifts (clocks,
-    heat, other processes) then touches all of them alike. ``warmups`` rounds come first and do not count.
+    Each round takes one sample of every path, so that what drifts (clocks, heat, other processes) touches all
+    of them alike, and in another order, so that none always finds the caches as the same other path left
+    them. The orders are the same in every run. ``warmups`` rounds come first and do not count.
     After ``budget`` seconds no further round begins, except to reach ``least``. A path that raises is left
     out from then on.
     """
     failures: dict[int, str] = {}
+    orders = Random(0)
     started = time.perf_counter()
     for number in range(-warmups, rounds):
         if number >= least and time.perf_counter() - started > budget:
             break
-        for i in _rotation(len(paths), number):
+        for i in orders.sample(range(len(paths)), len(paths)):
             if i in failures:
                 continue
             try:
@@ -41,10 +44,6 @@ def interleave(
             if number >= 0:
                 paths[i].samples.append(sample)
     return [_row(path, failures.get(i)) for i, path in enumerate(paths)]
-
-
-def _rotation(count: int, first: int) -> list[int]:
-    return [(first + i) % count for i in range(count)]
 
 
 def _row(path: Path, failure: str | None) -> Row:

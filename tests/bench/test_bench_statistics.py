@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise, permutations
+
 import numpy as np
 import pytest
 
@@ -62,12 +64,21 @@ def _counting(name: str, taken: list[str]) -> Path:
     return Path(name, PEER, sample)
 
 
-def test_each_round_takes_every_path_and_begins_with_another() -> None:
+def test_each_round_takes_every_path_and_none_always_after_the_same_other() -> None:
     taken: list[str] = []
-    rows = interleave([_counting(name, taken) for name in "abc"], rounds=3, warmups=0)
-    assert taken == list("abcbcacab")
+    rows = interleave([_counting(name, taken) for name in "abc"], rounds=30, warmups=0)
+    rounds = [taken[at : at + 3] for at in range(0, 90, 3)]
+    assert all(sorted(each) == list("abc") for each in rounds)
+    assert {pair for each in rounds for pair in pairwise(each)} == set(permutations("abc", 2))
     assert [row.path for row in rows] == list("abc")
-    assert all(row.summary and row.summary.samples == 3 for row in rows)
+    assert all(row.summary and row.summary.samples == 30 for row in rows)
+
+
+def test_the_orders_of_two_runs_are_the_same() -> None:
+    runs: list[list[str]] = [[], []]
+    for taken in runs:
+        interleave([_counting(name, taken) for name in "abcd"], rounds=10, warmups=0)
+    assert runs[0] == runs[1]
 
 
 def test_warmups_are_taken_and_not_counted() -> None:
