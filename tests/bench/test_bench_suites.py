@@ -174,6 +174,17 @@ def test_a_cold_process_imports_the_standard_library() -> None:
     assert "median 2" in done.stdout
 
 
+def test_flashinfer_is_first_started_with_nothing_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([30.0, 3.0])
+    monkeypatch.setattr(cold, "find_spec", lambda _: object())
+    monkeypatch.setattr(cold, "start", lambda *_: next(seconds))
+    rows = cold._flashinfer(Settings())
+    assert [(row.path, row.summary and row.summary.median) for row in rows] == [
+        ("flashinfer-python, nothing compiled before", 30.0),
+        ("flashinfer-python, compiled before", 3.0),
+    ]
+
+
 def test_a_cold_process_that_fails_says_why() -> None:
     with pytest.raises(RuntimeError, match=r"No module named|CUDA|torch"):
         cold.start("flashinfer", {}, {"PYTHONNOUSERSITE": "1", "CUDA_VISIBLE_DEVICES": ""})

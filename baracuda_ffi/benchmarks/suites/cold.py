@@ -142,7 +142,8 @@ def _flashinfer(settings: Settings) -> list[Row]:
             Candidate(_THEIRS_COMPILED, PEER, partial(build, False)),
         ]
         paths, missing = build_all(candidates, lambda c, sample: Path(c.name, c.role, sample))
-        rows = interleave(paths, rounds=1, warmups=0)
+        # One after the other: the second starts with what the first compiled.
+        rows = [row for path in paths for row in interleave([path], rounds=1, warmups=0)]
         rows = in_order([candidate.name for candidate in candidates], rows + missing)
         return rows + [
             Row(f"{_THEIRS_COMPILING}: to {name}", PART, MEASURED, summarise(samples))
