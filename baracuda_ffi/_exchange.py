@@ -41,8 +41,8 @@ _READER = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_void_p)
 
 # What describes objects, by type, for the library's built-in functions: the address of the type's reader, a
 # ``baracuda_tensor_reader``, or 0 if it has none; or a function of an object that returns a plain DLPack
-# capsule, "dltensor", of memory that the object keeps. An entry stays: a table lives as long as the process,
-# and types that have one are few.
+# capsule, "dltensor", of memory that the object keeps. No entry is removed: a table lives as long as the
+# process, and types that have one are few.
 describers: dict[type, int | Callable[[Any], object]] = {}
 
 

@@ -78,8 +78,9 @@
  *
  * Status: functions that can fail return a baracuda_status: 0, or a refusal with a message for this thread in
  *   baracuda_last_error_message. A refusal comes before anything is launched or written: nothing is left behind.
- * Memory: the library keeps no pointer after a call returns (but those of baracuda_python_methods) and owns no operand. It allocates no device memory.
- *   An asynchronous (CUDA) append reads and writes its operands until the stream has passed it: keep them alive.
+ * Memory: the library keeps no pointer after a call returns (but those of baracuda_python_methods) and owns no operand.
+ *   It allocates no device memory. An asynchronous (CUDA) append reads and writes its operands until the stream has
+ *   passed it: keep them alive.
  * Streams: a CUDA append is only enqueued on `stream`. Nothing is synchronised and nothing waits: operands made on
  *   another stream must be ordered before it by the caller, page tables included. A launch goes to the device of
  *   the stream, whatever device is current, and leaves the current context as it found it. The handles 0, 1 and 2
@@ -387,9 +388,9 @@ typedef struct baracuda_python_method {
 /* The methods, in this order; `doc` says what each takes and returns. Make a function of one by PyCFunction_NewEx, with
  * `self` a dict from types to what describes their objects: an int, the address of a baracuda_tensor_reader, or 0; or a
  * function of the object that returns a DLPack capsule, "dltensor". The capsule is let go before the append runs: the
- * memory that it names must be the object's own. An entry stays as it is. In what follows `op` is a bytes object that
- * holds a baracuda_paged_kv_append of its struct_size, and `bound` a tuple of eight: an op, and for each of its operands,
- * in baracuda_operand's order, an object that keeps its memory, or None where op has no pointer.
+ * memory that it names must be the object's own. A function that is in `self` stays there. In what follows `op` is a
+ * bytes object that holds a baracuda_paged_kv_append of its struct_size, and `bound` a tuple of eight: an op, and for
+ * each of its operands, in baracuda_operand's order, an object that keeps its memory, or None where op has no pointer.
  *
  *   run(bound)                                  baracuda_paged_kv_append_run, the GIL released; returns the status
  *   bind(bound, key, value, k_data, v_data, indices, indptr, last_page_len)

@@ -184,17 +184,12 @@ int32_t check_page_table_vectors(Append* op, Operands operands) noexcept {
 }
 
 void store_pointers(Append* op, Operands operands) noexcept {
-  auto store = [operands](baracuda_operand operand, auto* pointer) {
-    if (operands[operand] != nullptr)
-      *pointer = static_cast<std::remove_reference_t<decltype(*pointer)>>(address_of(*operands[operand]));
-  };
-  store(BARACUDA_OPERAND_KEY, &op->key);
-  store(BARACUDA_OPERAND_VALUE, &op->value);
-  store(BARACUDA_OPERAND_K_DATA, &op->k_data);
-  store(BARACUDA_OPERAND_V_DATA, &op->v_data);
-  store(BARACUDA_OPERAND_INDICES, &op->indices);
-  store(BARACUDA_OPERAND_INDPTR, &op->indptr);
-  store(BARACUDA_OPERAND_LAST_PAGE_LEN, &op->last_page_len);
+  for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) {
+    if (operands[i] == nullptr) continue;
+    void* const address = address_of(*operands[i]);
+    visit_pointer(
+        *op, i, [address](auto& member) { member = static_cast<std::remove_reference_t<decltype(member)>>(address); });
+  }
 }
 
 }  // namespace

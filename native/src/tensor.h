@@ -21,24 +21,30 @@ inline void* address_of(const Tensor& tensor) noexcept {
              : reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(tensor.data) + tensor.byte_offset);
 }
 
-// What `op` has of an operand.
-inline const void* pointer_in(const Append& op, int operand) noexcept {
+// Calls `visit` with the member of `op`, constant or not, that points to an operand.
+template <typename Op, typename Visit>
+auto visit_pointer(Op& op, int operand, Visit&& visit) noexcept {
   switch (operand) {
     case BARACUDA_OPERAND_KEY:
-      return op.key;
+      return visit(op.key);
     case BARACUDA_OPERAND_VALUE:
-      return op.value;
+      return visit(op.value);
     case BARACUDA_OPERAND_K_DATA:
-      return op.k_data;
+      return visit(op.k_data);
     case BARACUDA_OPERAND_V_DATA:
-      return op.v_data;
+      return visit(op.v_data);
     case BARACUDA_OPERAND_INDICES:
-      return op.indices;
+      return visit(op.indices);
     case BARACUDA_OPERAND_INDPTR:
-      return op.indptr;
+      return visit(op.indptr);
     default:
-      return op.last_page_len;
+      return visit(op.last_page_len);
   }
+}
+
+// What `op` has of an operand.
+inline const void* pointer_in(const Append& op, int operand) noexcept {
+  return visit_pointer(op, operand, [](const void* pointer) { return pointer; });
 }
 
 }  // namespace baracuda

@@ -22,12 +22,15 @@ Object* cannot_judge() {
 
 Append* append_in(Object* bytes) { return reinterpret_cast<Append*>(api->bytes_of(bytes)); }
 
-// Exactly: a bool is an int to Python's conversions.
-bool is_int(Object* object) {
+// Borrowed: the object has it.
+Object* type_of(Object* object) {
   Object* const type = api->own_type(object);
   api->release(type);
-  return type == api->int_type;
+  return type;
 }
+
+// Exactly: a bool is an int to Python's conversions.
+bool is_int(Object* object) { return type_of(object) == api->int_type; }
 
 // Objects, described by what `describers` has for their types. The shapes are the objects' own: it lives no longer than
 // they do. It gives back what it was lent when it goes, and so goes before the GIL does.
@@ -43,8 +46,7 @@ class GivenOperands {
 
   // Where it returns false, the call is over and has answer() to return.
   bool read(int operand, Object* object) {
-    Object* const type = api->own_type(object);
-    api->release(type);  // the object has it
+    Object* const type = type_of(object);
     if (type != last_type_) {
       last_type_ = type;
       find_describer(type);
