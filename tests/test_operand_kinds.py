@@ -17,7 +17,7 @@ from support.bits import Array
 from support.cases import Case
 from support.elements import ELEMENTS, F16, F32, Element
 from support.exporters import LegacyExporter, VersionedExporter
-from support.operands import CACHES, NAMES, make_args, select
+from support.operands import CACHES, INPUTS, NAMES, make_args, select
 from support.problem import Problem, assert_appended
 
 
@@ -108,7 +108,7 @@ def test_a_view_of_an_array_in_the_middle_of_another() -> None:
     append(problem, problem.arrays | {"key": whole[1]})
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in CACHES])
+@pytest.mark.parametrize("name", INPUTS)
 def test_memory_that_only_a_capsule_keeps(name: str) -> None:
     problem = Problem()
     operands = problem.arrays | {name: problem.arrays[name].view(Lent)}
