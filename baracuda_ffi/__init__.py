@@ -26,7 +26,7 @@ else:
 
     def __getattr__(name):
         if name == "__version__":
-            return _load("about").build_info().version
+            return _load("_native.about").build_info().version
         if name == "reference":
             return _load("reference")
         if name == "__all__":

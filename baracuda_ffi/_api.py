@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from .about import BuildInfo, build_info, host_max_threads, library_path, set_host_max_threads
-from .arguments import PagedKvAppendArgs
-from .bound_launch import BoundLaunch
-from .descriptors import (
+from ._append.arguments import PagedKvAppendArgs
+from ._append.bound_launch import BoundLaunch
+from ._append.error_record import ErrorRecord
+from ._append.one_call import append_paged_kv
+from ._append.plan import PagedKvAppendPlan
+from ._model.descriptors import (
     KernelSku,
     PagedKvAppendDescriptor,
     PagedKvCacheDescriptor,
     PlanPreference,
     PrecisionGuarantee,
 )
-from .enums import (
+from ._model.enums import (
     ArchSku,
     AttentionKind,
     BackendKind,
@@ -23,8 +25,7 @@ from .enums import (
     MathPrecision,
     OpCategory,
 )
-from .error_record import ErrorRecord
-from .errors import (
+from ._model.errors import (
     BaracudaError,
     BufferTooSmall,
     CorruptPageTable,
@@ -35,12 +36,11 @@ from .errors import (
     Unsupported,
     WorkspaceTooSmall,
 )
-from .functional import append_paged_kv
-from .page_table import PageTableFault, PageTableFinding, validate_page_table
-from .plan import PagedKvAppendPlan
-from .seen_values import SeenValues
-from .tensor_view import TensorView
-from .workspace import Workspace
+from ._model.seen_values import SeenValues
+from ._model.tensor_view import TensorView
+from ._model.workspace import Workspace
+from ._native.about import BuildInfo, build_info, host_max_threads, library_path, set_host_max_threads
+from ._page_tables.validate import PageTableFault, PageTableFinding, validate_page_table
 
 __all__ = [
     "ArchSku",

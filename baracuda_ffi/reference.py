@@ -5,8 +5,8 @@ Everything else in the package, on every backend, is compared with this bit for 
 
 from __future__ import annotations
 
-from .enums import Corruption, KvLayout, LengthConvention
-from .seen_values import SeenValues
+from ._model.enums import Corruption, KvLayout, LengthConvention
+from ._model.seen_values import SeenValues
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 import baracuda_ffi as bf
-from baracuda_ffi import _library
-from baracuda_ffi._builtin_calls import builtin_calls
+from baracuda_ffi._native import library as _library
+from baracuda_ffi._native.accelerator import builtin_calls
 from support import abi
 from support.builtin_calls import Calls, bound_to_nothing, unbound
 from support.operands import NAMES

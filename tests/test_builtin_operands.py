@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import baracuda_ffi as bf
-from baracuda_ffi import _bind
+from baracuda_ffi._append import operands as _bind
 from support import abi
 from support.builtin_calls import Calls, assert_answers, assert_left_to_others, bound_to_nothing, unbound
 from support.cases import Case

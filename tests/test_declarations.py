@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import baracuda_ffi as bf
-from baracuda_ffi import _abi
+from baracuda_ffi._native import abi as _abi
 from support import abi, header
 from support.elements import ELEMENTS
 

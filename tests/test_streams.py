@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import baracuda_ffi as bf
-from baracuda_ffi._streams import stream_handle
+from baracuda_ffi._interop.streams import stream_handle
 from support.device import device_count
 from support.problem import SMALL
 from support.streams import MAKERS, NO_STREAMS, Raising, RaisingMethod, WithProtocol

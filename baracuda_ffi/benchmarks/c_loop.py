@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ctypes
 
-from .. import _abi
-from .._library import library
+from .._native import abi
+from .._native.library import library
 from .compiled import launch_loop
 
 TYPE_CHECKING = False
@@ -19,11 +19,11 @@ NAME = "C loop"
 THROUGH_CTYPES = "C function through ctypes"
 
 
-def append_struct(problem: Problem, seven: dict[str, Any], stream: int | None) -> _abi.Append:
+def append_struct(problem: Problem, seven: dict[str, Any], stream: int | None) -> abi.Append:
     """The general struct, filled by hand; ``stream`` None is the host backend. It keeps no operand alive."""
-    op = _abi.Append(
-        struct_size=ctypes.sizeof(_abi.Append),
-        backend=_abi.BACKEND_HOST if stream is None else _abi.BACKEND_FLASHINFER,
+    op = abi.Append(
+        struct_size=ctypes.sizeof(abi.Append),
+        backend=abi.BACKEND_HOST if stream is None else abi.BACKEND_FLASHINFER,
         element=problem.kind,
         layout=problem.cache.layout,
         batch_size=problem.batch,
@@ -50,7 +50,7 @@ class CLoop:
     statement = ""
     layout = ""
 
-    def __init__(self, ops: Sequence[_abi.Append], keep: object) -> None:
+    def __init__(self, ops: Sequence[abi.Append], keep: object) -> None:
         self._keep = ops, keep
         self._pointers = (ctypes.c_void_p * len(ops))(*[ctypes.addressof(op) for op in ops])
         run: Any = library().function("baracuda_paged_kv_append_run")

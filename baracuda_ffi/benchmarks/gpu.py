@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..about import build_info
+from .._native.about import build_info
 from ..cli._devices import find_devices
 from .paths import Absent, optional
 

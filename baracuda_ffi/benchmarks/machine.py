@@ -8,7 +8,7 @@ import subprocess
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 
-from ..about import build_info
+from .._native.about import build_info
 from ..cli._devices import find_devices
 
 TYPE_CHECKING = False

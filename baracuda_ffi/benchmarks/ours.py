@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..arguments import PagedKvAppendArgs
-from ..functional import append_paged_kv
-from ..workspace import Workspace
+from .._append.arguments import PagedKvAppendArgs
+from .._append.one_call import append_paged_kv
+from .._model.workspace import Workspace
 from .paths import Call
 
 TYPE_CHECKING = False

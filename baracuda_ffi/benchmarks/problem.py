@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..descriptors import PagedKvAppendDescriptor, PagedKvCacheDescriptor, PlanPreference
-from ..enums import ElementKind, KvLayout
-from ..plan import PagedKvAppendPlan
+from .._append.plan import PagedKvAppendPlan
+from .._model.descriptors import PagedKvAppendDescriptor, PagedKvCacheDescriptor, PlanPreference
+from .._model.enums import ElementKind, KvLayout
 from .paths import Absent
 
 TYPE_CHECKING = False

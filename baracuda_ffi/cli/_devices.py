@@ -6,7 +6,7 @@ from __future__ import annotations
 import ctypes
 import sys
 
-from .._record import Record
+from .._model.frozen import Record
 
 _LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 _CAPABILITY_MAJOR = 75  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR

@@ -8,8 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..descriptors import PagedKvCacheDescriptor
-    from ..plan import PagedKvAppendPlan
+    from .._append.plan import PagedKvAppendPlan
+    from .._model.descriptors import PagedKvCacheDescriptor
     from ._conversation import Conversation
 
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..descriptors import PagedKvAppendDescriptor, PagedKvCacheDescriptor
-from ..enums import ElementKind
-from ..errors import BaracudaError, LibraryNotLoaded
-from ..plan import PagedKvAppendPlan
+from .._append.plan import PagedKvAppendPlan
+from .._model.descriptors import PagedKvAppendDescriptor, PagedKvCacheDescriptor
+from .._model.enums import ElementKind
+from .._model.errors import BaracudaError, LibraryNotLoaded
 
 _DEFAULT_STREAM = 0
 

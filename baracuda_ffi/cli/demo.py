@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._memory import CudaMemory, HostMemory
-from ..arguments import PagedKvAppendArgs
-from ..descriptors import PagedKvAppendDescriptor, PagedKvCacheDescriptor
-from ..enums import ElementKind
-from ..plan import PagedKvAppendPlan
+from .._append.arguments import PagedKvAppendArgs
+from .._append.plan import PagedKvAppendPlan
+from .._model.descriptors import PagedKvAppendDescriptor, PagedKvCacheDescriptor
+from .._model.enums import ElementKind
+from .._model.workspace import Workspace
+from ..examples._memory import CudaMemory, HostMemory
 from ..reference import append_paged_kv_reference
-from ..workspace import Workspace
 from ._conversation import Conversation
 from ._picture import Picture
 from ._verdict import gpu_verdict
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .._memory import Memory
+    from ..examples._memory import Memory
 
     Array = NDArray[Any]
 

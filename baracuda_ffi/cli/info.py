@@ -5,8 +5,8 @@ from __future__ import annotations
 import platform
 from importlib import metadata
 
-from ..about import BuildInfo, build_info, host_max_threads, library_path
-from ..errors import BaracudaError
+from .._model.errors import BaracudaError
+from .._native.about import BuildInfo, build_info, host_max_threads, library_path
 from ._devices import Device, Driver, find_devices
 from ._verdict import gpu_verdict
 

@@ -6,8 +6,8 @@ import argparse
 import sys
 from importlib import import_module
 
-from ..about import build_info
-from ..errors import BaracudaError
+from .._model.errors import BaracudaError
+from .._native.about import build_info
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

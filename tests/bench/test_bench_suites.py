@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from baracuda_ffi._model.errors import BaracudaError
+from baracuda_ffi._model.workspace import Workspace
 from baracuda_ffi.benchmarks import compiled, gpu, runner
 from baracuda_ffi.benchmarks.c_loop import CLoop, append_struct
 from baracuda_ffi.benchmarks.numpy_operands import check_writes, host_operands
@@ -25,8 +27,6 @@ from baracuda_ffi.benchmarks.torch_operands import check_writes as check_torch_w
 from baracuda_ffi.benchmarks.torch_operands import operand_sets
 from baracuda_ffi.cli import main
 from baracuda_ffi.cli._devices import Driver
-from baracuda_ffi.errors import BaracudaError
-from baracuda_ffi.workspace import Workspace
 
 
 @pytest.mark.parametrize("batch", [1, 3, 100])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from baracuda_ffi._builtin_calls import builtin_calls
+from baracuda_ffi._native.accelerator import builtin_calls
 
 from . import abi
 from .exporters import exchange_type

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
-from ..._library import library
+from ..._native.library import library
 from ..compiled import custom_op
 from ..paths import Absent, Call
 

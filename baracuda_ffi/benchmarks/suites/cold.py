@@ -12,7 +12,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path as FilePath
 
-from ...about import build_info
+from ..._native.about import build_info
 from ...cli._devices import find_devices
 from .. import cold_child
 from ..isolated import environment, python

@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 from functools import partial
 
-from ...functional import append_paged_kv
-from ...workspace import Workspace
+from ..._append.one_call import append_paged_kv
+from ..._model.workspace import Workspace
 from ..c_loop import CLoop, append_struct
 from ..gpu import torch_with_gpu
 from ..paths import Absent, Call, Candidate, Path, build_all

@@ -7,8 +7,8 @@ import time
 from functools import partial
 from itertools import product
 
-from ..._library import library
-from ...about import host_max_threads, set_host_max_threads
+from ..._native.about import host_max_threads, set_host_max_threads
+from ..._native.library import library
 from .. import ours
 from ..c_loop import THROUGH_CTYPES, address_of, append_struct
 from ..compiled import launch_loop

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import ctypes
 
-from . import _abi
-from ._python_api import python_api
+from . import abi
+from .python_api import python_api
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     Methods = Callable[[int], int | None]  # baracuda_python_methods
+
+# What describes objects, by type, for the library's built-in functions: the address of the type's reader, a
+# ``baracuda_tensor_reader``, or 0 if it has none; or a function of an object that returns a plain DLPack
+# capsule, "dltensor", of memory that the object keeps. No entry is removed: a table lives as long as the
+# process, and types that have one are few.
+describers: dict[type, int | Callable[[Any], object]] = {}
 
 _new_function = python_api(
     "PyCFunction_NewEx", ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.py_object
@@ -23,13 +29,13 @@ _new_function = python_api(
 def builtin_calls(methods: Methods, describers: Mapping[type, object]) -> dict[str, Callable[..., Any]]:
     """The functions that ``baracuda_python_methods`` describes, by name; none if the library refuses.
     ``describers`` is where they look operands up."""
-    api = _abi.PythonApi(ctypes.sizeof(_abi.PythonApi), 0, id(None), id(int), id(Exception))
-    for name, _ in _abi.PythonApi._fields_:
+    api = abi.PythonApi(ctypes.sizeof(abi.PythonApi), 0, id(None), id(int), id(Exception))
+    for name, _ in abi.PythonApi._fields_:
         if name.startswith("Py"):
             setattr(api, name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p))
     address = methods(ctypes.addressof(api))
     functions: dict[str, Callable[..., Any]] = {}
-    while address and (method := _abi.PythonMethod.from_address(address)).name:
+    while address and (method := abi.PythonMethod.from_address(address)).name:
         functions[method.name.decode()] = _new_function(address, describers, None)
-        address += ctypes.sizeof(_abi.PythonMethod)
+        address += ctypes.sizeof(abi.PythonMethod)
     return functions

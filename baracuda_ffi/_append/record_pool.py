@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import threading
 
-from ._driver import StreamContext
+from .._native.driver import StreamContext
 
 RECORD_BYTES = 32  # sizeof(baracuda_error_record)
 SLAB_BYTES = 64 * 1024

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from . import _abi
-from ._bind import judged
+from .._native import abi
+from .operands import judged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._bind import Bound
-    from ._library import Library
+    from .._native.library import Library
     from .error_record import ErrorRecord
+    from .operands import Bound
 
 
 class BoundLaunch:
@@ -70,5 +70,5 @@ class BoundLaunch:
             self._bound = judged(self._library, bound, given, result)
 
     def __repr__(self) -> str:
-        op = _abi.Append.from_buffer_copy(self._bound[0])
+        op = abi.Append.from_buffer_copy(self._bound[0])
         return f"<BoundLaunch batch_size={op.batch_size} backend={op.backend} stream={op.stream or 0:#x}>"

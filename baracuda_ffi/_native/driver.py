@@ -5,7 +5,7 @@ For what the append itself never does: waiting for a stream, and reading or clea
 
 from __future__ import annotations
 
-from .errors import CUDA_ERROR_BASE, CudaError, invalid_problem, unsupported
+from .._model.errors import CUDA_ERROR_BASE, CudaError, invalid_problem, unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,6 +130,6 @@ def _bindings(function: str) -> Any:
 
 def _error_name(status: int) -> str:
     """The runtime's name: the driver's results have its numbers."""
-    from ._library import library
+    from .library import library
 
     return library().text("baracuda_status_name", CUDA_ERROR_BASE + status)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ._arguments import INT64_MAX, instance, int32, integer
-from ._record import Record
+from .checks import INT64_MAX, instance, int32, integer
 from .enums import (
     ArchSku,
     AttentionKind,
@@ -15,10 +14,11 @@ from .enums import (
     OpCategory,
 )
 from .errors import invalid_problem
+from .frozen import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .error_record import ErrorRecord
+    from .._append.error_record import ErrorRecord
 
 
 class PagedKvCacheDescriptor(Record):
@@ -135,7 +135,7 @@ class PlanPreference(Record):
             prefer_backend = instance(me, "prefer_backend", prefer_backend, BackendKind)
         guarded = instance(me, "guarded", guarded, bool)
         if error_record is not None:
-            from .error_record import ErrorRecord
+            from .._append.error_record import ErrorRecord
 
             error_record = instance(me, "error_record", error_record, ErrorRecord)
             if not guarded:

@@ -6,7 +6,7 @@ from bisect import bisect_left
 
 import numpy as np
 
-from .page_table import PageTableFault, PageTableFinding
+from .validate import PageTableFault, PageTableFinding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .page_table import Table
+    from .validate import Table
 
     Array = NDArray[Any]
     Findings = Iterator[PageTableFinding]

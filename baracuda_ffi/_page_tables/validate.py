@@ -5,12 +5,12 @@ from __future__ import annotations
 from ctypes import memmove
 from enum import IntEnum
 
-from ._arguments import INT32_MAX, instance, integer
-from ._int32_vector import Int32Vector
-from ._record import Record
-from ._streams import stream_handle
-from .enums import LengthConvention
-from .errors import invalid_problem
+from .._interop.int32_vector import Int32Vector
+from .._interop.streams import stream_handle
+from .._model.checks import INT32_MAX, instance, integer
+from .._model.enums import LengthConvention
+from .._model.errors import invalid_problem
+from .._model.frozen import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def validate_page_table(
             f"indptr has {vectors[1].count} entries and last_page_len has {batch_size}; indptr should have "
             "one more",
         )
-    from ._page_table_faults import find_faults
+    from .faults import find_faults
 
     bias = 1 if length_convention is LengthConvention.AFTER_APPEND else 0
     return find_faults(_read(vectors, stream), page_size, num_total_pages, bias, guarded)
@@ -150,7 +150,7 @@ def _read(vectors: list[Int32Vector], stream: object) -> Table:
 
 def _copy_on_stream(vectors: list[Int32Vector], copies: list[NDArray[Any]], handle: int) -> None:
     """What may be device memory is copied; then whatever else the stream was to write has been written."""
-    from ._driver import StreamContext
+    from .._native.driver import StreamContext
 
     with StreamContext(_ME, handle) as context:
         context.refuse_capture()

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from ctypes import addressof, c_int32, sizeof
 
-from . import _abi
-from ._arguments import describe, instance
-from ._bind import bind, on_stream
-from ._library import library
-from ._streams import stream_handle
-from .arguments import PagedKvAppendArgs
-from .bound_launch import BoundLaunch
-from .descriptors import KernelSku, PagedKvAppendDescriptor, PlanPreference, PrecisionGuarantee
-from .enums import ArchSku, AttentionKind, BackendKind, MathPrecision, OpCategory
-from .errors import (
+from .._interop.streams import stream_handle
+from .._model.checks import describe, instance
+from .._model.descriptors import KernelSku, PagedKvAppendDescriptor, PlanPreference, PrecisionGuarantee
+from .._model.enums import ArchSku, AttentionKind, BackendKind, MathPrecision, OpCategory
+from .._model.errors import (
     WORKSPACE_TOO_SMALL,
     BaracudaError,
     InvalidProblem,
@@ -21,15 +16,20 @@ from .errors import (
     invalid_problem,
     unsupported,
 )
-from .workspace import Workspace
+from .._model.workspace import Workspace
+from .._native import abi
+from .._native.library import library
+from .arguments import PagedKvAppendArgs
+from .bound_launch import BoundLaunch
+from .operands import bind, on_stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._bind import Operands
-    from ._library import Library
+    from .._native.library import Library
     from .error_record import ErrorRecord
+    from .operands import Operands
 
 _SELECT = "PagedKvAppendPlan.select"
 _RUN = "PagedKvAppendPlan.run"
@@ -300,11 +300,11 @@ def _backend(on_host: bool, guarded: bool) -> BackendKind:
 
 def _stated_append(
     desc: PagedKvAppendDescriptor, backend: BackendKind, guarded: bool, handle: int
-) -> _abi.Append:
+) -> abi.Append:
     cache = desc.paged_kv
-    return _abi.Append(
-        struct_size=sizeof(_abi.Append),
-        flags=_abi.FLAG_GUARDED if guarded else 0,
+    return abi.Append(
+        struct_size=sizeof(abi.Append),
+        flags=abi.FLAG_GUARDED if guarded else 0,
         backend=backend,
         element=cache.element,
         layout=cache.layout,
@@ -318,7 +318,7 @@ def _stated_append(
     )
 
 
-def _check_problem(opened: Library, op: _abi.Append, desc: PagedKvAppendDescriptor) -> None:
+def _check_problem(opened: Library, op: abi.Append, desc: PagedKvAppendDescriptor) -> None:
     # 0 means "not stated" to the library, which a descriptor cannot say.
     if desc.paged_kv.num_total_pages == 0:
         raise invalid_problem(_SELECT, "num_total_pages is 0; it should be at least 1")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ctypes
 
-from . import _abi
-from ._python_api import capsule_pointer, python_api
+from .._native import abi
+from .._native.python_api import capsule_pointer, python_api
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _VERSIONED, _VERSIONED_USED = b"dltensor_versioned", b"used_dltensor_versioned"
 class _Managed(ctypes.Structure):
     """struct DLManagedTensor"""
 
-    _fields_ = (("dl_tensor", _abi.Tensor), ("manager_ctx", ctypes.c_void_p), ("deleter", ctypes.c_void_p))
+    _fields_ = (("dl_tensor", abi.Tensor), ("manager_ctx", ctypes.c_void_p), ("deleter", ctypes.c_void_p))
 
 
 class _ManagedVersioned(ctypes.Structure):
@@ -35,7 +35,7 @@ class _ManagedVersioned(ctypes.Structure):
         ("manager_ctx", ctypes.c_void_p),
         ("deleter", ctypes.c_void_p),
         ("flags", ctypes.c_uint64),
-        ("dl_tensor", _abi.Tensor),
+        ("dl_tensor", abi.Tensor),
     )
 
 
@@ -72,7 +72,7 @@ def export(operand: Any) -> Export:
     or 1.x.
     """
     device_type = int(operand.__dlpack_device__()[0])
-    on_cuda = device_type in (_abi.DEVICE_CUDA, _abi.DEVICE_CUDA_MANAGED)
+    on_cuda = device_type in (abi.DEVICE_CUDA, abi.DEVICE_CUDA_MANAGED)
     # -1: do not synchronise. Host exporters know no streams, and NumPy refuses any that is not None. JAX
     # takes -1 for a stream's address; with None it waits, on the host, for an array that is not ready yet.
     stream = -1 if on_cuda and type(operand).__module__.partition(".")[0] not in ("jax", "jaxlib") else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._record import Record
+from .frozen import Record
 
 
 class SeenValues(Record):

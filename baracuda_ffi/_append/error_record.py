@@ -5,17 +5,17 @@ from __future__ import annotations
 import ctypes
 from ctypes import addressof, c_int32
 
-from ._int32_vector import Int32Vector
-from ._streams import stream_handle
-from .enums import Corruption
-from .errors import INVALID_PROBLEM, CorruptPageTable, invalid_problem
-from .seen_values import SeenValues
+from .._interop.int32_vector import Int32Vector
+from .._interop.streams import stream_handle
+from .._model.enums import Corruption
+from .._model.errors import INVALID_PROBLEM, CorruptPageTable, invalid_problem
+from .._model.seen_values import SeenValues
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from ._record_pool import PooledRecord
+    from .record_pool import PooledRecord
 
 _ME = "ErrorRecord"
 _WORDS = 8
@@ -76,7 +76,7 @@ class ErrorRecord:
             record._memory = memory = _Words()
             record._address = addressof(memory)
             return record
-        from ._record_pool import PooledRecord
+        from .record_pool import PooledRecord
 
         pooled = PooledRecord(_ME, stream_handle(_ME, stream))
         record._memory = record._pooled = pooled
@@ -135,7 +135,7 @@ class ErrorRecord:
         if stream is None:
             self._need_cpu_access(function)
             return self._words()
-        from ._driver import StreamContext
+        from .._native.driver import StreamContext
 
         handle = stream_handle(function, stream)
         with StreamContext(function, handle) as context:
@@ -153,7 +153,7 @@ class ErrorRecord:
             self._need_cpu_access(function)
             ctypes.memset(self._address, 0, _BYTES)
             return
-        from ._driver import StreamContext
+        from .._native.driver import StreamContext
 
         handle = stream_handle(function, stream)
         with StreamContext(function, handle) as context:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import sys
 from ctypes import addressof, c_int64, memmove, sizeof
 
-from . import _abi, _dlpack, _exchange
-from ._arguments import describe as describe_value
-from ._arguments import reason
-from .enums import ElementKind
-from .errors import BaracudaError, Unsupported, invalid_problem, unsupported
-from .tensor_view import TensorView
+from .._model.checks import describe as describe_value
+from .._model.checks import reason
+from .._model.enums import ElementKind
+from .._model.errors import BaracudaError, Unsupported, invalid_problem, unsupported
+from .._model.tensor_view import TensorView
+from .._native import abi
+from .._native.accelerator import describers
+from . import dlpack, exchange
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,12 +27,12 @@ if TYPE_CHECKING:
 _ME = "PagedKvAppendArgs"
 
 _ELEMENT_TYPES: dict[object, tuple[int, int]] = {
-    ElementKind.F16: (_abi.TYPE_FLOAT, 16),
-    ElementKind.BF16: (_abi.TYPE_BFLOAT, 16),
-    ElementKind.F32: (_abi.TYPE_FLOAT, 32),
-    ElementKind.FP8_E4M3: (_abi.TYPE_FLOAT8_E4M3FN, 8),
-    ElementKind.FP8_E5M2: (_abi.TYPE_FLOAT8_E5M2, 8),
-    "i32": (_abi.TYPE_INT, 32),
+    ElementKind.F16: (abi.TYPE_FLOAT, 16),
+    ElementKind.BF16: (abi.TYPE_BFLOAT, 16),
+    ElementKind.F32: (abi.TYPE_FLOAT, 32),
+    ElementKind.FP8_E4M3: (abi.TYPE_FLOAT8_E4M3FN, 8),
+    ElementKind.FP8_E5M2: (abi.TYPE_FLOAT8_E5M2, 8),
+    "i32": (abi.TYPE_INT, 32),
 }
 
 # By the name of a NumPy scalar type, for types that NumPy's own notation has no letter for (ml_dtypes').
@@ -41,11 +43,11 @@ _NAMED_TYPES = {
 }
 
 _KINDS = {
-    "f": _abi.TYPE_FLOAT,
-    "i": _abi.TYPE_INT,
-    "u": _abi.TYPE_UINT,
-    "c": _abi.TYPE_COMPLEX,
-    "b": _abi.TYPE_BOOL,
+    "f": abi.TYPE_FLOAT,
+    "i": abi.TYPE_INT,
+    "u": abi.TYPE_UINT,
+    "c": abi.TYPE_COMPLEX,
+    "b": abi.TYPE_BOOL,
 }
 
 _NATIVE_ORDER = "<" if sys.byteorder == "little" else ">"
@@ -68,9 +70,9 @@ def tensor_of(operand: Any, name: str) -> tuple[int, object]:
             return _tensor_of_view(operand)
         if kind in _numpy_kinds:
             return _tensor_of_numpy(operand, name)
-        if reader := _exchange.reader_of(kind):
-            tensor = _abi.Tensor()
-            _exchange.read(reader, operand, tensor)
+        if reader := exchange.reader_of(kind):
+            tensor = abi.Tensor()
+            exchange.read(reader, operand, tensor)
             return addressof(tensor), (operand, tensor)
         numpy = sys.modules.get("numpy")
         if numpy is not None and isinstance(operand, numpy.ndarray):
@@ -78,10 +80,10 @@ def tensor_of(operand: Any, name: str) -> tuple[int, object]:
             # Only NumPy's own: a subclass may export memory that its capsule keeps and the array does not.
             # What NumPy does not export so, read-only arrays and types that DLPack lacks, comes here again.
             if kind is numpy.ndarray:
-                _exchange.describers[kind] = kind.__dlpack__
+                describers[kind] = kind.__dlpack__
             return _tensor_of_numpy(operand, name)
         if hasattr(operand, "__dlpack__"):
-            export = _dlpack.export(operand)
+            export = dlpack.export(operand)
             _check_writable(name, operand, export.read_only)
             return export.tensor, (operand, export)
         interface = getattr(operand, "__cuda_array_interface__", None)
@@ -100,16 +102,16 @@ def tensor_of(operand: Any, name: str) -> tuple[int, object]:
     )
 
 
-def describe(operand: Any, name: str, tensor: _abi.Tensor) -> object:
+def describe(operand: Any, name: str, tensor: abi.Tensor) -> object:
     """The same, into ``tensor``; returns what must live as long as it is used."""
     address, keep = tensor_of(operand, name)
-    memmove(addressof(tensor), address, sizeof(_abi.Tensor))
+    memmove(addressof(tensor), address, sizeof(abi.Tensor))
     return keep
 
 
 def _tensor_of_view(view: TensorView) -> tuple[int, object]:
     if view._tensor is None:  # a view is frozen, so what describes it is made once
-        device = (_abi.DEVICE_HOST, 0) if view.device is None else (_abi.DEVICE_CUDA, view.device)
+        device = (abi.DEVICE_HOST, 0) if view.device is None else (abi.DEVICE_CUDA, view.device)
         view._remember(_fill(view.ptr, device, _ELEMENT_TYPES[view.element], view.shape, view.strides))
     assert view._tensor is not None
     return view._tensor[0], view
@@ -119,7 +121,7 @@ def _tensor_of_numpy(array: Any, name: str) -> tuple[int, object]:
     try:
         # The quickest way to ask NumPy. It exports no read-only array so, and no type that DLPack lacks.
         capsule = array.__dlpack__()
-        return _dlpack.borrow(capsule), (array, capsule)
+        return dlpack.borrow(capsule), (array, capsule)
     except (BufferError, TypeError, RuntimeError):
         pass
     interface = array.__array_interface__
@@ -129,7 +131,7 @@ def _tensor_of_numpy(array: Any, name: str) -> tuple[int, object]:
     named = _NAMED_TYPES.get(dtype.type.__name__)
     element = named if named and dtype.isnative else _parse(interface["typestr"], name, dtype)
     strides = _in_elements(interface["strides"], dtype.itemsize, name)
-    filled = _fill(pointer, (_abi.DEVICE_HOST, 0), element, interface["shape"], strides)
+    filled = _fill(pointer, (abi.DEVICE_HOST, 0), element, interface["shape"], strides)
     return filled[0], (array, filled)
 
 
@@ -142,7 +144,7 @@ def _tensor_of_cuda_array(array: object, interface: Mapping[str, Any], name: str
     element = _parse(typestr, name, typestr)
     strides = _in_elements(interface.get("strides"), element[1] // 8, name)
     # The interface does not say on which device the memory is: the library asks the driver.
-    device = (_abi.DEVICE_CUDA, _abi.ASK_THE_DRIVER)
+    device = (abi.DEVICE_CUDA, abi.ASK_THE_DRIVER)
     filled = _fill(int(pointer or 0), device, element, interface["shape"], strides)
     return filled[0], (array, filled)
 
@@ -159,12 +161,12 @@ def _fill(
     extents = (c_int64 * (2 * rank))(*shape, *(strides or ()))
     first = addressof(extents)
     steps = None if strides is None else first + 8 * rank
-    tensor = _abi.Tensor(pointer, *device, rank, *element, 1, first, steps, 0)
+    tensor = abi.Tensor(pointer, *device, rank, *element, 1, first, steps, 0)
     return addressof(tensor), (tensor, extents)
 
 
 def _check_writable(name: str, operand: object, read_only: bool) -> None:
-    if read_only and name in _abi.WRITTEN_OPERANDS:
+    if read_only and name in abi.WRITTEN_OPERANDS:
         raise invalid_problem(
             _ME,
             f"{name}, {describe_value(operand)}, is read-only; it is written, so it should be writable",

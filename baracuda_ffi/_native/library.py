@@ -7,17 +7,16 @@ import os
 import sys
 import threading
 
-from . import _abi
-from ._builtin_calls import builtin_calls
-from ._exchange import describers
-from .errors import CUDA_ERROR_BASE, LIBRARY_NOT_LOADED, BaracudaError, LibraryNotLoaded, error_for
+from .._model.errors import CUDA_ERROR_BASE, LIBRARY_NOT_LOADED, BaracudaError, LibraryNotLoaded, error_for
+from . import abi
+from .accelerator import builtin_calls, describers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ._bind import Bound, Operands
+    from .._append.operands import Bound, Operands
 
 ENVIRONMENT_VARIABLE = "BARACUDA_FFI_LIBRARY"
 FILE_NAME = {"win32": "baracuda_ffi.dll", "darwin": "libbaracuda_ffi.dylib"}.get(
@@ -63,9 +62,9 @@ class Library:
         self._without_gil = ctypes.CDLL(path)
         self._with_gil = ctypes.PyDLL(path)
         found = self.function("baracuda_ffi_abi_version")()
-        if found != _abi.ABI_VERSION:
+        if found != abi.ABI_VERSION:
             raise _not_loaded(
-                f"{path} has ABI version {found}; this package speaks ABI version {_abi.ABI_VERSION}. "
+                f"{path} has ABI version {found}; this package speaks ABI version {abi.ABI_VERSION}. "
                 "Install the package and the library from one release."
             )
         self.can_implement = self.function("baracuda_paged_kv_append_can_implement")
@@ -83,8 +82,8 @@ class Library:
     def function(self, name: str) -> Callable[..., Any]:
         """A function of the header by its name, with its signature set. The mirrored ones are found this
         way."""
-        handle = self._with_gil if name in _abi.NEEDS_THE_GIL else self._without_gil
-        restype, argtypes = _abi.SIGNATURES[name]
+        handle = self._with_gil if name in abi.NEEDS_THE_GIL else self._without_gil
+        restype, argtypes = abi.SIGNATURES[name]
         function = getattr(handle, name)
         function.argtypes = argtypes
         function.restype = restype
@@ -146,11 +145,11 @@ def _find() -> str:
 
 
 def _places() -> list[tuple[str, str]]:
-    here = os.path.dirname(os.path.abspath(__file__))
-    places = [("beside the package", os.path.join(here, "lib", FILE_NAME))]
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    places = [("beside the package", os.path.join(package, "lib", FILE_NAME))]
     try:
         # Importing it is also what makes an editable install rebuild.
-        from . import _build_info
+        from .. import _build_info
     except ImportError:  # a source tree: nothing was built into it
         return places
     built = _build_info.LIBRARY

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ctypes
 
-from . import _abi, _tensors
-from ._arguments import describe
-from .errors import BaracudaError, invalid_problem, unsupported
+from .._model.checks import describe
+from .._model.errors import BaracudaError, invalid_problem, unsupported
+from .._native import abi
+from . import tensors
 
 
 class Int32Vector:
@@ -20,15 +21,15 @@ class Int32Vector:
     __slots__ = ("address", "count", "keep", "on_cuda")
 
     def __init__(self, function: str, name: str, operand: object) -> None:
-        tensor = _abi.Tensor()
+        tensor = abi.Tensor()
         try:
-            self.keep = _tensors.describe(operand, name, tensor)
+            self.keep = tensors.describe(operand, name, tensor)
         except BaracudaError as error:
             error.function = function
             raise
         if tensor.ndim != 1:
             raise invalid_problem(function, f"{name} has {tensor.ndim} dimensions; it should have 1")
-        if (tensor.type_code, tensor.type_bits, tensor.type_lanes) != (_abi.TYPE_INT, 32, 1):
+        if (tensor.type_code, tensor.type_bits, tensor.type_lanes) != (abi.TYPE_INT, 32, 1):
             raise unsupported(function, f"{name}, {describe(operand)}, is not of int32; it should be")
         self.count = _int64_at(tensor.shape)
         if tensor.strides and self.count > 1 and _int64_at(tensor.strides) != 1:
@@ -43,7 +44,7 @@ class Int32Vector:
             raise invalid_problem(
                 function, f"{name} is at {self.address:#x}; it should be aligned to 4 bytes"
             )
-        self.on_cuda = tensor.device_type == _abi.DEVICE_CUDA
+        self.on_cuda = tensor.device_type == abi.DEVICE_CUDA
 
 
 def _int64_at(address: int) -> int:

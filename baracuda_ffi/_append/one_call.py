@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from ctypes import sizeof
 
-from . import _abi
-from ._arguments import instance
-from ._bind import bind, on_stream
-from ._library import library
-from ._streams import stream_handle
-from .enums import KvLayout, LengthConvention
+from .._interop.streams import stream_handle
+from .._model.checks import instance
+from .._model.enums import KvLayout, LengthConvention
+from .._native import abi
+from .._native.library import library
+from .operands import bind, on_stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._bind import Operands
-    from ._library import Library
+    from .._native.library import Library
+    from .operands import Operands
 
 _ME = "append_paged_kv"
 
@@ -78,9 +78,9 @@ def _append_each(opened: Library, op: bytes, stream: object, operands: Operands)
 
 def _unstated(on_host: bool, layout: KvLayout, length_convention: LengthConvention) -> bytes:
     return bytes(
-        _abi.Append(
-            struct_size=sizeof(_abi.Append),
-            backend=_abi.BACKEND_HOST if on_host else _abi.BACKEND_FLASHINFER,
+        abi.Append(
+            struct_size=sizeof(abi.Append),
+            backend=abi.BACKEND_HOST if on_host else abi.BACKEND_FLASHINFER,
             layout=layout,
             length_convention=length_convention,
         )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ._arguments import INT32_MAX, integer
-from ._library import library
-from ._record import Record
+from .._model.checks import INT32_MAX, integer
+from .._model.frozen import Record
+from .library import library
 
 
 class BuildInfo(Record):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ._arguments import INT32_MAX, INT64_MAX, POINTER_MAX, describe, integer
-from ._record import Record
+from .checks import INT32_MAX, INT64_MAX, POINTER_MAX, describe, integer
 from .enums import ElementKind
 from .errors import invalid_problem
+from .frozen import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ._arguments import POINTER_MAX, describe, reason
-from .errors import BaracudaError, invalid_problem
+from .._model.checks import POINTER_MAX, describe, reason
+from .._model.errors import BaracudaError, invalid_problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ._arguments import INT64_MAX, POINTER_MAX, integer
-from ._record import Record
+from .checks import INT64_MAX, POINTER_MAX, integer
+from .frozen import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

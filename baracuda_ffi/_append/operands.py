@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from ctypes import addressof
 
-from . import _abi
-from ._tensors import tensor_of
+from .._interop.tensors import tensor_of
+from .._native import abi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ._library import Library
+    from .._native.library import Library
 
-    # The seven, in the order of _abi.OPERANDS.
+    # The seven, in the order of abi.OPERANDS.
     Operands = tuple[object, ...]
 
     # A baracuda_paged_kv_append as bytes, and for each of its operands what keeps the memory, or None where
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     Bound = tuple[Any, ...]
 
 _FUNCTION = "baracuda_paged_kv_append_bind"
-_NOTHING = (None,) * _abi.NUM_OPERANDS
+_NOTHING = (None,) * abi.NUM_OPERANDS
 
 
 def on_stream(op: bytes, handle: int) -> bytes:
     """``op`` on another stream."""
-    append = _abi.Append.from_buffer_copy(op)
+    append = abi.Append.from_buffer_copy(op)
     append.stream = handle
     return bytes(append)
 
@@ -46,9 +46,9 @@ def judged(library: Library, bound: Bound, operands: Operands, result: object) -
     if type(result) is int:
         raise library.error(_FUNCTION, result)
     kept = list(bound[1:])
-    op = _abi.Append.from_buffer_copy(bound[0])
-    pointers = _abi.Pointers()
-    for i, (name, operand) in enumerate(zip(_abi.OPERANDS, operands, strict=True)):
+    op = abi.Append.from_buffer_copy(bound[0])
+    pointers = abi.Pointers()
+    for i, (name, operand) in enumerate(zip(abi.OPERANDS, operands, strict=True)):
         if operand is not None or kept[i] is None:
             pointers[i], kept[i] = tensor_of(operand, name)
     status = library.bind(addressof(op), addressof(pointers))

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import ctypes
 
-from . import _abi
-from ._python_api import capsule_pointer
+from .._native import abi
+from .._native.accelerator import describers
+from .._native.python_api import capsule_pointer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
 _DLPACK_MAJOR = 1
 _ATTRIBUTE = "__dlpack_c_exchange_api__"
@@ -39,12 +39,6 @@ class _Table(ctypes.Structure):
 # int (*)(void *py_object, DLTensor *out): 0, or -1 with a Python exception set, which ctypes raises.
 _READER = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_void_p)
 
-# What describes objects, by type, for the library's built-in functions: the address of the type's reader, a
-# ``baracuda_tensor_reader``, or 0 if it has none; or a function of an object that returns a plain DLPack
-# capsule, "dltensor", of memory that the object keeps. No entry is removed: a table lives as long as the
-# process, and types that have one are few.
-describers: dict[type, int | Callable[[Any], object]] = {}
-
 
 def reader_of(kind: type) -> int:
     """The address of the type's reader, 0 if it has none."""
@@ -54,7 +48,7 @@ def reader_of(kind: type) -> int:
     return found if type(found) is int else 0
 
 
-def read(reader: int, operand: object, tensor: _abi.Tensor) -> None:
+def read(reader: int, operand: object, tensor: abi.Tensor) -> None:
     """Describe one operand. The shape and strides are borrowed from it. Raises whatever the reader raised."""
     call: Callable[[object, int], int] = _READER(reader)
     if call(operand, ctypes.addressof(tensor)) != 0:

@@ -1,0 +1,1 @@
+"""The native library: found, opened, its functions, its CPython accelerator, the CUDA driver."""

@@ -1,0 +1,1 @@
+"""Page tables outside an append: what is wrong with one."""
