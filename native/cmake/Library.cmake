@@ -2,29 +2,29 @@
 include(CheckLinkerFlag)
 
 set(_sources
-    append.cpp
-    bind.cpp
-    check.cpp
-    library.cpp
-    mirrored.cpp
-    status.cpp
+    abi/about.cpp
+    abi/general.cpp
+    abi/mirrored.cpp
+    append/bind.cpp
+    append/problem.cpp
+    append/status.cpp
     host/backend.cpp
-    host/copy.cpp
-    host/page_table.cpp
+    host/judge.cpp
+    host/rows.cpp
     host/run_copy.cpp
     host/threads.cpp
     python/calls.cpp)
 set(_cuda_sources
     cuda/backend.cu
-    cuda/current_context.cu
+    cuda/bespoke/backend.cu
+    cuda/context.cu
     cuda/driver.cu
     cuda/error.cu
-    cuda/flashinfer.cu
-    cuda/guarded.cu)
+    cuda/flashinfer/backend.cu)
 if(BARACUDA_WITH_CUDA)
   list(APPEND _sources ${_cuda_sources})
 else()
-  list(APPEND _sources no_cuda.cpp)
+  list(APPEND _sources cuda/absent.cpp)
 endif()
 list(TRANSFORM _sources PREPEND native/src/)
 

@@ -14,8 +14,7 @@ flags=(-std=c++17 -O2 -DNDEBUG -DBARACUDA_FFI_BUILDING -Xcompiler=-fPIC,-fvisibi
   -I "$native/include" -I "$native/src" -isystem "$FLASHINFER_INCLUDE_DIR"
   '-DBARACUDA_FLASHINFER_VERSION="unchecked"' "-DBARACUDA_CUDA_ARCHS=\"$arch\"" "-DBARACUDA_PTX_ARCH=\"$arch\""
   "-gencode=arch=compute_$arch,code=sm_$arch")
-for source in "$native"/src/*.cpp "$native"/src/host/*.cpp "$native"/src/cuda/*.cu "$here/native/unchecked_launch.cpp"; do
-  case $source in */no_cuda.cpp) continue ;; esac
+for source in $(find "$native/src" -name '*.cpp' ! -name absent.cpp -o -name '*.cu' | sort) "$here/native/unchecked_launch.cpp"; do
   nvcc "${flags[@]}" -c "$source" -o "$objects/$(basename "$(dirname "$source")").$(basename "$source").o" &
 done
 for job in $(jobs -p); do wait "$job"; done

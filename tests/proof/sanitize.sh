@@ -53,7 +53,7 @@ compile() { # compile COMPILER SOURCE FLAGS...: an object in $objects
 }
 
 objects=()
-for source in "$native"/src/*.cpp "$native"/src/host/*.cpp; do
+for source in $(find "$native/src" -name "*.cpp" | sort); do
   compile "$cxx" "$source" "${library[@]}" ${fuzzer:+-fsanitize=fuzzer-no-link}
 done
 case $what in

@@ -1,10 +1,10 @@
 // The CUDA backends: an append by one kernel or another, enqueued in the stream's context.
-#include "../backend.h"
-#include "../status.h"
-#include "../tensor.h"
-#include "current_context.h"
-#include "driver.h"
-#include "kernel.h"
+#include "append/backend.h"
+#include "append/operands.h"
+#include "append/status.h"
+#include "cuda/context.h"
+#include "cuda/driver.h"
+#include "cuda/kernels.h"
 
 #define BARACUDA_TEXT(number) BARACUDA_TEXT_OF(number)
 #define BARACUDA_TEXT_OF(number) #number

@@ -1,5 +1,5 @@
-#include "../status.h"
-#include "driver.h"
+#include "append/status.h"
+#include "cuda/driver.h"
 
 namespace baracuda {
 namespace {

@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "error.h"
+#include "cuda/error.h"
 
 namespace baracuda {
 

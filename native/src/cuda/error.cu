@@ -1,6 +1,6 @@
-#include "../backend.h"
-#include "../status.h"
-#include "error.h"
+#include "append/backend.h"
+#include "append/status.h"
+#include "cuda/error.h"
 
 namespace baracuda {
 namespace {

@@ -1,14 +1,14 @@
 // The host twin: the same append by this process's CPUs, over host memory.
-#include "backend.h"
+#include "append/backend.h"
 
 #include <algorithm>
 #include <cstddef>
 
-#include "host/copy.h"
-#include "host/page_table.h"
+#include "append/operands.h"
+#include "append/status.h"
+#include "host/judge.h"
+#include "host/rows.h"
 #include "host/threads.h"
-#include "status.h"
-#include "tensor.h"
 
 namespace baracuda {
 namespace host {

@@ -4,8 +4,8 @@
 #include <atomic>
 #include <thread>
 
+#include "append/status.h"
 #include "baracuda_ffi.h"
-#include "status.h"
 
 #if defined(__linux__)
 #include <sched.h>

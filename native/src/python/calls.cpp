@@ -3,12 +3,12 @@
 #include <cstdint>
 #include <exception>
 
-#include "append.h"
-#include "bind.h"
-#include "check.h"
+#include "append/bind.h"
+#include "append/operands.h"
+#include "append/problem.h"
+#include "append/run.h"
+#include "append/status.h"
 #include "python/api.h"
-#include "status.h"
-#include "tensor.h"
 
 namespace baracuda::python {
 namespace {

@@ -1,11 +1,11 @@
-#include "check.h"
+#include "append/problem.h"
 
 #include <cstddef>
 #include <cstring>
 
-#include "element.h"
-#include "flashinfer_geometry.h"
-#include "status.h"
+#include "append/element.h"
+#include "append/status.h"
+#include "cuda/flashinfer/geometry.h"
 
 namespace baracuda {
 namespace {

@@ -1,9 +1,9 @@
 // The context that an append runs in, current for as long as it takes to enqueue it.
-#ifndef BARACUDA_SRC_CUDA_CURRENT_CONTEXT_H_
-#define BARACUDA_SRC_CUDA_CURRENT_CONTEXT_H_
+#ifndef BARACUDA_SRC_CUDA_CONTEXT_H_
+#define BARACUDA_SRC_CUDA_CONTEXT_H_
 
-#include "../backend.h"
-#include "driver.h"
+#include "append/backend.h"
+#include "cuda/driver.h"
 
 namespace baracuda {
 
@@ -38,4 +38,4 @@ class CurrentContext {
 
 }  // namespace baracuda
 
-#endif  // BARACUDA_SRC_CUDA_CURRENT_CONTEXT_H_
+#endif  // BARACUDA_SRC_CUDA_CONTEXT_H_

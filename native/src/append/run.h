@@ -1,10 +1,10 @@
 // The general append behind every entry point, mirrored symbols included.
-#ifndef BARACUDA_SRC_APPEND_H_
-#define BARACUDA_SRC_APPEND_H_
+#ifndef BARACUDA_SRC_APPEND_RUN_H_
+#define BARACUDA_SRC_APPEND_RUN_H_
 
 #include <cstdint>
 
-#include "backend.h"
+#include "append/backend.h"
 
 namespace baracuda {
 
@@ -19,4 +19,4 @@ int32_t run_bound_append(const Append& op);
 
 }  // namespace baracuda
 
-#endif  // BARACUDA_SRC_APPEND_H_
+#endif  // BARACUDA_SRC_APPEND_RUN_H_

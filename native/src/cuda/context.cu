@@ -1,5 +1,5 @@
-#include "../status.h"
-#include "current_context.h"
+#include "append/status.h"
+#include "cuda/context.h"
 
 namespace baracuda {
 

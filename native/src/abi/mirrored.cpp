@@ -1,8 +1,8 @@
 // The symbols of baracuda-kernels-sys, stamped from the table of element types: each fills the general struct.
-#include "append.h"
-#include "check.h"
-#include "element.h"
-#include "status.h"
+#include "append/element.h"
+#include "append/problem.h"
+#include "append/run.h"
+#include "append/status.h"
 
 namespace baracuda {
 namespace {

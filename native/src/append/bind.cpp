@@ -1,14 +1,14 @@
 // From described tensors to a filled struct: the checks on shape, strides, type and device, in the order of the Rust
 // plan's can_implement, and then those of every append.
-#include "bind.h"
+#include "append/bind.h"
 
 #include <cstddef>
 #include <cstdio>
 
-#include "check.h"
-#include "element.h"
-#include "status.h"
-#include "tensor.h"
+#include "append/element.h"
+#include "append/operands.h"
+#include "append/problem.h"
+#include "append/status.h"
 
 namespace baracuda {
 namespace {

@@ -1,6 +1,6 @@
 // Division by a number that is known at the launch: a multiply and a shift, where the hardware has no divider.
-#ifndef BARACUDA_SRC_CUDA_DIVISOR_H_
-#define BARACUDA_SRC_CUDA_DIVISOR_H_
+#ifndef BARACUDA_SRC_CUDA_BESPOKE_DIVISOR_H_
+#define BARACUDA_SRC_CUDA_BESPOKE_DIVISOR_H_
 
 #include <cuda_runtime_api.h>
 
@@ -41,4 +41,4 @@ struct Divisor<uint32_t> {
 
 }  // namespace baracuda
 
-#endif  // BARACUDA_SRC_CUDA_DIVISOR_H_
+#endif  // BARACUDA_SRC_CUDA_BESPOKE_DIVISOR_H_

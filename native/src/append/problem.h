@@ -1,10 +1,10 @@
 // The one place that judges an append. The header's list of refusals is in the order of these functions.
-#ifndef BARACUDA_SRC_CHECK_H_
-#define BARACUDA_SRC_CHECK_H_
+#ifndef BARACUDA_SRC_APPEND_PROBLEM_H_
+#define BARACUDA_SRC_APPEND_PROBLEM_H_
 
 #include <cstdint>
 
-#include "backend.h"
+#include "append/backend.h"
 
 namespace baracuda {
 
@@ -32,4 +32,4 @@ constexpr uint64_t saturating_product(uint64_t a, uint64_t b) noexcept {
 
 }  // namespace baracuda
 
-#endif  // BARACUDA_SRC_CHECK_H_
+#endif  // BARACUDA_SRC_APPEND_PROBLEM_H_

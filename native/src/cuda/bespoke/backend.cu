@@ -2,10 +2,10 @@
 // across heads and requests: few heads put several requests in a block, many rows several blocks to a request.
 #include <cstdint>
 
-#include "../element.h"
-#include "../guard.h"
-#include "divisor.h"
-#include "kernel.h"
+#include "append/element.h"
+#include "append/place.h"
+#include "cuda/bespoke/divisor.h"
+#include "cuda/kernels.h"
 
 namespace baracuda {
 

@@ -1,6 +1,6 @@
 // Statuses and the thread's message, and the fence that every exported function stands behind.
-#ifndef BARACUDA_SRC_STATUS_H_
-#define BARACUDA_SRC_STATUS_H_
+#ifndef BARACUDA_SRC_APPEND_STATUS_H_
+#define BARACUDA_SRC_APPEND_STATUS_H_
 
 #include <cstdint>
 #include <exception>
@@ -40,4 +40,4 @@ int32_t at_the_abi(const char* function, Body&& body) noexcept {
       return baracuda_try_status;                                                             \
   } while (0)
 
-#endif  // BARACUDA_SRC_STATUS_H_
+#endif  // BARACUDA_SRC_APPEND_STATUS_H_

@@ -1,5 +1,5 @@
 // What the library says about itself.
-#include "backend.h"
+#include "append/backend.h"
 #include "baracuda_ffi.h"
 
 extern "C" const char* baracuda_ffi_version(void) { return BARACUDA_FFI_VERSION; }

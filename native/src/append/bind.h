@@ -1,10 +1,10 @@
 // From described operands to an append that names them.
-#ifndef BARACUDA_SRC_BIND_H_
-#define BARACUDA_SRC_BIND_H_
+#ifndef BARACUDA_SRC_APPEND_BIND_H_
+#define BARACUDA_SRC_APPEND_BIND_H_
 
 #include <cstdint>
 
-#include "backend.h"
+#include "append/backend.h"
 
 namespace baracuda {
 
@@ -13,4 +13,4 @@ int32_t bind_operands(Append* op, Operands operands) noexcept;
 
 }  // namespace baracuda
 
-#endif  // BARACUDA_SRC_BIND_H_
+#endif  // BARACUDA_SRC_APPEND_BIND_H_

@@ -2,10 +2,10 @@
 #include <cstdint>
 #include <flashinfer/page.cuh>
 
-#include "../element.h"
-#include "../flashinfer_geometry.h"
-#include "before_append_index.h"
-#include "kernel.h"
+#include "append/element.h"
+#include "cuda/flashinfer/before_append_index.h"
+#include "cuda/flashinfer/geometry.h"
+#include "cuda/kernels.h"
 
 namespace baracuda {
 namespace {

@@ -1,10 +1,10 @@
 // The host twin's walk over the page table: nothing is written unless every request is right.
-#ifndef BARACUDA_SRC_HOST_PAGE_TABLE_H_
-#define BARACUDA_SRC_HOST_PAGE_TABLE_H_
+#ifndef BARACUDA_SRC_HOST_JUDGE_H_
+#define BARACUDA_SRC_HOST_JUDGE_H_
 
 #include <cstdint>
 
-#include "backend.h"
+#include "append/backend.h"
 
 namespace baracuda::host {
 
@@ -15,4 +15,4 @@ int32_t check_page_table(const Append& op) noexcept;
 
 }  // namespace baracuda::host
 
-#endif  // BARACUDA_SRC_HOST_PAGE_TABLE_H_
+#endif  // BARACUDA_SRC_HOST_JUDGE_H_

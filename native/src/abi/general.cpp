@@ -1,8 +1,7 @@
 // The general entry points: read the struct, check it, hand it to its backend.
-#include "append.h"
-
-#include "check.h"
-#include "status.h"
+#include "append/problem.h"
+#include "append/run.h"
+#include "append/status.h"
 
 namespace baracuda {
 

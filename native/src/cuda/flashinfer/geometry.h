@@ -1,6 +1,6 @@
 // How AppendPagedKVCacheDecode cuts its work: one block of (head_dim / vector, num_heads) threads a request.
-#ifndef BARACUDA_SRC_FLASHINFER_GEOMETRY_H_
-#define BARACUDA_SRC_FLASHINFER_GEOMETRY_H_
+#ifndef BARACUDA_SRC_CUDA_FLASHINFER_GEOMETRY_H_
+#define BARACUDA_SRC_CUDA_FLASHINFER_GEOMETRY_H_
 
 #include <cstdint>
 
@@ -15,4 +15,4 @@ constexpr uint32_t flashinfer_vector(uint32_t head_dim, uint32_t element_bytes) 
 
 }  // namespace baracuda
 
-#endif  // BARACUDA_SRC_FLASHINFER_GEOMETRY_H_
+#endif  // BARACUDA_SRC_CUDA_FLASHINFER_GEOMETRY_H_

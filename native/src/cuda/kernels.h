@@ -1,10 +1,10 @@
 // The CUDA kernels of the library, behind plain functions: this is all that the rest of it sees of FlashInfer.
-#ifndef BARACUDA_SRC_CUDA_KERNEL_H_
-#define BARACUDA_SRC_CUDA_KERNEL_H_
+#ifndef BARACUDA_SRC_CUDA_KERNELS_H_
+#define BARACUDA_SRC_CUDA_KERNELS_H_
 
 #include <cuda_runtime_api.h>
 
-#include "../backend.h"
+#include "append/backend.h"
 
 namespace baracuda {
 
@@ -24,4 +24,4 @@ extern const Kernels kGuardedKernels;
 
 }  // namespace baracuda
 
-#endif  // BARACUDA_SRC_CUDA_KERNEL_H_
+#endif  // BARACUDA_SRC_CUDA_KERNELS_H_

@@ -1,10 +1,10 @@
 // Operands as somebody else describes them.
-#ifndef BARACUDA_SRC_TENSOR_H_
-#define BARACUDA_SRC_TENSOR_H_
+#ifndef BARACUDA_SRC_APPEND_OPERANDS_H_
+#define BARACUDA_SRC_APPEND_OPERANDS_H_
 
 #include <cstdint>
 
-#include "backend.h"
+#include "append/backend.h"
 
 namespace baracuda {
 
@@ -49,4 +49,4 @@ inline const void* pointer_in(const Append& op, int operand) noexcept {
 
 }  // namespace baracuda
 
-#endif  // BARACUDA_SRC_TENSOR_H_
+#endif  // BARACUDA_SRC_APPEND_OPERANDS_H_

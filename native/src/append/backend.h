@@ -1,7 +1,7 @@
 // What a backend is: the functions behind the general struct. There is one table per backend; everything above it
 // (the ABI, the checks, the operands) is the same for all.
-#ifndef BARACUDA_SRC_BACKEND_H_
-#define BARACUDA_SRC_BACKEND_H_
+#ifndef BARACUDA_SRC_APPEND_BACKEND_H_
+#define BARACUDA_SRC_APPEND_BACKEND_H_
 
 #include <cstdint>
 
@@ -74,4 +74,4 @@ inline const Backend* find_backend(int32_t backend) noexcept {
 
 }  // namespace baracuda
 
-#endif  // BARACUDA_SRC_BACKEND_H_
+#endif  // BARACUDA_SRC_APPEND_BACKEND_H_

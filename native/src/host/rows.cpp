@@ -1,6 +1,6 @@
-#include "host/copy.h"
+#include "host/rows.h"
 
-#include "element.h"
+#include "append/element.h"
 #include "host/error_record.h"
 
 namespace baracuda::host {

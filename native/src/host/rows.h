@@ -1,12 +1,12 @@
 // Where each request's rows go, and their copy. Bytes only: an element type matters here as the bytes of a row.
-#ifndef BARACUDA_SRC_HOST_COPY_H_
-#define BARACUDA_SRC_HOST_COPY_H_
+#ifndef BARACUDA_SRC_HOST_ROWS_H_
+#define BARACUDA_SRC_HOST_ROWS_H_
 
 #include <cstddef>
 #include <cstdint>
 
-#include "backend.h"
-#include "guard.h"
+#include "append/backend.h"
+#include "append/place.h"
 #include "host/run_copy.h"
 
 namespace baracuda::host {
@@ -46,4 +46,4 @@ class RowCopy {
 
 }  // namespace baracuda::host
 
-#endif  // BARACUDA_SRC_HOST_COPY_H_
+#endif  // BARACUDA_SRC_HOST_ROWS_H_

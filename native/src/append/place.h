@@ -1,6 +1,6 @@
 // The guard: which requests of a page table an append may serve. One definition for the CPU and for the GPU.
-#ifndef BARACUDA_SRC_GUARD_H_
-#define BARACUDA_SRC_GUARD_H_
+#ifndef BARACUDA_SRC_APPEND_PLACE_H_
+#define BARACUDA_SRC_APPEND_PLACE_H_
 
 #include <cstdint>
 
@@ -69,4 +69,4 @@ BARACUDA_HOST_DEVICE inline void describe(baracuda_error_record* record, const b
 
 }  // namespace baracuda
 
-#endif  // BARACUDA_SRC_GUARD_H_
+#endif  // BARACUDA_SRC_APPEND_PLACE_H_

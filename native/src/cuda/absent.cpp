@@ -1,6 +1,6 @@
 // The CUDA part of a library that was built without CUDA: it judges a problem as usual and refuses to launch.
-#include "backend.h"
-#include "status.h"
+#include "append/backend.h"
+#include "append/status.h"
 
 namespace baracuda {
 namespace {

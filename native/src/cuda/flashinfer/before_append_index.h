@@ -8,8 +8,8 @@
 // where the product is a uint32_t. It is the only place where an index is added to an unsigned integer, so an index
 // type whose operator+(uint32_t, index) adds one more turns "tokens already there" into "tokens with the new one".
 // Everywhere else the type is a plain int32_t. The build hashes the kernel's text and stops where that changes.
-#ifndef BARACUDA_SRC_CUDA_BEFORE_APPEND_INDEX_H_
-#define BARACUDA_SRC_CUDA_BEFORE_APPEND_INDEX_H_
+#ifndef BARACUDA_SRC_CUDA_FLASHINFER_BEFORE_APPEND_INDEX_H_
+#define BARACUDA_SRC_CUDA_FLASHINFER_BEFORE_APPEND_INDEX_H_
 
 #include <cuda_runtime_api.h>
 
@@ -38,4 +38,4 @@ __device__ __forceinline__ int32_t __ldg(const BeforeAppendIndex* index) { retur
 
 }  // namespace baracuda
 
-#endif  // BARACUDA_SRC_CUDA_BEFORE_APPEND_INDEX_H_
+#endif  // BARACUDA_SRC_CUDA_FLASHINFER_BEFORE_APPEND_INDEX_H_

@@ -1,9 +1,9 @@
-#include "status.h"
+#include "append/status.h"
 
 #include <cstdarg>
 #include <cstdio>
 
-#include "backend.h"
+#include "append/backend.h"
 
 namespace baracuda {
 namespace {

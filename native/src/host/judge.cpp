@@ -1,11 +1,11 @@
-#include "host/page_table.h"
+#include "host/judge.h"
 
 #include <algorithm>
 #include <cstddef>
 
-#include "check.h"
-#include "element.h"
-#include "status.h"
+#include "append/element.h"
+#include "append/problem.h"
+#include "append/status.h"
 
 namespace baracuda::host {
 namespace {
