@@ -4,10 +4,17 @@ include(CheckLinkerFlag)
 set(_sources
     abi/about.cpp
     abi/general.cpp
+    abi/host_settings.cpp
     abi/mirrored.cpp
+    abi/struct.cpp
+    append/backend.cpp
     append/bind.cpp
+    append/memory.cpp
     append/problem.cpp
+    append/run.cpp
     append/status.cpp
+    append/tensor.cpp
+    cuda/flashinfer/limits.cpp
     host/backend.cpp
     host/judge.cpp
     host/rows.cpp

@@ -1,27 +1,37 @@
 /* SPDX-License-Identifier: MIT
  *
- * baracuda_ffi.h - append one token per request to a paged KV-cache.
+ * baracuda_ffi.h - write rows into a paged KV-cache.
  *
  * This header is the whole contract of libbaracuda_ffi: C99, no other header of ours, no CUDA header.
  *
  * THE OPERATION
  *
- * A decoder makes one new K row and one new V row per request, at every step and every layer, and writes them
- * into a cache that is cut into pages. With B = batch_size, H = num_heads (KV heads), P = page_size (tokens a
- * page) and D = head_dim:
+ * An engine makes new K and V rows at every step and every layer, and writes them into caches that are cut into pages.
+ * An append takes n rows of key and of value to n places, each a page and a slot in it. Three questions are answered
+ * each by itself, and nothing else varies: which place (addressing), which rows (parts), what is written (transform).
+ *
+ * With H = num_heads (KV heads), P = page_size (tokens a page), D = head_dim and B = batch_size (requests):
  *
  *   operand          shape                                   type      access
- *   key, value       [B, H, D]                               element   read
- *   k_data, v_data   HND: [num_total_pages, H, P, D]         element   written in place
+ *   key              [n, H, D]; n may be less than its rows  element   read
+ *   value            [n, H, Dv]                              element   read
+ *   k_data           HND: [num_total_pages, H, P, D]         element   written in place
  *                    NHD: [num_total_pages, P, H, D]
- *   indices          [total_used_pages]                      int32     read: page ids
- *   indptr           [B + 1]                                 int32     read: request b owns
+ *   v_data           the same with Dv = value_head_dim       element   written in place
+ *   indices          [total_used_pages]                      index     read: page ids
+ *   indptr           [B + 1]                                 index     read: request b owns
  *                                                                      indices[indptr[b] .. indptr[b+1]-1]
- *   last_page_len    [B]                                     int32     read: tokens in each request's last page
+ *   last_page_len    [B]                                     index     read: tokens in each request's last page
  *
- * All are C-contiguous. For every request b and head h, key[b,h,:] is copied, bit for bit, to slot s of the last
- * page of request b in k_data, and value[b,h,:] to the same place in v_data. Not one other byte changes. The page
- * table (indices, indptr, last_page_len) is never written: advancing it is the caller's.
+ * Row i of key goes, bit for bit, to its place in k_data, and row i of value to the same place in v_data. Not one other
+ * byte of either changes. The page table (indices, indptr, last_page_len) is never written: advancing it is the
+ * caller's. An append of no rows is legal and does nothing.
+ *
+ * WHICH PLACE
+ *
+ *   BARACUDA_ADDRESSING_LAST_PAGE   n = B: row b goes to the end of request b's last page (decode)
+ *
+ * The other addressings, tables and lengths that the enumerations below name are refused with 3 by this release.
  *
  * THE SLOT, AND THE TRAP IN IT
  *
@@ -39,11 +49,37 @@
  * move the later `indptr` up BEFORE the call; the length then passed is 0 (BEFORE_APPEND) or 1 (AFTER_APPEND).
  * Every mirrored symbol is BEFORE_APPEND. FlashInfer's own attention kernels take the AFTER_APPEND table.
  *
+ * WHICH ROWS
+ *
+ * Only the elements of a row have to lie side by side. Without BARACUDA_FLAG_STRIDED key, value and the caches are
+ * packed in the order of their dimensions; with it they lie by their strides, each of its own: slices of a fused QKV
+ * projection, caches that interleave K and V, K and V side by side in one row, one layer of a pool of pages that span
+ * all layers. Strides are 64-bit, count elements, and may be negative; a stride of 0 repeats a source, and is refused
+ * for a cache of more than one place; strides of an extent of 0 or 1 mean nothing. Any D whose row is whole bytes is
+ * taken; where addresses, strides and rows are multiples of 16 bytes, rows are copied 16 bytes at a time, else by the
+ * widest vector that fits, down to one element: only speed suffers. With BARACUDA_PARTS_KEY there is no value and no
+ * v_data. A cache without a head dimension (MLA) has num_heads 1, and its layout means nothing.
+ *
+ * K and V may lie in one allocation. What is written has to be disjoint: k_data and v_data of the same strides are
+ * compared exactly, row against row; everything else by the spans that it lies in, and refused where these overlap.
+ *
+ * WHAT IS WRITTEN
+ *
+ *   BARACUDA_TRANSFORM_COPY         the same bits
+ *
+ * The other transforms that the enumeration below names are refused with 3 by this release.
+ *
+ * BARACUDA-KERNELS' CHECKS
+ *
+ * The mirrored symbols, and any append with BARACUDA_FLAG_MIRRORED, are held to what baracuda-kernels' plan takes: a
+ * batch of 1 or more; packed key, value and caches of exactly the stated shapes, 16-byte aligned; a head_dim of 64, 128
+ * or 256 for both parts; int32 tables; LAST_PAGE, not guarded. On the host no request may be padding.
+ *
  * THE GUARD
  *
  * With BARACUDA_FLAG_GUARDED no page table, however wrong, makes an append write outside the caches or into a page
- * that it does not name, or read outside the operands. Each request is judged where the append runs, without
- * synchronising, in this order:
+ * that it does not name, or read outside the operands. Each row is judged where the append runs, without
+ * synchronising, in this order (LAST_PAGE):
  *
  *   indptr[b] == indptr[b+1]                              padding: skipped silently (batches padded for CUDA graphs)
  *   indptr negative, decreasing, beyond total_used_pages  corrupt
@@ -51,10 +87,10 @@
  *   the id of its last page is num_total_pages or more    corrupt
  *   last_page_len outside its convention's range          corrupt
  *
- * The last page's id is the only one that is read. For a corrupt request nothing is written, every other request is
- * served, and the first one met is described in the caller's baracuda_error_record. The call itself returns 0.
- * Guarded, head_dim may be any whose row is a multiple of 16 bytes, FlashInfer's limits do not hold, and
- * num_total_pages and total_used_pages must be stated.
+ * The last page's id is the only one that is read. Of a corrupt row nothing is written, every other row is served, and
+ * the first one met is described in the caller's baracuda_error_record, if there is one. The call itself returns 0.
+ * num_total_pages has to be stated. The bespoke backend is always guarded; the host backend, unguarded, skips padding
+ * and refuses a table in which anything is corrupt whole, before it has written a byte.
  *
  * SYMBOLS (T is f16, bf16, f32, fp8_e4m3 or fp8_e5m2)
  *
@@ -63,24 +99,23 @@
  *   baracuda_kernels_flashinfer_paged_kv_append_decode_can_implement     0 if some T can
  *   baracuda_kernels_host_paged_kv_append_decode_...                     the same three, over host memory
  *   baracuda_paged_kv_append_run, _can_implement                         general: everything, one struct
- *   baracuda_paged_kv_append_bind, _bind_objects                         fill that struct from described tensors
+ *   baracuda_paged_kv_append_bind                                        fill that struct from described tensors
  *   baracuda_paged_kv_append_preload                                     load the CUDA kernel before a graph capture
- *   baracuda_host_set_max_threads, baracuda_host_max_threads             how many threads the host twin may use
- *   baracuda_python_methods                                              the same as built-in functions of CPython
+ *   baracuda_host_set_max_threads, baracuda_host_max_threads             how many threads the host backend may use
  *   baracuda_ffi_version, _abi_version, _build_info                      about the library
  *   baracuda_status_name, baracuda_last_error_message                    about a status
  *
- * The mirrored names and argument orders are those of the Rust crate baracuda-kernels-sys 0.0.1-alpha. The CUDA
- * path launches FlashInfer's AppendPagedKVCacheDecode, unmodified, from the release that baracuda_ffi_build_info
+ * The mirrored names and argument orders are those of the Rust crate baracuda-kernels-sys 0.0.1-alpha. The FlashInfer
+ * backend launches FlashInfer's AppendPagedKVCacheDecode, unmodified, from the release that baracuda_ffi_build_info
  * names.
  *
  * RULES THAT HOLD FOR EVERY FUNCTION
  *
  * Status: functions that can fail return a baracuda_status: 0, or a refusal with a message for this thread in
  *   baracuda_last_error_message. A refusal comes before anything is launched or written: nothing is left behind.
- * Memory: the library keeps no pointer after a call returns (but those of baracuda_python_methods) and owns no operand.
- *   It allocates no device memory. An asynchronous (CUDA) append reads and writes its operands until the stream has
- *   passed it: keep them alive.
+ * Memory: the library keeps no pointer after a call returns and owns no operand. It allocates no device memory; the
+ *   host backend may take memory of this process for the length of a call, and where there is none it refuses with 2. An
+ *   asynchronous (CUDA) append reads and writes its operands until the stream has passed it: keep them alive.
  * Streams: a CUDA append is only enqueued on `stream`. Nothing is synchronised and nothing waits: operands made on
  *   another stream must be ordered before it by the caller, page tables included. A launch goes to the device of
  *   the stream, whatever device is current, and leaves the current context as it found it. The handles 0, 1 and 2
@@ -90,35 +125,37 @@
  *   a capture, so append once on that device before, or call baracuda_paged_kv_append_preload. A replay reads
  *   the page table anew.
  * Threads: every function may be called from any number of threads at once. Two appends may run at once unless
- *   they write the same slot; two requests of one append that name one slot leave that slot undefined. Host
- *   functions are safe in a child after fork(); CUDA itself is not.
- * Never: no function throws, prints, exits, leaves a CUDA error pending, or changes process-wide state, but for the two
- *   whose purpose that is (baracuda_host_set_max_threads, baracuda_python_methods).
- * What is not checked: the CUDA path does not read the page table on the host. A page id outside the cache, a
- *   length outside its convention, or a request with no pages makes FlashInfer's kernel write or read elsewhere.
- *   The host twin checks all of it; a guarded append cannot do it.
+ *   they write the same slot; two rows of one append that name one slot leave that slot undefined. No function is a
+ *   cancellation point. Host functions are safe in a child after fork(); CUDA itself is not.
+ * Never: no function throws, prints, exits, leaves a CUDA error pending, or changes process-wide state, but for
+ *   baracuda_host_set_max_threads, whose purpose that is.
+ * What is not checked: the CUDA backends do not read the page table on the host. With the FlashInfer backend a page id
+ *   outside the cache, a length outside its convention, or a request with no pages writes or reads elsewhere. The host
+ *   backend checks all of it, each value once, where it is used; a guarded append cannot do it.
  *
  * REFUSALS, IN THE ORDER OF THE CHECKS
  *
  *   status 2   op is NULL, its struct_size is impossible, or it is larger than this library's and not zero there
- *   status 3   a flag, backend, layout or convention that this library does not know; FlashInfer with the guard, or
- *              the bespoke backend without it
- *   status 2   batch_size, page_size or num_heads not positive; num_total_pages or total_used_pages negative;
- *              guarded: num_total_pages not positive
- *   status 3   head_dim not 64, 128 or 256 (guarded: not a positive multiple of 16 bytes); an element that this
- *              library does not know
- *   status 3   FlashInfer: num_heads * head_dim / vec > 1024 threads, vec = max(16 / sizeof(T), head_dim / 32)
- *   status 3   FlashInfer: num_heads * page_size * head_dim or batch_size * num_heads * head_dim of 2^32 or more,
- *              or a request that could reach 2^31 tokens: its arithmetic is 32-bit
+ *   status 3   a flag, backend, layout, convention, addressing, table, lengths, transform or parts that this library does
+ *              not know or has not built; FlashInfer with the guard, or the bespoke backend without it
+ *   status 3   MIRRORED with strides, the guard, one part, or two widths
+ *   status 2   batch_size negative (MIRRORED: not positive), page_size or num_heads not positive; num_total_pages or
+ *              total_used_pages negative; guarded or strided: num_total_pages not positive
+ *   status 3   head_dim or value_head_dim not positive (MIRRORED and FlashInfer: not 64, 128 or 256); an element that
+ *              this library does not know (MIRRORED: that has no symbol); a source_element other than the element
+ *   status 3   FlashInfer: num_heads * head_dim / vec > 1024 threads, vec = max(16 / sizeof(T), head_dim / 32); one part,
+ *              or two widths; int64 operands
+ *   status 3   FlashInfer: strides or extents beyond its 32-bit arithmetic: a page of 2^32 elements or more, a batch of
+ *              that many, or a request that could reach 2^31 tokens
  *   status 2   FlashInfer: total_used_pages stated and below batch_size: some request has no page
+ *   status 3   FlashInfer: strided key or value, caches whose strides differ or are no multiples of 16 bytes
  *   status 2   a NULL pointer, or operands that do not fit in the address space; a host stream that is not NULL; an
  *              error_record without the guard
- *   status 1   key, value, k_data, v_data not aligned to 16 bytes; indices, indptr, last_page_len, error_record not
- *              to 4
- *   status 2   k_data, v_data or error_record overlapping each other or an input (key and value may be the same
- *              memory)
- *   status 2   host twin, unguarded: indptr out of order, a request with no pages, a last page id outside the cache,
- *              a length outside its convention. The message names the request; no request is served.
+ *   status 1   an address or a stride that is no multiple of its element's size, nor error_record's of 8 (MIRRORED and
+ *              FlashInfer: key, value, k_data or v_data not aligned to 16 bytes)
+ *   status 2   k_data or v_data with a stride of 0 over more than one place, or overlapping each other; k_data, v_data or
+ *              error_record overlapping an input (key and value may be the same memory)
+ *   status 2   host backend, unguarded: a corrupt row (MIRRORED: padding too). The message names it; no row is served.
  *   status 3   a CUDA function of a library that was built without CUDA
  *   1000 + e   what the CUDA runtime said (e is its cudaError_t)
  *
@@ -157,14 +194,43 @@
 extern "C" {
 #endif
 
-/* The element types, one row each: X(enumerator, symbol name, value, DLPack type code, bits).
- * Every list of types in the library and every per-type symbol is stamped from this table. */
-#define BARACUDA_FOR_EACH_ELEMENT(X) \
-  X(F16, f16, 1, 2, 16)              \
-  X(BF16, bf16, 2, 4, 16)            \
-  X(F32, f32, 3, 2, 32)              \
-  X(FP8_E4M3, fp8_e4m3, 4, 10, 8)    \
+/* ==== Tables ====================================================================================================== */
+
+/* The element types, one row each: X(enumerator, symbol name, value, DLPack type code, bits). Every list of types in
+ * the library is stamped from the second table, every per-type symbol from the first. */
+#define BARACUDA_FOR_EACH_MIRRORED_ELEMENT(X) \
+  X(F16, f16, 1, 2, 16)                       \
+  X(BF16, bf16, 2, 4, 16)                     \
+  X(F32, f32, 3, 2, 32)                       \
+  X(FP8_E4M3, fp8_e4m3, 4, 10, 8)             \
   X(FP8_E5M2, fp8_e5m2, 5, 12, 8)
+#define BARACUDA_FOR_EACH_ELEMENT(X)    \
+  BARACUDA_FOR_EACH_MIRRORED_ELEMENT(X) \
+  X(I8, int8, 6, 0, 8)                  \
+  X(U8, uint8, 7, 1, 8)
+
+/* The operands, one row each: X(enumerator, name, value). The name is that of the struct's member, of the messages and
+ * of the Python package's argument; the value is the operand's place in the arrays of _bind. */
+#define BARACUDA_FOR_EACH_OPERAND(X) \
+  X(KEY, key, 0)                     \
+  X(VALUE, value, 1)                 \
+  X(K_DATA, k_data, 2)               \
+  X(V_DATA, v_data, 3)               \
+  X(INDICES, indices, 4)             \
+  X(INDPTR, indptr, 5)               \
+  X(LAST_PAGE_LEN, last_page_len, 6) \
+  X(APPEND_INDPTR, append_indptr, 7) \
+  X(BATCH_INDICES, batch_indices, 8) \
+  X(POSITIONS, positions, 9)         \
+  X(SLOT_MAPPING, slot_mapping, 10)  \
+  X(BLOCK_TABLE, block_table, 11)    \
+  X(SEQ_LENS, seq_lens, 12)          \
+  X(K_SCALE, k_scale, 13)            \
+  X(V_SCALE, v_scale, 14)            \
+  X(K_SCALES, k_scales, 15)          \
+  X(V_SCALES, v_scales, 16)
+
+/* ==== Enumerations and flags ====================================================================================== */
 
 /* What a function returned. Values from 1000 up are BARACUDA_CUDA_ERROR_BASE + cudaError_t. */
 typedef enum baracuda_status {
@@ -172,23 +238,23 @@ typedef enum baracuda_status {
   BARACUDA_MISALIGNED_OPERAND = 1,
   BARACUDA_INVALID_PROBLEM = 2,
   BARACUDA_UNSUPPORTED = 3,
-  BARACUDA_WORKSPACE_TOO_SMALL = 4, /* mirrored from the seed; no append needs a workspace */
-  BARACUDA_BUFFER_TOO_SMALL = 5,    /* mirrored from the seed; no append has a buffer to outgrow */
+  BARACUDA_WORKSPACE_TOO_SMALL = 4, /* mirrored from baracuda-kernels; no append needs a workspace */
+  BARACUDA_BUFFER_TOO_SMALL = 5,    /* mirrored from baracuda-kernels; no append has a buffer to outgrow */
   BARACUDA_CUDA_ERROR_BASE = 1000
 } baracuda_status;
 
-/* The element type of key, value, k_data and v_data. */
+/* The type of the elements of key, value, k_data and v_data. */
 typedef enum baracuda_element {
 #define BARACUDA_ENUMERATOR(ENUM, name, value, dlpack_code, bits) BARACUDA_ELEMENT_##ENUM = value,
   BARACUDA_FOR_EACH_ELEMENT(BARACUDA_ENUMERATOR)
 #undef BARACUDA_ENUMERATOR
-      BARACUDA_ELEMENT_NONE = 0 /* not stated: baracuda_paged_kv_append_bind takes it from the operands */
+      BARACUDA_ELEMENT_NONE = 0 /* not stated: for baracuda_paged_kv_append_bind with BARACUDA_FLAG_INFER */
 } baracuda_element;
 
-/* Who does the copy. */
+/* Who writes. */
 typedef enum baracuda_backend {
   BARACUDA_BACKEND_FLASHINFER = 1, /* CUDA: FlashInfer's kernel, unmodified; the page table is not checked */
-  BARACUDA_BACKEND_HOST = 2,       /* this process's CPUs, over host memory; the page table is checked whole */
+  BARACUDA_BACKEND_HOST = 2,       /* this process's CPUs, over host memory; the page table is checked */
   BARACUDA_BACKEND_BESPOKE = 3     /* CUDA: a kernel of this library, which needs BARACUDA_FLAG_GUARDED */
 } baracuda_backend;
 
@@ -204,64 +270,152 @@ typedef enum baracuda_length_convention {
   BARACUDA_AFTER_APPEND = 1   /* 1 .. page_size; the slot is last_page_len - 1 */
 } baracuda_length_convention;
 
-/* Guarded: see THE GUARD above. For BARACUDA_BACKEND_BESPOKE and BARACUDA_BACKEND_HOST. */
-#define BARACUDA_FLAG_GUARDED 1u
+/* What says where rows go: see WHICH PLACE above. */
+typedef enum baracuda_addressing {
+  BARACUDA_ADDRESSING_LAST_PAGE = 0,
+  BARACUDA_ADDRESSING_RAGGED = 1,    /* not built yet */
+  BARACUDA_ADDRESSING_POSITIONS = 2, /* not built yet */
+  BARACUDA_ADDRESSING_SLOTS = 3      /* not built yet */
+} baracuda_addressing;
 
-/* Why a guarded append did not serve a request. */
+/* How the requests' pages are listed. */
+typedef enum baracuda_table {
+  BARACUDA_TABLE_CSR = 0,  /* indices and indptr */
+  BARACUDA_TABLE_DENSE = 1 /* block_table; not built yet */
+} baracuda_table;
+
+/* What says how long the requests are. */
+typedef enum baracuda_lengths {
+  BARACUDA_LENGTHS_LAST_PAGE_LEN = 0,
+  BARACUDA_LENGTHS_SEQ_LENS = 1 /* not built yet */
+} baracuda_lengths;
+
+/* What is written: see WHAT IS WRITTEN above. */
+typedef enum baracuda_transform {
+  BARACUDA_TRANSFORM_COPY = 0,
+  BARACUDA_TRANSFORM_FP8 = 1,            /* not built yet */
+  BARACUDA_TRANSFORM_PER_TOKEN_HEAD = 2, /* not built yet */
+  BARACUDA_TRANSFORM_FP8_DS_MLA = 3,     /* not built yet */
+  BARACUDA_TRANSFORM_NVFP4 = 4           /* not built yet */
+} baracuda_transform;
+
+/* Which parts there are. */
+typedef enum baracuda_parts {
+  BARACUDA_PARTS_KEY_AND_VALUE = 0,
+  BARACUDA_PARTS_KEY = 1 /* value and v_data are not looked at */
+} baracuda_parts;
+
+/* The operands' places in the arrays of baracuda_paged_kv_append_bind, and the bits of int64_operands. */
+typedef enum baracuda_operand {
+#define BARACUDA_ENUMERATOR(ENUM, name, value) BARACUDA_OPERAND_##ENUM = value,
+  BARACUDA_FOR_EACH_OPERAND(BARACUDA_ENUMERATOR)
+#undef BARACUDA_ENUMERATOR
+      BARACUDA_NUM_OPERANDS = 17 /* as this header knows them; a later one may have more */
+} baracuda_operand;
+
+/* An append's flags. */
+#define BARACUDA_FLAG_GUARDED 1u   /* see THE GUARD above; for the host and the bespoke backend */
+#define BARACUDA_FLAG_STRIDED 2u   /* the strides are read; else key, value and the caches are packed */
+#define BARACUDA_FLAG_SKIP_SLOT 4u /* skip_slot is read; not built yet */
+#define BARACUDA_FLAG_INFER 8u     /* _bind takes what is 0 from the operands; without it 0 is 0 */
+#define BARACUDA_FLAG_MIRRORED 16u /* see BARACUDA-KERNELS' CHECKS above */
+
+/* Why a guarded append did not serve a row. */
 typedef enum baracuda_corruption {
   BARACUDA_CORRUPT_NONE = 0,
-  BARACUDA_CORRUPT_INDPTR = 1,       /* negative, decreasing, or beyond total_used_pages */
-  BARACUDA_CORRUPT_PAGE = 2,         /* the last page's id is num_total_pages or more */
-  BARACUDA_CORRUPT_LAST_PAGE_LEN = 3 /* outside its convention's range */
+  BARACUDA_CORRUPT_INDPTR = 1,        /* negative, decreasing, or beyond total_used_pages */
+  BARACUDA_CORRUPT_PAGE = 2,          /* a page id of num_total_pages or more */
+  BARACUDA_CORRUPT_LAST_PAGE_LEN = 3, /* a length outside its convention's range, or beyond the request's pages */
+  BARACUDA_CORRUPT_BATCH_INDEX = 4,   /* batch_size or more */
+  BARACUDA_CORRUPT_POSITION = 5,      /* negative, or beyond the request's pages */
+  BARACUDA_CORRUPT_SLOT = 6,          /* beyond the last page */
+  BARACUDA_CORRUPT_APPEND_INDPTR = 7  /* not from 0, decreasing, beyond num_rows, or more rows than tokens */
 } baracuda_corruption;
 
-/* Where a guarded append records the first corrupt request that it meets, of any number of appends: 32 bytes that
- * the backend can write (CUDA: device, managed or pinned memory), zero when unclaimed. Claimed by one atomic on
+/* ==== Structs ===================================================================================================== */
+
+/* Where a guarded append records the first corrupt row that it meets, of any number of appends: 64 bytes that the backend
+ * can write (CUDA: device, managed or pinned memory), 8-byte aligned, zero when unclaimed. Claimed by one atomic on
  * `reason`, then kept until its owner zeroes it. Read it after the append has finished. */
 typedef struct baracuda_error_record {
-  int32_t reason;        /* baracuda_corruption; 0: unclaimed */
-  int32_t request;       /* 0 .. batch_size - 1 */
-  int32_t indptr_begin;  /* indptr[request] */
-  int32_t indptr_end;    /* indptr[request + 1] */
-  int32_t page;          /* the id of its last page; -1 where indptr is corrupt and no id was read */
-  int32_t last_page_len; /* last_page_len[request] */
-  int32_t reserved[2];   /* 0 */
+  int32_t reason;      /* baracuda_corruption; 0: unclaimed */
+  int32_t operand;     /* baracuda_operand: the one that is wrong */
+  int64_t row;         /* the row of key that was not written */
+  int64_t request;     /* whose row it is; -1 where the addressing knows no requests */
+  int64_t seen;        /* the value that is wrong */
+  int64_t limit;       /* what it was held against: the least that is too large, or for what is too small the least that
+                          is not */
+  int64_t page;        /* the id of its page; -1 where none was read */
+  int64_t reserved[2]; /* 0 */
 } baracuda_error_record;
 
 /* One append. Zero it, set struct_size to sizeof(baracuda_paged_kv_append), fill it in. It may be reused for any
- * number of calls, and may be read by several calls at once. */
+ * number of calls, and may be read by several calls at once. Which operands there are is said by addressing, table,
+ * lengths, transform and parts, never by a NULL; one without elements may be NULL. */
 typedef struct baracuda_paged_kv_append {
-  uint32_t struct_size;      /* bytes of this struct as its caller knows it */
-  uint32_t flags;            /* BARACUDA_FLAG_...; an unknown flag is refused with 3 */
-  int32_t backend;           /* baracuda_backend */
-  int32_t element;           /* baracuda_element */
-  int32_t layout;            /* baracuda_layout */
+  uint32_t struct_size; /* bytes of this struct as its caller knows it */
+  uint32_t flags;       /* BARACUDA_FLAG_...; an unknown flag is refused with 3 */
+  int32_t backend;      /* baracuda_backend */
+  int32_t element;      /* baracuda_element: the caches' */
+  int32_t layout;       /* baracuda_layout: what packed caches lie by, and the order of a bound cache's dimensions */
   int32_t length_convention; /* baracuda_length_convention */
-  int32_t batch_size;        /* requests, >= 1 */
+  int32_t batch_size;        /* requests */
   int32_t page_size;         /* tokens a page, >= 1 */
   int32_t num_heads;         /* KV heads, >= 1 */
-  int32_t head_dim;          /* elements a row: 64, 128 or 256; guarded: any whose row is a multiple of 16 bytes */
+  int32_t head_dim;          /* elements of a row of key, >= 1 */
   int32_t num_total_pages;   /* pages in each of k_data and v_data; 0: not stated, and then not checked against;
-                                guarded: always stated, >= 1 */
+                                guarded or strided: always stated, >= 1 */
   int32_t total_used_pages;  /* entries of indices; 0: not stated, and then not checked against; guarded: always
                                 stated, and 0 means none */
-  void* k_data;              /* 16-byte aligned */
-  void* v_data;              /* 16-byte aligned */
-  const int32_t* indices;    /* guarded: may be NULL where total_used_pages is 0 */
-  const int32_t* indptr;
-  const int32_t* last_page_len;
-  const void* key;                     /* 16-byte aligned */
-  const void* value;                   /* 16-byte aligned; may be key */
-  baracuda_error_record* error_record; /* guarded: 4-byte aligned, or NULL to record nothing; else NULL */
+  void* k_data;
+  void* v_data;
+  const void* indices;
+  const void* indptr;
+  const void* last_page_len;
+  const void* key;
+  const void* value;                   /* may be key */
+  baracuda_error_record* error_record; /* guarded: or NULL to record nothing; else NULL */
   void* stream;                        /* CUDA: a cudaStream_t (CUstream); host: NULL */
+  int32_t addressing;                  /* baracuda_addressing */
+  int32_t table;                       /* baracuda_table */
+  int32_t lengths;                     /* baracuda_lengths */
+  int32_t transform;                   /* baracuda_transform */
+  int32_t parts;                       /* baracuda_parts */
+  int32_t source_element;              /* baracuda_element of key and value; 0: element */
+  int32_t value_head_dim;              /* elements of a row of value; 0: head_dim */
+  uint32_t int64_operands;             /* bit i: the index operand of ordinal i is int64; else int32 */
+  int64_t num_rows;                    /* not read by LAST_PAGE, which has batch_size rows */
+  int64_t max_pages;                   /* entries of a row of block_table */
+  int64_t block_table_stride;          /* from one row of block_table to the next, in entries */
+  int64_t skip_slot;                   /* with BARACUDA_FLAG_SKIP_SLOT */
+  int64_t key_strides[2];              /* token, head; in elements, as all strides; with BARACUDA_FLAG_STRIDED */
+  int64_t value_strides[2];
+  int64_t k_data_strides[3]; /* page, slot, head */
+  int64_t v_data_strides[3];
+  const void* append_indptr;
+  const void* batch_indices;
+  const void* positions;
+  const void* slot_mapping;
+  const void* block_table;
+  const void* seq_lens;
+  const void* k_scale;
+  const void* v_scale;
+  int64_t k_scale_stride; /* 0: [1], 1: [num_heads] */
+  int64_t v_scale_stride;
+  void* k_scales;
+  void* v_scales;
+  int64_t k_scales_strides[3]; /* page, slot, head */
+  int64_t v_scales_strides[3];
 } baracuda_paged_kv_append;
+
+/* ==== The general append ========================================================================================== */
 
 /* Append. CUDA: enqueued on op->stream, and not finished when this returns. Host: finished.
  * On a refusal nothing was launched or written. */
 BARACUDA_API int32_t baracuda_paged_kv_append_run(const baracuda_paged_kv_append* op);
 
-/* Whether _run would refuse `op`, and why: the same checks, the host twin's walk over the page table included, and
- * nothing launched or written. With all seven operand pointers NULL only the problem itself is judged. What only a
+/* Whether _run would refuse `op`, and why: the same checks, the host backend's of the page table included, and
+ * nothing launched or written. With all operand pointers NULL only the problem itself is judged. What only a
  * launch can find out (no driver, no such device) is not asked. */
 BARACUDA_API int32_t baracuda_paged_kv_append_can_implement(const baracuda_paged_kv_append* op);
 
@@ -270,7 +424,7 @@ BARACUDA_API int32_t baracuda_paged_kv_append_can_implement(const baracuda_paged
  * the stream is 0, 1 or 2, and if it is NULL there, the current context counts, or nothing is loaded if there is
  * none. May allocate device memory for code and may synchronise: CUDA's loading does. `arch`, unless NULL, gets the
  * architecture of the machine code that will run (90 for sm_90), or of the device if nothing was loaded; 0 for the
- * host twin, where there is nothing to load. Status as _run; 3 without CUDA. */
+ * host backend, where there is nothing to load. Status as _run; 3 without CUDA. */
 BARACUDA_API int32_t baracuda_paged_kv_append_preload(const baracuda_paged_kv_append* op, int32_t* arch);
 
 /* A tensor somebody else owns. The layout is that of DLPack 1.x's DLTensor: a DLTensor* may be passed as it is. */
@@ -287,40 +441,26 @@ typedef struct baracuda_tensor {
   uint64_t byte_offset;   /* added to data */
 } baracuda_tensor;
 
-/* The operands' order in the arrays below. */
-typedef enum baracuda_operand {
-  BARACUDA_OPERAND_KEY = 0,
-  BARACUDA_OPERAND_VALUE = 1,
-  BARACUDA_OPERAND_K_DATA = 2,
-  BARACUDA_OPERAND_V_DATA = 3,
-  BARACUDA_OPERAND_INDICES = 4,
-  BARACUDA_OPERAND_INDPTR = 5,
-  BARACUDA_OPERAND_LAST_PAGE_LEN = 6,
-  BARACUDA_NUM_OPERANDS = 7
-} baracuda_operand;
-
-/* Check the shape, strides, element type and device of each operand against `op` and store its pointer there; then
- * judge the whole of `op` as _can_implement does, the page table's values excepted. An operand that is NULL keeps
- * the pointer (and its extents) that `op` has, which must not be NULL either. What is 0 in `op` is taken from the
- * operands: element, batch_size, page_size, num_heads, head_dim, num_total_pages. total_used_pages is set from
- * indices. op->backend, layout, length_convention and stream are the caller's.
+/* Check the shape, strides, element type and device of each operand against `op` and store its pointer there, and with
+ * BARACUDA_FLAG_STRIDED its strides; then judge the whole of `op` as _can_implement does, the page table's values
+ * excepted. operands[i] is that of baracuda_operand i, and num_operands how many of them the caller knows; those beyond
+ * are NULL, and those that the addressing, table, lengths, transform and parts do not want have to be. One that is wanted
+ * and NULL keeps the pointer, strides and extents that `op` has, which must not be NULL either.
+ *
+ * With BARACUDA_FLAG_INFER what is 0 in `op` is taken from the operands: element, batch_size, page_size, num_heads,
+ * head_dim, value_head_dim, num_total_pages. total_used_pages and the bits of int64_operands are always set from the
+ * operands. op->backend, layout, conventions and stream are the caller's. key and value may have more rows than the
+ * append, and rank 2 where the caches have rank 3: no head dimension. Elements of fp8 may be described as uint8.
+ *
  * Refusals beyond those of _run: 2 for a shape that does not fit, memory that the backend cannot reach or that is on
- * another device than the stream's (for CUDA backends error_record's too); 3 for a K/V tensor that is not contiguous
- * or a type that does not fit. On a refusal `op` is as it was. */
-BARACUDA_API int32_t baracuda_paged_kv_append_bind(baracuda_paged_kv_append* op,
-                                                   const baracuda_tensor* const operands[BARACUDA_NUM_OPERANDS]);
+ * another device than the stream's (for CUDA backends error_record's too); 3 for strides that the flags do not allow, or
+ * a type that does not fit. On a refusal `op` is as it was. */
+BARACUDA_API int32_t baracuda_paged_kv_append_bind(baracuda_paged_kv_append* op, const baracuda_tensor* const* operands,
+                                                   int32_t num_operands);
 
-/* Fills `out` from `object` without taking ownership; 0, or not 0 if it could not. DLPack's C exchange table carries
- * such a function (dltensor_from_py_object_no_sync). */
-typedef int (*baracuda_tensor_reader)(void* object, baracuda_tensor* out);
+/* ==== The mirrored functions ====================================================================================== */
 
-/* The same for operands that `reader` describes. A reader of Python objects needs the GIL: call this holding it.
- * If the reader fails this returns 2 and whatever error the reader raised in its own runtime stands. */
-BARACUDA_API int32_t baracuda_paged_kv_append_bind_objects(baracuda_paged_kv_append* op,
-                                                           void* const objects[BARACUDA_NUM_OPERANDS],
-                                                           baracuda_tensor_reader reader);
-
-/* The mirrored functions. Shapes, types and refusals as above; HND, BEFORE_APPEND; `stream` is a cudaStream_t for
+/* Shapes, types and refusals as above, with BARACUDA_FLAG_MIRRORED; HND, BEFORE_APPEND; `stream` is a cudaStream_t for
  * flashinfer and NULL for host. num_total_pages is not stated, so a page id is checked only for its sign, and the
  * caches' overlap only over one page. */
 #define BARACUDA_DECLARE_ELEMENT(ENUM, name, value, dlpack_code, bits)     \
@@ -335,12 +475,14 @@ BARACUDA_API int32_t baracuda_paged_kv_append_bind_objects(baracuda_paged_kv_app
 #define BARACUDA_DECLARE_CAN_IMPLEMENT(family)                                                          \
   BARACUDA_API int32_t baracuda_kernels_##family##_can_implement(int32_t batch_size, int32_t page_size, \
                                                                  int32_t num_heads, int32_t head_dim);
-BARACUDA_FOR_EACH_ELEMENT(BARACUDA_DECLARE_ELEMENT)
+BARACUDA_FOR_EACH_MIRRORED_ELEMENT(BARACUDA_DECLARE_ELEMENT)
 BARACUDA_DECLARE_CAN_IMPLEMENT(flashinfer_paged_kv_append_decode)
 BARACUDA_DECLARE_CAN_IMPLEMENT(host_paged_kv_append_decode)
 #undef BARACUDA_DECLARE_CAN_IMPLEMENT
 #undef BARACUDA_DECLARE_RUN
 #undef BARACUDA_DECLARE_ELEMENT
+
+/* ==== The host backend's settings ================================================================================= */
 
 /* The most threads one host append may use, the calling one included: at least 1; 0 (the default) means as many as
  * the calling thread's CPU affinity has. Appends too small to gain use the calling thread alone. Threads live only
@@ -348,64 +490,7 @@ BARACUDA_DECLARE_CAN_IMPLEMENT(host_paged_kv_append_decode)
 BARACUDA_API int32_t baracuda_host_set_max_threads(int32_t max_threads);
 BARACUDA_API int32_t baracuda_host_max_threads(void);
 
-/* FOR CPYTHON: what a decode loop calls, as built-in functions, since ctypes takes longer for a call than this library
- * for the checks of an append. The library links to no Python. Of CPython's stable ABI (3.10 and later) it is given, by
- * address, the functions that it needs: each member has the name of its function. */
-typedef struct baracuda_python_api {
-  uint32_t struct_size; /* sizeof(baracuda_python_api) */
-  uint32_t reserved;    /* 0 */
-  void* none;           /* Py_None */
-  void* int_type;       /* &PyLong_Type */
-  void* exception_type; /* PyExc_Exception */
-  void* PyBytes_AsString;
-  void* PyBytes_FromStringAndSize;
-  void* PyCapsule_GetPointer;
-  void* PyDict_GetItemWithError;
-  void* PyErr_Clear;
-  void* PyErr_ExceptionMatches;
-  void* PyErr_Occurred;
-  void* PyEval_RestoreThread;
-  void* PyEval_SaveThread;
-  void* PyLong_AsUnsignedLongLong;
-  void* PyLong_FromLong;
-  void* PyObject_CallFunctionObjArgs;
-  void* PyObject_Type;
-  void* PyTuple_GetItem;
-  void* PyTuple_New;
-  void* PyTuple_SetItem;
-  void* Py_DecRef;
-  void* Py_IncRef;
-} baracuda_python_api;
-
-/* PyMethodDef. */
-typedef struct baracuda_python_method {
-  const char* name; /* NULL after the last */
-  void* function;
-  int32_t flags;
-  const char* doc;
-} baracuda_python_method;
-
-/* The methods, in this order; `doc` says what each takes and returns. Make a function of one by PyCFunction_NewEx, with
- * `self` a dict from types to what describes their objects: an int, the address of a baracuda_tensor_reader, or 0; or a
- * function of the object that returns a DLPack capsule, "dltensor". The capsule is let go before the append runs: the
- * memory that it names must be the object's own. A function that is in `self` stays there. In what follows `op` is a
- * bytes object that holds a baracuda_paged_kv_append of its struct_size, and `bound` a tuple of eight: an op, and for
- * each of its operands, in baracuda_operand's order, an object that keeps its memory, or None where op has no pointer.
- *
- *   run(bound)                                  baracuda_paged_kv_append_run, the GIL released; returns the status
- *   bind(bound, key, value, k_data, v_data, indices, indptr, last_page_len)
- *                                               a new bound with these operands, checked as by _bind, the GIL held; one
- *                                               that is None stays. Returns a status where it refuses
- *   append(op, stream, operands)                _bind to the seven of the tuple, the GIL held, then _run on `stream`, an
- *                                               int, or None for the host, the GIL released; returns the status, or -1
- *                                               times the status where _bind refused
- *
- * They trust their caller for all that, but a stream or an operand may be any object. bind and append return None where
- * they cannot judge, and have then done nothing: an operand that there is none of, whose type has nothing in `self`, or
- * where that raised an Exception (which is cleared; what is no Exception, such as KeyboardInterrupt, goes on); a stream
- * that is not of the backend's kind. Returns NULL for an `api` that lacks something. The functions of the first one are
- * kept, and hold for the process. */
-BARACUDA_API const baracuda_python_method* baracuda_python_methods(const baracuda_python_api* api);
+/* ==== About the library =========================================================================================== */
 
 /* "MAJOR.MINOR.PATCH" of the library that is loaded. Static storage. */
 BARACUDA_API const char* baracuda_ffi_version(void);

@@ -1,41 +1,43 @@
 // The general entry points: read the struct, check it, hand it to its backend.
+#include "abi/fence.h"
+#include "abi/struct.h"
+#include "append/backend.h"
+#include "append/bind.h"
+#include "append/operands.h"
 #include "append/problem.h"
 #include "append/run.h"
 #include "append/status.h"
 
 namespace baracuda {
-
 namespace {
 
-int32_t check_page_table(const Append& op) {
-  return is_guarded(op) ? BARACUDA_OK : find_backend(op.backend)->check_page_table(op);
+bool states_operands(const Op& op) noexcept {
+  for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i)
+    if (pointer_in(op, i) != nullptr) return true;
+  return false;
+}
+
+int32_t check_operand_array(const Tensor* const* operands, int32_t num_operands) noexcept {
+  if (num_operands < 0)
+    return fail(BARACUDA_INVALID_PROBLEM, "num_operands is %d; it should be the number of operands, at most %d here",
+                num_operands, BARACUDA_NUM_OPERANDS);
+  if (operands == nullptr && num_operands > 0)
+    return fail(BARACUDA_INVALID_PROBLEM, "operands is NULL; it should be an array of %d tensors", num_operands);
+  for (int32_t i = BARACUDA_NUM_OPERANDS; i < num_operands; ++i)
+    if (operands[i] != nullptr)
+      return fail(BARACUDA_INVALID_PROBLEM, "operands[%d] is not NULL; this library (ABI %d) knows %d operands", i,
+                  BARACUDA_FFI_ABI_VERSION, BARACUDA_NUM_OPERANDS);
+  return BARACUDA_OK;
 }
 
 }  // namespace
-
-int32_t check_append(const Append& op) {
-  BARACUDA_TRY(check_problem(op));
-  BARACUDA_TRY(check_operands(op));
-  return check_page_table(op);
-}
-
-int32_t run_append(const Append& op) {
-  BARACUDA_TRY(check_append(op));
-  return find_backend(op.backend)->launch(op);
-}
-
-int32_t run_bound_append(const Append& op) {
-  BARACUDA_TRY(check_page_table(op));
-  return find_backend(op.backend)->launch(op);
-}
-
 }  // namespace baracuda
 
-using baracuda::Append;
+using baracuda::Op;
 
 extern "C" int32_t baracuda_paged_kv_append_run(const baracuda_paged_kv_append* op) {
   return baracuda::at_the_abi("baracuda_paged_kv_append_run", [&]() -> int32_t {
-    Append read;
+    Op read;
     BARACUDA_TRY(baracuda::read_struct(op, &read));
     return baracuda::run_append(read);
   });
@@ -43,23 +45,35 @@ extern "C" int32_t baracuda_paged_kv_append_run(const baracuda_paged_kv_append* 
 
 extern "C" int32_t baracuda_paged_kv_append_can_implement(const baracuda_paged_kv_append* op) {
   return baracuda::at_the_abi("baracuda_paged_kv_append_can_implement", [&]() -> int32_t {
-    Append read;
+    Op read;
     BARACUDA_TRY(baracuda::read_struct(op, &read));
-    const bool states_operands = read.k_data != nullptr || read.v_data != nullptr || read.key != nullptr ||
-                                 read.value != nullptr || read.indices != nullptr || read.indptr != nullptr ||
-                                 read.last_page_len != nullptr;
-    return states_operands ? baracuda::check_append(read) : baracuda::check_problem(read);
+    return baracuda::states_operands(read) ? baracuda::check_append(read) : baracuda::check_problem(read);
   });
 }
 
 extern "C" int32_t baracuda_paged_kv_append_preload(const baracuda_paged_kv_append* op, int32_t* arch) {
   return baracuda::at_the_abi("baracuda_paged_kv_append_preload", [&]() -> int32_t {
-    Append read;
+    Op read;
     BARACUDA_TRY(baracuda::read_struct(op, &read));
     BARACUDA_TRY(baracuda::check_problem(read));
     int32_t loaded = 0;
-    BARACUDA_TRY(baracuda::find_backend(read.backend)->preload(read, &loaded));
+    const baracuda::Append append = baracuda::make_append(read);
+    BARACUDA_TRY(append.backend->preload(append, &loaded));
     if (arch != nullptr) *arch = loaded;
+    return BARACUDA_OK;
+  });
+}
+
+extern "C" int32_t baracuda_paged_kv_append_bind(baracuda_paged_kv_append* op, const baracuda_tensor* const* operands,
+                                                 int32_t num_operands) {
+  return baracuda::at_the_abi("baracuda_paged_kv_append_bind", [&]() -> int32_t {
+    BARACUDA_TRY(baracuda::check_operand_array(operands, num_operands));
+    const baracuda_tensor* known[BARACUDA_NUM_OPERANDS] = {};
+    for (int i = 0; i < num_operands && i < BARACUDA_NUM_OPERANDS; ++i) known[i] = operands[i];
+    Op read;
+    BARACUDA_TRY(baracuda::read_struct(op, &read));
+    BARACUDA_TRY(baracuda::bind_operands(&read, known));
+    baracuda::write_struct(read, op);
     return BARACUDA_OK;
   });
 }

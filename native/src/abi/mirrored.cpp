@@ -1,16 +1,17 @@
 // The symbols of baracuda-kernels-sys, stamped from the table of element types: each fills the general struct.
+#include "abi/fence.h"
 #include "append/element.h"
 #include "append/problem.h"
 #include "append/run.h"
-#include "append/status.h"
 
 namespace baracuda {
 namespace {
 
-Append mirrored_problem(int32_t backend, int32_t element, int32_t batch_size, int32_t page_size, int32_t num_heads,
-                        int32_t head_dim) {
-  Append op{};
-  op.struct_size = sizeof(Append);
+Op mirrored_problem(int32_t backend, int32_t element, int32_t batch_size, int32_t page_size, int32_t num_heads,
+                    int32_t head_dim) {
+  Op op{};
+  op.struct_size = sizeof(Op);
+  op.flags = BARACUDA_FLAG_MIRRORED;
   op.backend = backend;
   op.element = element;
   op.layout = BARACUDA_LAYOUT_HND;
@@ -25,6 +26,7 @@ Append mirrored_problem(int32_t backend, int32_t element, int32_t batch_size, in
 int32_t some_element_can(int32_t backend, int32_t batch_size, int32_t page_size, int32_t num_heads, int32_t head_dim) {
   int32_t status = BARACUDA_UNSUPPORTED;
   for (const Element& element : kElements) {
+    if (!element.is_mirrored) continue;
     status = check_problem(mirrored_problem(backend, element.value, batch_size, page_size, num_heads, head_dim));
     if (status == BARACUDA_OK) break;
   }
@@ -39,13 +41,13 @@ int32_t some_element_can(int32_t backend, int32_t batch_size, int32_t page_size,
       int32_t batch_size, int32_t page_size, int32_t num_heads, int32_t head_dim, void* k_data, void* v_data, \
       void* indices, void* indptr, void* last_page_len, const void* key, const void* value, void* stream) {   \
     return baracuda::at_the_abi(__func__, [&]() -> int32_t {                                                  \
-      baracuda::Append op =                                                                                   \
+      baracuda::Op op =                                                                                       \
           baracuda::mirrored_problem(BACKEND, value_of_element, batch_size, page_size, num_heads, head_dim);  \
       op.k_data = k_data;                                                                                     \
       op.v_data = v_data;                                                                                     \
-      op.indices = static_cast<const int32_t*>(indices);                                                      \
-      op.indptr = static_cast<const int32_t*>(indptr);                                                        \
-      op.last_page_len = static_cast<const int32_t*>(last_page_len);                                          \
+      op.indices = indices;                                                                                   \
+      op.indptr = indptr;                                                                                     \
+      op.last_page_len = last_page_len;                                                                       \
       op.key = key;                                                                                           \
       op.value = value;                                                                                       \
       op.stream = stream;                                                                                     \
@@ -76,6 +78,6 @@ int32_t some_element_can(int32_t backend, int32_t batch_size, int32_t page_size,
   BARACUDA_DEFINE_RUN(host, BARACUDA_BACKEND_HOST, name, value_of_element)                       \
   BARACUDA_DEFINE_CAN_IMPLEMENT(host, BARACUDA_BACKEND_HOST, name, value_of_element)
 
-BARACUDA_FOR_EACH_ELEMENT(BARACUDA_DEFINE_ELEMENT)
+BARACUDA_FOR_EACH_MIRRORED_ELEMENT(BARACUDA_DEFINE_ELEMENT)
 BARACUDA_DEFINE_FAMILY(flashinfer, BARACUDA_BACKEND_FLASHINFER)
 BARACUDA_DEFINE_FAMILY(host, BARACUDA_BACKEND_HOST)

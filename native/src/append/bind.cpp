@@ -1,250 +1,279 @@
-// From described tensors to a filled struct: the checks on shape, strides, type and device, in the order of the Rust
-// plan's can_implement, and then those of every append.
+// From described tensors to a filled struct: the checks on shape, strides, type and device, in the order of
+// baracuda-kernels' can_implement, and then those of every append.
 #include "append/bind.h"
 
-#include <cstddef>
-#include <cstdio>
-
+#include "append/backend.h"
 #include "append/element.h"
-#include "append/operands.h"
+#include "append/memory.h"
 #include "append/problem.h"
 #include "append/status.h"
+#include "append/tensor.h"
 
 namespace baracuda {
 namespace {
 
-constexpr int kMaxRank = 4;
-constexpr size_t kTextBytes = 96;
+constexpr const char* kElementNames = "f16, bf16, f32, fp8_e4m3, fp8_e5m2, int8 or uint8";
 
-// An expected shape: rank extents, all of them stated.
-struct Shape {
-  int rank;
-  int64_t extents[kMaxRank];
-};
+// One call's way through the table of operands: what is given, and what it is held against.
+class Binding {
+ public:
+  Binding(Op* op, Operands operands) noexcept
+      : op_(*op),
+        operands_(operands),
+        wanted_(wanted_operands(*op)),
+        mirrored_(has_flag(*op, BARACUDA_FLAG_MIRRORED)),
+        strided_(has_flag(*op, BARACUDA_FLAG_STRIDED)) {}
 
-void write_shape(char (&text)[kTextBytes], int rank, const int64_t* extents) noexcept {
-  size_t used = 0;
-  text[0] = '\0';
-  for (int i = 0; i < rank && used < kTextBytes; ++i) {
-    const int written =
-        std::snprintf(text + used, kTextBytes - used, i == 0 ? "%lld" : ", %lld", static_cast<long long>(extents[i]));
-    used += written > 0 ? static_cast<size_t>(written) : 0;
+  int32_t check_and_fill() noexcept {
+    BARACUDA_TRY(check_given());
+    find_rank();
+    if (has_flag(op_, BARACUDA_FLAG_INFER)) BARACUDA_TRY(infer());
+    BARACUDA_TRY(check_shapes());
+    BARACUDA_TRY(take_strides());
+    BARACUDA_TRY(check_types());
+    return take_page_table();
   }
-}
 
-void write_type(char (&text)[kTextBytes], const Tensor& tensor) noexcept {
-  const Element* element = find_element(tensor.type_code, tensor.type_bits);
-  if (element != nullptr && tensor.type_lanes == 1) {
-    std::snprintf(text, kTextBytes, "%s", element->name);
-    return;
+  void store_pointers() noexcept {
+    for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i)
+      if (operands_[i] != nullptr) pointer_in(op_, i) = address_of(*operands_[i]);
   }
-  static constexpr const char* kKinds[] = {"int", "uint", "float", "opaque", "bfloat", "complex", "bool"};
-  if (tensor.type_code < sizeof(kKinds) / sizeof(kKinds[0]) && tensor.type_lanes == 1)
-    std::snprintf(text, kTextBytes, "%s%u", kKinds[tensor.type_code], tensor.type_bits);
-  else
-    std::snprintf(text, kTextBytes, "DLPack type (%u, %u, %u)", tensor.type_code, tensor.type_bits, tensor.type_lanes);
-}
 
-int32_t check_rank(baracuda_operand operand, const Tensor& tensor, int rank) noexcept {
-  if (tensor.ndim < 0 || (tensor.ndim > 0 && tensor.shape == nullptr))
-    return fail(BARACUDA_INVALID_PROBLEM, "%s has ndim %d and no shape", kOperandNames[operand], tensor.ndim);
-  if (tensor.ndim == rank) return BARACUDA_OK;
-  return fail(BARACUDA_INVALID_PROBLEM, "%s has %d dimensions; it should have %d", kOperandNames[operand], tensor.ndim,
-              rank);
-}
-
-int32_t check_shape(baracuda_operand operand, const Tensor* tensor, const Shape& expected) noexcept {
-  if (tensor == nullptr) return BARACUDA_OK;
-  if (tensor->ndim < 0 || (tensor->ndim > 0 && tensor->shape == nullptr))
-    return fail(BARACUDA_INVALID_PROBLEM, "%s has ndim %d and no shape", kOperandNames[operand], tensor->ndim);
-  bool same = tensor->ndim == expected.rank;
-  for (int i = 0; same && i < expected.rank; ++i) same = tensor->shape[i] == expected.extents[i];
-  if (same) return BARACUDA_OK;
-  char is[kTextBytes];
-  char should_be[kTextBytes];
-  write_shape(is, tensor->ndim, tensor->shape);
-  write_shape(should_be, expected.rank, expected.extents);
-  return fail(BARACUDA_INVALID_PROBLEM, "%s has shape [%s]; it should be [%s]", kOperandNames[operand], is, should_be);
-}
-
-// A dimension of extent 1 is never stepped over, so its stride may be anything.
-bool is_contiguous(const Tensor& tensor) noexcept {
-  if (tensor.strides == nullptr) return true;
-  uint64_t step = 1;
-  for (int i = tensor.ndim - 1; i >= 0; --i) {
-    if (tensor.shape[i] != 1 && static_cast<uint64_t>(tensor.strides[i]) != step) return false;
-    step *= static_cast<uint64_t>(tensor.shape[i]);
-  }
-  return true;
-}
-
-int32_t check_contiguous(baracuda_operand operand, const Tensor* tensor) noexcept {
-  if (tensor == nullptr || is_contiguous(*tensor)) return BARACUDA_OK;
-  char shape[kTextBytes];
-  char strides[kTextBytes];
-  write_shape(shape, tensor->ndim, tensor->shape);
-  write_shape(strides, tensor->ndim, tensor->strides);
-  return fail(BARACUDA_UNSUPPORTED, "%s of shape [%s] has strides [%s] (in elements); it should be contiguous",
-              kOperandNames[operand], shape, strides);
-}
-
-int32_t check_type(baracuda_operand operand, const Tensor* tensor, const Element& element) noexcept {
-  if (tensor == nullptr ||
-      (tensor->type_code == element.dlpack_code && tensor->type_bits == element.bits && tensor->type_lanes == 1))
+ private:
+  // What an append does not want must not be there: it would be forgotten without a word.
+  int32_t check_given() const noexcept {
+    for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i)
+      if (operands_[i] != nullptr && !wants(wanted_, i))
+        return fail(BARACUDA_INVALID_PROBLEM,
+                    "%s is given; with addressing %d, table %d, lengths %d, transform %d and parts %d there is none",
+                    name_of(i), op_.addressing, op_.table, op_.lengths, op_.transform, op_.parts);
     return BARACUDA_OK;
-  char is[kTextBytes];
-  write_type(is, *tensor);
-  return fail(BARACUDA_UNSUPPORTED, "%s is of type %s; it should be %s", kOperandNames[operand], is, element.name);
-}
+  }
 
-constexpr Element kPageTableType = {0, "int32", 0, 32};
-
-int32_t infer_extent(const char* name, baracuda_operand operand, int64_t extent, int32_t* field) noexcept {
-  if (*field != 0) return BARACUDA_OK;
-  if (extent < 1 || extent > INT32_MAX)
-    return fail(BARACUDA_INVALID_PROBLEM, "%s is %lld in the shape of %s; it should be 1 .. 2^31 - 1", name,
-                static_cast<long long>(extent), kOperandNames[operand]);
-  *field = static_cast<int32_t>(extent);
-  return BARACUDA_OK;
-}
-
-// Fills in what `op` does not state, from key and k_data, which state all of it.
-int32_t infer_problem(Append* op, Operands operands) noexcept {
-  if (const Tensor* key = operands[BARACUDA_OPERAND_KEY]; key != nullptr) {
-    if (op->batch_size == 0 || op->num_heads == 0 || op->head_dim == 0)
-      BARACUDA_TRY(check_rank(BARACUDA_OPERAND_KEY, *key, 3));
-    if (op->batch_size == 0)
-      BARACUDA_TRY(infer_extent("batch_size", BARACUDA_OPERAND_KEY, key->shape[0], &op->batch_size));
-    if (op->num_heads == 0)
-      BARACUDA_TRY(infer_extent("num_heads", BARACUDA_OPERAND_KEY, key->shape[1], &op->num_heads));
-    if (op->head_dim == 0) BARACUDA_TRY(infer_extent("head_dim", BARACUDA_OPERAND_KEY, key->shape[2], &op->head_dim));
-    if (op->element == BARACUDA_ELEMENT_NONE) {
-      const Element* element = find_element(key->type_code, key->type_bits);
-      if (element == nullptr || key->type_lanes != 1) {
-        char is[kTextBytes];
-        write_type(is, *key);
-        return fail(BARACUDA_UNSUPPORTED, "key is of type %s; it should be one of the element types", is);
-      }
-      op->element = element->value;
+  // Without a head dimension rows have rank 2 and caches rank 3. The first operand that is given says which it is.
+  void find_rank() noexcept {
+    if (mirrored_ || op_.num_heads > 1) return;
+    for (int i = BARACUDA_OPERAND_KEY; i <= BARACUDA_OPERAND_V_DATA; ++i) {
+      if (operands_[i] == nullptr) continue;
+      headless_ = operands_[i]->ndim == rank_of(i) - 1;
+      return;
     }
   }
-  if (const Tensor* k_data = operands[BARACUDA_OPERAND_K_DATA]; k_data != nullptr) {
-    if (op->page_size == 0 || op->num_total_pages == 0) BARACUDA_TRY(check_rank(BARACUDA_OPERAND_K_DATA, *k_data, 4));
-    if (op->page_size == 0)
-      BARACUDA_TRY(infer_extent("page_size", BARACUDA_OPERAND_K_DATA,
-                                k_data->shape[op->layout == BARACUDA_LAYOUT_NHD ? 1 : 2], &op->page_size));
-    if (op->num_total_pages == 0)
-      BARACUDA_TRY(infer_extent("num_total_pages", BARACUDA_OPERAND_K_DATA, k_data->shape[0], &op->num_total_pages));
+
+  static int rank_of(int operand) noexcept { return kOperands[operand].shape == Shape::kRows ? 3 : 4; }
+
+  int32_t infer_extent(const char* name, int operand, int dimension, int64_t least, int32_t* field) noexcept {
+    if (*field != 0) return BARACUDA_OK;
+    const int64_t extent = operands_[operand]->shape[dimension];
+    if (extent < least || extent > INT32_MAX)
+      return fail(BARACUDA_INVALID_PROBLEM, "%s is %lld in the shape of %s; it should be %lld .. 2^31 - 1", name,
+                  static_cast<long long>(extent), name_of(operand), static_cast<long long>(least));
+    *field = static_cast<int32_t>(extent);
+    return BARACUDA_OK;
   }
-  return BARACUDA_OK;
-}
 
-int32_t check_shapes(const Append& op, Operands operands) noexcept {
-  const int64_t pages = op.num_total_pages;
-  const Shape rows = {3, {op.batch_size, op.num_heads, op.head_dim}};
-  const Shape cache = op.layout == BARACUDA_LAYOUT_NHD ? Shape{4, {pages, op.page_size, op.num_heads, op.head_dim}}
-                                                       : Shape{4, {pages, op.num_heads, op.page_size, op.head_dim}};
-  BARACUDA_TRY(check_shape(BARACUDA_OPERAND_KEY, operands[BARACUDA_OPERAND_KEY], rows));
-  BARACUDA_TRY(check_shape(BARACUDA_OPERAND_VALUE, operands[BARACUDA_OPERAND_VALUE], rows));
-  BARACUDA_TRY(check_shape(BARACUDA_OPERAND_K_DATA, operands[BARACUDA_OPERAND_K_DATA], cache));
-  BARACUDA_TRY(check_shape(BARACUDA_OPERAND_V_DATA, operands[BARACUDA_OPERAND_V_DATA], cache));
-  BARACUDA_TRY(
-      check_shape(BARACUDA_OPERAND_INDPTR, operands[BARACUDA_OPERAND_INDPTR], {1, {int64_t{op.batch_size} + 1}}));
-  return check_shape(BARACUDA_OPERAND_LAST_PAGE_LEN, operands[BARACUDA_OPERAND_LAST_PAGE_LEN], {1, {op.batch_size}});
-}
-
-int32_t check_rows_and_caches_contiguous(Operands operands) noexcept {
-  for (int i = BARACUDA_OPERAND_KEY; i <= BARACUDA_OPERAND_V_DATA; ++i)
-    BARACUDA_TRY(check_contiguous(static_cast<baracuda_operand>(i), operands[i]));
-  return BARACUDA_OK;
-}
-
-int32_t check_types(const Append& op, Operands operands) noexcept {
-  const Element* element = find_element(op.element);
-  if (element == nullptr)
-    return fail(BARACUDA_UNSUPPORTED, "element is %d; it should be a baracuda_element", op.element);
-  for (int i = BARACUDA_OPERAND_KEY; i < BARACUDA_NUM_OPERANDS; ++i)
-    BARACUDA_TRY(check_type(static_cast<baracuda_operand>(i), operands[i],
-                            i <= BARACUDA_OPERAND_V_DATA ? *element : kPageTableType));
-  return BARACUDA_OK;
-}
-
-// indices alone is free in length, so its shape tells how many pages the table has.
-int32_t check_page_table_vectors(Append* op, Operands operands) noexcept {
-  if (const Tensor* indices = operands[BARACUDA_OPERAND_INDICES]; indices != nullptr) {
-    BARACUDA_TRY(check_rank(BARACUDA_OPERAND_INDICES, *indices, 1));
-    op->total_used_pages = 0;
-    if (indices->shape[0] != 0 || !is_guarded(*op))
-      BARACUDA_TRY(
-          infer_extent("total_used_pages", BARACUDA_OPERAND_INDICES, indices->shape[0], &op->total_used_pages));
+  // What `op` does not state: from key, value and k_data, and the number of requests from what has one entry for each.
+  int32_t infer() noexcept {
+    if (headless_) op_.num_heads = 1;
+    if (op_.element == BARACUDA_ELEMENT_NONE) BARACUDA_TRY(infer_element());
+    for (int i = BARACUDA_OPERAND_KEY; i <= BARACUDA_OPERAND_VALUE; ++i) {
+      if (operands_[i] == nullptr) continue;
+      int32_t& width = i == BARACUDA_OPERAND_KEY ? op_.head_dim : op_.value_head_dim;
+      if (width != 0 && op_.num_heads != 0) continue;
+      const int rank = rank_of(i) - (headless_ ? 1 : 0);
+      BARACUDA_TRY(check_rank(i, *operands_[i], rank));
+      if (!headless_) BARACUDA_TRY(infer_extent("num_heads", i, 1, 1, &op_.num_heads));
+      BARACUDA_TRY(infer_extent(i == BARACUDA_OPERAND_KEY ? "head_dim" : "value_head_dim", i, rank - 1, 1, &width));
+    }
+    constexpr int k_data = BARACUDA_OPERAND_K_DATA;
+    if (operands_[k_data] != nullptr && (op_.page_size == 0 || op_.num_total_pages == 0)) {
+      BARACUDA_TRY(check_rank(k_data, *operands_[k_data], rank_of(k_data) - (headless_ ? 1 : 0)));
+      const int slot_dimension = headless_ || op_.layout == BARACUDA_LAYOUT_NHD ? 1 : 2;
+      BARACUDA_TRY(infer_extent("page_size", k_data, slot_dimension, 1, &op_.page_size));
+      BARACUDA_TRY(infer_extent("num_total_pages", k_data, 0, 1, &op_.num_total_pages));
+    }
+    constexpr int lengths = BARACUDA_OPERAND_LAST_PAGE_LEN;
+    if (operands_[lengths] != nullptr && op_.batch_size == 0) {
+      BARACUDA_TRY(check_rank(lengths, *operands_[lengths], 1));
+      BARACUDA_TRY(infer_extent("batch_size", lengths, 0, 0, &op_.batch_size));
+    }
+    return BARACUDA_OK;
   }
-  for (int i = BARACUDA_OPERAND_INDICES; i < BARACUDA_NUM_OPERANDS; ++i)
-    BARACUDA_TRY(check_contiguous(static_cast<baracuda_operand>(i), operands[i]));
-  return BARACUDA_OK;
-}
 
-void store_pointers(Append* op, Operands operands) noexcept {
-  for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) {
-    if (operands[i] == nullptr) continue;
-    void* const address = address_of(*operands[i]);
-    visit_pointer(
-        *op, i, [address](auto& member) { member = static_cast<std::remove_reference_t<decltype(member)>>(address); });
+  // uint8 may stand for whatever the others say that it is.
+  int32_t infer_element() noexcept {
+    bool some_uint8 = false;
+    for (int i = BARACUDA_OPERAND_KEY; i <= BARACUDA_OPERAND_V_DATA; ++i) {
+      if (operands_[i] == nullptr) continue;
+      const Element* const element = element_of(*operands_[i]);
+      if (element == nullptr) return refuse_type(i, *operands_[i], kElementNames);
+      if (element->value == BARACUDA_ELEMENT_U8)
+        some_uint8 = true;
+      else if (op_.element == BARACUDA_ELEMENT_NONE)
+        op_.element = element->value;
+    }
+    if (op_.element == BARACUDA_ELEMENT_NONE && some_uint8) op_.element = BARACUDA_ELEMENT_U8;
+    return BARACUDA_OK;
   }
-}
+
+  int32_t width_of(int operand) const noexcept {
+    return kOperands[operand].part == 0 ? op_.head_dim : value_head_dim(op_);
+  }
+
+  Extents expected_shape(int operand) const noexcept {
+    const int64_t pages = op_.num_total_pages;
+    const int64_t heads = op_.num_heads;
+    const int64_t slots = op_.page_size;
+    const int64_t batch = op_.batch_size;
+    switch (kOperands[operand].shape) {
+      case Shape::kRows:
+        if (headless_) return {2, true, {num_rows(op_), width_of(operand)}};
+        return {3, !mirrored_, {num_rows(op_), heads, width_of(operand)}};
+      case Shape::kCache:
+        if (headless_) return {3, false, {pages, slots, width_of(operand)}};
+        if (op_.layout == BARACUDA_LAYOUT_NHD) return {4, false, {pages, slots, heads, width_of(operand)}};
+        return {4, false, {pages, heads, slots, width_of(operand)}};
+      case Shape::kPerRequest:
+        return {1, false, {batch}};
+      case Shape::kPerRequestAnd1:
+        return {1, false, {batch + 1}};
+      case Shape::kPerRow:
+        return {1, false, {num_rows(op_)}};
+      case Shape::kPageIds:
+      case Shape::kBlockTable:
+      case Shape::kScale:
+      case Shape::kScales:
+        break;
+    }
+    return {0, false, {}};
+  }
+
+  // The natural mistake: the other layout's cache.
+  const char* layout_hint(int operand) const noexcept {
+    const Tensor& tensor = *operands_[operand];
+    const bool heads_first = op_.layout == BARACUDA_LAYOUT_HND;
+    if (kOperands[operand].shape != Shape::kCache || tensor.ndim != 4) return "";
+    if (tensor.shape[heads_first ? 2 : 1] != op_.num_heads) return "";
+    return heads_first ? " (for [pages, page_size, heads, head_dim] pass layout NHD)"
+                       : " (for [pages, heads, page_size, head_dim] pass layout HND)";
+  }
+
+  int32_t check_shapes() const noexcept {
+    for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i)
+      if (operands_[i] != nullptr && kOperands[i].shape != Shape::kPageIds)
+        BARACUDA_TRY(check_shape(i, *operands_[i], expected_shape(i), layout_hint(i)));
+    return BARACUDA_OK;
+  }
+
+  int32_t take_strides() noexcept {
+    for (int i = BARACUDA_OPERAND_KEY; i <= BARACUDA_OPERAND_V_DATA; ++i) {
+      if (operands_[i] == nullptr) continue;
+      const Tensor& tensor = *operands_[i];
+      if (!strided_) {
+        if (!is_contiguous(tensor))
+          return refuse_strides(i, tensor,
+                                mirrored_
+                                    ? "with baracuda-kernels' checks it should be contiguous: a guarded plan takes it "
+                                      "as it is, and so does append_paged_kv"
+                                    : "it should be contiguous, or BARACUDA_FLAG_STRIDED be set");
+        continue;
+      }
+      const int last = tensor.ndim - 1;
+      if (tensor.shape[last] > 1 && stride_of(tensor, last) != 1 && !is_empty(tensor))
+        return refuse_strides(i, tensor, "the elements of a row should lie side by side, the last stride be 1");
+      store_strides(i, tensor);
+    }
+    return BARACUDA_OK;
+  }
+
+  void store_strides(int operand, const Tensor& tensor) noexcept {
+    if (kOperands[operand].shape == Shape::kRows) {
+      int64_t* const strides = operand == BARACUDA_OPERAND_KEY ? op_.key_strides : op_.value_strides;
+      strides[0] = stride_of(tensor, 0);
+      strides[1] = headless_ ? 0 : stride_of(tensor, 1);
+      return;
+    }
+    int64_t* const strides = operand == BARACUDA_OPERAND_K_DATA ? op_.k_data_strides : op_.v_data_strides;
+    const bool heads_first = !headless_ && op_.layout == BARACUDA_LAYOUT_HND;
+    strides[0] = stride_of(tensor, 0);
+    strides[1] = stride_of(tensor, heads_first ? 2 : 1);
+    strides[2] = headless_ ? 0 : stride_of(tensor, heads_first ? 1 : 2);
+  }
+
+  int32_t check_types() noexcept {
+    const Element* const element = find_element(op_.element);
+    if (element == nullptr)
+      return fail(BARACUDA_UNSUPPORTED, "element is %d; it should be a baracuda_element (1 to 7)", op_.element);
+    for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) {
+      if (operands_[i] == nullptr) continue;
+      const Tensor& tensor = *operands_[i];
+      switch (kOperands[i].type) {
+        case Type::kSource:
+        case Type::kCache:
+          if (!has_type(tensor, *element) && !is_held_as_uint8(tensor, *element))
+            return refuse_type(i, tensor, element->name);
+          break;
+        case Type::kIndex:
+          BARACUDA_TRY(take_index_type(i, tensor));
+          break;
+        case Type::kF32:
+          if (!has_type(tensor, *find_element(BARACUDA_ELEMENT_F32))) return refuse_type(i, tensor, "f32");
+          break;
+      }
+    }
+    return BARACUDA_OK;
+  }
+
+  // Frameworks without fp8 hold its bytes as uint8.
+  bool is_held_as_uint8(const Tensor& tensor, const Element& element) const noexcept {
+    return !mirrored_ && element.is_fp8() && has_type(tensor, *find_element(BARACUDA_ELEMENT_U8));
+  }
+
+  int32_t take_index_type(int operand, const Tensor& tensor) noexcept {
+    constexpr uint8_t kInt = 0;  // DLPack's
+    const bool is_int = tensor.type_code == kInt && tensor.type_lanes == 1;
+    const bool is_int64 = is_int && tensor.type_bits == 64 && !mirrored_;
+    if (!is_int64 && !(is_int && tensor.type_bits == 32))
+      return refuse_type(
+          operand, tensor,
+          mirrored_ ? "int32 (convert it, or select a guarded plan, which takes int64 too)" : "int32 or int64");
+    const uint32_t mask = 1u << operand;
+    op_.int64_operands = is_int64 ? op_.int64_operands | mask : op_.int64_operands & ~mask;
+    return BARACUDA_OK;
+  }
+
+  // indices alone is free in length, so its shape tells how many pages the table has.
+  int32_t take_page_table() noexcept {
+    if (const Tensor* const indices = operands_[BARACUDA_OPERAND_INDICES]; indices != nullptr) {
+      BARACUDA_TRY(check_rank(BARACUDA_OPERAND_INDICES, *indices, 1));
+      op_.total_used_pages = 0;
+      const int64_t least = mirrored_ || find_backend(op_.backend)->may_not_state_pages ? 1 : 0;
+      BARACUDA_TRY(infer_extent("total_used_pages", BARACUDA_OPERAND_INDICES, 0, least, &op_.total_used_pages));
+    }
+    for (int i = BARACUDA_OPERAND_INDICES; i <= BARACUDA_OPERAND_SEQ_LENS; ++i)
+      if (operands_[i] != nullptr && !is_contiguous(*operands_[i]))
+        return refuse_strides(i, *operands_[i], "it should be contiguous");
+    return BARACUDA_OK;
+  }
+
+  Op& op_;
+  Operands operands_;
+  uint32_t wanted_;
+  bool mirrored_;
+  bool strided_;
+  bool headless_ = false;
+};
 
 }  // namespace
 
-int32_t bind_operands(Append* op, Operands operands) noexcept {
-  BARACUDA_TRY(infer_problem(op, operands));
-  BARACUDA_TRY(check_shapes(*op, operands));
-  BARACUDA_TRY(check_rows_and_caches_contiguous(operands));
-  BARACUDA_TRY(check_types(*op, operands));
-  BARACUDA_TRY(check_page_table_vectors(op, operands));
-  BARACUDA_TRY(check_problem(*op));
-  store_pointers(op, operands);
-  BARACUDA_TRY(check_operands(*op));
+int32_t bind_operands(Op* op, Operands operands) noexcept {
+  BARACUDA_TRY(check_choices(*op));
+  Binding binding(op, operands);
+  BARACUDA_TRY(binding.check_and_fill());
+  BARACUDA_TRY(check_extents(*op));
+  binding.store_pointers();
+  BARACUDA_TRY(check_memory(*op, make_append(*op)));
   return find_backend(op->backend)->check_reachable(*op, operands);
 }
 
-namespace {
-
-int32_t bind(Append* caller, Operands operands) noexcept {
-  Append op;
-  BARACUDA_TRY(read_struct(caller, &op));
-  BARACUDA_TRY(bind_operands(&op, operands));
-  write_struct(op, caller);
-  return BARACUDA_OK;
-}
-
-}  // namespace
 }  // namespace baracuda
-
-extern "C" int32_t baracuda_paged_kv_append_bind(baracuda_paged_kv_append* op,
-                                                 const baracuda_tensor* const operands[BARACUDA_NUM_OPERANDS]) {
-  return baracuda::at_the_abi("baracuda_paged_kv_append_bind", [&]() -> int32_t {
-    if (operands == nullptr)
-      return baracuda::fail(BARACUDA_INVALID_PROBLEM, "operands is NULL; it should be an array of %d tensors",
-                            BARACUDA_NUM_OPERANDS);
-    return baracuda::bind(op, operands);
-  });
-}
-
-extern "C" int32_t baracuda_paged_kv_append_bind_objects(baracuda_paged_kv_append* op,
-                                                         void* const objects[BARACUDA_NUM_OPERANDS],
-                                                         baracuda_tensor_reader reader) {
-  return baracuda::at_the_abi("baracuda_paged_kv_append_bind_objects", [&]() -> int32_t {
-    if (objects == nullptr || reader == nullptr)
-      return baracuda::fail(BARACUDA_INVALID_PROBLEM, "%s is NULL; it should not be",
-                            objects == nullptr ? "objects" : "reader");
-    baracuda::Tensor tensors[BARACUDA_NUM_OPERANDS];
-    const baracuda::Tensor* operands[BARACUDA_NUM_OPERANDS] = {};
-    for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) {
-      if (objects[i] == nullptr) continue;
-      if (reader(objects[i], &tensors[i]) != 0)
-        return baracuda::fail(BARACUDA_INVALID_PROBLEM, "%s could not be read as a tensor by its own exporter",
-                              baracuda::kOperandNames[i]);
-      operands[i] = &tensors[i];
-    }
-    return baracuda::bind(op, operands);
-  });
-}

@@ -4,12 +4,12 @@
 
 #include <cstdint>
 
-#include "append/backend.h"
+#include "append/operands.h"
 
 namespace baracuda {
 
 // baracuda_paged_kv_append_bind on a struct of this library's size. On a refusal `op` may be half filled.
-int32_t bind_operands(Append* op, Operands operands) noexcept;
+int32_t bind_operands(Op* op, Operands operands) noexcept;
 
 }  // namespace baracuda
 

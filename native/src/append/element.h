@@ -13,12 +13,25 @@ struct Element {
   const char* name;
   uint8_t dlpack_code;
   uint8_t bits;
+  bool is_mirrored;  // has symbols of its own
 
   constexpr uint32_t bytes() const { return bits / 8u; }
+  constexpr bool is_fp8() const { return value == BARACUDA_ELEMENT_FP8_E4M3 || value == BARACUDA_ELEMENT_FP8_E5M2; }
 };
 
+constexpr bool is_mirrored(int32_t value) noexcept {
+  switch (value) {
+#define BARACUDA_CASE(ENUM, name, value, dlpack_code, bits) case value:
+    BARACUDA_FOR_EACH_MIRRORED_ELEMENT(BARACUDA_CASE)
+#undef BARACUDA_CASE
+    return true;
+    default:
+      return false;
+  }
+}
+
 inline constexpr Element kElements[] = {
-#define BARACUDA_ROW(ENUM, name, value, dlpack_code, bits) {value, #name, dlpack_code, bits},
+#define BARACUDA_ROW(ENUM, name, value, dlpack_code, bits) {value, #name, dlpack_code, bits, is_mirrored(value)},
     BARACUDA_FOR_EACH_ELEMENT(BARACUDA_ROW)
 #undef BARACUDA_ROW
 };

@@ -1,16 +1,170 @@
-// Operands as somebody else describes them.
+// The table of operands: for each its name, its member of the C struct, the rules for its shape and type, whether it is
+// written, and which appends want it. Checks, messages and the binding of tensors follow from it.
 #ifndef BARACUDA_SRC_APPEND_OPERANDS_H_
 #define BARACUDA_SRC_APPEND_OPERANDS_H_
 
+#include <cstddef>
 #include <cstdint>
 
-#include "append/backend.h"
+#include "append/append.h"
+#include "baracuda_ffi.h"
 
 namespace baracuda {
 
+using Tensor = baracuda_tensor;
+
+// BARACUDA_NUM_OPERANDS of them, indexed by baracuda_operand; nullptr where what an append has stays, or where it wants
+// none.
+using Operands = const Tensor* const*;
+
+enum class Shape {
+  kRows,            // [n or more, H, D], or [n or more, D]
+  kCache,           // [pages, H, P, D] by the layout, or [pages, P, D]
+  kPageIds,         // [any]
+  kPerRequest,      // [B]
+  kPerRequestAnd1,  // [B + 1]
+  kPerRow,          // [n]
+  kBlockTable,      // [B or more, any]
+  kScale,           // [1] or [H]
+  kScales           // [pages, P, H]
+};
+
+enum class Type { kSource, kCache, kIndex, kF32 };
+
+// Which appends want an operand: those whose every choice has its bit here.
+struct Wanted {
+  uint32_t addressings;
+  uint32_t tables;
+  uint32_t lengths;
+  uint32_t transforms;
+  uint32_t parts;
+};
+
+constexpr uint32_t bit(int choice) noexcept { return 1u << choice; }
+
+inline constexpr uint32_t kAny = ~0u;
+inline constexpr uint32_t kByRequest = bit(BARACUDA_ADDRESSING_LAST_PAGE) | bit(BARACUDA_ADDRESSING_RAGGED);
+inline constexpr uint32_t kByTable = kByRequest | bit(BARACUDA_ADDRESSING_POSITIONS);
+inline constexpr uint32_t kBoth = bit(BARACUDA_PARTS_KEY_AND_VALUE);
+inline constexpr uint32_t kScaled = bit(BARACUDA_TRANSFORM_FP8) | bit(BARACUDA_TRANSFORM_NVFP4);
+inline constexpr uint32_t kScaling = bit(BARACUDA_TRANSFORM_PER_TOKEN_HEAD) | bit(BARACUDA_TRANSFORM_NVFP4);
+
+struct Operand {
+  const char* name;
+  size_t member;  // offset of its pointer in the C struct
+  Shape shape;
+  Type type;
+  bool written;
+  int part;  // 0: key's, 1: value's, -1: neither's
+  Wanted wanted;
+};
+
 // Indexed by baracuda_operand.
-inline constexpr const char* kOperandNames[BARACUDA_NUM_OPERANDS] = {"key",     "value",  "k_data",       "v_data",
-                                                                     "indices", "indptr", "last_page_len"};
+inline constexpr Operand kOperands[BARACUDA_NUM_OPERANDS] = {
+    {"key", offsetof(Op, key), Shape::kRows, Type::kSource, false, 0, {kAny, kAny, kAny, kAny, kAny}},
+    {"value", offsetof(Op, value), Shape::kRows, Type::kSource, false, 1, {kAny, kAny, kAny, kAny, kBoth}},
+    {"k_data", offsetof(Op, k_data), Shape::kCache, Type::kCache, true, 0, {kAny, kAny, kAny, kAny, kAny}},
+    {"v_data", offsetof(Op, v_data), Shape::kCache, Type::kCache, true, 1, {kAny, kAny, kAny, kAny, kBoth}},
+    {"indices",
+     offsetof(Op, indices),
+     Shape::kPageIds,
+     Type::kIndex,
+     false,
+     -1,
+     {kByTable, bit(BARACUDA_TABLE_CSR), kAny, kAny, kAny}},
+    {"indptr",
+     offsetof(Op, indptr),
+     Shape::kPerRequestAnd1,
+     Type::kIndex,
+     false,
+     -1,
+     {kByTable, bit(BARACUDA_TABLE_CSR), kAny, kAny, kAny}},
+    {"last_page_len",
+     offsetof(Op, last_page_len),
+     Shape::kPerRequest,
+     Type::kIndex,
+     false,
+     -1,
+     {kByRequest, bit(BARACUDA_TABLE_CSR), bit(BARACUDA_LENGTHS_LAST_PAGE_LEN), kAny, kAny}},
+    {"append_indptr",
+     offsetof(Op, append_indptr),
+     Shape::kPerRequestAnd1,
+     Type::kIndex,
+     false,
+     -1,
+     {bit(BARACUDA_ADDRESSING_RAGGED), kAny, kAny, kAny, kAny}},
+    {"batch_indices",
+     offsetof(Op, batch_indices),
+     Shape::kPerRow,
+     Type::kIndex,
+     false,
+     -1,
+     {bit(BARACUDA_ADDRESSING_POSITIONS), kAny, kAny, kAny, kAny}},
+    {"positions",
+     offsetof(Op, positions),
+     Shape::kPerRow,
+     Type::kIndex,
+     false,
+     -1,
+     {bit(BARACUDA_ADDRESSING_POSITIONS), kAny, kAny, kAny, kAny}},
+    {"slot_mapping",
+     offsetof(Op, slot_mapping),
+     Shape::kPerRow,
+     Type::kIndex,
+     false,
+     -1,
+     {bit(BARACUDA_ADDRESSING_SLOTS), kAny, kAny, kAny, kAny}},
+    {"block_table",
+     offsetof(Op, block_table),
+     Shape::kBlockTable,
+     Type::kIndex,
+     false,
+     -1,
+     {kByRequest, bit(BARACUDA_TABLE_DENSE), kAny, kAny, kAny}},
+    {"seq_lens",
+     offsetof(Op, seq_lens),
+     Shape::kPerRequest,
+     Type::kIndex,
+     false,
+     -1,
+     {kByRequest, kAny, bit(BARACUDA_LENGTHS_SEQ_LENS), kAny, kAny}},
+    {"k_scale", offsetof(Op, k_scale), Shape::kScale, Type::kF32, false, 0, {kAny, kAny, kAny, kScaled, kAny}},
+    {"v_scale", offsetof(Op, v_scale), Shape::kScale, Type::kF32, false, 1, {kAny, kAny, kAny, kScaled, kBoth}},
+    {"k_scales", offsetof(Op, k_scales), Shape::kScales, Type::kF32, true, 0, {kAny, kAny, kAny, kScaling, kAny}},
+    {"v_scales", offsetof(Op, v_scales), Shape::kScales, Type::kF32, true, 1, {kAny, kAny, kAny, kScaling, kBoth}},
+};
+
+constexpr const char* name_of(int operand) noexcept { return kOperands[operand].name; }
+
+// The operands that an append wants, as bits. The struct's choices are ones that this library knows.
+constexpr uint32_t wanted_by(int addressing, int table, int lengths, int transform, int parts) noexcept {
+  uint32_t wanted = 0;
+  for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) {
+    const Wanted& by = kOperands[i].wanted;
+    const uint32_t every = by.addressings >> addressing & by.tables >> table & by.lengths >> lengths &
+                           by.transforms >> transform & by.parts >> parts & 1u;
+    wanted |= every << i;
+  }
+  return wanted;
+}
+
+// A decode's, worked out once: what nearly every call asks for.
+inline constexpr uint32_t kWantedByDecode = wanted_by(0, 0, 0, 0, 0);
+
+inline uint32_t wanted_operands(const Op& op) noexcept {
+  if ((op.addressing | op.table | op.lengths | op.transform | op.parts) == 0) return kWantedByDecode;
+  return wanted_by(op.addressing, op.table, op.lengths, op.transform, op.parts);
+}
+
+inline bool wants(uint32_t wanted, int operand) noexcept { return (wanted >> operand & 1u) != 0; }
+
+// What `op` has of an operand.
+inline void*& pointer_in(Op& op, int operand) noexcept {
+  return *reinterpret_cast<void**>(reinterpret_cast<unsigned char*>(&op) + kOperands[operand].member);
+}
+inline const void* pointer_in(const Op& op, int operand) noexcept {
+  return *reinterpret_cast<void* const*>(reinterpret_cast<const unsigned char*>(&op) + kOperands[operand].member);
+}
 
 // DLPack's device types, as far as an operand can live there.
 enum DeviceType : int32_t { kDeviceHost = 1, kDeviceCuda = 2, kDevicePinned = 3, kDeviceManaged = 13 };
@@ -21,30 +175,11 @@ inline void* address_of(const Tensor& tensor) noexcept {
              : reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(tensor.data) + tensor.byte_offset);
 }
 
-// Calls `visit` with the member of `op`, constant or not, that points to an operand.
-template <typename Op, typename Visit>
-auto visit_pointer(Op& op, int operand, Visit&& visit) noexcept {
-  switch (operand) {
-    case BARACUDA_OPERAND_KEY:
-      return visit(op.key);
-    case BARACUDA_OPERAND_VALUE:
-      return visit(op.value);
-    case BARACUDA_OPERAND_K_DATA:
-      return visit(op.k_data);
-    case BARACUDA_OPERAND_V_DATA:
-      return visit(op.v_data);
-    case BARACUDA_OPERAND_INDICES:
-      return visit(op.indices);
-    case BARACUDA_OPERAND_INDPTR:
-      return visit(op.indptr);
-    default:
-      return visit(op.last_page_len);
-  }
-}
-
-// What `op` has of an operand.
-inline const void* pointer_in(const Append& op, int operand) noexcept {
-  return visit_pointer(op, operand, [](const void* pointer) { return pointer; });
+// Nothing of an empty tensor is read, and its address may be anything.
+inline bool is_empty(const Tensor& tensor) noexcept {
+  for (int i = 0; i < tensor.ndim; ++i)
+    if (tensor.shape[i] == 0) return true;
+  return false;
 }
 
 }  // namespace baracuda

@@ -1,151 +1,39 @@
 #include "append/problem.h"
 
 #include <cstddef>
-#include <cstring>
 
+#include "append/backend.h"
 #include "append/element.h"
 #include "append/status.h"
-#include "cuda/flashinfer/geometry.h"
 
 namespace baracuda {
 namespace {
 
-// The first version's struct: no caller can know less.
-constexpr uint32_t kOldestStructBytes = offsetof(Append, stream) + sizeof(void*);
-
-// No release's struct will be larger: a size beyond this is not a size, and is not believed.
-constexpr uint32_t kLargestStructBytes = 65536;
-
-// The kernel copies rows in vectors of this many bytes.
-constexpr uint64_t kVectorBytes = 16;
-
-constexpr uint64_t kMaxThreadsPerBlock = 1024;
-constexpr uint64_t kTwoToThe32 = uint64_t{1} << 32;
-constexpr uint64_t kTwoToThe31 = uint64_t{1} << 31;
-
-// The largest object that a pointer difference can span.
-constexpr uint64_t kMaxBytes = PTRDIFF_MAX;
+constexpr uint32_t kKnownFlags =
+    BARACUDA_FLAG_GUARDED | BARACUDA_FLAG_STRIDED | BARACUDA_FLAG_INFER | BARACUDA_FLAG_MIRRORED;
 
 int32_t check_positive(const char* name, int32_t value) noexcept {
   if (value > 0) return BARACUDA_OK;
   return fail(BARACUDA_INVALID_PROBLEM, "%s is %d; it should be at least 1", name, value);
 }
 
-int32_t check_not_negative(const char* name, int32_t value) noexcept {
+int32_t check_not_negative(const char* name, int64_t value) noexcept {
   if (value >= 0) return BARACUDA_OK;
-  return fail(BARACUDA_INVALID_PROBLEM, "%s is %d; it should be positive, or 0 for not stated", name, value);
+  return fail(BARACUDA_INVALID_PROBLEM, "%s is %lld; it should not be negative", name, static_cast<long long>(value));
 }
 
-// FlashInfer's arithmetic: page strides, source offsets and sequence lengths in uint32, the last divided by a
-// multiply-high that is exact below 2^31.
-int32_t check_flashinfer_limits(const Append& op, const Element& element) noexcept {
-  const uint64_t heads = static_cast<uint64_t>(op.num_heads);
-  const uint64_t head_dim = static_cast<uint64_t>(op.head_dim);
-  const uint64_t threads_per_head = head_dim / flashinfer_vector(op.head_dim, element.bytes());
-  if (heads * threads_per_head > kMaxThreadsPerBlock)
-    return fail(BARACUDA_UNSUPPORTED,
-                "num_heads is %d; FlashInfer's kernel takes at most %d heads of %s with head_dim %d (one block of "
-                "1024 threads a request)",
-                op.num_heads, static_cast<int>(kMaxThreadsPerBlock / threads_per_head), element.name, op.head_dim);
-  if (saturating_product(heads * head_dim, static_cast<uint64_t>(op.page_size)) >= kTwoToThe32)
-    return fail(BARACUDA_UNSUPPORTED,
-                "num_heads * page_size * head_dim is %d * %d * %d; FlashInfer's page stride is 32-bit, so it should "
-                "be below 2^32",
-                op.num_heads, op.page_size, op.head_dim);
-  if (saturating_product(heads * head_dim, static_cast<uint64_t>(op.batch_size)) >= kTwoToThe32)
-    return fail(BARACUDA_UNSUPPORTED,
-                "batch_size * num_heads * head_dim is %d * %d * %d; FlashInfer's offsets into key and value are "
-                "32-bit, so it should be below 2^32",
-                op.batch_size, op.num_heads, op.head_dim);
-  if (op.total_used_pages == 0) return BARACUDA_OK;
-  // Every request owns a page at least, so what is left over is the most that one of them can have besides its own.
-  if (op.total_used_pages < op.batch_size)
-    return fail(BARACUDA_INVALID_PROBLEM,
-                "total_used_pages is %d and batch_size is %d; every request should own at least one page",
-                op.total_used_pages, op.batch_size);
-  const uint64_t most_pages = static_cast<uint64_t>(op.total_used_pages - op.batch_size) + 1;
-  if (most_pages * static_cast<uint64_t>(op.page_size) >= kTwoToThe31)
-    return fail(BARACUDA_UNSUPPORTED,
-                "a request of %llu pages of page_size %d could hold 2^31 tokens; FlashInfer's lengths are 32-bit",
-                static_cast<unsigned long long>(most_pages), op.page_size);
-  return BARACUDA_OK;
+int32_t check_choice(const char* name, int32_t value, int32_t built, const char* choices) noexcept {
+  if (value >= 0 && value < built) return BARACUDA_OK;
+  return fail(BARACUDA_UNSUPPORTED, "%s is %d; this release has %s", name, value, choices);
 }
 
-// One operand's place in memory.
-struct Range {
-  const char* name;
-  const void* data;
-  uint64_t bytes;
-  uint64_t alignment;
-
-  uint64_t begin() const { return reinterpret_cast<uintptr_t>(data); }
-  uint64_t end() const { return begin() + bytes; }  // checked not to wrap
-};
-
-int32_t check_range(const Range& range) noexcept {
-  if (range.bytes == 0) return BARACUDA_OK;
-  if (range.data == nullptr)
-    return fail(BARACUDA_INVALID_PROBLEM, "%s is NULL; it should be the operand's memory", range.name);
-  if (range.bytes > kMaxBytes || range.begin() > UINTPTR_MAX - range.bytes)
-    return fail(BARACUDA_INVALID_PROBLEM, "%s at %p is larger than the address space", range.name, range.data);
-  return BARACUDA_OK;
-}
-
-int32_t check_aligned(const Range& range) noexcept {
-  if (range.bytes == 0 || range.begin() % range.alignment == 0) return BARACUDA_OK;
-  return fail(BARACUDA_MISALIGNED_OPERAND, "%s is at %p; it should be aligned to %d bytes", range.name, range.data,
-              static_cast<int>(range.alignment));
-}
-
-int32_t check_disjoint(const Range& output, const Range& other) noexcept {
-  if (output.bytes == 0 || other.bytes == 0) return BARACUDA_OK;
-  if (output.end() <= other.begin() || other.end() <= output.begin()) return BARACUDA_OK;
-  return fail(BARACUDA_INVALID_PROBLEM,
-              "%s (%llu bytes at %p) and %s (%llu bytes at %p) overlap; what is written should share no memory with "
-              "another operand",
-              output.name, static_cast<unsigned long long>(output.bytes), output.data, other.name,
-              static_cast<unsigned long long>(other.bytes), other.data);
-}
-
-}  // namespace
-
-int32_t read_struct(const Append* caller, Append* op) noexcept {
-  if (caller == nullptr) return fail(BARACUDA_INVALID_PROBLEM, "op is NULL; it should be a baracuda_paged_kv_append");
-  const uint32_t bytes = caller->struct_size;
-  if (bytes == sizeof(Append)) {
-    *op = *caller;
-    return BARACUDA_OK;
-  }
-  if (bytes < kOldestStructBytes || bytes > kLargestStructBytes || bytes % sizeof(void*) != 0)
-    return fail(BARACUDA_INVALID_PROBLEM, "struct_size is %u; it should be sizeof(baracuda_paged_kv_append), %zu here",
-                bytes, sizeof(Append));
-  const size_t known = bytes < sizeof(Append) ? bytes : sizeof(Append);
-  std::memset(op, 0, sizeof(Append));
-  std::memcpy(op, caller, known);
-  const auto* tail = reinterpret_cast<const unsigned char*>(caller);
-  for (size_t i = known; i < bytes; ++i)
-    if (tail[i] != 0)
-      return fail(BARACUDA_INVALID_PROBLEM,
-                  "struct_size is %u and byte %zu is not zero; this library (ABI %d) knows %zu bytes and cannot do "
-                  "what the others ask",
-                  bytes, i, BARACUDA_FFI_ABI_VERSION, sizeof(Append));
-  op->struct_size = sizeof(Append);
-  return BARACUDA_OK;
-}
-
-void write_struct(const Append& op, Append* caller) noexcept {
-  const uint32_t bytes = caller->struct_size;
-  std::memcpy(caller, &op, bytes < sizeof(Append) ? bytes : sizeof(Append));
-  caller->struct_size = bytes;
-}
-
-int32_t check_problem(const Append& op) noexcept {
-  if ((op.flags & ~BARACUDA_FLAG_GUARDED) != 0)
-    return fail(BARACUDA_UNSUPPORTED, "flags is 0x%x; this library knows 0x%x (BARACUDA_FLAG_GUARDED)", op.flags,
-                BARACUDA_FLAG_GUARDED);
-  const Backend* backend = find_backend(op.backend);
+int32_t check_known(const Op& op) noexcept {
+  if ((op.flags & ~kKnownFlags) != 0)
+    return fail(BARACUDA_UNSUPPORTED, "flags is 0x%x; this library knows 0x%x", op.flags, kKnownFlags);
+  const Backend* const backend = find_backend(op.backend);
   if (backend == nullptr)
-    return fail(BARACUDA_UNSUPPORTED, "backend is %d; it should be a baracuda_backend", op.backend);
+    return fail(BARACUDA_UNSUPPORTED, "backend is %d; it should be FLASHINFER (1), HOST (2) or BESPOKE (3)",
+                op.backend);
   if (is_guarded(op) ? backend->guarding == Guarding::kNever : backend->guarding == Guarding::kAlways)
     return fail(BARACUDA_UNSUPPORTED, "flags is 0x%x; the %s backend appends only %s BARACUDA_FLAG_GUARDED", op.flags,
                 backend->name, is_guarded(op) ? "without" : "with");
@@ -154,69 +42,177 @@ int32_t check_problem(const Append& op) noexcept {
   if (op.length_convention != BARACUDA_BEFORE_APPEND && op.length_convention != BARACUDA_AFTER_APPEND)
     return fail(BARACUDA_UNSUPPORTED, "length_convention is %d; it should be BEFORE_APPEND (0) or AFTER_APPEND (1)",
                 op.length_convention);
-  BARACUDA_TRY(check_positive("batch_size", op.batch_size));
+  BARACUDA_TRY(check_choice("addressing", op.addressing, BARACUDA_ADDRESSING_LAST_PAGE + 1, "LAST_PAGE (0)"));
+  BARACUDA_TRY(check_choice("table", op.table, BARACUDA_TABLE_CSR + 1, "CSR (0)"));
+  BARACUDA_TRY(check_choice("lengths", op.lengths, BARACUDA_LENGTHS_LAST_PAGE_LEN + 1, "LAST_PAGE_LEN (0)"));
+  BARACUDA_TRY(check_choice("transform", op.transform, BARACUDA_TRANSFORM_COPY + 1, "COPY (0)"));
+  return check_choice("parts", op.parts, BARACUDA_PARTS_KEY + 1, "KEY_AND_VALUE (0) and KEY (1)");
+}
+
+// What baracuda-kernels' plan has no word for.
+int32_t check_mirrored_choices(const Op& op) noexcept {
+  if (has_flag(op, BARACUDA_FLAG_STRIDED) || is_guarded(op) || op.parts != BARACUDA_PARTS_KEY_AND_VALUE ||
+      value_head_dim(op) != op.head_dim || op.int64_operands != 0)
+    return fail(
+        BARACUDA_UNSUPPORTED,
+        "flags is 0x%x, parts %d, value_head_dim %d, int64_operands 0x%x; with BARACUDA_FLAG_MIRRORED both parts "
+        "should be packed, of one width, with int32 tables and without BARACUDA_FLAG_GUARDED",
+        op.flags, op.parts, op.value_head_dim, op.int64_operands);
+  return BARACUDA_OK;
+}
+
+int32_t check_counts(const Op& op, bool mirrored, bool may_not_state_pages) noexcept {
+  BARACUDA_TRY(mirrored ? check_positive("batch_size", op.batch_size)
+                        : check_not_negative("batch_size", op.batch_size));
   BARACUDA_TRY(check_positive("num_heads", op.num_heads));
   BARACUDA_TRY(check_positive("page_size", op.page_size));
   BARACUDA_TRY(check_not_negative("num_total_pages", op.num_total_pages));
   BARACUDA_TRY(check_not_negative("total_used_pages", op.total_used_pages));
-  if (is_guarded(op))
-    BARACUDA_TRY(check_positive("num_total_pages, which a guarded append needs,", op.num_total_pages));
-  if (!is_guarded(op) && op.head_dim != 64 && op.head_dim != 128 && op.head_dim != 256)
-    return fail(BARACUDA_UNSUPPORTED, "head_dim is %d; it should be 64, 128 or 256", op.head_dim);
-  if (op.head_dim <= 0) return fail(BARACUDA_UNSUPPORTED, "head_dim is %d; it should be positive", op.head_dim);
-  const Element* element = find_element(op.element);
-  if (element == nullptr)
-    return fail(BARACUDA_UNSUPPORTED, "element is %d; it should be a baracuda_element", op.element);
-  if (static_cast<uint64_t>(op.head_dim) * element->bytes() % kVectorBytes != 0)
-    return fail(BARACUDA_UNSUPPORTED, "head_dim is %d; a row of %s should be a multiple of %d bytes", op.head_dim,
-                element->name, static_cast<int>(kVectorBytes));
-  if (backend->has_flashinfer_limits) BARACUDA_TRY(check_flashinfer_limits(op, *element));
+  if (!may_not_state_pages || has_flag(op, BARACUDA_FLAG_STRIDED))
+    BARACUDA_TRY(check_positive("num_total_pages", op.num_total_pages));
   return BARACUDA_OK;
 }
 
-int32_t check_operands(const Append& op) noexcept {
-  const uint64_t row_bytes = saturating_product(static_cast<uint64_t>(op.num_heads),
-                                                static_cast<uint64_t>(op.head_dim) * find_element(op.element)->bytes());
-  const uint64_t new_bytes = saturating_product(row_bytes, static_cast<uint64_t>(op.batch_size));
-  const uint64_t page_bytes = saturating_product(row_bytes, static_cast<uint64_t>(op.page_size));
-  const uint64_t known_pages = op.num_total_pages > 0 ? static_cast<uint64_t>(op.num_total_pages) : 1;
-  const uint64_t cache_bytes = saturating_product(page_bytes, known_pages);
-  const uint64_t batch = static_cast<uint64_t>(op.batch_size);
-  const uint64_t known_entries =
-      op.total_used_pages > 0 || is_guarded(op) ? static_cast<uint64_t>(op.total_used_pages) : 1;
-  const uint64_t record_bytes = op.error_record != nullptr ? sizeof(baracuda_error_record) : 0;
+int32_t check_head_dim(const char* name, int32_t head_dim, bool mirrored) noexcept {
+  if (mirrored && head_dim != 64 && head_dim != 128 && head_dim != 256)
+    return fail(
+        BARACUDA_UNSUPPORTED,
+        "%s is %d; it should be 64, 128 or 256 (a guarded append, and any without baracuda-kernels' checks, takes "
+        "every %s)",
+        name, head_dim, name);
+  if (head_dim > 0) return BARACUDA_OK;
+  return fail(BARACUDA_UNSUPPORTED, "%s is %d; it should be positive", name, head_dim);
+}
 
-  const Range outputs[] = {
-      {"k_data", op.k_data, cache_bytes, kVectorBytes},
-      {"v_data", op.v_data, cache_bytes, kVectorBytes},
-      {"error_record", op.error_record, record_bytes, alignof(baracuda_error_record)},
-  };
-  const Range inputs[] = {
-      {"key", op.key, new_bytes, kVectorBytes},
-      {"value", op.value, new_bytes, kVectorBytes},
-      {"indices", op.indices, known_entries * sizeof(int32_t), alignof(int32_t)},
-      {"indptr", op.indptr, (batch + 1) * sizeof(int32_t), alignof(int32_t)},
-      {"last_page_len", op.last_page_len, batch * sizeof(int32_t), alignof(int32_t)},
-  };
-  for (const Range& output : outputs) BARACUDA_TRY(check_range(output));
-  for (const Range& input : inputs) BARACUDA_TRY(check_range(input));
-  if (find_backend(op.backend)->is_host && op.stream != nullptr)
-    return fail(BARACUDA_INVALID_PROBLEM, "stream is %p; the host twin runs on no stream, so it should be NULL",
-                op.stream);
-  if (op.error_record != nullptr && !is_guarded(op))
-    return fail(BARACUDA_INVALID_PROBLEM,
-                "error_record is %p; only an append with BARACUDA_FLAG_GUARDED records errors, so it should be NULL",
-                static_cast<void*>(op.error_record));
-  for (const Range& output : outputs) BARACUDA_TRY(check_aligned(output));
-  for (const Range& input : inputs) BARACUDA_TRY(check_aligned(input));
-  for (const Range& output : outputs) {
-    for (const Range& earlier : outputs) {
-      if (&earlier == &output) break;
-      BARACUDA_TRY(check_disjoint(earlier, output));
-    }
-    for (const Range& input : inputs) BARACUDA_TRY(check_disjoint(output, input));
-  }
+int32_t check_elements(const Op& op, bool mirrored) noexcept {
+  const Element* const element = find_element(op.element);
+  if (element == nullptr || (mirrored && !element->is_mirrored))
+    return fail(BARACUDA_UNSUPPORTED, "element is %d; it should be %s", op.element,
+                mirrored ? "F16, BF16, F32, FP8_E4M3 or FP8_E5M2 (1 to 5)" : "a baracuda_element (1 to 7)");
+  if (op.source_element != BARACUDA_ELEMENT_NONE && op.source_element != op.element)
+    return fail(BARACUDA_UNSUPPORTED, "source_element is %d and element is %d; a copy should have one for both",
+                op.source_element, op.element);
   return BARACUDA_OK;
+}
+
+// a * b, or the nearest number that fits.
+int64_t saturating_product(int64_t a, int64_t b) noexcept {
+  if (a == 0 || b == 0) return 0;
+  const bool negative = (a < 0) != (b < 0);
+  const auto magnitude = [](int64_t n) { return n < 0 ? 0 - static_cast<uint64_t>(n) : static_cast<uint64_t>(n); };
+  const uint64_t x = magnitude(a);
+  const uint64_t y = magnitude(b);
+  if (x > static_cast<uint64_t>(INT64_MAX) / y) return negative ? -INT64_MAX : INT64_MAX;
+  const auto product = static_cast<int64_t>(x * y);
+  return negative ? -product : product;
+}
+
+// In bytes; 0 where it is never taken.
+int64_t step(int64_t stride, int64_t extent, int64_t element_bytes) noexcept {
+  return extent > 1 ? saturating_product(stride, element_bytes) : 0;
+}
+
+struct PartOperands {
+  const void* rows;
+  void* cache;
+  int32_t width;
+  const int64_t (&row_strides)[2];
+  const int64_t (&cache_strides)[3];
+};
+
+Part make_part(const Op& op, const PartOperands& from) noexcept {
+  const int64_t bytes = find_element(op.element)->bytes();
+  int64_t rows[2] = {from.row_strides[0], from.row_strides[1]};
+  int64_t cache[3] = {from.cache_strides[0], from.cache_strides[1], from.cache_strides[2]};
+  if (!has_flag(op, BARACUDA_FLAG_STRIDED)) {
+    packed_row_strides(op, from.width, rows);
+    packed_cache_strides(op, from.width, cache);
+  }
+  Part part;
+  part.rows = static_cast<const unsigned char*>(from.rows);
+  part.cache = static_cast<unsigned char*>(from.cache);
+  part.row_bytes = int64_t{from.width} * bytes;
+  part.token_stride = step(rows[0], num_rows(op), bytes);
+  part.head_stride = step(rows[1], op.num_heads, bytes);
+  // Where the pages are not counted there may be any number of them.
+  part.page_stride = step(cache[0], op.num_total_pages != 0 ? op.num_total_pages : INT32_MAX, bytes);
+  part.slot_stride = step(cache[1], op.page_size, bytes);
+  part.cache_head_stride = step(cache[2], op.num_heads, bytes);
+  return part;
+}
+
+}  // namespace
+
+int32_t check_choices(const Op& op) noexcept {
+  BARACUDA_TRY(check_known(op));
+  return has_flag(op, BARACUDA_FLAG_MIRRORED) ? check_mirrored_choices(op) : BARACUDA_OK;
+}
+
+int32_t check_extents(const Op& op) noexcept {
+  const Backend& backend = *find_backend(op.backend);
+  const bool mirrored = has_flag(op, BARACUDA_FLAG_MIRRORED);
+  BARACUDA_TRY(check_counts(op, mirrored, mirrored || backend.may_not_state_pages));
+  BARACUDA_TRY(check_head_dim("head_dim", op.head_dim, mirrored));
+  if (op.parts == BARACUDA_PARTS_KEY_AND_VALUE)
+    BARACUDA_TRY(check_head_dim("value_head_dim", value_head_dim(op), mirrored));
+  BARACUDA_TRY(check_elements(op, mirrored));
+  return backend.check_limits(op);
+}
+
+int32_t check_problem(const Op& op) noexcept {
+  BARACUDA_TRY(check_choices(op));
+  return check_extents(op);
+}
+
+void packed_row_strides(const Op& op, int32_t width, int64_t (&strides)[2]) noexcept {
+  strides[0] = saturating_product(op.num_heads, width);
+  strides[1] = width;
+}
+
+void packed_cache_strides(const Op& op, int32_t width, int64_t (&strides)[3]) noexcept {
+  const bool heads_first = op.layout == BARACUDA_LAYOUT_HND;
+  strides[0] = saturating_product(saturating_product(op.num_heads, op.page_size), width);
+  strides[1] = heads_first ? width : saturating_product(op.num_heads, width);
+  strides[2] = heads_first ? saturating_product(op.page_size, width) : width;
+}
+
+Append make_append(const Op& op) noexcept {
+  Append append;
+  append.backend = find_backend(op.backend);
+  append.element = find_element(op.element);
+  append.guarded = is_guarded(op);
+  append.mirrored = has_flag(op, BARACUDA_FLAG_MIRRORED);
+  append.states_pages = op.num_total_pages > 0;
+  append.num_heads = op.num_heads;
+  append.head_dim = op.head_dim;
+  append.num_parts = op.parts == BARACUDA_PARTS_KEY ? 1 : 2;
+  append.parts[0] = make_part(op, {op.key, op.k_data, op.head_dim, op.key_strides, op.k_data_strides});
+  if (append.num_parts == 2)
+    append.parts[1] = make_part(op, {op.value, op.v_data, value_head_dim(op), op.value_strides, op.v_data_strides});
+
+  const bool may_not_state_pages = append.mirrored || append.backend->may_not_state_pages;
+  Placement& placement = append.placement;
+  placement = {};
+  placement.operands[kPages] = op.indices;
+  placement.operands[kIndptr] = op.indptr;
+  placement.operands[kLengths] = op.last_page_len;
+  placement.wide = (op.int64_operands >> BARACUDA_OPERAND_INDICES & 1u) << kPages |
+                   (op.int64_operands >> BARACUDA_OPERAND_INDPTR & 1u) << kIndptr |
+                   (op.int64_operands >> BARACUDA_OPERAND_LAST_PAGE_LEN & 1u) << kLengths;
+  placement.addressing = op.addressing;
+  placement.table = op.table;
+  placement.lengths = op.lengths;
+  placement.counts_new = op.length_convention == BARACUDA_AFTER_APPEND ? 1 : 0;
+  placement.num_requests = op.batch_size;
+  placement.num_rows = static_cast<int32_t>(num_rows(op));
+  placement.used_pages = op.total_used_pages == 0 && may_not_state_pages ? INT32_MAX : op.total_used_pages;
+  placement.num_pages = append.states_pages ? op.num_total_pages : INT32_MAX;
+  placement.page_size = op.page_size;
+  placement.skip_slot = -1;
+
+  append.record = op.error_record;
+  append.stream = op.stream;
+  return append;
 }
 
 }  // namespace baracuda

@@ -1,34 +1,39 @@
-// The one place that judges an append. The header's list of refusals is in the order of these functions.
+// The one place that judges a problem: everything of an append but its pointers and what they point to. The header's
+// list of refusals is in the order of these functions.
 #ifndef BARACUDA_SRC_APPEND_PROBLEM_H_
 #define BARACUDA_SRC_APPEND_PROBLEM_H_
 
 #include <cstdint>
 
-#include "append/backend.h"
+#include "append/append.h"
 
 namespace baracuda {
 
-// Copies the caller's struct, of whatever size, into one of ours.
-int32_t read_struct(const Append* caller, Append* op) noexcept;
+inline bool has_flag(const Op& op, uint32_t flag) noexcept { return (op.flags & flag) != 0; }
+inline bool is_guarded(const Op& op) noexcept { return has_flag(op, BARACUDA_FLAG_GUARDED); }
 
-// Copies one of ours back into the caller's, which read_struct has accepted.
-void write_struct(const Append& op, Append* caller) noexcept;
+// Flags and enumerators: what has to be known before anything else of an append can be told.
+int32_t check_choices(const Op& op) noexcept;
 
-// Flags, enumerators, extents, and the limits of the backend. Does not look at a pointer.
-int32_t check_problem(const Append& op) noexcept;
+// Extents, elements, and the limits of the backend, of an append whose choices are checked.
+int32_t check_extents(const Op& op) noexcept;
 
-// NULL, alignment, overlap, and the stream of a host append. The problem is checked already.
-int32_t check_operands(const Append& op) noexcept;
+// Both. No pointer is looked at.
+int32_t check_problem(const Op& op) noexcept;
 
-// a * b, or the largest uint64_t where that does not fit.
-constexpr uint64_t saturating_product(uint64_t a, uint64_t b) noexcept {
-#if defined(__GNUC__)
-  uint64_t product = 0;
-  return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
-#else
-  return a != 0 && b > UINT64_MAX / a ? UINT64_MAX : a * b;
-#endif
+// Elements of a row of value.
+inline int32_t value_head_dim(const Op& op) noexcept {
+  return op.value_head_dim != 0 ? op.value_head_dim : op.head_dim;
 }
+
+// How many rows the operands say: the addressing's answer.
+inline int64_t num_rows(const Op& op) noexcept {
+  return op.addressing == BARACUDA_ADDRESSING_LAST_PAGE ? op.batch_size : op.num_rows;
+}
+
+// In elements: token and head of rows, and page, slot and head of a cache, that are packed.
+void packed_row_strides(const Op& op, int32_t width, int64_t (&strides)[2]) noexcept;
+void packed_cache_strides(const Op& op, int32_t width, int64_t (&strides)[3]) noexcept;
 
 }  // namespace baracuda
 

@@ -1,21 +1,21 @@
-// The general append behind every entry point, mirrored symbols included.
+// From the caller's struct to its backend: every check in its order, then the launch.
 #ifndef BARACUDA_SRC_APPEND_RUN_H_
 #define BARACUDA_SRC_APPEND_RUN_H_
 
 #include <cstdint>
 
-#include "append/backend.h"
+#include "append/append.h"
 
 namespace baracuda {
 
-// Every check, the page table's included. `op` has this library's size.
-int32_t check_append(const Append& op);
+// Every check, the page table's included.
+int32_t check_append(const Op& op);
 
-// check_append, then the launch.
-int32_t run_append(const Append& op);
+// The checks, then the launch, which judges the page table where the backend reads it.
+int32_t run_append(const Op& op);
 
-// The same for an append whose problem and operands are checked, as bind_operands does.
-int32_t run_bound_append(const Append& op);
+// The launch of an append whose problem and operands are checked, as bind_operands does.
+int32_t launch_checked(const Op& op);
 
 }  // namespace baracuda
 

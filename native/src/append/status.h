@@ -1,9 +1,8 @@
-// Statuses and the thread's message, and the fence that every exported function stands behind.
+// Statuses and the thread's message.
 #ifndef BARACUDA_SRC_APPEND_STATUS_H_
 #define BARACUDA_SRC_APPEND_STATUS_H_
 
 #include <cstdint>
-#include <exception>
 
 #include "baracuda_ffi.h"
 
@@ -20,17 +19,8 @@ namespace baracuda {
 // a message that is too long is cut.
 int32_t fail(int32_t status, const char* format, ...) noexcept BARACUDA_PRINTF(2, 3);
 
-// Runs the body of an exported function. What it throws (FlashInfer's headers do) ends here as a status.
-template <typename Body>
-int32_t at_the_abi(const char* function, Body&& body) noexcept {
-  try {
-    return body();
-  } catch (const std::exception& error) {
-    return fail(BARACUDA_UNSUPPORTED, "%s: %s", function, error.what());
-  } catch (...) {
-    return fail(BARACUDA_UNSUPPORTED, "%s: an exception of an unknown type", function);
-  }
-}
+// What `fail` said last to this thread; "" before that.
+const char* last_message() noexcept;
 
 }  // namespace baracuda
 

@@ -1,6 +1,7 @@
-// The CUDA part of a library that was built without CUDA: it judges a problem as usual and refuses to launch.
+// The CUDA part of a library that was built without CUDA: the checks are as usual, and what would launch refuses.
 #include "append/backend.h"
 #include "append/status.h"
+#include "cuda/backends.h"
 
 namespace baracuda {
 namespace {
@@ -12,34 +13,17 @@ int32_t refuse() noexcept {
               "toolkit), or use the host backend");
 }
 
-int32_t check_page_table(const Append&) { return BARACUDA_OK; }
-int32_t launch(const Append&) { return refuse(); }
-int32_t preload(const Append&, int32_t*) { return refuse(); }
-int32_t check_reachable(const Append&, const Tensor* const[]) { return refuse(); }
-
 }  // namespace
 
-const Backend kFlashInferBackend = {
-    "flashinfer",
-    Guarding::kNever,
-    /*has_flashinfer_limits=*/true,
-    /*is_host=*/false,
-    check_page_table,
-    launch,
-    preload,
-    check_reachable,
-};
+namespace cuda {
 
-const Backend kBespokeBackend = {
-    "bespoke",
-    Guarding::kAlways,
-    /*has_flashinfer_limits=*/false,
-    /*is_host=*/false,
-    check_page_table,
-    launch,
-    preload,
-    check_reachable,
-};
+int32_t launch_flashinfer(const Append&) { return refuse(); }
+int32_t preload_flashinfer(const Append&, int32_t*) { return refuse(); }
+int32_t launch_bespoke(const Append&) { return refuse(); }
+int32_t preload_bespoke(const Append&, int32_t*) { return refuse(); }
+int32_t check_reachable(const Op&, Operands) { return refuse(); }
+
+}  // namespace cuda
 
 const char* const kCudaBuildInfo = "flashinfer=none;cuda=none;archs=;ptx=;backends=host";
 

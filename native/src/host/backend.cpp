@@ -1,37 +1,36 @@
-// The host twin: the same append by this process's CPUs, over host memory.
-#include "append/backend.h"
+#include "host/backend.h"
 
 #include <algorithm>
 #include <cstddef>
+#include <memory>
+#include <new>
 
-#include "append/operands.h"
+#include "append/backend.h"
 #include "append/status.h"
 #include "host/judge.h"
 #include "host/rows.h"
 #include "host/threads.h"
 
-namespace baracuda {
-namespace host {
+namespace baracuda::host {
 namespace {
 
 // What a thread takes at a time: little enough that all finish together, enough that taking it costs nothing.
 constexpr size_t kBytesAtOnce = size_t{256} << 10;
 
-int32_t launch(const Append& op) {
-  const RowCopy rows(op);
+// Rows whose places are kept on the stack: a decode step's.
+constexpr int64_t kPlacesOnStack = 256;
+
+int32_t copy_all(const Append& append, const Place* places) noexcept {
+  const RowCopy rows(append, places);
+  const size_t token_bytes = rows.token_bytes();
   Work work{};
   work.process = [](const void* context, int32_t first, int32_t last) noexcept {
     static_cast<const RowCopy*>(context)->copy(first, last);
   };
   work.context = &rows;
-  work.items = op.batch_size;
-  work.items_at_once = static_cast<int32_t>(std::max<size_t>(kBytesAtOnce / rows.request_bytes(), 1));
-  run_in_threads(work, threads_for(rows.request_bytes() * static_cast<size_t>(op.batch_size)));
-  return BARACUDA_OK;
-}
-
-int32_t preload(const Append&, int32_t* arch) {
-  *arch = 0;
+  work.items = append.placement.num_rows;
+  work.items_at_once = static_cast<int32_t>(std::max<size_t>(kBytesAtOnce / token_bytes, 1));
+  run_in_threads(work, threads_for(token_bytes * static_cast<size_t>(work.items)));
   return BARACUDA_OK;
 }
 
@@ -51,37 +50,51 @@ bool cpu_can_reach(const Tensor& tensor) noexcept {
   }
 }
 
-int32_t check_reachable(const Append&, Operands operands) {
+int32_t judge_and_copy(const Append& append, Place* places) noexcept {
+  BARACUDA_TRY(judge(append, places));
+  return copy_all(append, places);
+}
+
+}  // namespace
+
+int32_t launch(const Append& append) {
+  if (append.guarded) return copy_all(append, nullptr);
+  const int64_t rows = rows_of(append);
+  if (rows <= kPlacesOnStack) {
+    Place places[kPlacesOnStack];
+    return judge_and_copy(append, places);
+  }
+  const std::unique_ptr<Place[]> places(new (std::nothrow) Place[static_cast<size_t>(rows)]);
+  if (places == nullptr)
+    return fail(
+        BARACUDA_INVALID_PROBLEM,
+        "there is no memory for the places of %lld rows; a guarded append needs none, and nor does one of fewer rows",
+        static_cast<long long>(rows));
+  return judge_and_copy(append, places.get());
+}
+
+int32_t preload(const Append&, int32_t* arch) {
+  *arch = 0;
+  return BARACUDA_OK;
+}
+
+int32_t check_reachable(const Op&, Operands operands) {
   for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) {
-    const Tensor* tensor = operands[i];
+    const Tensor* const tensor = operands[i];
     if (tensor == nullptr || cpu_can_reach(*tensor)) continue;
     if (tensor->device_type == kDeviceCuda && tensor->device_id >= 0)
       return fail(BARACUDA_INVALID_PROBLEM,
                   "%s is in the memory of CUDA device %d; the host backend needs memory that the CPU can reach",
-                  kOperandNames[i], tensor->device_id);
+                  name_of(i), tensor->device_id);
     if (tensor->device_type == kDeviceCuda)
       return fail(BARACUDA_INVALID_PROBLEM,
                   "%s is in the memory of a CUDA device; the host backend needs memory that the CPU can reach",
-                  kOperandNames[i]);
+                  name_of(i));
     return fail(BARACUDA_INVALID_PROBLEM,
-                "%s is on a device of DLPack type %d; the host backend needs memory that the CPU can reach",
-                kOperandNames[i], tensor->device_type);
+                "%s is on a device of DLPack type %d; the host backend needs memory that the CPU can reach", name_of(i),
+                tensor->device_type);
   }
   return BARACUDA_OK;
 }
 
-}  // namespace
-}  // namespace host
-
-const Backend kHostBackend = {
-    "host",
-    Guarding::kOptional,
-    /*has_flashinfer_limits=*/false,
-    /*is_host=*/true,
-    host::check_page_table,
-    host::launch,
-    host::preload,
-    host::check_reachable,
-};
-
-}  // namespace baracuda
+}  // namespace baracuda::host

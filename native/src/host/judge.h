@@ -1,17 +1,24 @@
-// The host twin's walk over the page table: nothing is written unless every request is right.
+// The host backend's judgement of an append that is not guarded: it is served whole or refused.
 #ifndef BARACUDA_SRC_HOST_JUDGE_H_
 #define BARACUDA_SRC_HOST_JUDGE_H_
 
 #include <cstdint>
 
-#include "append/backend.h"
+#include "append/append.h"
 
 namespace baracuda::host {
 
-// Judges each request of a struct that is otherwise checked: its part of `indices`, the id of its last page (the only
-// id that is read) and its length. Two requests that name one slot are not looked for: that would take memory. What
-// such a slot then holds is undefined, and with threads may be parts of both rows.
-int32_t check_page_table(const Append& op) noexcept;
+// Where a row goes; page -1 for padding.
+struct Place {
+  int32_t page;
+  int32_t slot;
+};
+
+// Finds the place of each row, reading each entry of the table once: what is judged here is what the copy uses, whoever
+// writes to the table meanwhile. Refuses the first row that is corrupt. `places` has rows_of(append) elements, or is
+// nullptr where nobody will copy. Two rows that name one slot are not looked for: that would take memory. What such a
+// slot then holds is undefined, and with threads may be parts of both rows.
+int32_t judge(const Append& append, Place* places) noexcept;
 
 }  // namespace baracuda::host
 

@@ -1,7 +1,8 @@
 #include "host/rows.h"
 
-#include "append/element.h"
-#include "host/error_record.h"
+#include <initializer_list>
+
+#include "host/record.h"
 
 namespace baracuda::host {
 namespace {
@@ -11,61 +12,74 @@ namespace {
 // fetching the lines that they overwrite costs as much again as the copy.
 constexpr size_t kCachedUpToBytes = size_t{512} << 10;
 
+// Whether every run begins and ends where whole vectors do.
+bool is_in_vectors(const Append& append) noexcept {
+  uint64_t all = 0;
+  for (int i = 0; i < append.num_parts; ++i) {
+    const Part& part = append.parts[i];
+    all |= reinterpret_cast<uintptr_t>(part.rows) | reinterpret_cast<uintptr_t>(part.cache);
+    for (const int64_t number : {part.row_bytes, part.token_stride, part.head_stride, part.page_stride,
+                                 part.slot_stride, part.cache_head_stride})
+      all |= static_cast<uint64_t>(number);
+  }
+  return all % kRunVectorBytes == 0;
+}
+
 }  // namespace
 
-RowCopy::RowCopy(const Append& op) noexcept : op_(op), limits_(guard_limits(op)) {
-  const size_t row_bytes = static_cast<size_t>(op.head_dim) * find_element(op.element)->bytes();
-  const size_t heads = static_cast<size_t>(op.num_heads);
-  const size_t slots = static_cast<size_t>(op.page_size);
-  page_stride_ = heads * slots * row_bytes;
-  if (op.layout == BARACUDA_LAYOUT_NHD || heads == 1 || slots == 1) {
-    runs_ = 1;
-    run_bytes_ = heads * row_bytes;
-    run_stride_ = 0;
-    slot_stride_ = run_bytes_;
-  } else {
-    runs_ = heads;
-    run_bytes_ = row_bytes;
-    run_stride_ = slots * row_bytes;
-    slot_stride_ = row_bytes;
+RowCopy::RowCopy(const Append& append, const Place* places) noexcept
+    : append_(append), places_(places), runs_{}, token_bytes_(0) {
+  for (int i = 0; i < append.num_parts; ++i) {
+    const Part& part = append.parts[i];
+    const bool side_by_side =
+        append.num_heads == 1 || (part.head_stride == part.row_bytes && part.cache_head_stride == part.row_bytes);
+    runs_[i] = {side_by_side ? 1 : append.num_heads,
+                static_cast<size_t>(part.row_bytes * (side_by_side ? append.num_heads : 1)), part.head_stride,
+                part.cache_head_stride};
+    token_bytes_ += static_cast<size_t>(runs_[i].count) * runs_[i].bytes;
   }
-  way_ = request_bytes() * static_cast<size_t>(op.batch_size) <= kCachedUpToBytes ? cached_copy() : streaming_copy();
+  if (!is_in_vectors(append))
+    way_ = any_copy();
+  else
+    way_ = token_bytes_ * static_cast<size_t>(rows_of(append)) <= kCachedUpToBytes ? cached_copy() : streaming_copy();
 }
 
-inline RowCopy::Place RowCopy::place(int32_t page, int32_t slot) const noexcept {
-  const size_t offset = static_cast<size_t>(page) * page_stride_ + static_cast<size_t>(slot) * slot_stride_;
-  return {static_cast<unsigned char*>(op_.k_data) + offset, static_cast<unsigned char*>(op_.v_data) + offset};
+inline RowCopy::Target RowCopy::target_of(int64_t page, int64_t slot) const noexcept {
+  Target target = {true, {}};
+  for (int i = 0; i < append_.num_parts; ++i) {
+    const Part& part = append_.parts[i];
+    target.first[i] = part.cache + (page * part.page_stride + slot * part.slot_stride);
+  }
+  return target;
 }
 
-inline RowCopy::Place RowCopy::find_place(int32_t request) const noexcept {
-  if (!is_guarded(op_))
-    return place(op_.indices[op_.indptr[request + 1] - 1], op_.last_page_len[request] - limits_.slot_bias);
-  baracuda_error_record seen = {};
-  uint32_t slot = 0;
-  if (find_slot(limits_, op_.indices, op_.indptr, op_.last_page_len, request, &seen, &slot))
-    return place(seen.page, static_cast<int32_t>(slot));
-  record_corruption(limits_, op_.error_record, seen);
-  return {nullptr, nullptr};
+inline RowCopy::Target RowCopy::target(int64_t row) const noexcept {
+  if (places_ != nullptr) {
+    const Place place = places_[row];
+    return place.page < 0 ? Target{} : target_of(place.page, place.slot);
+  }
+  Seen seen = {};
+  const Placement& placement = append_.placement;
+  const bool served =
+      placement.wide == 0 ? find_place<true>(placement, row, &seen) : find_place<false>(placement, row, &seen);
+  if (served) return target_of(seen.page, seen.slot);
+  record_corruption(placement, append_.record, row, seen);
+  return {};
 }
 
-void RowCopy::copy(int32_t first, int32_t last) const noexcept {
-  const size_t token_bytes = runs_ * run_bytes_;
-  const auto* key = static_cast<const unsigned char*>(op_.key) + static_cast<size_t>(first) * token_bytes;
-  const auto* value = static_cast<const unsigned char*>(op_.value) + static_cast<size_t>(first) * token_bytes;
-  Place next = find_place(first);
-  for (int32_t request = first; request < last; ++request, key += token_bytes, value += token_bytes) {
-    const Place to = next;
-    next = request + 1 < last ? find_place(request + 1) : Place{nullptr, nullptr};
-    if (to.k == nullptr) continue;
-    for (size_t run = 0; run < runs_; ++run) {
-      const size_t there = run * run_stride_;
-      const size_t here = run * run_bytes_;
-      if (next.k != nullptr) {
-        way_.prepare(next.k + there, run_bytes_);
-        way_.prepare(next.v + there, run_bytes_);
+void RowCopy::copy(int64_t first, int64_t last) const noexcept {
+  Target next = target(first);
+  for (int64_t row = first; row < last; ++row) {
+    const Target to = next;
+    next = row + 1 < last ? target(row + 1) : Target{};
+    if (!to.served) continue;
+    for (int i = 0; i < append_.num_parts; ++i) {
+      const Runs& runs = runs_[i];
+      const unsigned char* from = append_.parts[i].rows + row * append_.parts[i].token_stride;
+      for (int64_t run = 0; run < runs.count; ++run) {
+        if (next.served) way_.prepare(next.first[i] + run * runs.cache_stride, runs.bytes);
+        way_.copy(to.first[i] + run * runs.cache_stride, from + run * runs.source_stride, runs.bytes);
       }
-      way_.copy(to.k + there, key + here, run_bytes_);
-      way_.copy(to.v + there, value + here, run_bytes_);
     }
   }
   way_.finish();

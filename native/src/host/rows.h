@@ -1,47 +1,53 @@
-// Where each request's rows go, and their copy. Bytes only: an element type matters here as the bytes of a row.
+// The copy of rows to their places. Bytes only: an element type matters here as the bytes of a row.
 #ifndef BARACUDA_SRC_HOST_ROWS_H_
 #define BARACUDA_SRC_HOST_ROWS_H_
 
 #include <cstddef>
 #include <cstdint>
 
-#include "append/backend.h"
-#include "append/place.h"
+#include "append/append.h"
+#include "host/judge.h"
 #include "host/run_copy.h"
 
 namespace baracuda::host {
 
-// An append as strides in bytes. A request's key is `runs` contiguous runs of `run_bytes` in k_data, and its value the
-// same in v_data: one row a head, or all heads at once where a token's heads lie side by side.
+// A token's key is `runs` contiguous runs of bytes, in its source and in its cache, and its value likewise: one a head,
+// or one for all heads where they lie side by side in both.
 class RowCopy {
  public:
-  // `op` is checked, its page table too unless it is guarded, and outlives this.
-  explicit RowCopy(const Append& op) noexcept;
+  // `append` is checked and outlives this. `places`: where judge() found that each row goes; nullptr for an append that is
+  // guarded, whose rows are judged here.
+  RowCopy(const Append& append, const Place* places) noexcept;
 
-  // What one request copies, key and value together.
-  size_t request_bytes() const noexcept { return 2 * runs_ * run_bytes_; }
+  // What one token copies, key and value together.
+  size_t token_bytes() const noexcept { return token_bytes_; }
 
-  // Copies the requests first .. last - 1; guarded, those of them that may be served. The rows are visible to whoever
-  // synchronises with this thread afterwards. Threads may copy at once what names no slot in common.
-  void copy(int32_t first, int32_t last) const noexcept;
+  // Copies the rows first .. last - 1 that may be served. They are visible to whoever synchronises with this thread
+  // afterwards. Threads may copy at once what names no slot in common.
+  void copy(int64_t first, int64_t last) const noexcept;
 
  private:
-  // A request's first run in each cache; null where it is not to be served.
-  struct Place {
-    unsigned char* k;
-    unsigned char* v;
+  struct Runs {
+    int64_t count;
+    size_t bytes;
+    int64_t source_stride;
+    int64_t cache_stride;
   };
-  Place place(int32_t page, int32_t slot) const noexcept;
-  Place find_place(int32_t request) const noexcept;
 
-  const Append& op_;
-  GuardLimits limits_;
+  // Where a token's first run goes, in each cache; `served` is false where nothing is to be written.
+  struct Target {
+    bool served;
+    unsigned char* first[kMaxParts];
+  };
+
+  Target target(int64_t row) const noexcept;
+  Target target_of(int64_t page, int64_t slot) const noexcept;
+
+  const Append& append_;
+  const Place* places_;
   WayToCopy way_;
-  size_t runs_;
-  size_t run_bytes_;
-  size_t run_stride_;   // from one run of a token to its next, in a cache
-  size_t slot_stride_;  // from one token to the next
-  size_t page_stride_;
+  Runs runs_[kMaxParts];
+  size_t token_bytes_;
 };
 
 }  // namespace baracuda::host

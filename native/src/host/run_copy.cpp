@@ -15,12 +15,19 @@
 
 namespace baracuda::host {
 
+namespace {
+
+void copy_bytes(unsigned char* to, const unsigned char* from, size_t bytes) noexcept { std::memcpy(to, from, bytes); }
+
+}  // namespace
+
 #if defined(BARACUDA_HOST_SSE2)
 
 namespace {
 
 constexpr size_t kLineBytes = 64;
-constexpr size_t kVectorBytes = sizeof(__m128i);
+constexpr size_t kVectorBytes = kRunVectorBytes;
+static_assert(kVectorBytes == sizeof(__m128i));
 
 inline void copy_vector(unsigned char* to, const unsigned char* from) {
   _mm_store_si128(reinterpret_cast<__m128i*>(to), _mm_load_si128(reinterpret_cast<const __m128i*>(from)));
@@ -55,7 +62,7 @@ constexpr size_t kPrefetchBelowBytes = 4096;
 void prepare_cached(const unsigned char* to, size_t bytes) noexcept {
   if (bytes >= kPrefetchBelowBytes) return;
   for (size_t at = 0; at < bytes; at += kLineBytes) prefetch(to + at);
-  prefetch(to + bytes - kVectorBytes);
+  prefetch(to + bytes - 1);
 }
 
 void finish_cached() noexcept {}
@@ -117,19 +124,22 @@ WayToCopy streaming_copy() noexcept {
   return {stream_sse2, prepare_streamed, finish_streamed};
 }
 
+WayToCopy any_copy() noexcept { return {copy_bytes, prepare_cached, finish_cached}; }
+
 #else
 
 namespace {
 
-void copy(unsigned char* to, const unsigned char* from, size_t bytes) noexcept { std::memcpy(to, from, bytes); }
 void prepare(const unsigned char*, size_t) noexcept {}
 void finish() noexcept {}
 
 }  // namespace
 
-WayToCopy cached_copy() noexcept { return {copy, prepare, finish}; }
+WayToCopy any_copy() noexcept { return {copy_bytes, prepare, finish}; }
 
-WayToCopy streaming_copy() noexcept { return cached_copy(); }
+WayToCopy cached_copy() noexcept { return any_copy(); }
+
+WayToCopy streaming_copy() noexcept { return any_copy(); }
 
 #endif
 

@@ -6,7 +6,10 @@
 
 namespace baracuda::host {
 
-// `bytes` is a multiple of 16, and the places are 16-byte aligned and do not overlap.
+// What the ways but any_copy() copy at least at once: `bytes` is a multiple of it, and both places are aligned to it.
+inline constexpr size_t kRunVectorBytes = 16;
+
+// The places do not overlap.
 struct WayToCopy {
   void (*copy)(unsigned char* to, const unsigned char* from, size_t bytes) noexcept;
 
@@ -22,6 +25,9 @@ WayToCopy cached_copy() noexcept;
 
 // Past them, so that a line that is overwritten whole is not fetched first. As cached_copy() where we know of no way.
 WayToCopy streaming_copy() noexcept;
+
+// Runs of any length at any address.
+WayToCopy any_copy() noexcept;
 
 }  // namespace baracuda::host
 

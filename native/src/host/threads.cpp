@@ -4,9 +4,6 @@
 #include <atomic>
 #include <thread>
 
-#include "append/status.h"
-#include "baracuda_ffi.h"
-
 #if defined(__linux__)
 #include <sched.h>
 #endif
@@ -105,17 +102,8 @@ void run_in_threads(const Work& work, int32_t threads) noexcept {
   Crew(work).run(std::min(threads, kMostThreads));
 }
 
+void set_thread_limit(int32_t limit) noexcept { max_threads.store(limit, std::memory_order_relaxed); }
+
+int32_t thread_limit() noexcept { return max_threads.load(std::memory_order_relaxed); }
+
 }  // namespace baracuda::host
-
-extern "C" int32_t baracuda_host_set_max_threads(int32_t max_threads) {
-  if (max_threads < 0)
-    return baracuda::fail(BARACUDA_INVALID_PROBLEM,
-                          "max_threads is %d; it should be positive, or 0 for as many as the CPU affinity has",
-                          max_threads);
-  baracuda::host::max_threads.store(max_threads, std::memory_order_relaxed);
-  return BARACUDA_OK;
-}
-
-extern "C" int32_t baracuda_host_max_threads(void) {
-  return baracuda::host::max_threads.load(std::memory_order_relaxed);
-}

@@ -7,6 +7,11 @@
 
 namespace baracuda::host {
 
+// The setting: the most threads that an append may use, the calling one included; 0 for as many as the calling thread's
+// CPU affinity has. For the whole process.
+void set_thread_limit(int32_t limit) noexcept;
+int32_t thread_limit() noexcept;
+
 // How many threads an append of `bytes` of key and value is worth, the calling one included: bounded by the setting, by
 // the CPUs that the calling thread may run on, and by what a thread costs.
 int32_t threads_for(size_t bytes) noexcept;

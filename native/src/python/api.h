@@ -4,7 +4,7 @@
 
 #include <cstddef>
 
-#include "baracuda_ffi.h"
+#include "python/accelerator.h"
 
 namespace baracuda::python {
 
@@ -33,6 +33,7 @@ struct Api {
         borrow_tuple_item(Any{given.PyTuple_GetItem}),
         own_tuple(Any{given.PyTuple_New}),
         give_to_tuple(Any{given.PyTuple_SetItem}),
+        tuple_size(Any{given.PyTuple_Size}),
         release(Any{given.Py_DecRef}),
         retain(Any{given.Py_IncRef}) {}
 
@@ -55,6 +56,7 @@ struct Api {
   Object* (*borrow_tuple_item)(Object* tuple, ptrdiff_t index);
   Object* (*own_tuple)(ptrdiff_t size);  // of nullptr until each is given its item
   int (*give_to_tuple)(Object* tuple, ptrdiff_t index, Object* owned);
+  ptrdiff_t (*tuple_size)(Object*);
   void (*release)(Object*);
   void (*retain)(Object*);
 

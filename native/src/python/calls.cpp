@@ -1,13 +1,16 @@
-// The built-in functions that baracuda_python_methods describes. The GIL is held wherever a Python function is called.
+// The built-in functions that python/accelerator.h describes. The GIL is held wherever a Python function is called.
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 
+#include "abi/fence.h"
+#include "abi/struct.h"
+#include "append/backend.h"
 #include "append/bind.h"
 #include "append/operands.h"
-#include "append/problem.h"
 #include "append/run.h"
 #include "append/status.h"
+#include "python/accelerator.h"
 #include "python/api.h"
 
 namespace baracuda::python {
@@ -20,7 +23,7 @@ Object* cannot_judge() {
   return api->none;
 }
 
-Append* append_in(Object* bytes) { return reinterpret_cast<Append*>(api->bytes_of(bytes)); }
+Op* op_in(Object* bytes) { return reinterpret_cast<Op*>(api->bytes_of(bytes)); }
 
 // Borrowed: the object has it.
 Object* type_of(Object* object) {
@@ -64,7 +67,7 @@ class GivenOperands {
     return refusal_ != BARACUDA_OK ? api->own_int(sign * refusal_) : cannot_judge();
   }
 
-  int32_t bind_to(Append* op) const {
+  int32_t bind_to(Op* op) const {
     return at_the_abi("baracuda_paged_kv_append_bind", [&]() -> int32_t { return bind_operands(op, operands_); });
   }
 
@@ -85,7 +88,7 @@ class GivenOperands {
     try {
       if (reader_(object, &tensors_[operand]) != 0) return false;
     } catch (const std::exception& error) {  // not all there is to catch: a thread may be on its way out
-      refusal_ = fail(BARACUDA_UNSUPPORTED, "%s could not be read: %s", kOperandNames[operand], error.what());
+      refusal_ = fail(BARACUDA_UNSUPPORTED, "%s could not be read: %s", name_of(operand), error.what());
       return false;
     }
     operands_[operand] = &tensors_[operand];
@@ -111,7 +114,7 @@ class GivenOperands {
 };
 
 // The stream of an append by its backend; false where it is not of the backend's kind.
-bool read_stream(Object* stream, Append* op) {
+bool read_stream(Object* stream, Op* op) {
   const Backend* backend = find_backend(op->backend);
   if (backend != nullptr && backend->is_host) return stream == api->none;
   if (!is_int(stream)) return false;
@@ -121,27 +124,53 @@ bool read_stream(Object* stream, Append* op) {
   return false;
 }
 
+// Reads the operands of a tuple, those that are None left out. Where it returns false, the call is over.
+bool read_all(GivenOperands* given, Object* operands) {
+  const ptrdiff_t count = api->tuple_size(operands);
+  for (ptrdiff_t i = 0; i < count; ++i) {
+    Object* const operand = api->borrow_tuple_item(operands, i);
+    if (operand != api->none && !given->read(static_cast<int>(i), operand)) return false;
+  }
+  return true;
+}
+
+// The operands of a tuple, and for those that are None, or beyond its end, those of another.
+Object* own_merged(Object* given, Object* before) {
+  const ptrdiff_t given_count = api->tuple_size(given);
+  const ptrdiff_t before_count = api->tuple_size(before);
+  const ptrdiff_t count = given_count > before_count ? given_count : before_count;
+  Object* const merged = api->own_tuple(count);
+  if (merged == nullptr) return nullptr;
+  for (ptrdiff_t i = 0; i < count; ++i) {
+    Object* item = i < given_count ? api->borrow_tuple_item(given, i) : api->none;
+    if (item == api->none && i < before_count) item = api->borrow_tuple_item(before, i);
+    api->retain(item);
+    api->give_to_tuple(merged, i, item);
+  }
+  return merged;
+}
+
 // What bind returns: `op` in as many bytes as `before` has, and what keeps its operands.
-Object* own_bound(const Append& op, Object* before, Object* const keep[BARACUDA_NUM_OPERANDS]) {
-  const Append* const old = append_in(before);
-  Object* const tuple = api->own_tuple(1 + BARACUDA_NUM_OPERANDS);
-  if (tuple == nullptr) return nullptr;
+Object* own_bound(const Op& op, Object* before, Object* owned_keep) {
+  Object* const tuple = owned_keep != nullptr ? api->own_tuple(2) : nullptr;
+  if (tuple == nullptr) {
+    if (owned_keep != nullptr) api->release(owned_keep);
+    return nullptr;
+  }
+  api->give_to_tuple(tuple, 1, owned_keep);
+  const Op* const old = op_in(before);
   Object* const bytes = api->own_bytes(reinterpret_cast<const char*>(old), static_cast<ptrdiff_t>(old->struct_size));
   if (bytes == nullptr) {
     api->release(tuple);
     return nullptr;
   }
-  write_struct(op, append_in(bytes));
+  write_struct(op, op_in(bytes));
   api->give_to_tuple(tuple, 0, bytes);
-  for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) {
-    api->retain(keep[i]);
-    api->give_to_tuple(tuple, 1 + i, keep[i]);
-  }
   return tuple;
 }
 
 Object* run(Object*, Object* const* arguments, ptrdiff_t) {
-  const Append* const op = append_in(api->borrow_tuple_item(arguments[0], 0));
+  const Op* const op = op_in(api->borrow_tuple_item(arguments[0], 0));
   ThreadState* const thread = api->save_thread();
   const int32_t status = baracuda_paged_kv_append_run(op);
   api->restore_thread(thread);
@@ -149,47 +178,37 @@ Object* run(Object*, Object* const* arguments, ptrdiff_t) {
 }
 
 Object* bind(Object* describers, Object* const* arguments, ptrdiff_t) {
-  Object* const bound = arguments[0];
-  Object* keep[BARACUDA_NUM_OPERANDS];
+  Object* const bytes = api->borrow_tuple_item(arguments[0], 0);
   GivenOperands given(describers);
-  for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) {
-    keep[i] = arguments[1 + i];
-    if (keep[i] != api->none) {
-      if (!given.read(i, keep[i])) return given.answer(1);
-      continue;
-    }
-    keep[i] = api->borrow_tuple_item(bound, 1 + i);
-    if (keep[i] == api->none) return cannot_judge();
-  }
-  Object* const bytes = api->borrow_tuple_item(bound, 0);
-  Append op;
-  int32_t status = read_struct(append_in(bytes), &op);
+  if (!read_all(&given, arguments[1])) return given.answer(1);
+  Op op;
+  int32_t status = read_struct(op_in(bytes), &op);
   if (status == BARACUDA_OK) status = given.bind_to(&op);
-  return status == BARACUDA_OK ? own_bound(op, bytes, keep) : api->own_int(status);
+  if (status != BARACUDA_OK) return api->own_int(status);
+  return own_bound(op, bytes, own_merged(arguments[1], api->borrow_tuple_item(arguments[0], 1)));
 }
 
-// Binds the seven of a tuple; where it returns false, the call is over and has `answer` to return.
-bool bind_seven(Object* describers, Object* operands, Append* op, Object** answer) {
+// Binds; where it returns false, the call is over and has `answer` to return.
+bool bind_all(Object* describers, Object* operands, Op* op, Object** answer) {
   GivenOperands given(describers);
-  for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i)
-    if (!given.read(i, api->borrow_tuple_item(operands, i))) {
-      *answer = given.answer(-1);
-      return false;
-    }
+  if (!read_all(&given, operands)) {
+    *answer = given.answer(-1);
+    return false;
+  }
   const int32_t status = given.bind_to(op);
   if (status != BARACUDA_OK) *answer = api->own_int(-status);
   return status == BARACUDA_OK;
 }
 
 Object* append(Object* describers, Object* const* arguments, ptrdiff_t) {
-  Append op;
-  int32_t status = read_struct(append_in(arguments[0]), &op);
+  Op op;
+  int32_t status = read_struct(op_in(arguments[0]), &op);
   if (status != BARACUDA_OK) return api->own_int(-status);
   if (!read_stream(arguments[1], &op)) return cannot_judge();
   Object* answer = nullptr;
-  if (!bind_seven(describers, arguments[2], &op, &answer)) return answer;
+  if (!bind_all(describers, arguments[2], &op, &answer)) return answer;
   ThreadState* const thread = api->save_thread();
-  status = at_the_abi("baracuda_paged_kv_append_run", [&]() -> int32_t { return run_bound_append(op); });
+  status = at_the_abi("baracuda_paged_kv_append_run", [&]() -> int32_t { return launch_checked(op); });
   api->restore_thread(thread);
   return api->own_int(status);
 }
@@ -216,7 +235,7 @@ bool is_whole(const baracuda_python_api& given) noexcept {
 }  // namespace
 }  // namespace baracuda::python
 
-extern "C" const baracuda_python_method* baracuda_python_methods(const baracuda_python_api* api) {
+extern "C" const baracuda_python_method* baracuda_private_python_methods(const baracuda_python_api* api) {
   using namespace baracuda::python;
   if (api == nullptr || !is_whole(*api)) {
     baracuda::fail(BARACUDA_INVALID_PROBLEM,
@@ -228,8 +247,7 @@ extern "C" const baracuda_python_method* baracuda_python_methods(const baracuda_
   static_cast<void>(published);
   static const baracuda_python_method methods[] = {
       method("run", run, "run(bound) -> status"),
-      method("bind", bind,
-             "bind(bound, key, value, k_data, v_data, indices, indptr, last_page_len) -> bound, status or None"),
+      method("bind", bind, "bind(bound, operands) -> bound, status or None"),
       method("append", append, "append(op, stream, operands) -> status, -1 times _bind's, or None"),
       {nullptr, nullptr, 0, nullptr},
   };

@@ -1,0 +1,18 @@
+// The caller's struct, of whatever size, into one of this library's, and back.
+#ifndef BARACUDA_SRC_ABI_STRUCT_H_
+#define BARACUDA_SRC_ABI_STRUCT_H_
+
+#include <cstdint>
+
+#include "append/append.h"
+
+namespace baracuda {
+
+int32_t read_struct(const Op* caller, Op* op) noexcept;
+
+// Into a struct that read_struct has accepted.
+void write_struct(const Op& op, Op* caller) noexcept;
+
+}  // namespace baracuda
+
+#endif  // BARACUDA_SRC_ABI_STRUCT_H_

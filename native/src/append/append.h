@@ -1,0 +1,56 @@
+// One append as everything behind the C struct sees it: which place, which rows, what is written. Made once from the
+// caller's struct, by make_append. Layouts end there: strides reach the backends, in bytes.
+#ifndef BARACUDA_SRC_APPEND_APPEND_H_
+#define BARACUDA_SRC_APPEND_APPEND_H_
+
+#include <cstdint>
+
+#include "append/element.h"
+#include "append/place.h"
+#include "baracuda_ffi.h"
+
+namespace baracuda {
+
+struct Backend;
+
+// The caller's struct, in this library's size.
+using Op = baracuda_paged_kv_append;
+
+// Key and its cache, or value and its. Strides are 0 where there is at most one place to go to.
+struct Part {
+  const unsigned char* rows;
+  unsigned char* cache;
+  int64_t row_bytes;
+  int64_t token_stride;  // in rows
+  int64_t head_stride;
+  int64_t page_stride;  // in cache
+  int64_t slot_stride;
+  int64_t cache_head_stride;
+};
+
+inline constexpr int kMaxParts = 2;
+
+struct Append {
+  const Backend* backend;
+  const Element* element;
+  bool guarded;
+  bool mirrored;      // held to baracuda-kernels' checks: padding is refused
+  bool states_pages;  // num_total_pages is known
+  int32_t num_heads;
+  int32_t head_dim;  // of key, in elements
+  int32_t num_parts;
+  Part parts[kMaxParts];
+  Placement placement;
+  baracuda_error_record* record;  // nullptr: record nothing
+  void* stream;
+};
+
+// Rows that the backends have to look at.
+inline int64_t rows_of(const Append& append) noexcept { return append.placement.num_rows; }
+
+// Of a problem that check_problem has accepted; pointers may still be anything.
+Append make_append(const Op& op) noexcept;
+
+}  // namespace baracuda
+
+#endif  // BARACUDA_SRC_APPEND_APPEND_H_

@@ -1,0 +1,31 @@
+#include "append/run.h"
+
+#include "append/backend.h"
+#include "append/memory.h"
+#include "append/problem.h"
+#include "append/status.h"
+
+namespace baracuda {
+namespace {
+
+int32_t launch(const Append& append) { return rows_of(append) == 0 ? BARACUDA_OK : append.backend->launch(append); }
+
+}  // namespace
+
+int32_t check_append(const Op& op) {
+  BARACUDA_TRY(check_problem(op));
+  const Append append = make_append(op);
+  BARACUDA_TRY(check_memory(op, append));
+  return rows_of(append) == 0 ? BARACUDA_OK : append.backend->check_page_table(append);
+}
+
+int32_t run_append(const Op& op) {
+  BARACUDA_TRY(check_problem(op));
+  const Append append = make_append(op);
+  BARACUDA_TRY(check_memory(op, append));
+  return launch(append);
+}
+
+int32_t launch_checked(const Op& op) { return launch(make_append(op)); }
+
+}  // namespace baracuda

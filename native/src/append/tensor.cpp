@@ -1,0 +1,121 @@
+#include "append/tensor.h"
+
+#include <cstddef>
+#include <cstdio>
+
+#include "append/status.h"
+
+namespace baracuda {
+namespace {
+
+constexpr size_t kTextBytes = 96;
+using Text = char[kTextBytes];
+
+void write_numbers(Text& text, int count, const int64_t* numbers, bool or_more = false) noexcept {
+  size_t used = 0;
+  text[0] = '\0';
+  for (int i = 0; i < count && used < kTextBytes; ++i) {
+    const int written = std::snprintf(text + used, kTextBytes - used, "%s%lld%s", i == 0 ? "" : ", ",
+                                      static_cast<long long>(numbers[i]), i == 0 && or_more ? " or more" : "");
+    used += written > 0 ? static_cast<size_t>(written) : 0;
+  }
+}
+
+void write_type(Text& text, const Tensor& tensor) noexcept {
+  if (const Element* const element = element_of(tensor)) {
+    std::snprintf(text, kTextBytes, "%s", element->name);
+    return;
+  }
+  // DLPack's names, by type code.
+  static constexpr const char* kKinds[] = {"int",
+                                           "uint",
+                                           "float",
+                                           "opaque",
+                                           "bfloat",
+                                           "complex",
+                                           "bool",
+                                           "float8_e3m4",
+                                           "float8_e4m3",
+                                           "float8_e4m3b11fnuz",
+                                           "float8_e4m3fn",
+                                           "float8_e4m3fnuz",
+                                           "float8_e5m2",
+                                           "float8_e5m2fnuz",
+                                           "float8_e8m0fnu",
+                                           "float6_e2m3fn",
+                                           "float6_e3m2fn",
+                                           "float4_e2m1fn"};
+  constexpr unsigned kFirstNamedWhole = 7;  // from here on the name says the bits
+  const unsigned code = tensor.type_code;
+  if (code < sizeof(kKinds) / sizeof(kKinds[0]) && tensor.type_lanes == 1) {
+    if (code >= kFirstNamedWhole)
+      std::snprintf(text, kTextBytes, "%s", kKinds[code]);
+    else
+      std::snprintf(text, kTextBytes, "%s%u", kKinds[code], tensor.type_bits);
+  } else {
+    std::snprintf(text, kTextBytes, "DLPack type (%u, %u, %u)", code, tensor.type_bits, tensor.type_lanes);
+  }
+}
+
+}  // namespace
+
+int32_t check_described(int operand, const Tensor& tensor) noexcept {
+  if (tensor.ndim >= 0 && (tensor.ndim == 0 || tensor.shape != nullptr)) return BARACUDA_OK;
+  return fail(BARACUDA_INVALID_PROBLEM, "%s has ndim %d and no shape", name_of(operand), tensor.ndim);
+}
+
+int32_t check_rank(int operand, const Tensor& tensor, int rank) noexcept {
+  BARACUDA_TRY(check_described(operand, tensor));
+  if (tensor.ndim == rank) return BARACUDA_OK;
+  return fail(BARACUDA_INVALID_PROBLEM, "%s has %d dimensions; it should have %d", name_of(operand), tensor.ndim, rank);
+}
+
+int32_t check_shape(int operand, const Tensor& tensor, const Extents& expected, const char* hint) noexcept {
+  BARACUDA_TRY(check_described(operand, tensor));
+  bool same = tensor.ndim == expected.rank;
+  for (int i = 0; same && i < expected.rank; ++i)
+    same = i == 0 && expected.or_more ? tensor.shape[0] >= expected.extents[0] : tensor.shape[i] == expected.extents[i];
+  if (same) return BARACUDA_OK;
+  Text is;
+  Text should_be;
+  write_numbers(is, tensor.ndim, tensor.shape);
+  write_numbers(should_be, expected.rank, expected.extents, expected.or_more);
+  return fail(BARACUDA_INVALID_PROBLEM, "%s has shape [%s]; it should be [%s]%s", name_of(operand), is, should_be,
+              hint);
+}
+
+// A dimension of extent 1 is never stepped over, so its stride may be anything; and a tensor without elements has nothing
+// to step to.
+bool is_contiguous(const Tensor& tensor) noexcept {
+  if (tensor.strides == nullptr || is_empty(tensor)) return true;
+  uint64_t step = 1;
+  for (int i = tensor.ndim - 1; i >= 0; --i) {
+    if (tensor.shape[i] != 1 && static_cast<uint64_t>(tensor.strides[i]) != step) return false;
+    step *= static_cast<uint64_t>(tensor.shape[i]);
+  }
+  return true;
+}
+
+int32_t refuse_strides(int operand, const Tensor& tensor, const char* wanted) noexcept {
+  Text shape;
+  Text strides;
+  write_numbers(shape, tensor.ndim, tensor.shape);
+  write_numbers(strides, tensor.ndim, tensor.strides);
+  return fail(BARACUDA_UNSUPPORTED, "%s of shape [%s] has strides [%s] (in elements); %s", name_of(operand), shape,
+              strides, wanted);
+}
+
+int32_t refuse_type(int operand, const Tensor& tensor, const char* wanted) noexcept {
+  Text is;
+  write_type(is, tensor);
+  return fail(BARACUDA_UNSUPPORTED, "%s is of type %s; it should be %s", name_of(operand), is, wanted);
+}
+
+int64_t stride_of(const Tensor& tensor, int dimension) noexcept {
+  if (tensor.strides != nullptr) return tensor.strides[dimension];
+  uint64_t step = 1;
+  for (int i = tensor.ndim - 1; i > dimension; --i) step *= static_cast<uint64_t>(tensor.shape[i]);
+  return static_cast<int64_t>(step);
+}
+
+}  // namespace baracuda

@@ -1,0 +1,123 @@
+#include "cuda/flashinfer/limits.h"
+
+#include <initializer_list>
+
+#include "append/problem.h"
+#include "append/status.h"
+#include "cuda/flashinfer/geometry.h"
+
+namespace baracuda::flashinfer {
+namespace {
+
+constexpr uint64_t kMaxThreadsPerBlock = 1024;
+constexpr uint64_t kTwoToThe32 = uint64_t{1} << 32;
+constexpr uint64_t kTwoToThe31 = uint64_t{1} << 31;
+constexpr int64_t kVectorBytes = 16;
+
+// a * b, or the largest uint64_t where that does not fit.
+uint64_t product(uint64_t a, uint64_t b) noexcept { return a != 0 && b > UINT64_MAX / a ? UINT64_MAX : a * b; }
+
+int32_t check_choices(const Op& op) noexcept {
+  if (op.head_dim != 64 && op.head_dim != 128 && op.head_dim != 256)
+    return fail(BARACUDA_UNSUPPORTED,
+                "head_dim is %d; FlashInfer's kernel takes 64, 128 and 256 (the bespoke backend takes any)",
+                op.head_dim);
+  if (op.parts != BARACUDA_PARTS_KEY_AND_VALUE || value_head_dim(op) != op.head_dim)
+    return fail(BARACUDA_UNSUPPORTED,
+                "parts is %d, head_dim %d and value_head_dim %d; FlashInfer's kernel writes key and value of one width "
+                "(the bespoke backend takes any)",
+                op.parts, op.head_dim, op.value_head_dim);
+  if (op.int64_operands != 0)
+    return fail(BARACUDA_UNSUPPORTED,
+                "int64_operands is 0x%x; FlashInfer's kernel reads int32 tables (convert them, or use the bespoke "
+                "backend)",
+                op.int64_operands);
+  return BARACUDA_OK;
+}
+
+// The kernel's page stride, as it would compute or be given it, in elements.
+uint64_t page_stride(const Op& op) noexcept {
+  if (has_flag(op, BARACUDA_FLAG_STRIDED)) return static_cast<uint64_t>(op.k_data_strides[0]);
+  return product(product(static_cast<uint64_t>(op.num_heads), static_cast<uint64_t>(op.head_dim)),
+                 static_cast<uint64_t>(op.page_size));
+}
+
+}  // namespace
+
+int32_t check_limits(const Op& op) {
+  BARACUDA_TRY(check_choices(op));
+  const Element& element = *find_element(op.element);
+  const auto heads = static_cast<uint64_t>(op.num_heads);
+  const auto head_dim = static_cast<uint64_t>(op.head_dim);
+  const uint64_t threads_per_head = head_dim / vector_elements(op.head_dim, element.bytes());
+  if (heads * threads_per_head > kMaxThreadsPerBlock)
+    return fail(BARACUDA_UNSUPPORTED,
+                "num_heads is %d; FlashInfer's kernel takes at most %d heads of %s with head_dim %d (one block of "
+                "1024 threads a request; a guarded append takes any number)",
+                op.num_heads, static_cast<int>(kMaxThreadsPerBlock / threads_per_head), element.name, op.head_dim);
+  if (page_stride(op) >= kTwoToThe32)
+    return fail(
+        BARACUDA_UNSUPPORTED,
+        "a page of num_heads * page_size * head_dim = %d * %d * %d takes %llu elements; FlashInfer's page stride "
+        "is 32-bit, so it should be below 2^32",
+        op.num_heads, op.page_size, op.head_dim, static_cast<unsigned long long>(page_stride(op)));
+  if (product(heads * head_dim, static_cast<uint64_t>(op.batch_size)) >= kTwoToThe32)
+    return fail(BARACUDA_UNSUPPORTED,
+                "batch_size * num_heads * head_dim is %d * %d * %d; FlashInfer's offsets into key and value are "
+                "32-bit, so it should be below 2^32",
+                op.batch_size, op.num_heads, op.head_dim);
+  if (op.total_used_pages == 0) return BARACUDA_OK;
+  // Every request owns a page at least, so what is left over is the most that one of them can have besides its own.
+  if (op.total_used_pages < op.batch_size)
+    return fail(BARACUDA_INVALID_PROBLEM,
+                "total_used_pages is %d and batch_size is %d; every request should own at least one page (a guarded "
+                "append skips requests without)",
+                op.total_used_pages, op.batch_size);
+  const uint64_t most_pages = static_cast<uint64_t>(op.total_used_pages - op.batch_size) + 1;
+  if (most_pages * static_cast<uint64_t>(op.page_size) >= kTwoToThe31)
+    return fail(BARACUDA_UNSUPPORTED,
+                "a request of %llu pages of page_size %d could hold 2^31 tokens; FlashInfer's lengths are 32-bit",
+                static_cast<unsigned long long>(most_pages), op.page_size);
+  return BARACUDA_OK;
+}
+
+int32_t check_operands(const Append& append) {
+  if (rows_of(append) == 0) return BARACUDA_OK;
+  const Part& k = append.parts[0];
+  const Part& v = append.parts[1];
+  for (const Part& part : append.parts) {
+    const bool packed_heads = append.num_heads <= 1 || part.head_stride == part.row_bytes;
+    if (!packed_heads || (rows_of(append) > 1 && part.token_stride != part.row_bytes * append.num_heads))
+      return fail(
+          BARACUDA_UNSUPPORTED,
+          "%s has strides of %lld and %lld bytes; FlashInfer's kernel takes packed rows (the bespoke backend takes "
+          "any strides)",
+          &part == &k ? "key" : "value", static_cast<long long>(part.token_stride),
+          static_cast<long long>(part.head_stride));
+  }
+  if (k.page_stride != v.page_stride || k.slot_stride != v.slot_stride || k.cache_head_stride != v.cache_head_stride)
+    return fail(
+        BARACUDA_UNSUPPORTED,
+        "k_data and v_data have different strides; FlashInfer's kernel has one set for both (the bespoke backend "
+        "takes any)");
+  for (const int64_t stride : {k.page_stride, k.slot_stride, k.cache_head_stride})
+    if (stride < 0 || stride % kVectorBytes != 0 ||
+        static_cast<uint64_t>(stride) / append.element->bytes() >= kTwoToThe32)
+      return fail(BARACUDA_UNSUPPORTED,
+                  "k_data and v_data have a stride of %lld bytes; FlashInfer's kernel takes multiples of 16 bytes, not "
+                  "negative and below 2^32 elements (the bespoke backend takes any)",
+                  static_cast<long long>(stride));
+  const struct {
+    const char* name;
+    const void* data;
+  } operands[] = {{"key", k.rows}, {"value", v.rows}, {"k_data", k.cache}, {"v_data", v.cache}};
+  for (const auto& operand : operands)
+    if (reinterpret_cast<uintptr_t>(operand.data) % kVectorBytes != 0)
+      return fail(BARACUDA_MISALIGNED_OPERAND,
+                  "%s is at %p; FlashInfer's kernel copies vectors of %d bytes, so it should "
+                  "be aligned to that (the bespoke backend takes any address)",
+                  operand.name, operand.data, static_cast<int>(kVectorBytes));
+  return BARACUDA_OK;
+}
+
+}  // namespace baracuda::flashinfer

@@ -1,0 +1,36 @@
+// The claim of a caller's error record by one of many threads.
+#ifndef BARACUDA_SRC_HOST_RECORD_H_
+#define BARACUDA_SRC_HOST_RECORD_H_
+
+#include "append/place.h"
+#include "baracuda_ffi.h"
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#include <intrin.h>
+#endif
+
+namespace baracuda::host {
+
+// Of all that meet a corrupt row, over all appends since the record was zeroed, one describes it.
+// C++17 has no atomic view of memory that somebody else owns; the compilers do.
+inline void record_corruption(const Placement& placement, baracuda_error_record* record, int64_t row,
+                              const Seen& seen) noexcept {
+  if (record == nullptr) return;
+  const Corruption found = corruption_of(placement, seen);
+  if (found.reason == BARACUDA_CORRUPT_NONE) return;
+#if defined(_MSC_VER) && !defined(__clang__)
+  static_assert(sizeof(long) == sizeof(record->reason));
+  auto* reason = reinterpret_cast<volatile long*>(&record->reason);
+  const bool claimed =
+      _InterlockedCompareExchange(reason, found.reason, BARACUDA_CORRUPT_NONE) == BARACUDA_CORRUPT_NONE;
+#else
+  int32_t unclaimed = BARACUDA_CORRUPT_NONE;
+  const bool claimed =
+      __atomic_compare_exchange_n(&record->reason, &unclaimed, found.reason, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+#endif
+  if (claimed) describe(record, row, seen, found);
+}
+
+}  // namespace baracuda::host
+
+#endif  // BARACUDA_SRC_HOST_RECORD_H_

@@ -1,0 +1,81 @@
+/* What the Python package of this repository, and nobody else, takes from the library: the calls of a decode loop as
+ * built-in functions of CPython, since ctypes takes longer for a call than this library for the checks of an append. Not
+ * part of the ABI: it is not installed, and changes as the package does. The library links to no Python. Of CPython's
+ * stable ABI (3.10 and later) it is given, by address, the functions that it needs: each member has the name of its
+ * function. */
+#ifndef BARACUDA_SRC_PYTHON_ACCELERATOR_H_
+#define BARACUDA_SRC_PYTHON_ACCELERATOR_H_
+
+#include <stdint.h>
+
+#include "baracuda_ffi.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct baracuda_python_api {
+  uint32_t struct_size; /* sizeof(baracuda_python_api) */
+  uint32_t reserved;    /* 0 */
+  void* none;           /* Py_None */
+  void* int_type;       /* &PyLong_Type */
+  void* exception_type; /* PyExc_Exception */
+  void* PyBytes_AsString;
+  void* PyBytes_FromStringAndSize;
+  void* PyCapsule_GetPointer;
+  void* PyDict_GetItemWithError;
+  void* PyErr_Clear;
+  void* PyErr_ExceptionMatches;
+  void* PyErr_Occurred;
+  void* PyEval_RestoreThread;
+  void* PyEval_SaveThread;
+  void* PyLong_AsUnsignedLongLong;
+  void* PyLong_FromLong;
+  void* PyObject_CallFunctionObjArgs;
+  void* PyObject_Type;
+  void* PyTuple_GetItem;
+  void* PyTuple_New;
+  void* PyTuple_SetItem;
+  void* PyTuple_Size;
+  void* Py_DecRef;
+  void* Py_IncRef;
+} baracuda_python_api;
+
+/* Fills `out` from `object` without taking ownership; 0, or not 0 if it could not. DLPack's C exchange table carries
+ * such a function (dltensor_from_py_object_no_sync). */
+typedef int (*baracuda_tensor_reader)(void* object, baracuda_tensor* out);
+
+/* PyMethodDef. */
+typedef struct baracuda_python_method {
+  const char* name; /* NULL after the last */
+  void* function;
+  int32_t flags;
+  const char* doc;
+} baracuda_python_method;
+
+/* The methods, in this order; `doc` says what each takes and returns. Make a function of one by PyCFunction_NewEx, with
+ * `self` a dict from types to what describes their objects: an int, the address of a baracuda_tensor_reader, or 0; or a
+ * function of the object that returns a DLPack capsule, "dltensor". The capsule is let go before the append runs: the
+ * memory that it names must be the object's own. A function that is in `self` stays there. In what follows `op` is a
+ * bytes object that holds a baracuda_paged_kv_append of its struct_size; `operands` a tuple of at most
+ * BARACUDA_NUM_OPERANDS objects, in baracuda_operand's order, None (or the end) where there is none; and `bound` a tuple
+ * of two: an op, and the operands that keep its memory.
+ *
+ *   run(bound)                     baracuda_paged_kv_append_run, the GIL released; returns the status
+ *   bind(bound, operands)          a new bound with these operands, checked as by _bind, the GIL held; one that is None
+ *                                  stays. Returns a status where it refuses
+ *   append(op, stream, operands)   _bind, the GIL held, then _run on `stream`, an int, or None for the host, the GIL
+ *                                  released; returns the status, or -1 times the status where _bind refused
+ *
+ * They trust their caller for all that, but a stream or an operand may be any object. bind and append return None where
+ * they cannot judge, and have then done nothing: an operand whose type has nothing in `self`, or where that raised an
+ * Exception (which is cleared; what is no Exception, such as KeyboardInterrupt, goes on); a stream that is not of the
+ * backend's kind. Returns NULL for an `api` that lacks something. The functions of the first one are kept, and hold for
+ * the process. */
+BARACUDA_API const baracuda_python_method* baracuda_private_python_methods(const baracuda_python_api* api);
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif /* BARACUDA_SRC_PYTHON_ACCELERATOR_H_ */
