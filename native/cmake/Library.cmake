@@ -2,12 +2,12 @@
 include(CheckLinkerFlag)
 
 set(_sources
+    backends.cpp
     abi/about.cpp
     abi/general.cpp
     abi/host_settings.cpp
     abi/mirrored.cpp
     abi/struct.cpp
-    append/backend.cpp
     append/bind.cpp
     append/memory.cpp
     append/problem.cpp

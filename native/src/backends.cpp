@@ -1,3 +1,4 @@
+// Which backends there are: the one place that knows them all.
 #include "append/backend.h"
 
 #include "cuda/backends.h"
