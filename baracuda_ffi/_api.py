@@ -7,11 +7,11 @@ from ._append.bound_launch import BoundLaunch
 from ._append.error_record import ErrorRecord
 from ._append.one_call import append_paged_kv
 from ._append.plan import PagedKvAppendPlan
+from ._append.preference import PlanPreference
 from ._model.descriptors import (
     KernelSku,
     PagedKvAppendDescriptor,
     PagedKvCacheDescriptor,
-    PlanPreference,
     PrecisionGuarantee,
 )
 from ._model.enums import (

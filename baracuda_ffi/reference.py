@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
+    # The request, why it is corrupt, and what was seen.
     Corrupt = tuple[int, Corruption, SeenValues]
 
 
 def append_paged_kv_reference(
     key: Array,
-    value: Array,
+    value: Array | None,
     k_data: Array,
-    v_data: Array,
+    v_data: Array | None,
     indices: Array,
     indptr: Array,
     last_page_len: Array,
@@ -33,25 +34,38 @@ def append_paged_kv_reference(
 ) -> list[Corrupt]:
     """Write each request's row of key and value to its slot of k_data and v_data, in place.
 
-    NumPy arrays of any one element type, shapes as for ``append_paged_kv``. Rows are assigned whole, so bits
-    are copied.
+    Parameters
+    ----------
+    key, value, k_data, v_data, indices, indptr, last_page_len
+        NumPy arrays, views included, of shapes as for ``append_paged_kv`` and any one element type. Rows are
+        assigned whole, so bits are copied.
+    layout, length_convention
+        As for ``append_paged_kv``.
+    guarded
+        Skip requests that name no slot, instead of raising.
 
-    Raises ``ValueError`` for a page table that names no slot: a request without pages, a page id outside the
-    cache, a length outside its convention. ``guarded`` raises nothing: it skips such requests, and returns
-    those that are corrupt and not padding, in order: request, reason, and what was seen. Whichever of them
-    runs first is the one that a guarded append records.
+    Returns
+    -------
+    list
+        Guarded: the requests that are corrupt and not padding, in order: request, reason, and what was seen.
+        Whichever of them runs first is the one that a guarded append records.
+
+    Raises
+    ------
+    ValueError
+        A page table that names no slot: a request without pages, a page id outside the cache, a length
+        outside its convention.
     """
-    batch_size, num_kv_heads, _ = key.shape
     num_total_pages = k_data.shape[0]
-    page_size = k_data.shape[2] if layout is KvLayout.HND else k_data.shape[1]
+    page_size = k_data.shape[2] if k_data.ndim == 4 and layout is KvLayout.HND else k_data.shape[1]
     corrupt: list[Corrupt] = []
-    for b in range(batch_size):
+    for b in range(len(last_page_len)):
         if guarded:
-            served, reason, seen = _judge(
+            served, wrong = _judge(
                 indices, indptr, last_page_len, b, num_total_pages, page_size, length_convention
             )
-            if reason is not None:
-                corrupt.append((b, reason, seen))
+            if wrong is not None:
+                corrupt.append((b, *wrong))
             if not served:
                 continue
         pages = indices[int(indptr[b]) : int(indptr[b + 1])]
@@ -65,14 +79,21 @@ def append_paged_kv_reference(
             slot -= 1
         if not 0 <= slot < page_size:
             raise ValueError(f"request {b} appends to slot {slot}, outside a page of {page_size} slots")
-        for h in range(num_kv_heads):
-            if layout is KvLayout.HND:
-                k_data[page, h, slot, :] = key[b, h, :]
-                v_data[page, h, slot, :] = value[b, h, :]
-            else:
-                k_data[page, slot, h, :] = key[b, h, :]
-                v_data[page, slot, h, :] = value[b, h, :]
+        _write(key, k_data, b, page, slot, layout)
+        if value is not None and v_data is not None:
+            _write(value, v_data, b, page, slot, layout)
     return corrupt
+
+
+def _write(rows: Array, cache: Array, row: int, page: int, slot: int, layout: KvLayout) -> None:
+    if cache.ndim == 3:  # no head dimension; rows may still have one head
+        cache[page, slot, :] = rows[row].reshape(-1)
+        return
+    for h in range(rows.shape[1]):
+        if layout is KvLayout.HND:
+            cache[page, h, slot, :] = rows[row, h, :]
+        else:
+            cache[page, slot, h, :] = rows[row, h, :]
 
 
 def _judge(
@@ -83,26 +104,31 @@ def _judge(
     num_total_pages: int,
     page_size: int,
     length_convention: LengthConvention,
-) -> tuple[bool, Corruption | None, SeenValues]:
-    """The guard: whether request b is served, if not why (None: it is padding), and what was seen of it."""
+) -> tuple[bool, tuple[Corruption, SeenValues] | None]:
+    """The guard: whether request b is served, and if it is not and no padding, what is wrong with it."""
     begin, end, length = int(indptr[b]), int(indptr[b + 1]), int(last_page_len[b])
 
-    def seen(page: int | None) -> SeenValues:
-        return SeenValues(indptr_begin=begin, indptr_end=end, page=page, last_page_len=length)
+    def corrupt(
+        reason: Corruption, operand: str, seen: int, limit: int, page: int | None = None
+    ) -> tuple[bool, tuple[Corruption, SeenValues]]:
+        return False, (reason, SeenValues(operand=operand, row=b, seen=seen, limit=limit, page=page))
 
     if begin == end:
-        return False, None, seen(None)
-    if begin < 0 or end < begin or end > len(indices):
-        return False, Corruption.INDPTR, seen(None)
+        return False, None
+    if begin < 0:
+        return corrupt(Corruption.INDPTR, "indptr", begin, 0)
+    if end < begin:
+        return corrupt(Corruption.INDPTR, "indptr", end, begin)
+    if end > len(indices):
+        return corrupt(Corruption.INDPTR, "indptr", end, len(indices) + 1)
     page = int(indices[end - 1])
     if page < 0:
-        return False, None, seen(page)
+        return False, None
     if page >= num_total_pages:
-        return False, Corruption.PAGE, seen(page)
-    if length_convention is LengthConvention.BEFORE_APPEND:
-        shortest, longest = 0, page_size - 1
-    else:
-        shortest, longest = 1, page_size
-    if not shortest <= length <= longest:
-        return False, Corruption.LAST_PAGE_LEN, seen(page)
-    return True, None, seen(page)
+        return corrupt(Corruption.PAGE, "indices", page, num_total_pages, page)
+    shortest = 0 if length_convention is LengthConvention.BEFORE_APPEND else 1
+    if length < shortest:
+        return corrupt(Corruption.LAST_PAGE_LEN, "last_page_len", length, shortest, page)
+    if length >= shortest + page_size:
+        return corrupt(Corruption.LAST_PAGE_LEN, "last_page_len", length, shortest + page_size, page)
+    return True, None

@@ -2,51 +2,89 @@
 
 from __future__ import annotations
 
+from .._interop.kv_pair import CacheOfPair
+from .._model.errors import invalid_problem
+from .._native import abi
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from .._interop.protocols import Operand
+    from .._native.library import Operands
+
+_ME = "PagedKvAppendArgs"
+
 
 class PagedKvAppendArgs:
-    """The seven operands. Mirrors the seed's ``PagedKvAppendArgs``.
+    """The operands of an append. Mirrors baracuda-kernels' ``PagedKvAppendArgs``.
 
     Each is anything that describes memory: a NumPy array, an object with ``__dlpack__`` or
-    ``__cuda_array_interface__`` (torch, CuPy, JAX, Numba, cuda.core, Warp), or a ``TensorView``.
-
-    - ``key``, ``value``: ``[batch, num_kv_heads, head_dim]``, of the cache's element type; the new rows.
-    - ``k_data``, ``v_data``: the caches, written in place;
-      HND ``[num_total_pages, num_kv_heads, page_size, head_dim]``,
-      NHD ``[num_total_pages, page_size, num_kv_heads, head_dim]``.
-    - ``indices``: ``[total_used_pages]`` int32 page ids.
-    - ``indptr``: ``[batch + 1]`` int32; request ``b`` owns ``indices[indptr[b]:indptr[b+1]]``.
-    - ``last_page_len``: ``[batch]`` int32; what it counts is the descriptor's ``length_convention``.
+    ``__cuda_array_interface__`` (torch, CuPy, JAX, Numba, cuda.core, Warp), or a ``TensorView``. Only the
+    last dimension of key, value and the caches has to be contiguous, but for plans that hold
+    baracuda-kernels' checks (not guarded, and with its page table): these want all of it contiguous.
 
     Nothing is read when this is made. It is frozen and may be used for any number of calls; each call looks
-    at the operands anew. It holds references, and so keeps the operands alive as long as it lives.
+    at the operands anew. It holds references, and so keeps the operands alive as long as it lives. A copy
+    refers to the same operands; a deep copy or a pickle has copies of them, where they can be copied.
+
+    Parameters
+    ----------
+    key, value
+        ``[batch, num_kv_heads, head_dim]`` (value: ``value_head_dim``), of the cache's element type; the new
+        rows. They may have more rows than the append has: those behind are not read. ``[batch, head_dim]``
+        where the caches have no head dimension. ``value`` and ``v_data`` may both be None: key alone is
+        written.
+    k_data, v_data
+        The caches, written in place: HND ``[num_total_pages, num_kv_heads, page_size, head_dim]``, NHD
+        ``[num_total_pages, page_size, num_kv_heads, head_dim]``, or ``[num_total_pages, page_size,
+        head_dim]``.
+    indices
+        ``[total_used_pages]`` int32 or int64 page ids, contiguous, as are the following.
+    indptr
+        ``[batch + 1]``; request ``b`` owns ``indices[indptr[b]:indptr[b+1]]``.
+    last_page_len
+        ``[batch]``; what it counts is the descriptor's ``length_convention``.
+    kv_data
+        ``[num_total_pages, 2, ...]``: both caches in one operand, in place of k_data and v_data.
+
+    Raises
+    ------
+    InvalidProblem
+        A value without v_data or the reverse; kv_data beside either cache, or without a value.
     """
 
-    __slots__ = ("_operands",)
+    __slots__ = ("_operands", "_parts")
 
-    _operands: tuple[object, ...]
+    _operands: Operands
+    _parts: int  # baracuda_parts
 
     def __init__(
         self,
         *,
-        key: object,
-        value: object,
-        k_data: object,
-        v_data: object,
-        indices: object,
-        indptr: object,
-        last_page_len: object,
+        key: Operand,
+        value: Operand | None = None,
+        k_data: Operand | None = None,
+        v_data: Operand | None = None,
+        indices: Operand,
+        indptr: Operand,
+        last_page_len: Operand,
+        kv_data: Operand | None = None,
     ) -> None:
-        _set_operands(self, (key, value, k_data, v_data, indices, indptr, last_page_len))
+        if hasattr(self, "_operands"):  # __init__ of one that threads may share already
+            raise AttributeError("PagedKvAppendArgs is frozen; make another")
+        k_cache, v_cache = caches(_ME, value, k_data, v_data, kv_data)
+        _set_operands(self, (key, value, k_cache, v_cache, indices, indptr, last_page_len))
+        _set_parts(self, parts_of(value))
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError("PagedKvAppendArgs is frozen; make another, or use BoundLaunch.rebind")
 
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError("PagedKvAppendArgs is frozen")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restore, ({name: getattr(self, name) for name in _NAMES},)
 
     @property
     def key(self) -> object:
@@ -58,11 +96,16 @@ class PagedKvAppendArgs:
 
     @property
     def k_data(self) -> object:
-        return self._operands[2]
+        return None if self.kv_data is not None else self._operands[2]
 
     @property
     def v_data(self) -> object:
-        return self._operands[3]
+        return None if self.kv_data is not None else self._operands[3]
+
+    @property
+    def kv_data(self) -> object:
+        k_data = self._operands[2]
+        return k_data.whole if type(k_data) is CacheOfPair else None
 
     @property
     def indices(self) -> object:
@@ -77,5 +120,37 @@ class PagedKvAppendArgs:
         return self._operands[6]
 
 
-# The slot's own setter: the one way past __setattr__.
+_NAMES = ("key", "value", "k_data", "v_data", "indices", "indptr", "last_page_len", "kv_data")
+
+# The slots' own setters: the one way past __setattr__.
 _set_operands = PagedKvAppendArgs.__dict__["_operands"].__set__
+_set_parts = PagedKvAppendArgs.__dict__["_parts"].__set__
+
+
+def _restore(operands: dict[str, Operand]) -> PagedKvAppendArgs:
+    return PagedKvAppendArgs(**operands)
+
+
+def parts_of(value: object) -> int:
+    return abi.PARTS_KEY if value is None else abi.PARTS_KEY_AND_VALUE
+
+
+def caches(
+    function: str, value: object, k_data: object, v_data: object, kv_data: object
+) -> tuple[object, object]:
+    """The two operands that hold what is written. Raises ``InvalidProblem`` where the parts do not match."""
+    if kv_data is not None:
+        if k_data is not None or v_data is not None or value is None:
+            other = "value is None" if value is None else "k_data or v_data is given too"
+            raise invalid_problem(
+                function,
+                f"kv_data is given and {other}; kv_data stands for k_data and v_data, and has both parts",
+            )
+        return CacheOfPair(kv_data, 0), CacheOfPair(kv_data, 1)
+    if (value is None) != (v_data is None):
+        missing, given = ("value", "v_data") if value is None else ("v_data", "value")
+        raise invalid_problem(
+            function,
+            f"{missing} is None and {given} is given; both should be given, or neither: key alone",
+        )
+    return k_data, v_data

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from threading import RLock
+
+from .._model.copying import no_copy
 from .._native import abi
-from .operands import judged
+from .._native.library import NOT_JUDGED
+from .arguments import caches
+from .operands import BIND, bind_described, describe, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .._native.library import Library
+    from typing import NoReturn
+
+    from .._interop.protocols import Operand
+    from .._native.library import Bound, Library, Operands
     from .error_record import ErrorRecord
-    from .operands import Bound
+
+_REBIND = "BoundLaunch.rebind"
 
 
 class BoundLaunch:
@@ -19,13 +28,15 @@ class BoundLaunch:
     what would launch wrongly. It enqueues on the stream that was bound (or finishes, on the host), never
     synchronises, and may be captured into a CUDA graph.
 
-    The launch keeps its operands alive. Any number of threads may call it at once, also while another one
-    rebinds: each call uses the operands from before or from after.
+    The launch keeps its operands alive. Any number of threads may call it at once, also while others rebind:
+    each call uses the operands from before or from after. It holds addresses, and cannot be copied or pickled
+    (``TypeError``).
     """
 
-    __slots__ = ("_bind_objects", "_bound", "_error_record", "_library", "_run")
+    __slots__ = ("_bind_objects", "_bound", "_error_record", "_library", "_lock", "_run")
 
     _bound: Bound  # swapped as one
+    _lock: RLock
 
     def __init__(self, library: Library, bound: Bound, error_record: ErrorRecord | None) -> None:
         self._library = library
@@ -33,9 +44,16 @@ class BoundLaunch:
         self._run = library.run
         self._bind_objects = library.bind_objects
         self._bound = bound
+        self._lock = RLock()
 
     def __call__(self) -> None:
-        """Append once. Raises ``BaracudaError``; nothing was launched or written then."""
+        """Append once.
+
+        Raises
+        ------
+        BaracudaError
+            Nothing was launched or written then.
+        """
         run = self._run  # by itself: CPython takes longer to look up a slot as a method
         # The call holds what it is given, whoever rebinds meanwhile.
         status = run(self._bound)
@@ -45,29 +63,65 @@ class BoundLaunch:
     def rebind(
         self,
         *,
-        key: object = None,
-        value: object = None,
-        k_data: object = None,
-        v_data: object = None,
-        indices: object = None,
-        indptr: object = None,
-        last_page_len: object = None,
+        key: Operand | None = None,
+        value: Operand | None = None,
+        k_data: Operand | None = None,
+        v_data: Operand | None = None,
+        indices: Operand | None = None,
+        indptr: Operand | None = None,
+        last_page_len: Operand | None = None,
+        kv_data: Operand | None = None,
     ) -> None:
         """Use other operands from the next call on: the next layer's cache, the next step's rows.
 
         They are checked as ``run`` checks them; those that are None stay, and are not looked at again: an
-        operand whose memory was replaced in place (torch's ``resize_``, ``.data =``) has to be given. If one
-        is refused, all stay. The operands that were replaced are let go: on a CUDA stream, keep them alive
-        until the stream has passed the last launch that used them.
+        operand whose memory was replaced in place (torch's ``resize_``, ``.data =``) has to be given. The
+        operands that were replaced are let go: on a CUDA stream, keep them alive until the stream has passed
+        the last launch that used them.
+
+        Threads may rebind one launch at once: each rebinding is whole, and none is lost.
+
+        Parameters
+        ----------
+        key, value, k_data, v_data, indices, indptr, last_page_len, kv_data
+            As for ``PagedKvAppendArgs``. A value and v_data that were absent when the launch was bound stay
+            absent.
+
+        Raises
+        ------
+        BaracudaError
+            Whatever ``run`` would raise for the operands; all of them stay then.
         """
+        if kv_data is not None:
+            k_data, v_data = caches(_REBIND, kv_data, k_data, v_data, kv_data)  # type: ignore[assignment]
+        given = (key, value, k_data, v_data, indices, indptr, last_page_len)
         bind_objects = self._bind_objects
-        bound = self._bound
-        result = bind_objects(bound, key, value, k_data, v_data, indices, indptr, last_page_len)
-        if type(result) is tuple:
-            self._bound = result
-        else:
-            given = (key, value, k_data, v_data, indices, indptr, last_page_len)
-            self._bound = judged(self._library, bound, given, result)
+        while True:
+            before = self._bound
+            status, bound = bind_objects(before, given)
+            if status:
+                break
+            with self._lock:
+                if self._bound is before:
+                    self._bound = bound
+                    return
+        self._rebind_each(given, status)
+
+    def _rebind_each(self, given: Operands, status: int) -> None:
+        """What ``bind_objects`` did not bind. The operands are asked once, whatever they do meanwhile."""
+        if status != NOT_JUDGED:
+            raise refusal(self._library, BIND, status, ())
+        described = describe(given)
+        while True:
+            before = self._bound
+            bound = bind_described(self._library, before, (), described)
+            with self._lock:
+                if self._bound is before:
+                    self._bound = bound
+                    return
+
+    def __reduce__(self) -> NoReturn:
+        raise no_copy(self, "it holds its operands' addresses", "make another by PagedKvAppendPlan.bind")
 
     def __repr__(self) -> str:
         op = abi.Append.from_buffer_copy(self._bound[0])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import addressof, c_int32
+from ctypes import addressof
 
-from .._interop.int32_vector import Int32Vector
+from .._interop.index_vector import IndexVector
 from .._interop.streams import stream_handle
 from .._model.enums import Corruption
 from .._model.errors import INVALID_PROBLEM, CorruptPageTable, invalid_problem
 from .._model.seen_values import SeenValues
+from .._native import abi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,22 +19,20 @@ if TYPE_CHECKING:
     from .record_pool import PooledRecord
 
 _ME = "ErrorRecord"
-_WORDS = 8
-_Words = c_int32 * _WORDS
-_BYTES = ctypes.sizeof(_Words)
-
-_NO_PAGE = -1
+_BYTES = ctypes.sizeof(abi.ErrorRecord)
+_WORDS = _BYTES // 8
+_NONE = -1  # of a request or a page
 
 
 class ErrorRecord:
-    """A ``baracuda_error_record``: 32 bytes that a guarded append claims, once, for the first corrupt request
+    """A ``baracuda_error_record``: 64 bytes that a guarded append claims, once, for the first corrupt row
     that it meets, and that stay so until they are reset.
 
     A guarded plan makes one of its own. Give several plans one record (``PlanPreference(guarded=True,
     error_record=record)``) to ask once for all of them, or where plans are made by the thousand: see
     ``allocate``.
 
-    ``ErrorRecord(memory)`` puts it in the caller's memory: eight contiguous int32, zeroed by the caller, as
+    ``ErrorRecord(memory)`` puts it in the caller's memory: eight contiguous int64, zeroed by the caller, as
     anything that an operand may be, which the record keeps alive. The backend must be able to write there:
     host, pinned or managed memory for the host backend; device, pinned or managed memory for CUDA, device
     memory on the device that the append runs on. Raises ``InvalidProblem`` or ``Unsupported`` for memory that
@@ -48,7 +47,7 @@ class ErrorRecord:
     _pooled: PooledRecord | None
 
     def __init__(self, memory: object) -> None:
-        vector = Int32Vector(_ME, "error_record", memory)
+        vector = IndexVector(_ME, "error_record", memory, (64,))
         if vector.count != _WORDS:
             raise invalid_problem(_ME, f"error_record has {vector.count} entries; it should have {_WORDS}")
         self._address = vector.address
@@ -60,10 +59,10 @@ class ErrorRecord:
     def allocate(cls, stream: object) -> Self:
         """A record for appends on ``stream``'s device, or for the host backend if ``stream`` is None.
 
-        For the host it is ordinary memory. For CUDA it is 32 bytes of a slab of 64 KiB of pinned memory,
+        For the host it is ordinary memory. For CUDA it is 64 bytes of a slab of 64 KiB of pinned memory,
         which every context and device can write; slabs belong to the context of the stream (for a default
         stream, the current one) and stay until that is destroyed. A captured graph may write to a record when
-        every plan that used it is gone. So a record that a plan has launched with is never used again, and 32
+        every plan that used it is gone. So a record that a plan has launched with is never used again, and 64
         bytes are lost with it; one that was never launched with is. A program that goes on selecting plans
         and running them should give them one record. May allocate, and synchronise as CUDA's allocation does;
         allowed while streams are captured. Raises ``InvalidProblem`` for a stream that is none,
@@ -73,7 +72,7 @@ class ErrorRecord:
         record._cpu_can_reach = True
         record._pooled = None
         if stream is None:
-            record._memory = memory = _Words()
+            record._memory = memory = abi.ErrorRecord()
             record._address = addressof(memory)
             return record
         from .record_pool import PooledRecord
@@ -116,8 +115,13 @@ class ErrorRecord:
 
     @property
     def address(self) -> int:
-        """Where its 32 bytes are."""
+        """Where its 64 bytes are."""
         return self._address
+
+    @property
+    def pooled(self) -> PooledRecord | None:
+        """Its place in pinned memory, where it is there."""
+        return self._pooled
 
     def will_be_launched(self) -> None:
         """Say that a launch gets the address, as plans do: from now on something may write there that
@@ -126,15 +130,25 @@ class ErrorRecord:
         if self._pooled is not None:
             self._pooled.launched = True
 
-    def _check(self, function: str, stream: object) -> None:
-        words = self._read(function, stream)
-        if words[0] != 0:
-            raise _corrupt(function, words)
+    def check_reachable(self, function: str, on_host: bool) -> None:
+        """Raise ``InvalidProblem`` where the backend of ``function`` is the host's and the CPU cannot write
+        here."""
+        if on_host and not self._cpu_can_reach:
+            raise invalid_problem(
+                function,
+                "error_record is in CUDA memory and stream is None; the host backend needs memory that "
+                "the CPU can reach (describe managed or pinned memory by a TensorView with device=None)",
+            )
 
-    def _read(self, function: str, stream: object) -> list[int]:
+    def _check(self, function: str, stream: object) -> None:
+        seen = self._read(function, stream)
+        if seen.reason != 0:
+            raise _corrupt(function, seen)
+
+    def _read(self, function: str, stream: object) -> abi.ErrorRecord:
         if stream is None:
             self._need_cpu_access(function)
-            return self._words()
+            return self._copy()
         from .._native.driver import StreamContext
 
         handle = stream_handle(function, stream)
@@ -142,11 +156,11 @@ class ErrorRecord:
             context.refuse_capture()
             context.synchronise()
             if self._cpu_can_reach:
-                return self._words()
-            words = _Words()
-            context.call("cuMemcpyDtoHAsync", addressof(words), self._address, _BYTES, handle)
+                return self._copy()
+            copy = abi.ErrorRecord()
+            context.call("cuMemcpyDtoHAsync", addressof(copy), self._address, _BYTES, handle)
             context.synchronise()
-        return list(words)
+        return copy
 
     def _reset(self, function: str, stream: object) -> None:
         if stream is None:
@@ -157,10 +171,10 @@ class ErrorRecord:
 
         handle = stream_handle(function, stream)
         with StreamContext(function, handle) as context:
-            context.call("cuMemsetD32Async", self._address, 0, _WORDS, handle)
+            context.call("cuMemsetD32Async", self._address, 0, _BYTES // 4, handle)
 
-    def _words(self) -> list[int]:
-        return list(_Words.from_address(self._address))
+    def _copy(self) -> abi.ErrorRecord:
+        return abi.ErrorRecord.from_buffer_copy(abi.ErrorRecord.from_address(self._address))
 
     def _need_cpu_access(self, function: str) -> None:
         if not self._cpu_can_reach:
@@ -170,25 +184,36 @@ class ErrorRecord:
             )
 
 
-def _corrupt(function: str, words: list[int]) -> CorruptPageTable:
-    code, request, begin, end, page, length = words[:6]
-    reason = Corruption(code)
+def _corrupt(function: str, record: abi.ErrorRecord) -> CorruptPageTable:
+    reason = Corruption(record.reason)
+    operand = abi.OPERANDS[record.operand]
+    seen, limit = record.seen, record.limit
     values = SeenValues(
-        indptr_begin=begin, indptr_end=end, page=None if page == _NO_PAGE else page, last_page_len=length
+        operand=operand,
+        row=record.row,
+        seen=seen,
+        limit=limit,
+        page=None if record.page == _NONE else record.page,
     )
-    says = {
-        Corruption.INDPTR: f"indptr[{request}] is {begin} and indptr[{request + 1}] is {end}; they should "
-        "increase from at least 0 to at most total_used_pages",
-        Corruption.PAGE: f"the id of its last page, indices[{end - 1}], is {page}; it should be below "
-        "num_total_pages",
-        Corruption.LAST_PAGE_LEN: f"last_page_len[{request}] is {length}; it should be in the range of the "
-        "length convention",
-    }[reason]
+    request = None if record.request == _NONE else record.request
+    who = f"row {record.row}" if request is None else f"request {request}"
+    bound = f"at least {limit}" if seen < limit else f"below {limit}"
     return CorruptPageTable(
         INVALID_PROBLEM,
         function,
-        f"request {request} was not served: {says}",
+        f"{who} was not served: its {operand} is {seen}; it should be {bound} ({_WHY[reason]})",
         request=request,
         reason=reason,
         values=values,
     )
+
+
+_WHY = {
+    Corruption.INDPTR: "indptr increases from at least 0 to at most the entries of indices",
+    Corruption.PAGE: "page ids are below num_total_pages",
+    Corruption.LAST_PAGE_LEN: "the range of the length convention",
+    Corruption.BATCH_INDEX: "batch indices are below the number of requests",
+    Corruption.POSITION: "positions lie in the pages of their request",
+    Corruption.SLOT: "slots lie in the cache",
+    Corruption.APPEND_INDPTR: "append_indptr increases from 0 to at most the rows, no more than tokens",
+}

@@ -6,22 +6,17 @@ from ctypes import addressof
 
 from .._interop.tensors import tensor_of
 from .._native import abi
+from .._native.library import NOT_JUDGED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from .._model.errors import BaracudaError
+    from .._native.library import Bound, Library, Operands
 
-    from .._native.library import Library
+    # Of each operand the address of its tensor, and what keeps that and the memory; None for one that stays.
+    Descriptions = list[tuple[int, object] | None]
 
-    # The seven, in the order of abi.OPERANDS.
-    Operands = tuple[object, ...]
-
-    # A baracuda_paged_kv_append as bytes, and for each of its operands what keeps the memory, or None where
-    # it has no pointer. Never changed, so that a launch on another thread sees all of it or none.
-    Bound = tuple[Any, ...]
-
-_FUNCTION = "baracuda_paged_kv_append_bind"
-_NOTHING = (None,) * abi.NUM_OPERANDS
+BIND = "baracuda_paged_kv_append_bind"
 
 
 def on_stream(op: bytes, handle: int) -> bytes:
@@ -32,26 +27,46 @@ def on_stream(op: bytes, handle: int) -> bytes:
 
 
 def bind(library: Library, op: bytes, operands: Operands) -> Bound:
-    """Have the library check all seven operands against ``op``, and return it with their pointers. Raises
-    what the library refused."""
-    bound = (op, *_NOTHING)
-    result = library.bind_objects(bound, *operands)
-    return result if type(result) is tuple else judged(library, bound, operands, result)
+    """Have the library check the operands against ``op``, and return it with their pointers. Raises what the
+    library refused."""
+    status, bound = library.bind_objects((op, ()), operands)
+    if status == 0:
+        return bound
+    if status != NOT_JUDGED:
+        raise refusal(library, BIND, status, operands)
+    return bind_described(library, (op, ()), operands, describe(operands))
 
 
-def judged(library: Library, bound: Bound, operands: Operands, result: object) -> Bound:
-    """What ``bind_objects`` means by a result that is no tuple: an error, or that each operand is to be
-    described by whatever protocol it has; one that is None and was bound before stays. Where a type's reader
-    raised, the error then names the operand, unless another protocol does better."""
-    if type(result) is int:
-        raise library.error(_FUNCTION, result)
-    kept = list(bound[1:])
-    op = abi.Append.from_buffer_copy(bound[0])
+def describe(operands: Operands) -> Descriptions:
+    """Each operand by whatever protocol it has. Where a type's reader raised, the error names the operand,
+    unless another protocol does better."""
+    return [
+        None if operand is None else tensor_of(operand, name)
+        for name, operand in zip(abi.OPERANDS, operands, strict=False)
+    ]
+
+
+def bind_described(library: Library, bound: Bound, operands: Operands, described: Descriptions) -> Bound:
+    """``bound`` with what was described in place of what it had. Raises what the library refused."""
+    op, before = bound
+    kept = [*before, *[None] * (len(described) - len(before))]
+    append = abi.Append.from_buffer_copy(op)
     pointers = abi.Pointers()
-    for i, (name, operand) in enumerate(zip(abi.OPERANDS, operands, strict=True)):
-        if operand is not None or kept[i] is None:
-            pointers[i], kept[i] = tensor_of(operand, name)
-    status = library.bind(addressof(op), addressof(pointers))
+    for i, description in enumerate(described):
+        if description is not None:
+            pointers[i], kept[i] = description
+    status = library.bind(addressof(append), addressof(pointers), len(described))
     if status:
-        raise library.error(_FUNCTION, status)
-    return bytes(op), *kept
+        raise refusal(library, BIND, status, operands)
+    return bytes(append), tuple(kept)
+
+
+def refusal(library: Library, function: str, status: int, operands: Operands) -> BaracudaError:
+    """The error for what the library refused; where the package's caller gave None for an operand, the
+    library calls that NULL."""
+    error = library.error(function, status)
+    name = error.message.partition(" is NULL; ")[0]
+    if name in abi.OPERANDS[: len(operands)] and operands[abi.OPERANDS.index(name)] is None:
+        error.message = f"{name} is None; it should be an array, or a TensorView"
+        error.args = (error.code, error.function, error.message)
+    return error

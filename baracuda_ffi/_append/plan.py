@@ -6,7 +6,8 @@ from ctypes import addressof, c_int32, sizeof
 
 from .._interop.streams import stream_handle
 from .._model.checks import describe, instance
-from .._model.descriptors import KernelSku, PagedKvAppendDescriptor, PlanPreference, PrecisionGuarantee
+from .._model.copying import no_pickle
+from .._model.descriptors import KernelSku, PagedKvAppendDescriptor, PrecisionGuarantee
 from .._model.enums import ArchSku, AttentionKind, BackendKind, MathPrecision, OpCategory
 from .._model.errors import (
     WORKSPACE_TOO_SMALL,
@@ -18,70 +19,89 @@ from .._model.errors import (
 )
 from .._model.workspace import Workspace
 from .._native import abi
-from .._native.library import library
+from .._native.library import NOT_JUDGED, library
 from .arguments import PagedKvAppendArgs
 from .bound_launch import BoundLaunch
-from .operands import bind, on_stream
+from .operands import bind, on_stream, refusal
+from .preference import PlanPreference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from typing import NoReturn
 
+    from .._interop.protocols import Stream
     from .._native.library import Library
     from .error_record import ErrorRecord
-    from .operands import Operands
+    from .record_pool import PooledRecord
 
 _SELECT = "PagedKvAppendPlan.select"
 _RUN = "PagedKvAppendPlan.run"
+_BIND = "PagedKvAppendPlan.bind"
+_CAN_IMPLEMENT = "PagedKvAppendPlan.can_implement"
 _NO_WORKSPACE = Workspace.NONE
 
 
 class PagedKvAppendPlan:
-    """Appends one K and one V row per request to a paged cache. Mirrors the seed's ``PagedKvAppendPlan``.
+    """Appends one K and one V row per request to a paged cache. Mirrors baracuda-kernels'
+    ``PagedKvAppendPlan``.
 
-    Made by ``select``. A plan holds no array and no stream, and any number of threads may use one at once.
+    Made by ``select``. A plan holds no array and no stream, never changes, and any number of threads may use
+    one at once. A copy is the plan itself, a deep copy too unless it has an ``ErrorRecord``; it cannot be
+    pickled (``TypeError``).
     """
 
-    __slots__ = (
-        "_append",
-        "_desc",
-        "_error_record",
-        "_library",
-        "_on_host",
-        "_op",
-        "_sku",
-    )
+    __slots__ = ("_desc", "_error_record", "_library", "_on_host", "_ops", "_pooled", "_sku")
 
     _desc: PagedKvAppendDescriptor
     _sku: KernelSku
     _library: Library
-    _op: bytes  # the problem, as a baracuda_paged_kv_append
-    _append: Callable[[bytes, object, Operands], int | None]
+    _ops: tuple[bytes, bytes]  # the problem, as a baracuda_paged_kv_append, by its parts
     _on_host: bool
     _error_record: ErrorRecord | None
+    _pooled: PooledRecord | None  # the record's
 
     def __init__(self) -> None:
         raise TypeError("PagedKvAppendPlan has no constructor; use PagedKvAppendPlan.select")
 
     @classmethod
     def select(
-        cls, stream: object, desc: PagedKvAppendDescriptor, pref: PlanPreference | None = None
+        cls, stream: Stream, desc: PagedKvAppendDescriptor, pref: PlanPreference | None = None
     ) -> PagedKvAppendPlan:
         """Pick a backend for ``stream`` and check the problem.
 
-        ``stream`` None selects the host backend, over host memory. A CUDA stream (an int handle, 0 for the
-        default stream; ``cuda.bindings``' ``CUstream`` or ``cudaStream_t``; an object with
-        ``__cuda_stream__``; a stream of torch, CuPy or Numba) selects FlashInfer's kernel, and loads it into
-        the stream's context, so that a graph capture need not: this may allocate device memory for code and
-        synchronise. With ``PlanPreference(guarded=True)`` it is the host backend's guarded mode or, on CUDA,
-        our guarded kernel (``BackendKind.BESPOKE``), and the plan has an ``ErrorRecord``: the preference's,
-        or one of its own, as ``ErrorRecord.allocate`` makes it.
+        A plan that is not guarded is held to baracuda-kernels' checks: contiguous operands of exactly the
+        stated shapes, 16-byte aligned, a batch of 1 or more, one head_dim of 64, 128 or 256, int32 page
+        tables. On CUDA it is FlashInfer's kernel, on the host its twin, which refuses any request that it
+        cannot serve. A guarded plan takes real tensors, and judges each request where it runs: on CUDA it is
+        our kernel.
 
-        Raises, in the order of the checks: ``InvalidProblem`` for extents that are not positive,
-        ``Unsupported`` for a ``head_dim`` other than 64, 128 and 256 (guarded: whose row is not a multiple of
-        16 bytes) or a problem beyond FlashInfer's limits; ``InvalidProblem`` or ``Unsupported`` for a
-        preferred backend that the stream or ``guarded`` contradicts; ``Unsupported`` for a CUDA stream where
-        the library was built without CUDA; ``CudaError`` where there is no usable driver or device.
+        On CUDA this loads the kernel into the stream's context, so that a graph capture need not: it may
+        allocate device memory for code and synchronise.
+
+        Parameters
+        ----------
+        stream
+            None selects the host backend, over host memory. A CUDA stream is an int handle (0 for the default
+            stream), ``cuda.bindings``' ``CUstream`` or ``cudaStream_t``, an object with ``__cuda_stream__``,
+            or a stream of torch, CuPy or Numba.
+        desc : PagedKvAppendDescriptor
+            The problem.
+        pref : PlanPreference, optional
+            With ``guarded=True`` the plan has an ``ErrorRecord``: the preference's, or one of its own, as
+            ``ErrorRecord.allocate`` makes it.
+
+        Raises
+        ------
+        InvalidProblem
+            Extents that are not positive.
+        Unsupported
+            A ``head_dim`` that the plan does not take, or a problem beyond FlashInfer's limits.
+        InvalidProblem, Unsupported
+            A preferred backend that the stream or ``guarded`` contradicts.
+        Unsupported
+            A CUDA stream where the library was built without CUDA.
+        CudaError
+            No usable driver or device.
         """
         instance(_SELECT, "desc", desc, PagedKvAppendDescriptor)
         pref = PlanPreference() if pref is None else instance(_SELECT, "pref", pref, PlanPreference)
@@ -101,22 +121,18 @@ class PagedKvAppendPlan:
         plan._desc = desc
         plan._sku = _sku(desc, backend, arch.value)
         plan._library = opened
-        plan._error_record = None
-        plan._append = opened.append
+        plan._error_record = plan._pooled = None
         if pref.guarded:
             from .error_record import ErrorRecord
 
             record = ErrorRecord.allocate(stream) if pref.error_record is None else pref.error_record
-            if on_host and not record.cpu_can_reach:
-                raise invalid_problem(
-                    _SELECT,
-                    "error_record is in CUDA memory and stream is None; the host backend needs memory that "
-                    "the CPU can reach (describe managed or pinned memory by a TensorView with device=None)",
-                )
+            record.check_reachable(_SELECT, on_host)
             plan._error_record = record
-            plan._append = _not_yet  # until the record knows of a launch
+            plan._pooled = record.pooled
             op.error_record = record.address
-        plan._op = bytes(op)
+        both = bytes(op)
+        op.parts = abi.PARTS_KEY
+        plan._ops = (both, bytes(op))
         plan._on_host = on_host
         return plan
 
@@ -124,69 +140,98 @@ class PagedKvAppendPlan:
         """Raise what ``run`` would raise for these operands on the stream that was selected for; launch
         nothing.
 
-        Checks in the seed's order: shapes of key and value, of k_data and v_data, of indptr and
-        last_page_len, then contiguity of the four; then element types, the page table's type and rank, NULL,
+        Checks in baracuda-kernels' order: shapes of key and value, of k_data and v_data, of indptr and
+        last_page_len, then strides of the four; then element types, the page table's type and rank, NULL,
         alignment, overlap, and memory that the backend cannot reach. On the host backend also the page
         table's values unless the plan is guarded; the CUDA backends do not read them here. What only a launch
         can find out is not asked.
+
+        Raises
+        ------
+        BaracudaError
         """
-        bound = bind(self._library, self._op, _operands_of(args, "PagedKvAppendPlan.can_implement"))
+        operands, op = self._operands_and_op(args, _CAN_IMPLEMENT)
+        bound = bind(self._library, op, operands)
         status = self._library.can_implement(bound[0])
         if status:
             raise self._library.error("baracuda_paged_kv_append_can_implement", status)
 
-    def run(self, stream: object, workspace: Workspace, args: PagedKvAppendArgs) -> None:
+    def run(self, stream: Stream, workspace: Workspace, args: PagedKvAppendArgs) -> None:
         """Check the operands as ``can_implement`` does and append.
 
         On a CUDA stream the append is only enqueued: operands that another stream makes must be ordered
         before it by the caller, and the caller keeps the operands alive until the stream has passed it. On
-        the host it is finished when this returns. Nothing synchronises. ``stream`` need not be the one that
-        was selected for, but must be of its kind: None for a host plan, a CUDA stream for a CUDA plan.
+        the host it is finished when this returns. Nothing synchronises.
 
         A guarded plan refuses no page table for its values: it serves the requests that are right, skips
         those without pages or whose last page id is negative, and records the first corrupt one for
         ``check``.
 
-        ``workspace`` is ``Workspace.NONE`` or at least ``workspace_size()`` bytes, which is 0.
+        Parameters
+        ----------
+        stream
+            Need not be the one that was selected for, but must be of its kind: None for a host plan, a CUDA
+            stream for a CUDA plan.
+        workspace : Workspace
+            ``Workspace.NONE`` or at least ``workspace_size()`` bytes, which is 0.
+        args : PagedKvAppendArgs
+            The operands.
 
-        On any error nothing was launched or written.
+        Raises
+        ------
+        BaracudaError
+            Nothing was launched or written then.
         """
-        # The way of a decode loop. What does not fit it is judged anew below, in the seed's order.
+        pooled = self._pooled
+        if pooled is not None:
+            pooled.launched = True
+        # The way of a decode loop. What does not fit it is judged anew below, in baracuda-kernels' order.
         if workspace is _NO_WORKSPACE and type(args) is PagedKvAppendArgs:
-            append = self._append  # by itself: CPython takes longer to look up a slot as a method
-            status = append(self._op, stream, args._operands)
+            append = self._library.append
+            status = append(self._ops[args._parts], stream, args._operands)
             if status == 0:
                 return
-            if status is not None:
-                raise self._library.append_error(status)
+            if status != NOT_JUDGED:
+                raise refusal(self._library, "baracuda_paged_kv_append_run", status, args._operands)
         self._run_each(stream, workspace, args)
 
-    def _run_each(self, stream: object, workspace: Workspace, args: PagedKvAppendArgs) -> None:
+    def _run_each(self, stream: Stream, workspace: Workspace, args: PagedKvAppendArgs) -> None:
         handle = self._handle(stream, _RUN, args)
         if workspace is not _NO_WORKSPACE:
             self._check_workspace(workspace, args)
-        operands = _operands_of(args, _RUN)
+        operands, op = self._operands_and_op(args, _RUN)
         # With its handle a stream may do where it did not by itself.
         as_it_is = stream is None or type(stream) is int
-        status = None if as_it_is else self._append(self._op, handle, operands)
-        if status is None:
-            status = self._library.run(bind(self._library, self._op_for_launch(handle), operands))
+        status = NOT_JUDGED if as_it_is else self._library.append(op, handle, operands)
+        if status == NOT_JUDGED:
+            status = self._library.run(bind(self._library, on_stream(op, handle), operands))
         if status:
-            raise self._library.append_error(status)
+            raise refusal(self._library, "baracuda_paged_kv_append_run", status, operands)
 
-    def bind(self, stream: object, args: PagedKvAppendArgs) -> BoundLaunch:
+    def bind(self, stream: Stream, args: PagedKvAppendArgs) -> BoundLaunch:
         """Check everything once, as ``run`` does, and return a launch that can be repeated: the decode loop's
         path.
 
         The launch keeps the operands alive. The page table's values may change between launches, and so may
         the contents of key and value.
+
+        Parameters
+        ----------
+        stream, args
+            As for ``run``.
+
+        Raises
+        ------
+        BaracudaError
         """
-        me = "PagedKvAppendPlan.bind"
-        handle = self._handle(stream, me, args)
-        bound = bind(self._library, self._op_for_launch(handle), _operands_of(args, me))
+        handle = self._handle(stream, _BIND, args)
+        operands, op = self._operands_and_op(args, _BIND)
+        if self._pooled is not None:
+            self._pooled.launched = True
+        bound = bind(self._library, on_stream(op, handle), operands)
         return BoundLaunch(self._library, bound, self._error_record)
 
-    def check(self, stream: object) -> None:
+    def check(self, stream: Stream) -> None:
         """Wait for ``stream`` and raise ``CorruptPageTable`` if this guarded plan's appends met a corrupt
         request: ``ErrorRecord.check`` of ``error_record``.
 
@@ -198,7 +243,7 @@ class PagedKvAppendPlan:
         me = "PagedKvAppendPlan.check"
         self._guarded_record(me, stream)._check(me, stream)
 
-    def reset(self, stream: object) -> None:
+    def reset(self, stream: Stream) -> None:
         """Clear ``error_record``, in order with the appends on ``stream`` and without waiting for it; at once
         for a host plan, where ``stream`` is None: ``ErrorRecord.reset``. Raises as ``check`` does, but takes
         a stream that is being captured."""
@@ -230,14 +275,24 @@ class PagedKvAppendPlan:
     def __repr__(self) -> str:
         return f"<PagedKvAppendPlan {self._sku.backend.name} {self._sku.arch.name}: {self._desc!r}>"
 
-    def _op_for_launch(self, handle: int) -> bytes:
-        """The problem on this stream."""
-        if self._error_record is not None:
-            self._error_record.will_be_launched()
-            self._append = self._library.append
-        return on_stream(self._op, handle)
+    def __copy__(self) -> PagedKvAppendPlan:
+        return self
 
-    def _handle(self, stream: object, function: str, args: PagedKvAppendArgs) -> int:
+    def __deepcopy__(self, memo: object) -> PagedKvAppendPlan:
+        if self._error_record is not None:
+            self._error_record.__reduce__()  # which refuses
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise no_pickle(
+            self, "it was selected for a device of this process", "pickle its descriptor, and select there"
+        )
+
+    def _operands_and_op(self, args: PagedKvAppendArgs, function: str) -> tuple[tuple[object, ...], bytes]:
+        args = instance(function, "args", args, PagedKvAppendArgs)
+        return args._operands, self._ops[args._parts]
+
+    def _handle(self, stream: Stream, function: str, args: PagedKvAppendArgs) -> int:
         """The stream's handle. Where the stream is wrong, errors in the operands come first, as in the
         seed."""
         try:
@@ -247,7 +302,7 @@ class PagedKvAppendPlan:
             self.can_implement(args)
             raise
 
-    def _check_kind_of(self, stream: object, function: str) -> None:
+    def _check_kind_of(self, stream: Stream, function: str) -> None:
         if stream is None and not self._on_host:
             raise invalid_problem(
                 function,
@@ -259,7 +314,7 @@ class PagedKvAppendPlan:
                 f"stream is {describe(stream)} and the plan is for the host; it should be None",
             )
 
-    def _guarded_record(self, function: str, stream: object) -> ErrorRecord:
+    def _guarded_record(self, function: str, stream: Stream) -> ErrorRecord:
         record = self._error_record
         if record is None:
             raise unsupported(
@@ -283,15 +338,6 @@ class PagedKvAppendPlan:
             raise
 
 
-def _not_yet(op: bytes, stream: object, operands: Operands) -> int | None:
-    """A ``Library.append`` that judges nothing."""
-    return None
-
-
-def _operands_of(args: PagedKvAppendArgs, function: str) -> tuple[object, ...]:
-    return instance(function, "args", args, PagedKvAppendArgs)._operands
-
-
 def _backend(on_host: bool, guarded: bool) -> BackendKind:
     if on_host:
         return BackendKind.HOST
@@ -304,7 +350,7 @@ def _stated_append(
     cache = desc.paged_kv
     return abi.Append(
         struct_size=sizeof(abi.Append),
-        flags=abi.FLAG_GUARDED if guarded else 0,
+        flags=abi.FLAG_GUARDED | abi.FLAG_STRIDED if guarded else abi.FLAG_MIRRORED,
         backend=backend,
         element=cache.element,
         layout=cache.layout,
@@ -313,6 +359,7 @@ def _stated_append(
         page_size=cache.page_size,
         num_heads=cache.num_kv_heads,
         head_dim=cache.head_dim,
+        value_head_dim=cache.value_head_dim,
         num_total_pages=cache.num_total_pages,
         stream=handle,
     )

@@ -11,9 +11,10 @@ from __future__ import annotations
 import ctypes
 import threading
 
+from .._native import abi
 from .._native.driver import StreamContext
 
-RECORD_BYTES = 32  # sizeof(baracuda_error_record)
+RECORD_BYTES = ctypes.sizeof(abi.ErrorRecord)
 SLAB_BYTES = 64 * 1024
 
 _PORTABLE_AND_MAPPED = 3  # CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP

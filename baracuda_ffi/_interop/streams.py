@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 _PROTOCOL_VERSION = 0
 
-# Where CuPy and Numba keep the handle.
-_HANDLE_ATTRIBUTES = ("ptr", "handle")
+# Where CuPy, Numba and torch.Stream (what a compiled function is handed) keep the handle.
+_HANDLE_ATTRIBUTES = ("ptr", "handle", "native_handle")
 _BINDINGS_TYPES = frozenset(("CUstream", "cudaStream_t"))
 
 

@@ -18,6 +18,7 @@ from .._model.tensor_view import TensorView
 from .._native import abi
 from .._native.accelerator import describers
 from . import dlpack, exchange
+from .kv_pair import CacheOfPair
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ def tensor_of(operand: Any, name: str) -> tuple[int, object]:
     try:
         if kind is TensorView:
             return _tensor_of_view(operand)
+        if kind is CacheOfPair:
+            pair: CacheOfPair = operand
+            return pair.described_by(tensor_of)
         if kind in _numpy_kinds:
             return _tensor_of_numpy(operand, name)
         if reader := exchange.reader_of(kind):

@@ -8,9 +8,11 @@ from .errors import invalid_problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from enum import Enum
     from typing import TypeVar
 
     T = TypeVar("T")
+    E = TypeVar("E", bound=Enum)
 
 INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
@@ -42,6 +44,21 @@ def instance(function: str, name: str, value: object, kind: type[T]) -> T:
         return value
     raise invalid_problem(
         function, f"{name} is {describe(value)}; it should be {with_article(kind.__name__)}"
+    )
+
+
+def choice(function: str, name: str, value: object, kind: type[E]) -> E:
+    """A member of ``kind``, or the one that a string names."""
+    if isinstance(value, kind):
+        return value
+    if isinstance(value, str):
+        found = kind.__members__.get(value.upper())
+        if found is not None:
+            return found
+    names = ", ".join([repr(member) for member in kind.__members__])
+    raise invalid_problem(
+        function,
+        f"{name} is {describe(value)}; it should be {with_article(kind.__name__)}, or a name: {names}",
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .checks import INT64_MAX, instance, int32, integer
+from .checks import choice, instance, int32
+from .elements import element_kind
 from .enums import (
     ArchSku,
     AttentionKind,
@@ -13,24 +14,52 @@ from .enums import (
     MathPrecision,
     OpCategory,
 )
-from .errors import invalid_problem
 from .frozen import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .._append.error_record import ErrorRecord
+    from typing import Literal
+
+    from .elements import ElementLike
 
 
 class PagedKvCacheDescriptor(Record):
-    """A paged KV-cache. Mirrors the seed's ``PagedKvCacheDescriptor``; ``layout`` is ours.
+    """A paged KV-cache. Mirrors baracuda-kernels' ``PagedKvCacheDescriptor``; ``layout`` and
+    ``value_head_dim`` are ours.
 
-    ``page_size`` counts tokens a page, ``num_total_pages`` the pages of each of k_data and v_data,
-    ``head_dim`` elements a row. Extents are 32-bit; ``PagedKvAppendPlan.select`` judges their values.
+    Parameters
+    ----------
+    page_size : int
+        Tokens a page.
+    num_total_pages : int
+        Pages of each of k_data and v_data.
+    num_kv_heads : int
+        KV heads; 1 for caches without a head dimension.
+    head_dim : int
+        Elements of a row of key.
+    element : ElementKind
+        The type of the caches' elements; also by a name (``"f16"``) or a dtype (``torch.float16``).
+    layout : KvLayout
+        The order of the caches' dimensions; also by its name. Means nothing for caches of rank 3.
+    value_head_dim : int, optional
+        Elements of a row of value; None for ``head_dim``.
 
-    Raises ``InvalidProblem`` for an argument of a wrong type, or an extent that does not fit in 32 bits.
+    Raises
+    ------
+    InvalidProblem
+        An argument of a wrong type, or an extent that does not fit in 32 bits. Their values are judged by
+        ``PagedKvAppendPlan.select``.
     """
 
-    _fields = ("page_size", "num_total_pages", "num_kv_heads", "head_dim", "element", "layout")
+    _fields = (
+        "page_size",
+        "num_total_pages",
+        "num_kv_heads",
+        "head_dim",
+        "element",
+        "layout",
+        "value_head_dim",
+    )
     __slots__ = _fields
 
     page_size: int
@@ -39,6 +68,7 @@ class PagedKvCacheDescriptor(Record):
     head_dim: int
     element: ElementKind
     layout: KvLayout
+    value_head_dim: int
 
     def __init__(
         self,
@@ -47,31 +77,55 @@ class PagedKvCacheDescriptor(Record):
         num_total_pages: int,
         num_kv_heads: int,
         head_dim: int,
-        element: ElementKind,
-        layout: KvLayout = KvLayout.HND,
+        element: ElementLike,
+        layout: KvLayout | Literal["HND", "NHD"] = KvLayout.HND,
+        value_head_dim: int | None = None,
     ) -> None:
         me = "PagedKvCacheDescriptor"
+        width = int32(me, "head_dim", head_dim)
         self._set(
             int32(me, "page_size", page_size),
             int32(me, "num_total_pages", num_total_pages),
             int32(me, "num_kv_heads", num_kv_heads),
-            int32(me, "head_dim", head_dim),
-            instance(me, "element", element, ElementKind),
-            instance(me, "layout", layout, KvLayout),
+            width,
+            element_kind(me, "element", element),
+            choice(me, "layout", layout, KvLayout),
+            width if value_head_dim is None else int32(me, "value_head_dim", value_head_dim),
         )
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """The shape of k_data and of v_data."""
+        """The shape of k_data, which is v_data's but for ``value_head_dim``."""
+        return self._shape(self.head_dim)
+
+    @property
+    def value_shape(self) -> tuple[int, int, int, int]:
+        """The shape of v_data."""
+        return self._shape(self.value_head_dim)
+
+    def _shape(self, width: int) -> tuple[int, int, int, int]:
         if self.layout is KvLayout.HND:
-            return (self.num_total_pages, self.num_kv_heads, self.page_size, self.head_dim)
-        return (self.num_total_pages, self.page_size, self.num_kv_heads, self.head_dim)
+            return (self.num_total_pages, self.num_kv_heads, self.page_size, width)
+        return (self.num_total_pages, self.page_size, self.num_kv_heads, width)
 
 
 class PagedKvAppendDescriptor(Record):
-    """One token a request, ``batch_size`` requests. Mirrors the seed's ``PagedKvAppendDescriptor``.
+    """One token a request, ``batch_size`` requests. Mirrors baracuda-kernels' ``PagedKvAppendDescriptor``.
 
-    ``length_convention`` says what ``last_page_len`` counts; the default is the seed's contract.
+    Parameters
+    ----------
+    batch_size : int
+        Requests.
+    paged_kv : PagedKvCacheDescriptor
+        The caches.
+    length_convention : LengthConvention, optional
+        What ``last_page_len`` counts, also by its name; None for ``BEFORE_APPEND``, baracuda-kernels'
+        contract.
+
+    Raises
+    ------
+    InvalidProblem
+        An argument of a wrong type, or a number that does not fit in 32 bits.
     """
 
     _fields = ("batch_size", "paged_kv", "length_convention")
@@ -86,63 +140,16 @@ class PagedKvAppendDescriptor(Record):
         *,
         batch_size: int,
         paged_kv: PagedKvCacheDescriptor,
-        length_convention: LengthConvention = LengthConvention.BEFORE_APPEND,
+        length_convention: LengthConvention | None = None,
     ) -> None:
         me = "PagedKvAppendDescriptor"
+        if length_convention is None:
+            length_convention = LengthConvention.BEFORE_APPEND
         self._set(
             int32(me, "batch_size", batch_size),
             instance(me, "paged_kv", paged_kv, PagedKvCacheDescriptor),
-            instance(me, "length_convention", length_convention, LengthConvention),
+            choice(me, "length_convention", length_convention, LengthConvention),
         )
-
-
-class PlanPreference(Record):
-    """What the caller would rather have. Mirrors the seed's ``PlanPreference``.
-
-    ``max_workspace_bytes`` bounds ``workspace_size()`` (None: no bound); the append needs 0, so every bound
-    is met. ``prefer_backend`` must agree with the stream and with ``guarded``: ``HOST`` with None; with a
-    CUDA stream ``BESPOKE`` if guarded, else ``FLASHINFER``.
-
-    ``guarded`` (ours) asks for an append that judges each request where it runs, serves those that are right
-    and cannot write outside the pages that the table names, whatever the table holds. It also takes any
-    ``head_dim`` whose row is a multiple of 16 bytes. The first corrupt request goes to ``error_record`` (an
-    ``ErrorRecord``, only for guarded plans), or to a record of the plan's own: see
-    ``PagedKvAppendPlan.check``.
-    """
-
-    _fields = ("max_workspace_bytes", "prefer_backend", "guarded", "error_record")
-    __slots__ = _fields
-
-    max_workspace_bytes: int | None
-    prefer_backend: BackendKind | None
-    guarded: bool
-    error_record: ErrorRecord | None
-
-    def __init__(
-        self,
-        *,
-        max_workspace_bytes: int | None = None,
-        prefer_backend: BackendKind | None = None,
-        guarded: bool = False,
-        error_record: ErrorRecord | None = None,
-    ) -> None:
-        me = "PlanPreference"
-        if max_workspace_bytes is not None:
-            max_workspace_bytes = integer(
-                me, "max_workspace_bytes", max_workspace_bytes, 0, INT64_MAX, "a number of bytes, or None"
-            )
-        if prefer_backend is not None:
-            prefer_backend = instance(me, "prefer_backend", prefer_backend, BackendKind)
-        guarded = instance(me, "guarded", guarded, bool)
-        if error_record is not None:
-            from .._append.error_record import ErrorRecord
-
-            error_record = instance(me, "error_record", error_record, ErrorRecord)
-            if not guarded:
-                raise invalid_problem(
-                    me, "error_record is given and guarded is False; only guarded appends record errors"
-                )
-        self._set(max_workspace_bytes, prefer_backend, guarded, error_record)
 
 
 class PrecisionGuarantee(Record):

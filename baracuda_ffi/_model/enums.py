@@ -6,7 +6,8 @@ from enum import IntEnum
 
 
 class ElementKind(IntEnum):
-    """The element type of key, value, k_data and v_data. Mirrors the seed's ``ElementKind``; fp8 is ours."""
+    """The element type of key, value, k_data and v_data. Mirrors baracuda-kernels' ``ElementKind``; fp8 and
+    the integers are ours."""
 
     F16 = 1
     BF16 = 2
@@ -14,6 +15,9 @@ class ElementKind(IntEnum):
     FP8_E4M3 = 4
     """float8_e4m3fn: no infinities."""
     FP8_E5M2 = 5
+    I8 = 6
+    U8 = 7
+    """Bytes: of a cache that its framework has no type for, copied as they are."""
 
     @property
     def itemsize(self) -> int:
@@ -27,6 +31,8 @@ _ITEMSIZE = {
     ElementKind.F32: 4,
     ElementKind.FP8_E4M3: 1,
     ElementKind.FP8_E5M2: 1,
+    ElementKind.I8: 1,
+    ElementKind.U8: 1,
 }
 
 
@@ -60,12 +66,12 @@ class BackendKind(IntEnum):
     HOST = 2
     """This process's CPUs, over host memory. The page table is checked whole, or guarded."""
     BESPOKE = 3
-    """CUDA: a kernel of this library, for guarded plans: each request is judged before it is written. The
-    seed's name for kernels of its own."""
+    """CUDA: a kernel of this library, always guarded: each row is judged before it is written, whatever the
+    operands' strides, widths and alignment. baracuda-kernels' name for kernels of its own."""
 
 
 class Corruption(IntEnum):
-    """Why a guarded append did not serve a request."""
+    """Why a guarded append did not serve a row."""
 
     INDPTR = 1
     """Its two entries of indptr are negative, decreasing, or beyond ``total_used_pages``."""
@@ -73,6 +79,15 @@ class Corruption(IntEnum):
     """The id of its last page is ``num_total_pages`` or more."""
     LAST_PAGE_LEN = 3
     """Its length is outside the range of the length convention."""
+    BATCH_INDEX = 4
+    """Its row's batch index is ``batch_size`` or more."""
+    POSITION = 5
+    """Its row's position is negative, or beyond the pages of its request."""
+    SLOT = 6
+    """Its row's slot is beyond the last page."""
+    APPEND_INDPTR = 7
+    """Its entries of append_indptr are not from 0, decreasing, beyond the rows, or say more rows than
+    tokens."""
 
 
 class OpCategory(IntEnum):

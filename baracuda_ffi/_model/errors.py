@@ -52,15 +52,15 @@ class InvalidProblem(BaracudaError, ValueError):
 
 
 class CorruptPageTable(BaracudaError, ValueError):
-    """A guarded append met a request whose part of the page table is corrupt. Nothing was written for that
-    request; every other one was served.
+    """A guarded append met a row whose place the page table says wrongly. Nothing was written for that row;
+    every other one was served.
 
-    ``request`` is its number, ``reason`` why it is corrupt, ``values`` what was seen of it. ``code`` is 2, as
-    for an unguarded host append that refuses such a table. Where several requests were corrupt, this is one
-    of the first launch that met any.
+    ``request`` is whose row it is (None where the addressing knows no requests), ``reason`` why it is
+    corrupt, ``values`` what was seen of it. ``code`` is 2, as for an unguarded host append that refuses such
+    a table. Where several rows were corrupt, this is one of the first launch that met any.
     """
 
-    request: int
+    request: int | None
     reason: Corruption
     values: SeenValues
 
@@ -70,7 +70,7 @@ class CorruptPageTable(BaracudaError, ValueError):
         function: str,
         message: str,
         *,
-        request: int = -1,
+        request: int | None = None,
         reason: Corruption | None = None,
         values: SeenValues | None = None,
     ) -> None:

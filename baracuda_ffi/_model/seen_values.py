@@ -1,4 +1,4 @@
-"""What a guarded append saw of a request that it did not serve."""
+"""What a guarded append saw of a row that it did not serve."""
 
 from __future__ import annotations
 
@@ -6,16 +6,30 @@ from .frozen import Record
 
 
 class SeenValues(Record):
-    """``indptr[b]``, ``indptr[b + 1]``, the id of the last page (None where indptr was corrupt, and no id was
-    read) and ``last_page_len[b]`` of a corrupt request ``b``, as they were when the append ran."""
+    """What was wrong with a row when the append ran.
 
-    _fields = ("indptr_begin", "indptr_end", "page", "last_page_len")
+    Parameters
+    ----------
+    operand : str
+        The operand that is wrong, such as ``"indptr"``.
+    row : int
+        The row of key that was not written.
+    seen : int
+        The value that is wrong.
+    limit : int
+        What it was held against: it should be at least this where it is smaller, else below it.
+    page : int or None
+        The id of the row's page, None where none was read.
+    """
+
+    _fields = ("operand", "row", "seen", "limit", "page")
     __slots__ = _fields
 
-    indptr_begin: int
-    indptr_end: int
+    operand: str
+    row: int
+    seen: int
+    limit: int
     page: int | None
-    last_page_len: int
 
-    def __init__(self, *, indptr_begin: int, indptr_end: int, page: int | None, last_page_len: int) -> None:
-        self._set(indptr_begin, indptr_end, page, last_page_len)
+    def __init__(self, *, operand: str, row: int, seen: int, limit: int, page: int | None) -> None:
+        self._set(operand, row, seen, limit, page)

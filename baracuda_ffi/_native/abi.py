@@ -6,7 +6,7 @@ Pointers are passed as addresses (``c_void_p`` from an int): the cheapest of the
 from __future__ import annotations
 
 import ctypes
-from ctypes import c_char_p, c_int32, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
+from ctypes import c_char_p, c_int32, c_int64, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,11 +19,37 @@ BACKEND_HOST = 2
 BACKEND_BESPOKE = 3
 
 FLAG_GUARDED = 1
+FLAG_STRIDED = 2
+FLAG_SKIP_SLOT = 4
+FLAG_INFER = 8
+FLAG_MIRRORED = 16
 
-# The operands' order in the arrays of the bind functions.
-OPERANDS = ("key", "value", "k_data", "v_data", "indices", "indptr", "last_page_len")
+PARTS_KEY_AND_VALUE = 0
+PARTS_KEY = 1
+
+# BARACUDA_FOR_EACH_OPERAND: the operands' order in the arrays of bind, and the bits of int64_operands.
+OPERANDS = (
+    "key",
+    "value",
+    "k_data",
+    "v_data",
+    "indices",
+    "indptr",
+    "last_page_len",
+    "append_indptr",
+    "batch_indices",
+    "positions",
+    "slot_mapping",
+    "block_table",
+    "seq_lens",
+    "k_scale",
+    "v_scale",
+    "k_scales",
+    "v_scales",
+)
 NUM_OPERANDS = len(OPERANDS)
-WRITTEN_OPERANDS = frozenset(("k_data", "v_data", "error_record"))
+ROWS_AND_CACHES = frozenset(OPERANDS[:4])
+WRITTEN_OPERANDS = frozenset(("k_data", "v_data", "kv_data", "k_scales", "v_scales", "error_record"))
 
 # DLPack's numbers, as baracuda_tensor uses them.
 DEVICE_HOST = 1
@@ -65,6 +91,51 @@ class Append(ctypes.Structure):
         ("value", c_void_p),
         ("error_record", c_void_p),
         ("stream", c_void_p),
+        ("addressing", c_int32),
+        ("table", c_int32),
+        ("lengths", c_int32),
+        ("transform", c_int32),
+        ("parts", c_int32),
+        ("source_element", c_int32),
+        ("value_head_dim", c_int32),
+        ("int64_operands", c_uint32),
+        ("num_rows", c_int64),
+        ("max_pages", c_int64),
+        ("block_table_stride", c_int64),
+        ("skip_slot", c_int64),
+        ("key_strides", c_int64 * 2),
+        ("value_strides", c_int64 * 2),
+        ("k_data_strides", c_int64 * 3),
+        ("v_data_strides", c_int64 * 3),
+        ("append_indptr", c_void_p),
+        ("batch_indices", c_void_p),
+        ("positions", c_void_p),
+        ("slot_mapping", c_void_p),
+        ("block_table", c_void_p),
+        ("seq_lens", c_void_p),
+        ("k_scale", c_void_p),
+        ("v_scale", c_void_p),
+        ("k_scale_stride", c_int64),
+        ("v_scale_stride", c_int64),
+        ("k_scales", c_void_p),
+        ("v_scales", c_void_p),
+        ("k_scales_strides", c_int64 * 3),
+        ("v_scales_strides", c_int64 * 3),
+    )
+
+
+class ErrorRecord(ctypes.Structure):
+    """struct baracuda_error_record"""
+
+    _fields_ = (
+        ("reason", c_int32),
+        ("operand", c_int32),
+        ("row", c_int64),
+        ("request", c_int64),
+        ("seen", c_int64),
+        ("limit", c_int64),
+        ("page", c_int64),
+        ("reserved", c_int64 * 2),
     )
 
 
@@ -85,42 +156,6 @@ class Tensor(ctypes.Structure):
     )
 
 
-class PythonApi(ctypes.Structure):
-    """struct baracuda_python_api: the addresses of three objects, and those of functions by their names."""
-
-    _fields_ = (
-        ("struct_size", c_uint32),
-        ("reserved", c_uint32),
-        ("none", c_void_p),
-        ("int_type", c_void_p),
-        ("exception_type", c_void_p),
-        ("PyBytes_AsString", c_void_p),
-        ("PyBytes_FromStringAndSize", c_void_p),
-        ("PyCapsule_GetPointer", c_void_p),
-        ("PyDict_GetItemWithError", c_void_p),
-        ("PyErr_Clear", c_void_p),
-        ("PyErr_ExceptionMatches", c_void_p),
-        ("PyErr_Occurred", c_void_p),
-        ("PyEval_RestoreThread", c_void_p),
-        ("PyEval_SaveThread", c_void_p),
-        ("PyLong_AsUnsignedLongLong", c_void_p),
-        ("PyLong_FromLong", c_void_p),
-        ("PyObject_CallFunctionObjArgs", c_void_p),
-        ("PyObject_Type", c_void_p),
-        ("PyTuple_GetItem", c_void_p),
-        ("PyTuple_New", c_void_p),
-        ("PyTuple_SetItem", c_void_p),
-        ("Py_DecRef", c_void_p),
-        ("Py_IncRef", c_void_p),
-    )
-
-
-class PythonMethod(ctypes.Structure):
-    """struct baracuda_python_method, and CPython's PyMethodDef."""
-
-    _fields_ = (("name", c_char_p), ("function", c_void_p), ("flags", c_int32), ("doc", c_char_p))
-
-
 Pointers = c_void_p * NUM_OPERANDS
 
 # A symbol, what it returns, what it takes.
@@ -134,18 +169,12 @@ SIGNATURES: dict[str, Signature] = {
     # int32_t baracuda_paged_kv_append_preload(const baracuda_paged_kv_append *op, int32_t *arch);
     "baracuda_paged_kv_append_preload": (c_int32, (c_void_p, c_void_p)),
     # int32_t baracuda_paged_kv_append_bind(baracuda_paged_kv_append *op,
-    #                                       const baracuda_tensor *const operands[BARACUDA_NUM_OPERANDS]);
-    "baracuda_paged_kv_append_bind": (c_int32, (c_void_p, c_void_p)),
-    # int32_t baracuda_paged_kv_append_bind_objects(baracuda_paged_kv_append *op,
-    #                                               void *const objects[BARACUDA_NUM_OPERANDS],
-    #                                               baracuda_tensor_reader reader);
-    "baracuda_paged_kv_append_bind_objects": (c_int32, (c_void_p, c_void_p, c_void_p)),
+    #                                       const baracuda_tensor *const *operands, int32_t num_operands);
+    "baracuda_paged_kv_append_bind": (c_int32, (c_void_p, c_void_p, c_int32)),
     # int32_t baracuda_host_set_max_threads(int32_t max_threads);
     "baracuda_host_set_max_threads": (c_int32, (c_int32,)),
     # int32_t baracuda_host_max_threads(void);
     "baracuda_host_max_threads": (c_int32, ()),
-    # const baracuda_python_method *baracuda_python_methods(const baracuda_python_api *api);
-    "baracuda_python_methods": (c_void_p, (c_void_p,)),
     # const char *baracuda_ffi_version(void);
     "baracuda_ffi_version": (c_char_p, ()),
     # int32_t baracuda_ffi_abi_version(void);
@@ -158,7 +187,7 @@ SIGNATURES: dict[str, Signature] = {
     "baracuda_last_error_message": (c_char_p, ()),
 }
 
-# The symbol names of the element types, in the order of ElementKind's values.
+# The symbol names of the element types that have symbols, in the order of ElementKind's values.
 ELEMENT_NAMES = ("f16", "bf16", "f32", "fp8_e4m3", "fp8_e5m2")
 
 for _backend in ("flashinfer", "host"):
@@ -171,6 +200,3 @@ for _backend in ("flashinfer", "host"):
         #                 void *k_data, void *v_data, void *indices, void *indptr, void *last_page_len,
         #                 const void *key, const void *value, void *stream);
         SIGNATURES[f"{_family}_{_element}_run"] = (c_int32, (c_int32,) * 4 + (c_void_p,) * 8)
-
-# Functions that call back into Python objects, and so need the GIL.
-NEEDS_THE_GIL = frozenset(("baracuda_paged_kv_append_bind_objects",))

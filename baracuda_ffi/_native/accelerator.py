@@ -1,19 +1,19 @@
-"""What a decode loop calls, as built-in functions of CPython: a call through ctypes takes longer than the
-library's own work."""
+"""The calls of a decode loop as built-in functions of CPython: a call through ctypes takes longer than the
+library's own work. The package works without them, on any interpreter that has ctypes; this is how much they
+are: two functions, which ``native/src/python/accelerator.h`` describes.
+"""
 
 from __future__ import annotations
 
 import ctypes
-
-from . import abi
-from .python_api import python_api
+from ctypes import c_char_p, c_int32, c_uint32, c_void_p
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import Any
 
-    Methods = Callable[[int], int | None]  # baracuda_python_methods
+SYMBOL = "baracuda_private_python_methods"
 
 # What describes objects, by type, for the library's built-in functions: the address of the type's reader, a
 # ``baracuda_tensor_reader``, or 0 if it has none; or a function of an object that returns a plain DLPack
@@ -21,21 +21,64 @@ if TYPE_CHECKING:
 # process, and types that have one are few.
 describers: dict[type, int | Callable[[Any], object]] = {}
 
-_new_function = python_api(
-    "PyCFunction_NewEx", ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.py_object
-)
+
+class _PythonApi(ctypes.Structure):
+    """struct baracuda_python_api: the addresses of three objects, and those of functions by their names."""
+
+    _fields_ = (
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        ("none", c_void_p),
+        ("int_type", c_void_p),
+        ("exception_type", c_void_p),
+        ("PyBytes_AsString", c_void_p),
+        ("PyBytes_FromStringAndSize", c_void_p),
+        ("PyCapsule_GetPointer", c_void_p),
+        ("PyDict_GetItemWithError", c_void_p),
+        ("PyErr_Clear", c_void_p),
+        ("PyErr_ExceptionMatches", c_void_p),
+        ("PyErr_Occurred", c_void_p),
+        ("PyEval_RestoreThread", c_void_p),
+        ("PyEval_SaveThread", c_void_p),
+        ("PyLong_AsUnsignedLongLong", c_void_p),
+        ("PyLong_FromLong", c_void_p),
+        ("PyObject_CallFunctionObjArgs", c_void_p),
+        ("PyObject_Type", c_void_p),
+        ("PyTuple_GetItem", c_void_p),
+        ("PyTuple_New", c_void_p),
+        ("PyTuple_SetItem", c_void_p),
+        ("PyTuple_Size", c_void_p),
+        ("Py_DecRef", c_void_p),
+        ("Py_IncRef", c_void_p),
+    )
 
 
-def builtin_calls(methods: Methods, describers: Mapping[type, object]) -> dict[str, Callable[..., Any]]:
-    """The functions that ``baracuda_python_methods`` describes, by name; none if the library refuses.
-    ``describers`` is where they look operands up."""
-    api = abi.PythonApi(ctypes.sizeof(abi.PythonApi), 0, id(None), id(int), id(Exception))
-    for name, _ in abi.PythonApi._fields_:
-        if name.startswith("Py"):
-            setattr(api, name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p))
+class _PythonMethod(ctypes.Structure):
+    """struct baracuda_python_method, and CPython's PyMethodDef."""
+
+    _fields_ = (("name", c_char_p), ("function", c_void_p), ("flags", c_int32), ("doc", c_char_p))
+
+
+def builtin_calls(library: ctypes.CDLL) -> dict[str, Callable[..., Any]]:
+    """The functions by name; none where the interpreter or the library has no part in them."""
+    pythonapi = getattr(ctypes, "pythonapi", None)
+    methods = getattr(library, SYMBOL, None)
+    if pythonapi is None or methods is None:
+        return {}
+    api = _PythonApi(ctypes.sizeof(_PythonApi), 0, id(None), id(int), id(Exception))
+    try:
+        for name, _ in _PythonApi._fields_:
+            if name.startswith("Py"):
+                setattr(api, name, ctypes.cast(getattr(pythonapi, name), c_void_p))
+        new_function = ctypes.PYFUNCTYPE(ctypes.py_object, c_void_p, ctypes.py_object, ctypes.py_object)(
+            ("PyCFunction_NewEx", pythonapi)
+        )
+    except AttributeError:  # another interpreter, with a part of CPython's API
+        return {}
+    methods.restype, methods.argtypes = c_void_p, (c_void_p,)
     address = methods(ctypes.addressof(api))
     functions: dict[str, Callable[..., Any]] = {}
-    while address and (method := abi.PythonMethod.from_address(address)).name:
-        functions[method.name.decode()] = _new_function(address, describers, None)
-        address += ctypes.sizeof(abi.PythonMethod)
+    while address and (method := _PythonMethod.from_address(address)).name:
+        functions[method.name.decode()] = new_function(address, describers, None)
+        address += ctypes.sizeof(_PythonMethod)
     return functions

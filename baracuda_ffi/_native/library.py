@@ -9,14 +9,19 @@ import threading
 
 from .._model.errors import CUDA_ERROR_BASE, LIBRARY_NOT_LOADED, BaracudaError, LibraryNotLoaded, error_for
 from . import abi
-from .accelerator import builtin_calls, describers
+from .accelerator import builtin_calls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .._append.operands import Bound, Operands
+    # One for each of abi.OPERANDS, None where there is none; those at the end may be left out.
+    Operands = tuple[object, ...]
+
+    # A baracuda_paged_kv_append, and the operands that keep its memory. Never changed, so that a launch on
+    # another thread sees all of it or none.
+    Bound = tuple[bytes, Operands]
 
 ENVIRONMENT_VARIABLE = "BARACUDA_FFI_LIBRARY"
 FILE_NAME = {"win32": "baracuda_ffi.dll", "darwin": "libbaracuda_ffi.dylib"}.get(
@@ -24,16 +29,21 @@ FILE_NAME = {"win32": "baracuda_ffi.dll", "darwin": "libbaracuda_ffi.dylib"}.get
 )
 
 
-class Library:
-    """An open library. Arguments are as in the header, pointers as addresses; the prototypes are in ``_abi``.
+# A status of the accelerated calls alone: they have done nothing, and the operands have to be described one
+# by one.
+NOT_JUDGED = -1
 
-    ``run``, ``bind_objects`` and ``append`` are built-in functions, see ``baracuda_python_methods``; the
-    others go through ctypes. Operands are checked with the GIL held; everything else releases it.
+
+class Library:
+    """An open library. Arguments are as in the header, pointers as addresses; the prototypes are in ``abi``.
+
+    ``run``, ``bind_objects`` and ``append`` are the accelerator's where the interpreter has one; without,
+    ``run`` goes through ctypes like everything else, and the other two judge nothing. Operands are checked
+    with the GIL held; everything else releases it.
     """
 
     __slots__ = (
-        "_with_gil",
-        "_without_gil",
+        "_handle",
         "append",
         "bind",
         "bind_objects",
@@ -49,9 +59,9 @@ class Library:
     run: Callable[[Bound], int]
     can_implement: Callable[[bytes], int]
     preload: Callable[[int, int], int]
-    bind: Callable[[int, int], int]
-    bind_objects: Callable[..., Bound | int | None]
-    append: Callable[[bytes, object, Operands], int | None]
+    bind: Callable[[int, int, int], int]
+    bind_objects: Callable[[Bound, Operands], tuple[int, Bound]]
+    append: Callable[[bytes, object, Operands], int]
     host_set_max_threads: Callable[[int], int]
     host_max_threads: Callable[[], int]
 
@@ -59,8 +69,7 @@ class Library:
         """Open the library; ``OSError``, ``AttributeError``, or ``LibraryNotLoaded`` for another ABI, whose
         functions may be others."""
         self.path = path
-        self._without_gil = ctypes.CDLL(path)
-        self._with_gil = ctypes.PyDLL(path)
+        self._handle = ctypes.CDLL(path)
         found = self.function("baracuda_ffi_abi_version")()
         if found != abi.ABI_VERSION:
             raise _not_loaded(
@@ -72,19 +81,17 @@ class Library:
         self.bind = self.function("baracuda_paged_kv_append_bind")
         self.host_set_max_threads = self.function("baracuda_host_set_max_threads")
         self.host_max_threads = self.function("baracuda_host_max_threads")
-        calls = builtin_calls(self.function("baracuda_python_methods"), describers)
-        if not calls:
-            raise _not_loaded(f"{path}: {self.text('baracuda_last_error_message')}")
-        self.run = calls["run"]
-        self.bind_objects = calls["bind"]
-        self.append = calls["append"]
+        through_ctypes = self.function("baracuda_paged_kv_append_run")
+        calls = builtin_calls(self._handle)
+        self.run = calls.get("run") or (lambda bound: through_ctypes(bound[0]))
+        self.bind_objects = calls.get("bind") or _bind_nothing
+        self.append = calls.get("append") or _append_nothing
 
     def function(self, name: str) -> Callable[..., Any]:
         """A function of the header by its name, with its signature set. The mirrored ones are found this
         way."""
-        handle = self._with_gil if name in abi.NEEDS_THE_GIL else self._without_gil
         restype, argtypes = abi.SIGNATURES[name]
-        function = getattr(handle, name)
+        function = getattr(self._handle, name)
         function.argtypes = argtypes
         function.restype = restype
         return function  # type: ignore[no-any-return]
@@ -100,10 +107,13 @@ class Library:
         name = self.text("baracuda_status_name", status) if status >= CUDA_ERROR_BASE else ""
         return error_for(status, function, message, name)
 
-    def append_error(self, status: int) -> BaracudaError:
-        """The error for what ``append`` returned, if that was neither 0 nor None."""
-        stage = "bind" if status < 0 else "run"
-        return self.error(f"baracuda_paged_kv_append_{stage}", abs(status))
+
+def _bind_nothing(bound: Bound, operands: Operands) -> tuple[int, Bound]:
+    return NOT_JUDGED, bound
+
+
+def _append_nothing(op: bytes, stream: object, operands: Operands) -> int:
+    return NOT_JUDGED
 
 
 _loaded: Library | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ctypes import memmove
 from enum import IntEnum
 
-from .._interop.int32_vector import Int32Vector
+from .._interop.index_vector import IndexVector
 from .._interop.streams import stream_handle
 from .._model.checks import INT32_MAX, instance, integer
 from .._model.enums import LengthConvention
@@ -95,7 +95,7 @@ def validate_page_table(
     stream.
 
     - ``indices``: ``[total_used_pages]``, ``indptr``: ``[batch + 1]``, ``last_page_len``: ``[batch]``; int32
-      and contiguous, each anything that an operand of an append may be, in host or device memory.
+      or int64 and contiguous, each anything that an operand of an append may be, in host or device memory.
     - ``page_size``: tokens a page. ``num_total_pages``: pages in the cache.
     - ``length_convention``: what ``last_page_len`` counts.
     - ``stream``: what is in CUDA memory is copied in the order of this stream, which is waited for; it must
@@ -116,7 +116,9 @@ def validate_page_table(
     instance(_ME, "length_convention", length_convention, LengthConvention)
     instance(_ME, "guarded", guarded, bool)
     operands = (indices, indptr, last_page_len)
-    vectors = [Int32Vector(_ME, name, operand) for name, operand in zip(_NAMES, operands, strict=True)]
+    vectors = [
+        IndexVector(_ME, name, operand, (32, 64)) for name, operand in zip(_NAMES, operands, strict=True)
+    ]
     batch_size = vectors[2].count
     if vectors[1].count != batch_size + 1:
         raise invalid_problem(
@@ -130,11 +132,11 @@ def validate_page_table(
     return find_faults(_read(vectors, stream), page_size, num_total_pages, bias, guarded)
 
 
-def _read(vectors: list[Int32Vector], stream: object) -> Table:
+def _read(vectors: list[IndexVector], stream: object) -> Table:
     """Copies of the three, in host memory."""
     import numpy as np
 
-    copies = [np.empty(vector.count, np.int32) for vector in vectors]
+    copies = [np.empty(vector.count, f"i{vector.itemsize}") for vector in vectors]
     if stream is not None:
         _copy_on_stream(vectors, copies, stream_handle(_ME, stream))
     for name, vector, copy in zip(_NAMES, vectors, copies, strict=True):
@@ -148,7 +150,7 @@ def _read(vectors: list[Int32Vector], stream: object) -> Table:
     return a, b, c
 
 
-def _copy_on_stream(vectors: list[Int32Vector], copies: list[NDArray[Any]], handle: int) -> None:
+def _copy_on_stream(vectors: list[IndexVector], copies: list[NDArray[Any]], handle: int) -> None:
     """What may be device memory is copied; then whatever else the stream was to write has been written."""
     from .._native.driver import StreamContext
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .._append.plan import PagedKvAppendPlan
-from .._model.descriptors import PagedKvAppendDescriptor, PagedKvCacheDescriptor, PlanPreference
+from .._append.preference import PlanPreference
+from .._model.descriptors import PagedKvAppendDescriptor, PagedKvCacheDescriptor
 from .._model.enums import ElementKind, KvLayout
 from .paths import Absent
 
@@ -69,7 +70,7 @@ class Problem:
         """Of k_data and v_data together."""
         return 2 * self.pages * self.page_size * self.heads * self.head_dim * self.kind.itemsize
 
-    def select(self, stream: object, *, guarded: bool = False) -> PagedKvAppendPlan:
+    def select(self, stream: Any, *, guarded: bool = False) -> PagedKvAppendPlan:
         """``Absent`` if guarded appends are asked for and the release has none."""
         desc = PagedKvAppendDescriptor(batch_size=self.batch, paged_kv=self.cache)
         return PagedKvAppendPlan.select(stream, desc, _guarded() if guarded else PlanPreference())

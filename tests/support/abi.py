@@ -1,7 +1,7 @@
 """The C ABI as a caller in C sees it: written out here by hand, apart from the package's own declarations.
 
-tests/c_abi/test_declarations.py holds this, the header, the package's declarations and the library against each
-other.
+tests/c_abi/test_declarations.py holds this, the header, the package's declarations and the library against
+each other.
 """
 
 from __future__ import annotations

@@ -62,16 +62,17 @@ typedef struct baracuda_python_method {
  * of two: an op, and the operands that keep its memory.
  *
  *   run(bound)                     baracuda_paged_kv_append_run, the GIL released; returns the status
- *   bind(bound, operands)          a new bound with these operands, checked as by _bind, the GIL held; one that is None
- *                                  stays. Returns a status where it refuses
+ *   bind(bound, operands)          checked as by _bind, the GIL held; returns the status, and a new bound with these
+ *                                  operands, one that is None as it was (None where the status is not 0)
  *   append(op, stream, operands)   _bind, the GIL held, then _run on `stream`, an int, or None for the host, the GIL
- *                                  released; returns the status, or -1 times the status where _bind refused
+ *                                  released; returns the status
  *
- * They trust their caller for all that, but a stream or an operand may be any object. bind and append return None where
- * they cannot judge, and have then done nothing: an operand whose type has nothing in `self`, or where that raised an
- * Exception (which is cleared; what is no Exception, such as KeyboardInterrupt, goes on); a stream that is not of the
- * backend's kind. Returns NULL for an `api` that lacks something. The functions of the first one are kept, and hold for
- * the process. */
+ * They trust their caller for all that, but a stream or an operand may be any object. The status is
+ * BARACUDA_PRIVATE_NOT_JUDGED, and nothing was done, for an operand whose type has nothing in `self`, or where that
+ * raised an Exception (which is cleared; what is no Exception, such as KeyboardInterrupt, goes on), and for a stream that
+ * is not of the backend's kind. Returns NULL for an `api` that lacks something. The functions of the first one are kept,
+ * and hold for the process. */
+#define BARACUDA_PRIVATE_NOT_JUDGED (-1)
 BARACUDA_API const baracuda_python_method* baracuda_private_python_methods(const baracuda_python_api* api);
 
 #ifdef __cplusplus

@@ -18,11 +18,6 @@ namespace {
 
 const Api* api = nullptr;  // set once, before there is a function that could be called
 
-Object* cannot_judge() {
-  api->retain(api->none);
-  return api->none;
-}
-
 Op* op_in(Object* bytes) { return reinterpret_cast<Op*>(api->bytes_of(bytes)); }
 
 // Borrowed: the object has it.
@@ -47,7 +42,7 @@ class GivenOperands {
       if (capsule != nullptr) api->release(capsule);
   }
 
-  // Where it returns false, the call is over and has answer() to return.
+  // Where it returns false, the call is over and has come to outcome().
   bool read(int operand, Object* object) {
     Object* const type = type_of(object);
     if (type != last_type_) {
@@ -58,13 +53,10 @@ class GivenOperands {
     return api->error() == nullptr;
   }
 
-  // nullptr if an error has to go on, else None, for another try. A refusal by `sign` times its status.
-  Object* answer(int32_t sign) const {
-    if (api->error() != nullptr) {
-      if (!api->error_is(api->exception_type)) return nullptr;
-      api->clear_error();
-    }
-    return refusal_ != BARACUDA_OK ? api->own_int(sign * refusal_) : cannot_judge();
+  // What became of a call that read() ended. Where an error has to go on it stands, and the call returns nothing.
+  int32_t outcome() const {
+    if (api->error() != nullptr && api->error_is(api->exception_type)) api->clear_error();
+    return refusal_ != BARACUDA_OK ? refusal_ : BARACUDA_PRIVATE_NOT_JUDGED;
   }
 
   int32_t bind_to(Op* op) const {
@@ -150,23 +142,29 @@ Object* own_merged(Object* given, Object* before) {
   return merged;
 }
 
-// What bind returns: `op` in as many bytes as `before` has, and what keeps its operands.
-Object* own_bound(const Op& op, Object* before, Object* owned_keep) {
-  Object* const tuple = owned_keep != nullptr ? api->own_tuple(2) : nullptr;
-  if (tuple == nullptr) {
-    if (owned_keep != nullptr) api->release(owned_keep);
+// A tuple of two that are given to it; nullptr, and both let go, where one is missing or there is no memory.
+Object* own_pair(Object* owned_first, Object* owned_second) {
+  Object* const pair = owned_first != nullptr && owned_second != nullptr ? api->own_tuple(2) : nullptr;
+  if (pair == nullptr) {
+    if (owned_first != nullptr) api->release(owned_first);
+    if (owned_second != nullptr) api->release(owned_second);
     return nullptr;
   }
-  api->give_to_tuple(tuple, 1, owned_keep);
+  api->give_to_tuple(pair, 0, owned_first);
+  api->give_to_tuple(pair, 1, owned_second);
+  return pair;
+}
+
+// What a call returns that came to `status`: nullptr where an error goes on.
+Object* own_status(int32_t status) { return api->error() != nullptr ? nullptr : api->own_int(status); }
+
+// `op` in as many bytes as `before` has, and what keeps its operands. nullptr where there is no memory.
+Object* own_bound(const Op& op, Object* before, Object* owned_keep) {
+  if (owned_keep == nullptr) return nullptr;
   const Op* const old = op_in(before);
   Object* const bytes = api->own_bytes(reinterpret_cast<const char*>(old), static_cast<ptrdiff_t>(old->struct_size));
-  if (bytes == nullptr) {
-    api->release(tuple);
-    return nullptr;
-  }
-  write_struct(op, op_in(bytes));
-  api->give_to_tuple(tuple, 0, bytes);
-  return tuple;
+  if (bytes != nullptr) write_struct(op, op_in(bytes));
+  return own_pair(bytes, owned_keep);
 }
 
 Object* run(Object*, Object* const* arguments, ptrdiff_t) {
@@ -177,36 +175,33 @@ Object* run(Object*, Object* const* arguments, ptrdiff_t) {
   return api->own_int(status);
 }
 
-Object* bind(Object* describers, Object* const* arguments, ptrdiff_t) {
-  Object* const bytes = api->borrow_tuple_item(arguments[0], 0);
+// Has the objects checked against `op`, whose stream they are for; what they lent goes back before this returns.
+int32_t bind_objects(Object* describers, Object* operands, Op* op) {
   GivenOperands given(describers);
-  if (!read_all(&given, arguments[1])) return given.answer(1);
-  Op op;
-  int32_t status = read_struct(op_in(bytes), &op);
-  if (status == BARACUDA_OK) status = given.bind_to(&op);
-  if (status != BARACUDA_OK) return api->own_int(status);
-  return own_bound(op, bytes, own_merged(arguments[1], api->borrow_tuple_item(arguments[0], 1)));
+  return read_all(&given, operands) ? given.bind_to(op) : given.outcome();
 }
 
-// Binds; where it returns false, the call is over and has `answer` to return.
-bool bind_all(Object* describers, Object* operands, Op* op, Object** answer) {
-  GivenOperands given(describers);
-  if (!read_all(&given, operands)) {
-    *answer = given.answer(-1);
-    return false;
-  }
-  const int32_t status = given.bind_to(op);
-  if (status != BARACUDA_OK) *answer = api->own_int(-status);
-  return status == BARACUDA_OK;
+Object* bind(Object* describers, Object* const* arguments, ptrdiff_t) {
+  Object* const bytes = api->borrow_tuple_item(arguments[0], 0);
+  Op op;
+  int32_t status = read_struct(op_in(bytes), &op);
+  if (status == BARACUDA_OK) status = bind_objects(describers, arguments[1], &op);
+  Object* const owned_status = own_status(status);
+  if (owned_status == nullptr) return nullptr;
+  if (status == BARACUDA_OK)
+    return own_pair(owned_status,
+                    own_bound(op, bytes, own_merged(arguments[1], api->borrow_tuple_item(arguments[0], 1))));
+  api->retain(api->none);
+  return own_pair(owned_status, api->none);
 }
 
 Object* append(Object* describers, Object* const* arguments, ptrdiff_t) {
   Op op;
   int32_t status = read_struct(op_in(arguments[0]), &op);
-  if (status != BARACUDA_OK) return api->own_int(-status);
-  if (!read_stream(arguments[1], &op)) return cannot_judge();
-  Object* answer = nullptr;
-  if (!bind_all(describers, arguments[2], &op, &answer)) return answer;
+  if (status != BARACUDA_OK) return api->own_int(status);
+  if (!read_stream(arguments[1], &op)) return api->own_int(BARACUDA_PRIVATE_NOT_JUDGED);
+  status = bind_objects(describers, arguments[2], &op);
+  if (status != BARACUDA_OK) return own_status(status);
   ThreadState* const thread = api->save_thread();
   status = at_the_abi("baracuda_paged_kv_append_run", [&]() -> int32_t { return launch_checked(op); });
   api->restore_thread(thread);
@@ -247,8 +242,8 @@ extern "C" const baracuda_python_method* baracuda_private_python_methods(const b
   static_cast<void>(published);
   static const baracuda_python_method methods[] = {
       method("run", run, "run(bound) -> status"),
-      method("bind", bind, "bind(bound, operands) -> bound, status or None"),
-      method("append", append, "append(op, stream, operands) -> status, -1 times _bind's, or None"),
+      method("bind", bind, "bind(bound, operands) -> (status, bound or None)"),
+      method("append", append, "append(op, stream, operands) -> status"),
       {nullptr, nullptr, 0, nullptr},
   };
   return methods;

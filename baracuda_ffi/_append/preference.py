@@ -1,0 +1,61 @@
+"""What the caller of ``select`` would rather have."""
+
+from __future__ import annotations
+
+from .._model.checks import INT64_MAX, choice, instance, integer
+from .._model.enums import BackendKind
+from .._model.errors import invalid_problem
+from .._model.frozen import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .error_record import ErrorRecord
+
+
+class PlanPreference(Record):
+    """What the caller would rather have. Mirrors baracuda-kernels' ``PlanPreference``.
+
+    ``max_workspace_bytes`` bounds ``workspace_size()`` (None: no bound); the append needs 0, so every bound
+    is met. ``prefer_backend`` must agree with the stream and with ``guarded``: ``HOST`` with None; with a
+    CUDA stream ``BESPOKE`` if guarded, else ``FLASHINFER``.
+
+    ``guarded`` (ours) asks for an append that judges each request where it runs, serves those that are right
+    and cannot write outside the pages that the table names, whatever the table holds. It also takes any
+    ``head_dim`` whose row is a multiple of 16 bytes. The first corrupt request goes to ``error_record`` (an
+    ``ErrorRecord``, only for guarded plans), or to a record of the plan's own: see
+    ``PagedKvAppendPlan.check``.
+    """
+
+    _fields = ("max_workspace_bytes", "prefer_backend", "guarded", "error_record")
+    __slots__ = _fields
+
+    max_workspace_bytes: int | None
+    prefer_backend: BackendKind | None
+    guarded: bool
+    error_record: ErrorRecord | None
+
+    def __init__(
+        self,
+        *,
+        max_workspace_bytes: int | None = None,
+        prefer_backend: BackendKind | None = None,
+        guarded: bool = False,
+        error_record: ErrorRecord | None = None,
+    ) -> None:
+        me = "PlanPreference"
+        if max_workspace_bytes is not None:
+            max_workspace_bytes = integer(
+                me, "max_workspace_bytes", max_workspace_bytes, 0, INT64_MAX, "a number of bytes, or None"
+            )
+        if prefer_backend is not None:
+            prefer_backend = choice(me, "prefer_backend", prefer_backend, BackendKind)
+        guarded = instance(me, "guarded", guarded, bool)
+        if error_record is not None:
+            from .error_record import ErrorRecord
+
+            error_record = instance(me, "error_record", error_record, ErrorRecord)
+            if not guarded:
+                raise invalid_problem(
+                    me, "error_record is given and guarded is False; only guarded appends record errors"
+                )
+        self._set(max_workspace_bytes, prefer_backend, guarded, error_record)
