@@ -22,7 +22,8 @@ class PagedKvAppendArgs:
     - ``last_page_len``: ``[batch]`` int32; what it counts is the descriptor's ``length_convention``.
 
     Nothing is read when this is made. It is frozen and may be used for any number of calls; each call looks
-    at the operands anew. It holds references, and so keeps the operands alive as long as it lives.
+    at the operands anew. It holds references, and so keeps the operands alive as long as it lives. A copy
+    refers to the same operands; a deep copy or a pickle has copies of them, where they can be copied.
     """
 
     __slots__ = ("_operands",)
@@ -40,6 +41,8 @@ class PagedKvAppendArgs:
         indptr: object,
         last_page_len: object,
     ) -> None:
+        if hasattr(self, "_operands"):  # __init__ of one that threads may share already
+            raise AttributeError("PagedKvAppendArgs is frozen; make another")
         _set_operands(self, (key, value, k_data, v_data, indices, indptr, last_page_len))
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
@@ -47,6 +50,9 @@ class PagedKvAppendArgs:
 
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError("PagedKvAppendArgs is frozen")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restore, self._operands
 
     @property
     def key(self) -> object:
@@ -79,3 +85,9 @@ class PagedKvAppendArgs:
 
 # The slot's own setter: the one way past __setattr__.
 _set_operands = PagedKvAppendArgs.__dict__["_operands"].__set__
+
+
+def _restore(*operands: object) -> PagedKvAppendArgs:
+    args = object.__new__(PagedKvAppendArgs)
+    _set_operands(args, operands)
+    return args
