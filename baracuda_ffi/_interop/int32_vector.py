@@ -27,11 +27,13 @@ class Int32Vector:
         except BaracudaError as error:
             error.function = function
             raise
-        if tensor.ndim != 1:
+        if tensor.ndim != 1 or not tensor.shape:
             raise invalid_problem(function, f"{name} has {tensor.ndim} dimensions; it should have 1")
         if (tensor.type_code, tensor.type_bits, tensor.type_lanes) != (abi.TYPE_INT, 32, 1):
             raise unsupported(function, f"{name}, {describe(operand)}, is not of int32; it should be")
         self.count = _int64_at(tensor.shape)
+        if self.count < 0:
+            raise invalid_problem(function, f"{name} has {self.count} entries; it should have at least 0")
         if tensor.strides and self.count > 1 and _int64_at(tensor.strides) != 1:
             raise unsupported(
                 function,

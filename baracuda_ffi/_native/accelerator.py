@@ -15,18 +15,26 @@ if TYPE_CHECKING:
 
     Methods = Callable[[int], int | None]  # baracuda_python_methods
 
-# What describes objects, by type, for the library's built-in functions: the address of the type's reader, a
-# ``baracuda_tensor_reader``, or 0 if it has none; or a function of an object that returns a plain DLPack
-# capsule, "dltensor", of memory that the object keeps. No entry is removed: a table lives as long as the
-# process, and types that have one are few.
-describers: dict[type, int | Callable[[Any], object]] = {}
+    # The address of the type's reader, a ``baracuda_tensor_reader``, or 0 if it has none; or a function of an
+    # object that returns a plain DLPack capsule, "dltensor", of memory that the object keeps.
+    Describer = int | Callable[[Any], object]
+
+    # Which objects of a reader are left to Python: an offset in the object of a pointer, an offset there of
+    # a word of 64 bits, and bits of which it may have none; for those to be written also a function of the
+    # object and the one object that it may return.
+    Caution = tuple[int, int, int, Callable[[Any], object], object]
+
+# What describes objects, by type, for the library's built-in functions; and by the address of a reader what
+# to be cautious of. No entry is removed or replaced, since another thread may be using it: a table lives as
+# long as the process, and types that have one are few.
+describers: dict[type | int, Describer | Caution] = {}
 
 _new_function = python_api(
     "PyCFunction_NewEx", ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.py_object
 )
 
 
-def builtin_calls(methods: Methods, describers: Mapping[type, object]) -> dict[str, Callable[..., Any]]:
+def builtin_calls(methods: Methods, describers: Mapping[Any, object]) -> dict[str, Callable[..., Any]]:
     """The functions that ``baracuda_python_methods`` describes, by name; none if the library refuses.
     ``describers`` is where they look operands up."""
     api = abi.PythonApi(ctypes.sizeof(abi.PythonApi), 0, id(None), id(int), id(Exception))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from .checks import INT32_MAX, INT64_MAX, POINTER_MAX, describe, integer
-from .enums import ElementKind
-from .errors import invalid_problem
-from .frozen import Record
+from .._model.checks import INT32_MAX, POINTER_MAX, describe, extents, integer, steps
+from .._model.copying import no_pickle
+from .._model.enums import ElementKind
+from .._model.errors import invalid_problem
+from .._model.frozen import Record
+from .._native import abi
+from .described import ELEMENT_TYPES, ON_HOST, Described
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Literal
+    from typing import Literal, NoReturn
+
+    from typing_extensions import Self
 
     Element = ElementKind | Literal["i32"]
 
@@ -27,17 +32,21 @@ class TensorView(Record):
 
     Mirrors the seed's ``TensorRef`` and ``TensorMut`` in one. Raises ``InvalidProblem`` for arguments of
     wrong types or out of range; whether the view fits an append is judged where it is used.
+
+    A view is frozen, and any number of threads may use one at once. Copies are the view itself; it cannot be
+    pickled, since an address means nothing in another process (``TypeError``).
     """
 
     _fields = ("ptr", "shape", "strides", "element", "device")
-    __slots__ = (*_fields, "_tensor")
+    __slots__ = (*_fields, "_capsule", "_described")
 
     ptr: int
     shape: tuple[int, ...]
     strides: tuple[int, ...] | None
     element: Element
     device: int | None
-    _tensor: tuple[int, object] | None
+    _described: Described  # to the library; made here, since threads that share a view may not change it
+    _capsule: object
 
     def __init__(
         self,
@@ -51,32 +60,23 @@ class TensorView(Record):
         me = "TensorView"
         if not isinstance(element, ElementKind) and element != "i32":
             raise invalid_problem(me, f"element is {describe(element)}; it should be an ElementKind or 'i32'")
-        extents = _integers("shape", shape, 0)
-        steps = None if strides is None else _integers("strides", strides, -INT64_MAX - 1)
-        if steps is not None and len(steps) != len(extents):
-            raise invalid_problem(
-                me, f"strides has {len(steps)} entries and shape has {len(extents)}; they should be as many"
-            )
-        self._remember(None)
+        known = extents(me, "shape", shape)
         self._set(
             integer(me, "ptr", ptr, 0, POINTER_MAX, "an address"),
-            extents,
-            steps,
+            known,
+            steps(me, "strides", strides, len(known)),
             element,
             None
             if device is None
             else integer(me, "device", device, 0, INT32_MAX, "a CUDA ordinal, or None"),
         )
+        where = ON_HOST if self.device is None else (abi.DEVICE_CUDA, self.device)
+        described = Described(self.ptr, where, ELEMENT_TYPES[element], self.shape, self.strides)
+        object.__setattr__(self, "_described", described)
+        object.__setattr__(self, "_capsule", described.new_capsule())
 
-    def _remember(self, tensor: tuple[int, object] | None) -> None:
-        """Keep what describes the view to the library, so that it is made once."""
-        object.__setattr__(self, "_tensor", tensor)
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
-
-def _integers(name: str, values: object, low: int) -> tuple[int, ...]:
-    wanted = "at least 0 and fit in 64 bits" if low == 0 else "an integer that fits in 64 bits"
-    if not isinstance(values, (tuple, list)):
-        raise invalid_problem("TensorView", f"{name} is {describe(values)}; it should be a tuple of integers")
-    return tuple(
-        [integer("TensorView", f"{name}[{i}]", v, low, INT64_MAX, wanted) for i, v in enumerate(values)]
-    )
+    def __reduce__(self) -> NoReturn:
+        raise no_pickle(self, "its ptr is an address of this process", "pickle what owns the memory")
