@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+
+from .._model.copying import no_copy
 from .._native import abi
-from .operands import judged
+from .._native.process_lock import ProcessLock
+from .operands import bind_described, describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from .._native.library import Library
     from .error_record import ErrorRecord
-    from .operands import Bound
+    from .operands import Bound, Operands
 
 
 class BoundLaunch:
@@ -19,13 +25,14 @@ class BoundLaunch:
     what would launch wrongly. It enqueues on the stream that was bound (or finishes, on the host), never
     synchronises, and may be captured into a CUDA graph.
 
-    The launch keeps its operands alive. Any number of threads may call it at once, also while another one
-    rebinds: each call uses the operands from before or from after.
+    The launch keeps its operands alive. Any number of threads may call it at once, also while others rebind:
+    each call uses the operands from before or from after. It holds addresses, and cannot be copied or pickled
+    (``TypeError``).
     """
 
     __slots__ = ("_bind_objects", "_bound", "_error_record", "_library", "_run")
 
-    _bound: Bound  # swapped as one
+    _bound: Bound  # replaced whole, by _swap alone
 
     def __init__(self, library: Library, bound: Bound, error_record: ErrorRecord | None) -> None:
         self._library = library
@@ -59,16 +66,61 @@ class BoundLaunch:
         operand whose memory was replaced in place (torch's ``resize_``, ``.data =``) has to be given. If one
         is refused, all stay. The operands that were replaced are let go: on a CUDA stream, keep them alive
         until the stream has passed the last launch that used them.
+
+        Threads may rebind one launch at once: each rebinding is whole, and none is lost.
         """
         bind_objects = self._bind_objects
-        bound = self._bound
-        result = bind_objects(bound, key, value, k_data, v_data, indices, indptr, last_page_len)
-        if type(result) is tuple:
-            self._bound = result
-        else:
-            given = (key, value, k_data, v_data, indices, indptr, last_page_len)
-            self._bound = judged(self._library, bound, given, result)
+        while True:
+            bound = self._bound
+            result = bind_objects(bound, key, value, k_data, v_data, indices, indptr, last_page_len)
+            if type(result) is not tuple:
+                break
+            if _swap(self, bound, result):
+                return
+        self._rebind_each((key, value, k_data, v_data, indices, indptr, last_page_len), bound, result)
+
+    def _rebind_each(self, given: Operands, bound: Bound, result: object) -> None:
+        """What ``bind_objects`` did not bind. The operands are asked once, whatever they do meanwhile."""
+        described = describe(self._library, bound, given, result)
+        while True:
+            bound = self._bound
+            result = bind_described(self._library, bound, described)
+            if _swap(self, bound, result):
+                return
+
+    def __reduce__(self) -> NoReturn:
+        raise no_copy(self, "it holds its operands' addresses", "make another by PagedKvAppendPlan.bind")
 
     def __repr__(self) -> str:
         op = abi.Append.from_buffer_copy(self._bound[0])
         return f"<BoundLaunch batch_size={op.batch_size} backend={op.backend} stream={op.stream or 0:#x}>"
+
+
+_swapping = ProcessLock()
+
+
+def _swap_held(launch: BoundLaunch, before: Bound, after: Bound) -> bool:
+    """Replace what is bound, if it is still ``before``; whether it was. The caller holds both, so that
+    nothing is let go of here."""
+    with _swapping.held():
+        if launch._bound is not before:
+            return False
+        launch._bound = after
+        return True
+
+
+def _swap_in_one_go(launch: BoundLaunch, before: Bound, after: Bound) -> bool:
+    """The same where a line without calls is not interrupted, at a tenth of the lock's price. Whoever has
+    replaced ``after`` already makes this False, and the caller does it again, which is as good."""
+    launch._bound = after if launch._bound is before else launch._bound
+    return launch._bound is after
+
+
+# From 3.11 on CPython lets other threads, signal handlers and finalisers in only at calls and at jumps back.
+# A build without the GIL ("t") lets threads in everywhere.
+_UNINTERRUPTED = (
+    sys.implementation.name == "cpython"
+    and sys.version_info >= (3, 11)
+    and "t" not in getattr(sys, "abiflags", "")
+)
+_swap = _swap_in_one_go if _UNINTERRUPTED else _swap_held

@@ -7,12 +7,15 @@ from ctypes import addressof, c_int32
 
 from .._interop.int32_vector import Int32Vector
 from .._interop.streams import stream_handle
+from .._model.copying import no_copy
 from .._model.enums import Corruption
 from .._model.errors import INVALID_PROBLEM, CorruptPageTable, invalid_problem
 from .._model.seen_values import SeenValues
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from typing_extensions import Self
 
     from .record_pool import PooledRecord
@@ -38,6 +41,8 @@ class ErrorRecord:
     host, pinned or managed memory for the host backend; device, pinned or managed memory for CUDA, device
     memory on the device that the append runs on. Raises ``InvalidProblem`` or ``Unsupported`` for memory that
     is not so.
+
+    A record is its memory: it cannot be copied or pickled, nor can what holds one (``TypeError``).
     """
 
     __slots__ = ("_address", "_cpu_can_reach", "_memory", "_pooled")
@@ -48,6 +53,8 @@ class ErrorRecord:
     _pooled: PooledRecord | None
 
     def __init__(self, memory: object) -> None:
+        if hasattr(self, "_memory"):  # a launch may be writing there
+            raise AttributeError("an ErrorRecord keeps its memory; make another")
         vector = Int32Vector(_ME, "error_record", memory)
         if vector.count != _WORDS:
             raise invalid_problem(_ME, f"error_record has {vector.count} entries; it should have {_WORDS}")
@@ -104,6 +111,11 @@ class ErrorRecord:
         """
         self._reset(f"{_ME}.reset", stream)
 
+    def __reduce__(self) -> NoReturn:
+        raise no_copy(
+            self, "launches write into its memory", "share it, or make another by ErrorRecord.allocate"
+        )
+
     def __repr__(self) -> str:
         where = "host memory" if self._cpu_can_reach else "CUDA memory"
         return f"<ErrorRecord in {where} at {self._address:#x}>"
@@ -118,6 +130,11 @@ class ErrorRecord:
     def address(self) -> int:
         """Where its 32 bytes are."""
         return self._address
+
+    @property
+    def pooled(self) -> PooledRecord | None:
+        """Its place in pinned memory, where it is there."""
+        return self._pooled
 
     def will_be_launched(self) -> None:
         """Say that a launch gets the address, as plans do: from now on something may write there that

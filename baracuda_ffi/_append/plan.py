@@ -6,6 +6,7 @@ from ctypes import addressof, c_int32, sizeof
 
 from .._interop.streams import stream_handle
 from .._model.checks import describe, instance
+from .._model.copying import no_pickle
 from .._model.descriptors import KernelSku, PagedKvAppendDescriptor, PlanPreference, PrecisionGuarantee
 from .._model.enums import ArchSku, AttentionKind, BackendKind, MathPrecision, OpCategory
 from .._model.errors import (
@@ -26,10 +27,12 @@ from .operands import bind, on_stream
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import NoReturn
 
     from .._native.library import Library
     from .error_record import ErrorRecord
     from .operands import Operands
+    from .record_pool import PooledRecord
 
 _SELECT = "PagedKvAppendPlan.select"
 _RUN = "PagedKvAppendPlan.run"
@@ -39,7 +42,9 @@ _NO_WORKSPACE = Workspace.NONE
 class PagedKvAppendPlan:
     """Appends one K and one V row per request to a paged cache. Mirrors the seed's ``PagedKvAppendPlan``.
 
-    Made by ``select``. A plan holds no array and no stream, and any number of threads may use one at once.
+    Made by ``select``. A plan holds no array and no stream, never changes, and any number of threads may use
+    one at once. A copy is the plan itself, a deep copy too unless it has an ``ErrorRecord``; it cannot be
+    pickled (``TypeError``).
     """
 
     __slots__ = (
@@ -49,6 +54,7 @@ class PagedKvAppendPlan:
         "_library",
         "_on_host",
         "_op",
+        "_pooled",
         "_sku",
     )
 
@@ -59,6 +65,7 @@ class PagedKvAppendPlan:
     _append: Callable[[bytes, object, Operands], int | None]
     _on_host: bool
     _error_record: ErrorRecord | None
+    _pooled: PooledRecord | None  # the record's
 
     def __init__(self) -> None:
         raise TypeError("PagedKvAppendPlan has no constructor; use PagedKvAppendPlan.select")
@@ -101,7 +108,7 @@ class PagedKvAppendPlan:
         plan._desc = desc
         plan._sku = _sku(desc, backend, arch.value)
         plan._library = opened
-        plan._error_record = None
+        plan._error_record = plan._pooled = None
         plan._append = opened.append
         if pref.guarded:
             from .error_record import ErrorRecord
@@ -114,7 +121,7 @@ class PagedKvAppendPlan:
                     "the CPU can reach (describe managed or pinned memory by a TensorView with device=None)",
                 )
             plan._error_record = record
-            plan._append = _not_yet  # until the record knows of a launch
+            plan._pooled = record.pooled
             op.error_record = record.address
         plan._op = bytes(op)
         plan._on_host = on_host
@@ -151,6 +158,9 @@ class PagedKvAppendPlan:
 
         On any error nothing was launched or written.
         """
+        pooled = self._pooled
+        if pooled is not None:
+            pooled.launched = True
         # The way of a decode loop. What does not fit it is judged anew below, in the seed's order.
         if workspace is _NO_WORKSPACE and type(args) is PagedKvAppendArgs:
             append = self._append  # by itself: CPython takes longer to look up a slot as a method
@@ -227,6 +237,19 @@ class PagedKvAppendPlan:
         """What the plan was selected for."""
         return self._desc
 
+    def __copy__(self) -> PagedKvAppendPlan:
+        return self
+
+    def __deepcopy__(self, memo: object) -> PagedKvAppendPlan:
+        if self._error_record is not None:
+            self._error_record.__reduce__()  # which refuses
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise no_pickle(
+            self, "it was selected for a device of this process", "pickle its descriptor, and select there"
+        )
+
     def __repr__(self) -> str:
         return f"<PagedKvAppendPlan {self._sku.backend.name} {self._sku.arch.name}: {self._desc!r}>"
 
@@ -234,7 +257,6 @@ class PagedKvAppendPlan:
         """The problem on this stream."""
         if self._error_record is not None:
             self._error_record.will_be_launched()
-            self._append = self._library.append
         return on_stream(self._op, handle)
 
     def _handle(self, stream: object, function: str, args: PagedKvAppendArgs) -> int:
@@ -281,11 +303,6 @@ class PagedKvAppendPlan:
         except BaracudaError:
             self.can_implement(args)
             raise
-
-
-def _not_yet(op: bytes, stream: object, operands: Operands) -> int | None:
-    """A ``Library.append`` that judges nothing."""
-    return None
 
 
 def _operands_of(args: PagedKvAppendArgs, function: str) -> tuple[object, ...]:
