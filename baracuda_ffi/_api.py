@@ -8,6 +8,7 @@ from ._append.error_record import ErrorRecord
 from ._append.one_call import append_paged_kv
 from ._append.plan import PagedKvAppendPlan
 from ._append.preference import PlanPreference
+from ._interop.tensor_view import TensorView
 from ._model.descriptors import (
     KernelSku,
     PagedKvAppendDescriptor,
@@ -37,7 +38,6 @@ from ._model.errors import (
     WorkspaceTooSmall,
 )
 from ._model.seen_values import SeenValues
-from ._model.tensor_view import TensorView
 from ._model.workspace import Workspace
 from ._native.about import BuildInfo, build_info, host_max_threads, library_path, set_host_max_threads
 from ._page_tables.validate import PageTableFault, PageTableFinding, validate_page_table

@@ -7,6 +7,7 @@ from ctypes import addressof
 
 from .._interop.index_vector import IndexVector
 from .._interop.streams import stream_handle
+from .._model.copying import no_copy
 from .._model.enums import Corruption
 from .._model.errors import INVALID_PROBLEM, CorruptPageTable, invalid_problem
 from .._model.seen_values import SeenValues
@@ -14,6 +15,8 @@ from .._native import abi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from typing_extensions import Self
 
     from .record_pool import PooledRecord
@@ -37,6 +40,8 @@ class ErrorRecord:
     host, pinned or managed memory for the host backend; device, pinned or managed memory for CUDA, device
     memory on the device that the append runs on. Raises ``InvalidProblem`` or ``Unsupported`` for memory that
     is not so.
+
+    A record is its memory: it cannot be copied or pickled, nor can what holds one (``TypeError``).
     """
 
     __slots__ = ("_address", "_cpu_can_reach", "_memory", "_pooled")
@@ -47,6 +52,8 @@ class ErrorRecord:
     _pooled: PooledRecord | None
 
     def __init__(self, memory: object) -> None:
+        if hasattr(self, "_memory"):  # a launch may be writing there
+            raise AttributeError("an ErrorRecord keeps its memory; make another")
         vector = IndexVector(_ME, "error_record", memory, (64,))
         if vector.count != _WORDS:
             raise invalid_problem(_ME, f"error_record has {vector.count} entries; it should have {_WORDS}")
@@ -102,6 +109,11 @@ class ErrorRecord:
         the host. Raises ``InvalidProblem`` for None where the CPU cannot write the record, ``CudaError``.
         """
         self._reset(f"{_ME}.reset", stream)
+
+    def __reduce__(self) -> NoReturn:
+        raise no_copy(
+            self, "launches write into its memory", "share it, or make another by ErrorRecord.allocate"
+        )
 
     def __repr__(self) -> str:
         where = "host memory" if self._cpu_can_reach else "CUDA memory"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 
 from .._native import abi
-from .._native.accelerator import describers
 from .._native.python_api import capsule_pointer
 
 TYPE_CHECKING = False
@@ -40,14 +39,6 @@ class _Table(ctypes.Structure):
 _READER = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_void_p)
 
 
-def reader_of(kind: type) -> int:
-    """The address of the type's reader, 0 if it has none."""
-    found = describers.get(kind)
-    if found is None:
-        found = describers[kind] = _look_up(kind)
-    return found if type(found) is int else 0
-
-
 def read(reader: int, operand: object, tensor: abi.Tensor) -> None:
     """Describe one operand. The shape and strides are borrowed from it. Raises whatever the reader raised."""
     call: Callable[[object, int], int] = _READER(reader)
@@ -55,7 +46,8 @@ def read(reader: int, operand: object, tensor: abi.Tensor) -> None:
         raise BufferError(f"{type(operand).__name__} could not be described")
 
 
-def _look_up(kind: type) -> int:
+def find_reader(kind: type) -> int:
+    """The address of the type's reader, 0 if it has none."""
     # A subclass that overrides __dlpack__ means something else by itself than the table that it inherits
     # does.
     for base in kind.__mro__:

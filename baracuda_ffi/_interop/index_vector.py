@@ -29,13 +29,15 @@ class IndexVector:
             error.function = function
             raise
         tensor = abi.Tensor.from_address(address)
-        if tensor.ndim != 1:
+        if tensor.ndim != 1 or not tensor.shape:
             raise invalid_problem(function, f"{name} has {tensor.ndim} dimensions; it should have 1")
         if (tensor.type_code, tensor.type_lanes) != (abi.TYPE_INT, 1) or tensor.type_bits not in bits:
             wanted = " or ".join([f"int{width}" for width in bits])
             raise unsupported(function, f"{name}, {describe(operand)}, is not of {wanted}; it should be")
         self.itemsize = tensor.type_bits // 8
         self.count = _int64_at(tensor.shape)
+        if self.count < 0:
+            raise invalid_problem(function, f"{name} has {self.count} entries; it should have at least 0")
         if tensor.strides and self.count > 1 and _int64_at(tensor.strides) != 1:
             raise unsupported(
                 function,

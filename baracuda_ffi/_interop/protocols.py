@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from .._model.tensor_view import TensorView
+from .tensor_view import TensorView
 
 
 class _Dlpack(Protocol):

@@ -8,39 +8,36 @@ to check.
 from __future__ import annotations
 
 import sys
-from ctypes import addressof, c_int64, memmove, sizeof
+from _weakref import CallableProxyType, ProxyType
+from ctypes import addressof
+from operator import attrgetter
 
+from .._model.checks import POINTER_MAX, extents, integer, reason, steps
 from .._model.checks import describe as describe_value
-from .._model.checks import reason
 from .._model.enums import ElementKind
 from .._model.errors import BaracudaError, Unsupported, invalid_problem, unsupported
-from .._model.tensor_view import TensorView
 from .._native import abi
 from .._native.accelerator import describers
-from . import dlpack, exchange
+from . import dlpack, exchange, torch_tensors
+from .described import ELEMENT_TYPES, ON_HOST, Described
 from .kv_pair import CacheOfPair
+from .tensor_view import TensorView
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from typing import Any
+
+    from .._native.accelerator import Describer
+    from .described import ElementType
 
 _ME = "PagedKvAppendArgs"
 
-_ELEMENT_TYPES: dict[object, tuple[int, int]] = {
-    ElementKind.F16: (abi.TYPE_FLOAT, 16),
-    ElementKind.BF16: (abi.TYPE_BFLOAT, 16),
-    ElementKind.F32: (abi.TYPE_FLOAT, 32),
-    ElementKind.FP8_E4M3: (abi.TYPE_FLOAT8_E4M3FN, 8),
-    ElementKind.FP8_E5M2: (abi.TYPE_FLOAT8_E5M2, 8),
-    "i32": (abi.TYPE_INT, 32),
-}
-
 # By the name of a NumPy scalar type, for types that NumPy's own notation has no letter for (ml_dtypes').
 _NAMED_TYPES = {
-    "bfloat16": _ELEMENT_TYPES[ElementKind.BF16],
-    "float8_e4m3fn": _ELEMENT_TYPES[ElementKind.FP8_E4M3],
-    "float8_e5m2": _ELEMENT_TYPES[ElementKind.FP8_E5M2],
+    "bfloat16": ELEMENT_TYPES[ElementKind.BF16],
+    "float8_e4m3fn": ELEMENT_TYPES[ElementKind.FP8_E4M3],
+    "float8_e5m2": ELEMENT_TYPES[ElementKind.FP8_E5M2],
 }
 
 _KINDS = {
@@ -54,8 +51,10 @@ _KINDS = {
 _NATIVE_ORDER = "<" if sys.byteorder == "little" else ">"
 
 
-# Classes of NumPy arrays that were met: a handful, and NumPy need not be imported to have none.
-_numpy_kinds: set[type] = set()
+# More than any type that an array framework has; DLPack and baracuda_tensor count bits in 8.
+_MAX_ITEMSIZE = 16
+
+_WEAK = (ProxyType, CallableProxyType)
 
 
 def tensor_of(operand: Any, name: str) -> tuple[int, object]:
@@ -68,28 +67,26 @@ def tensor_of(operand: Any, name: str) -> tuple[int, object]:
     kind = type(operand)
     try:
         if kind is TensorView:
-            return _tensor_of_view(operand)
+            described = operand._described
+            return described.tensor, (operand, described)
         if kind is CacheOfPair:
             pair: CacheOfPair = operand
             return pair.described_by(tensor_of)
-        if kind in _numpy_kinds:
-            return _tensor_of_numpy(operand, name)
-        if reader := exchange.reader_of(kind):
+        reader = _reader_of(kind)
+        torch_tensors.check(operand, name)
+        if reader:
             tensor = abi.Tensor()
             exchange.read(reader, operand, tensor)
             return addressof(tensor), (operand, tensor)
         numpy = sys.modules.get("numpy")
         if numpy is not None and isinstance(operand, numpy.ndarray):
-            _numpy_kinds.add(kind)
-            # Only NumPy's own: a subclass may export memory that its capsule keeps and the array does not.
-            # What NumPy does not export so, read-only arrays and types that DLPack lacks, comes here again.
-            if kind is numpy.ndarray:
-                describers[kind] = kind.__dlpack__
-            return _tensor_of_numpy(operand, name)
+            # What passes for an array may be a proxy, weak even; a view keeps the array itself.
+            array = operand if issubclass(kind, numpy.ndarray) else operand.view()
+            _check_unmasked(name, getattr(array, "mask", None), numpy)
+            if type(array).__dlpack__ is numpy.ndarray.__dlpack__:
+                return _tensor_of_numpy(array, name)
         if hasattr(operand, "__dlpack__"):
-            export = dlpack.export(operand)
-            _check_writable(name, operand, export.read_only)
-            return export.tensor, (operand, export)
+            return _tensor_of_exporter(operand, name)
         interface = getattr(operand, "__cuda_array_interface__", None)
         if interface is not None:
             return _tensor_of_cuda_array(operand, interface, name)
@@ -106,19 +103,27 @@ def tensor_of(operand: Any, name: str) -> tuple[int, object]:
     )
 
 
-def describe(operand: Any, name: str, tensor: abi.Tensor) -> object:
-    """The same, into ``tensor``; returns what must live as long as it is used."""
-    address, keep = tensor_of(operand, name)
-    memmove(addressof(tensor), address, sizeof(abi.Tensor))
-    return keep
+def _reader_of(kind: type) -> int:
+    """The address of the type's reader, 0 if it has none. It, or what else describes the type's objects, is
+    known to the library's built-in functions from then on. The first to look sets it for good: another thread
+    may be using what it found."""
+    found = describers.get(kind)
+    if found is None:
+        found = describers.setdefault(kind, _describer_of(kind))
+    return found if type(found) is int else 0
 
 
-def _tensor_of_view(view: TensorView) -> tuple[int, object]:
-    if view._tensor is None:  # a view is frozen, so what describes it is made once
-        device = (abi.DEVICE_HOST, 0) if view.device is None else (abi.DEVICE_CUDA, view.device)
-        view._remember(_fill(view.ptr, device, _ELEMENT_TYPES[view.element], view.shape, view.strides))
-    assert view._tensor is not None
-    return view._tensor[0], view
+def _describer_of(kind: type) -> Describer:
+    numpy = sys.modules.get("numpy")
+    # Only NumPy's own: a subclass may export memory that its capsule keeps and the array does not. What NumPy
+    # does not export so, read-only arrays and types that DLPack lacks, is described in Python.
+    if numpy is not None and kind is numpy.ndarray:
+        exporter: Describer = kind.__dlpack__
+        return exporter
+    return torch_tensors.caution(kind, exchange.find_reader(kind))
+
+
+describers[TensorView] = attrgetter("_capsule")
 
 
 def _tensor_of_numpy(array: Any, name: str) -> tuple[int, object]:
@@ -129,44 +134,68 @@ def _tensor_of_numpy(array: Any, name: str) -> tuple[int, object]:
     except (BufferError, TypeError, RuntimeError):
         pass
     interface = array.__array_interface__
-    pointer, read_only = interface["data"]
-    _check_writable(name, array, read_only)
     dtype = array.dtype
     named = _NAMED_TYPES.get(dtype.type.__name__)
     element = named if named and dtype.isnative else _parse(interface["typestr"], name, dtype)
-    strides = _in_elements(interface["strides"], dtype.itemsize, name)
-    filled = _fill(pointer, (abi.DEVICE_HOST, 0), element, interface["shape"], strides)
-    return filled[0], (array, filled)
+    return _tensor_of_interface(array, interface, ON_HOST, element, dtype.itemsize, name)
+
+
+def _tensor_of_exporter(operand: Any, name: str) -> tuple[int, object]:
+    written = name in abi.WRITTEN_OPERANDS
+    export = dlpack.export(operand, written=written)
+    _check_writable(name, operand, export.read_only)
+    if written and export.copied:
+        raise invalid_problem(
+            _ME,
+            f"{name}, {describe_value(operand)}, exports a copy of itself; it is written, so it should "
+            "export its own memory",
+        )
+    return export.tensor, (operand, export)
 
 
 def _tensor_of_cuda_array(array: object, interface: Mapping[str, Any], name: str) -> tuple[int, object]:
     if interface.get("mask") is not None:
-        raise unsupported(_ME, f"{name} has a mask; it should be an array without one")
-    pointer, read_only = interface["data"]
-    _check_writable(name, array, read_only)
+        raise _masked(name)
+    if type(array) in _WEAK:
+        raise unsupported(
+            _ME,
+            f"{name} is {describe_value(array)}, which keeps no memory alive; it should be the array itself",
+        )
     typestr = interface["typestr"]
     element = _parse(typestr, name, typestr)
-    strides = _in_elements(interface.get("strides"), element[1] // 8, name)
     # The interface does not say on which device the memory is: the library asks the driver.
     device = (abi.DEVICE_CUDA, abi.ASK_THE_DRIVER)
-    filled = _fill(int(pointer or 0), device, element, interface["shape"], strides)
-    return filled[0], (array, filled)
+    return _tensor_of_interface(array, interface, device, element, element[1] // 8, name)
 
 
-def _fill(
-    pointer: int,
+def _tensor_of_interface(
+    array: object,
+    interface: Mapping[str, Any],
     device: tuple[int, int],
-    element: tuple[int, int],
-    shape: Sequence[int],
-    strides: Sequence[int] | None,
+    element: ElementType,
+    itemsize: int,
+    name: str,
 ) -> tuple[int, object]:
-    """A tensor of our own making: its address, and its memory with that of the shape and strides."""
-    rank = len(shape)
-    extents = (c_int64 * (2 * rank))(*shape, *(strides or ()))
-    first = addressof(extents)
-    steps = None if strides is None else first + 8 * rank
-    tensor = abi.Tensor(pointer, *device, rank, *element, 1, first, steps, 0)
-    return addressof(tensor), (tensor, extents)
+    """What ``__array_interface__`` and ``__cuda_array_interface__`` say alike."""
+    pointer, read_only = interface["data"]
+    _check_writable(name, array, read_only)
+    address = integer(_ME, f"{name}'s data", pointer or 0, 0, POINTER_MAX, "an address")
+    shape = extents(_ME, f"{name}'s shape", interface["shape"])
+    strides = steps(_ME, f"{name}'s strides", interface.get("strides"), len(shape))
+    if strides is not None:
+        strides = _in_elements(strides, itemsize, name)
+    described = Described(address, device, element, shape, strides)
+    return described.tensor, (array, interface, described)
+
+
+def _check_unmasked(name: str, mask: Any, numpy: Any) -> None:
+    """NumPy's masked arrays: one without a mask has the scalar False there."""
+    if mask is not None and (numpy.ndim(mask) > 0 or mask):
+        raise _masked(name)
+
+
+def _masked(name: str) -> Unsupported:
+    return unsupported(_ME, f"{name} has a mask; it should be an array without one")
 
 
 def _check_writable(name: str, operand: object, read_only: bool) -> None:
@@ -177,13 +206,16 @@ def _check_writable(name: str, operand: object, read_only: bool) -> None:
         )
 
 
-def _parse(typestr: str, name: str, shown: object) -> tuple[int, int]:
+def _parse(typestr: str, name: str, shown: object) -> ElementType:
     """``<f2`` and the like. Types that the append does not take pass, for the library to refuse in its
     order."""
     code = _KINDS.get(typestr[1:2])
-    if code is None or typestr[:1] not in (_NATIVE_ORDER, "|"):
+    size = typestr[2:]
+    if code is None or typestr[:1] not in (_NATIVE_ORDER, "|") or not (size.isascii() and size.isdigit()):
         raise _odd_type(name, shown)
-    return code, 8 * int(typestr[2:])
+    if not 0 < int(size) <= _MAX_ITEMSIZE:
+        raise _odd_type(name, shown)
+    return code, 8 * int(size)
 
 
 def _odd_type(name: str, shown: object) -> Unsupported:
@@ -194,12 +226,9 @@ def _odd_type(name: str, shown: object) -> Unsupported:
     return unsupported(_ME, f"{name} has dtype {shown}; it should be {wanted}, in the machine's byte order")
 
 
-def _in_elements(strides: Sequence[int] | None, itemsize: int, name: str) -> list[int] | None:
-    if strides is None:
-        return None
+def _in_elements(strides: tuple[int, ...], itemsize: int, name: str) -> tuple[int, ...]:
     if any(stride % itemsize for stride in strides):
         raise unsupported(
-            _ME,
-            f"{name} has strides {tuple(strides)} bytes, its items have {itemsize}; it should be contiguous",
+            _ME, f"{name} has strides {strides} bytes, its items have {itemsize}; it should be contiguous"
         )
-    return [stride // itemsize for stride in strides]
+    return tuple([stride // itemsize for stride in strides])

@@ -39,6 +39,31 @@ def int32(function: str, name: str, value: object) -> int:
     return integer(function, name, value, -INT32_MAX - 1, INT32_MAX, "an integer that fits in 32 bits")
 
 
+def extents(function: str, name: str, values: object) -> tuple[int, ...]:
+    """A shape."""
+    return _integers(function, name, values, 0, "at least 0 and fit in 64 bits")
+
+
+def steps(function: str, name: str, values: object, rank: int) -> tuple[int, ...] | None:
+    """The strides of a shape of ``rank`` extents, or None for C-contiguous."""
+    if values is None:
+        return None
+    found = _integers(function, name, values, -INT64_MAX - 1, "an integer that fits in 64 bits")
+    if len(found) != rank:
+        raise invalid_problem(
+            function, f"{name} has {len(found)} entries and shape has {rank}; they should be as many"
+        )
+    return found
+
+
+def _integers(function: str, name: str, values: object, low: int, wanted: str) -> tuple[int, ...]:
+    if not isinstance(values, (tuple, list)):
+        raise invalid_problem(function, f"{name} is {describe(values)}; it should be a tuple of integers")
+    return tuple(
+        [integer(function, f"{name}[{i}]", value, low, INT64_MAX, wanted) for i, value in enumerate(values)]
+    )
+
+
 def instance(function: str, name: str, value: object, kind: type[T]) -> T:
     if isinstance(value, kind):
         return value

@@ -42,7 +42,7 @@ _BY_NAME = {
 }
 
 
-def element_kind(function: str, name: str, value: object) -> ElementKind:
+def element_kind(function: str, name: str, value: object, besides: tuple[str, ...] = ()) -> ElementKind:
     """The ``ElementKind`` that ``value`` is or names: one, its name (``"F16"``, ``"float16"``), a dtype of
     torch or JAX, a dtype or scalar type of NumPy or ml_dtypes. Raises ``InvalidProblem``."""
     if isinstance(value, ElementKind):
@@ -52,7 +52,7 @@ def element_kind(function: str, name: str, value: object) -> ElementKind:
         raise invalid_problem(
             function,
             f"{name} is {describe(value)}; it should be an ElementKind, or a name or dtype of one: "
-            + ", ".join([kind.name for kind in ElementKind]),
+            + ", ".join([*[kind.name for kind in ElementKind], *besides]),
         )
     return found
 

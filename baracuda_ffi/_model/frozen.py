@@ -14,7 +14,8 @@ class Record:
     """Equality, hash, repr, pickling and ``replace`` for subclasses whose ``_fields`` are their keyword
     arguments.
 
-    A subclass's ``__init__`` checks its arguments and calls ``_set`` once.
+    A subclass's ``__init__`` checks its arguments and calls ``_set`` once. A record that holds an address may
+    not be pickled: it overrides ``__reduce__`` and ``__deepcopy__``.
     """
 
     __slots__ = ()
@@ -23,6 +24,8 @@ class Record:
     _fields: ClassVar[tuple[str, ...]] = ()
 
     def _set(self, *values: object) -> None:
+        if hasattr(self, self._fields[0]):  # __init__ of one that threads may share already
+            raise AttributeError(f"{type(self).__name__} is frozen; make another")
         for name, value in zip(self._fields, values, strict=True):
             object.__setattr__(self, name, value)
 
@@ -34,6 +37,9 @@ class Record:
         return type(self)(**{**dict(zip(self._fields, self._values(), strict=True)), **changes})
 
     __replace__ = replace  # copy.replace
+
+    def __copy__(self) -> Self:
+        return self
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen; use replace({name}=...)")

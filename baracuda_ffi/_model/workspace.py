@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from .checks import INT64_MAX, POINTER_MAX, integer
+from .copying import no_pickle
 from .frozen import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import ClassVar
+
+    from typing_extensions import Self
 
 
 class Workspace(Record):
@@ -29,6 +32,14 @@ class Workspace(Record):
             integer("Workspace", "ptr", ptr, 0, POINTER_MAX, "an address"),
             integer("Workspace", "size", size, 0, INT64_MAX, "a number of bytes"),
         )
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        if self.ptr:
+            raise no_pickle(self, "its ptr is an address of this process", "make one where it is used")
+        return super().__reduce__()
 
 
 Workspace.NONE = Workspace()

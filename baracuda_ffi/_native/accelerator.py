@@ -13,13 +13,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    # The address of the type's reader, a ``baracuda_tensor_reader``, or 0 if it has none; or a function of an
+    # object that returns a plain DLPack capsule, "dltensor", of memory that the object keeps.
+    Describer = int | Callable[[Any], object]
+
+    # Which objects of a reader are left to Python: an offset in the object of a pointer, an offset there of
+    # a word of 64 bits, and bits of which it may have none; for those to be written also a function of the
+    # object and the one object that it may return.
+    Caution = tuple[int, int, int, Callable[[Any], object], object]
+
 SYMBOL = "baracuda_private_python_methods"
 
-# What describes objects, by type, for the library's built-in functions: the address of the type's reader, a
-# ``baracuda_tensor_reader``, or 0 if it has none; or a function of an object that returns a plain DLPack
-# capsule, "dltensor", of memory that the object keeps. No entry is removed: a table lives as long as the
-# process, and types that have one are few.
-describers: dict[type, int | Callable[[Any], object]] = {}
+# What describes objects, by type, for the library's built-in functions; and by the address of a reader what
+# to be cautious of. No entry is removed or replaced, since another thread may be using it: a table lives as
+# long as the process, and types that have one are few.
+describers: dict[type | int, Describer | Caution] = {}
 
 
 class _PythonApi(ctypes.Structure):

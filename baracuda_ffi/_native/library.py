@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-import threading
 
 from .._model.errors import CUDA_ERROR_BASE, LIBRARY_NOT_LOADED, BaracudaError, LibraryNotLoaded, error_for
 from . import abi
@@ -117,7 +116,7 @@ def _append_nothing(op: bytes, stream: object, operands: Operands) -> int:
 
 
 _loaded: Library | None = None
-_lock = threading.Lock()
+_first: dict[str, Library] = {}
 
 
 def library() -> Library:
@@ -127,10 +126,10 @@ def library() -> Library:
 
 def _load() -> Library:
     global _loaded
-    with _lock:
-        if _loaded is None:
-            _loaded = _open(_find())
-        return _loaded
+    # Threads that come here at once may all open it, which does no harm, and get the first one's. No lock: a
+    # fork or a signal handler might find it held.
+    _loaded = _first.setdefault("library", _open(_find()))
+    return _loaded
 
 
 def _find() -> str:

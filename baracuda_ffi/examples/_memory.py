@@ -4,8 +4,8 @@ through ``cuda.bindings`` alone (12 or 13). Nothing of the package's own path ne
 
 from __future__ import annotations
 
+from .._interop.tensor_view import TensorView
 from .._model.enums import ElementKind
-from .._model.tensor_view import TensorView
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

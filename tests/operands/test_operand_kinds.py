@@ -19,6 +19,7 @@ from support.elements import ELEMENTS, F16, F32, Element
 from support.exporters import LegacyExporter, VersionedExporter
 from support.operands import CACHES, INPUTS, NAMES, make_args, select
 from support.problem import Problem, assert_appended
+from support.tensors import as_view
 
 
 class Named(np.ndarray):
@@ -33,18 +34,6 @@ class Lent(np.ndarray):
         lent = memory.view()
         weakref.finalize(lent, memory.view(np.uint8).fill, 0xEE)
         return lent.__dlpack__(**options)
-
-
-def as_view(array: Array) -> bf.TensorView:
-    kinds: dict[Any, Any] = {np.dtype(e.dtype): bf.ElementKind[e.kind] for e in ELEMENTS}
-    strides = tuple(stride // array.itemsize for stride in array.strides)
-    return bf.TensorView(
-        ptr=array.ctypes.data,
-        shape=array.shape,
-        strides=strides,
-        element=kinds.get(array.dtype, "i32"),
-        device=None,
-    )
 
 
 def as_torch(array: Array) -> Any:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from proof.shares import CASE, NUM_PAGES, USERS, Share, first_caches, last_cache
 import baracuda_ffi as bf
 from support.bits import assert_same_bits
 from support.operands import CACHES, make_args, put_step
+from support.threads import run_together
 
 
 @pytest.fixture
@@ -27,27 +27,6 @@ def streams(backend: Any) -> Iterator[list[Any]]:
     yield made
     for stream in made:
         cuda.check(cuda.driver.cuStreamDestroy(stream))
-
-
-def run_together(works: list[Callable[[], None]]) -> None:
-    """All at once, each in a thread; what any of them raised is raised here."""
-    start = threading.Barrier(len(works))
-    failures: list[BaseException] = []
-
-    def run(work: Callable[[], None]) -> None:
-        try:
-            start.wait(60)
-            work()
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
 
 
 @pytest.mark.parametrize("plans", ["one plan", "own plans"])

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+import baracuda_ffi as bf
+
 from . import abi
 from .bits import Array
 from .elements import ELEMENTS
@@ -46,6 +48,19 @@ class HostTensor:
             strides=self.strides,
             byte_offset=0,
         )
+
+
+def as_view(array: Array) -> bf.TensorView:
+    """The package's own, with the strides that the array has."""
+    kinds: dict[Any, Any] = {np.dtype(e.dtype): bf.ElementKind[e.kind] for e in ELEMENTS}
+    strides = tuple(stride // array.itemsize for stride in array.strides)
+    return bf.TensorView(
+        ptr=array.ctypes.data,
+        shape=array.shape,
+        strides=strides,
+        element=kinds.get(array.dtype, "i32"),
+        device=None,
+    )
 
 
 def pointers(tensors: dict[str, HostTensor]) -> Any:

@@ -1,6 +1,7 @@
 // The built-in functions that python/accelerator.h describes. The GIL is held wherever a Python function is called.
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <exception>
 
 #include "abi/fence.h"
@@ -67,16 +68,42 @@ class GivenOperands {
   void find_describer(Object* type) {
     reader_ = nullptr;
     exporter_ = nullptr;
+    caution_ = nullptr;
     Object* const found = api->borrow_dict_item(describers_, type);
     if (found == nullptr) return;
-    if (is_int(found))
+    if (is_int(found)) {
       reader_ = reinterpret_cast<baracuda_tensor_reader>(api->address_of_int(found));
-    else
+      find_caution(found);
+    } else {
       exporter_ = found;  // the dict keeps it
+    }
+  }
+
+  void find_caution(Object* reader) {
+    caution_ = api->borrow_dict_item(describers_, reader);
+    if (caution_ == nullptr) return;
+    pointer_offset_ = api->address_of_int(api->borrow_tuple_item(caution_, 0));
+    word_offset_ = api->address_of_int(api->borrow_tuple_item(caution_, 1));
+    mark_ = api->address_of_int(api->borrow_tuple_item(caution_, 2));
+  }
+
+  // Whether the reader may describe it.
+  bool may_read(int operand, Object* object) const {
+    if (caution_ == nullptr) return true;
+    const char* pointed_to;
+    std::memcpy(&pointed_to, reinterpret_cast<const char*>(object) + pointer_offset_, sizeof pointed_to);
+    uint64_t word;
+    std::memcpy(&word, pointed_to + word_offset_, sizeof word);
+    if ((word & mark_) != 0) return false;
+    if (operand != BARACUDA_OPERAND_K_DATA && operand != BARACUDA_OPERAND_V_DATA) return true;
+    Object* const answer = api->own_result(api->borrow_tuple_item(caution_, 3), object, nullptr);
+    if (answer == nullptr) return false;
+    api->release(answer);
+    return answer == api->borrow_tuple_item(caution_, 4);
   }
 
   bool describe(int operand, Object* object) {
-    if (reader_ == nullptr) return false;
+    if (reader_ == nullptr || !may_read(operand, object)) return false;
     try {
       if (reader_(object, &tensors_[operand]) != 0) return false;
     } catch (const std::exception& error) {  // not all there is to catch: a thread may be on its way out
@@ -99,6 +126,10 @@ class GivenOperands {
   Object* last_type_ = nullptr;
   baracuda_tensor_reader reader_ = nullptr;
   Object* exporter_ = nullptr;
+  Object* caution_ = nullptr;  // the dict keeps it
+  size_t pointer_offset_ = 0;
+  size_t word_offset_ = 0;
+  uint64_t mark_ = 0;
   int32_t refusal_ = BARACUDA_OK;
   Tensor tensors_[BARACUDA_NUM_OPERANDS];
   Object* capsules_[BARACUDA_NUM_OPERANDS] = {};

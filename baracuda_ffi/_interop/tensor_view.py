@@ -1,0 +1,94 @@
+"""Memory described by hand, for callers that have a raw pointer and no array."""
+
+from __future__ import annotations
+
+from .._model.checks import INT32_MAX, POINTER_MAX, extents, integer, steps
+from .._model.copying import no_pickle
+from .._model.elements import element_kind
+from .._model.frozen import Record
+from .._native import abi
+from .described import ELEMENT_TYPES, INDEX_TYPES, ON_HOST, Described
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Literal, NoReturn
+
+    from typing_extensions import Self
+
+    from .._model.elements import ElementLike
+    from .._model.enums import ElementKind
+
+    IndexType = Literal["i32", "i64"]
+
+
+class TensorView(Record):
+    """An operand at an address. The caller keeps the memory alive; a view owns nothing.
+
+    Mirrors baracuda-kernels' ``TensorRef`` and ``TensorMut`` in one. A view is frozen, and any number of
+    threads may use one at once. Copies are the view itself; it cannot be pickled, since an address means
+    nothing in another process (``TypeError``).
+
+    Parameters
+    ----------
+    ptr : int
+        Address of the first element. Host memory, or CUDA device, pinned or managed memory.
+    shape : sequence of int
+        Extents, outermost first.
+    strides : sequence of int, optional
+        In *elements*, as many as extents; None for C-contiguous.
+    element : ElementKind
+        Also by a name or a dtype; ``"i32"`` or ``"i64"`` for what says where rows go.
+    device : int, optional
+        None for host memory, else the CUDA ordinal of the device that the memory is on. This is believed: an
+        address that the GPU cannot reach costs the CUDA context when it is launched with.
+
+    Raises
+    ------
+    InvalidProblem
+        An argument of a wrong type or out of range. Whether the view fits an append is judged where it is
+        used.
+    """
+
+    _fields = ("ptr", "shape", "strides", "element", "device")
+    __slots__ = (*_fields, "_capsule", "_described")
+
+    ptr: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...] | None
+    element: ElementKind | IndexType
+    device: int | None
+    _described: Described  # to the library; made here, since threads that share a view may not change it
+    _capsule: object
+
+    def __init__(
+        self,
+        *,
+        ptr: int,
+        shape: Sequence[int],
+        strides: Sequence[int] | None = None,
+        element: ElementLike | IndexType,
+        device: int | None = None,
+    ) -> None:
+        me = "TensorView"
+        kind = element if element in INDEX_TYPES else element_kind(me, "element", element, INDEX_TYPES)
+        known = extents(me, "shape", shape)
+        self._set(
+            integer(me, "ptr", ptr, 0, POINTER_MAX, "an address"),
+            known,
+            steps(me, "strides", strides, len(known)),
+            kind,
+            None
+            if device is None
+            else integer(me, "device", device, 0, INT32_MAX, "a CUDA ordinal, or None"),
+        )
+        where = ON_HOST if self.device is None else (abi.DEVICE_CUDA, self.device)
+        described = Described(self.ptr, where, ELEMENT_TYPES[kind], self.shape, self.strides)
+        object.__setattr__(self, "_described", described)
+        object.__setattr__(self, "_capsule", described.new_capsule())
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise no_pickle(self, "its ptr is an address of this process", "pickle what owns the memory")

@@ -1,0 +1,93 @@
+"""What torch's exporters do not tell of a tensor: that its memory is not what it shows, or is autograd's.
+
+- A *negative* tensor (``z.conj().imag``, ``torch._neg_view``) shows the negated numbers of its memory. DLPack
+  has no word for it, and torch exports the memory as it is.
+- Autograd watches a tensor that requires grad. What is written there through DLPack it does not see.
+
+torch is never imported: a tensor means that it was.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from operator import attrgetter
+
+from .._model.errors import unsupported
+from .._native import abi
+from .._native.accelerator import describers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_ME = "PagedKvAppendArgs"
+
+_WORD = ctypes.sizeof(ctypes.c_uint64)
+# c10 asserts that a TensorImpl has no more than 208 bytes on 64-bit machines; the keys are not at its end.
+_IMPL_WORDS = 24
+
+
+def check(operand: Any, name: str) -> None:
+    """Raise ``Unsupported`` for a tensor of torch that cannot be taken as its memory is."""
+    torch = sys.modules.get("torch")
+    tensor_type = getattr(torch, "Tensor", None)  # None while torch is being imported
+    if tensor_type is None or not isinstance(operand, tensor_type):
+        return
+    if operand.is_neg():
+        raise unsupported(
+            _ME,
+            f"{name} is a negative view, whose memory has the other sign; it should be {name}.resolve_neg()",
+        )
+    if name in abi.WRITTEN_OPERANDS and operand.requires_grad:
+        raise unsupported(
+            _ME,
+            f"{name} requires grad and is written, which autograd would not see; it should be "
+            f"{name}.detach()",
+        )
+
+
+def caution(kind: type, reader: int) -> int:
+    """``reader`` if the library's built-in functions may use it for the type's objects, or 0. Where it is
+    torch's, they are told which tensors to leave to ``check``."""
+    torch: Any = sys.modules.get("torch")
+    if not reader or torch is None or not issubclass(kind, getattr(torch, "Tensor", ())):
+        return reader
+    if reader not in describers:
+        mark = _negative_mark(torch)
+        if mark is None:
+            return 0
+        describers.setdefault(reader, (*mark, attrgetter("requires_grad"), False))
+    return reader
+
+
+def _negative_mark(torch: Any) -> tuple[int, int, int] | None:
+    """Where a tensor says that it is negative: the offset in its Python object of the pointer to its
+    TensorImpl, the offset in that of its dispatch keys, and the key. None where that cannot be told.
+
+    ``is_neg`` takes longer than all the rest of reading a tensor, and lets go of the GIL. The keys are in one
+    word of the tensor, at a place that is the same for all tensors of one build of torch: it is looked for in
+    a few, by the values that torch says they have.
+    """
+    try:
+        plain = torch.zeros(2, device="cpu")
+        tensors = (plain, torch._neg_view(plain), plain[1:], torch.zeros((), dtype=torch.int32, device="cpu"))
+        keys = [int(torch._C._dispatch_keys(tensor).raw_repr()) for tensor in tensors]
+        key = keys[0] ^ keys[1]
+        if not key or key & (key - 1) or [bool(word & key) for word in keys] != [False, True, False, False]:
+            return None
+        size = torch.Tensor.__basicsize__ // _WORD
+        impls = [int(tensor._cdata) for tensor in tensors]
+        in_object = _offset([(id(tensor), impl) for tensor, impl in zip(tensors, impls, strict=True)], size)
+        in_impl = _offset(list(zip(impls, keys, strict=True)), _IMPL_WORDS)
+    except Exception:  # of private functions, which may be gone or mean something else
+        return None
+    return None if in_object is None or in_impl is None else (in_object, in_impl, key)
+
+
+def _offset(places: list[tuple[int, int]], size: int) -> int | None:
+    """The one offset, in bytes, at which each place (an address of ``size`` words) has its value."""
+    words = ctypes.c_uint64 * size
+    contents = [(words.from_address(address)[:], value) for address, value in places]
+    found = [i for i in range(size) if all(content[i] == value for content, value in contents)]
+    return _WORD * found[0] if len(found) == 1 else None
