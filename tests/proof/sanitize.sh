@@ -4,16 +4,18 @@
 #   append     libFuzzer on baracuda_paged_kv_append_run, _can_implement and _preload, the same sanitizers
 #   bind       libFuzzer on baracuda_paged_kv_append_bind, the same sanitizers
 #   threads    16 threads at once, ThreadSanitizer
+# CMakePresets.json says how the library is built: asan, fuzz, tsan. The drivers get the same flags.
 # Without clang and its libFuzzer the two fuzz targets run on random bytes instead, built by the C compiler there is.
 # DRIVER_FLAGS are further flags for the drivers: -DPLANTED_ERROR makes two of them wrong, to see that it is found.
+# SEED is what the random problems and the random bytes start from, random itself unless set.
 # FUZZ_CORPUS, if set, is a folder where libFuzzer keeps what it found, for longer runs.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-native=$here/../../native
-build=$1
+repository=$(cd "$here/../.." && pwd)
+mkdir -p "$1"
+build=$(cd "$1" && pwd)
 what=$2
 seconds=${3:-20}
-mkdir -p "$build"
 
 clang=$(command -v clang clang-14 | head -1 || true)
 has_libfuzzer() {
@@ -22,55 +24,48 @@ has_libfuzzer() {
 }
 
 # Clang where there is one: its sanitizers see streaming stores, which are calls of builtins to gcc.
+case $what in threads) preset=tsan ;; *) preset=asan ;; esac
 fuzzer=
 cc=${CC:-cc}
 cxx=${CXX:-c++}
+compiler=()
 if has_libfuzzer; then
   cc=$clang
-  cxx="$clang --driver-mode=g++"
-  case $what in append | bind) fuzzer=yes ;; esac
+  cxx=$(dirname "$clang")/$(basename "$clang" | sed 's/^clang/clang++/')
+  compiler=(-D "CMAKE_CXX_COMPILER=$cxx")
+  case $what in append | bind) fuzzer=yes preset=fuzz ;; esac
 fi
-# ThreadSanitizer sees no access of 32 bytes: it gets the copy that other processors get.
-library=(-std=c++17 -DBARACUDA_FFI_BUILDING -I "$native/src")
-case $what in
-  threads)
-    sanitizers=thread
-    library+=(-U__SSE2__)
-    ;;
-  *) sanitizers=address,undefined ;;
-esac
-flags=(-g -O1 -fno-omit-frame-pointer "-fsanitize=$sanitizers" -fno-sanitize-recover=all -I "$native/include")
+
+library=$build/$preset
+quietly() { "$@" > "$build/cmake.log" 2>&1 || { cat "$build/cmake.log"; exit 1; }; }
+quietly cmake --preset "$preset" -S "$repository" -B "$library" "${compiler[@]}"
+quietly cmake --build "$library" --parallel "$(getconf _NPROCESSORS_ONLN)"
+
+# shellcheck disable=SC2207 # several flags
+flags=(-g $(sed -n 's/^CMAKE_CXX_FLAGS:[A-Z]*=//p' "$library/CMakeCache.txt") -I "$repository/native/include")
 # shellcheck disable=SC2206 # several flags
 drivers=(-std=gnu11 -Wall -Wextra -Werror -O2 ${DRIVER_FLAGS:-})
 
-compile() { # compile COMPILER SOURCE FLAGS...: an object in $objects
-  local compiler=$1 source=$2
-  shift 2
-  local object=$build/$what.$(basename "$(dirname "$source")").$(basename "$source").o
-  # shellcheck disable=SC2086 # the compiler may come with an argument
-  $compiler "${flags[@]}" "$@" -c "$source" -o "$object"
-  objects+=("$object")
-}
-
-objects=()
-for source in $(find "$native/src" -name "*.cpp" | sort); do
-  compile "$cxx" "$source" "${library[@]}" ${fuzzer:+-fsanitize=fuzzer-no-link}
-done
 case $what in
   problems) sources="random_problems problem model" ;;
   threads) sources="threads problem model" ;;
   *) sources="fuzz_$what arena model ${fuzzer:-replay}" ;;
 esac
-for source in ${sources/yes/}; do compile "$cc" "$here/native/$source.c" "${drivers[@]}"; done
-# shellcheck disable=SC2086
-$cxx "${flags[@]}" ${fuzzer:+-fsanitize=fuzzer} "${objects[@]}" -pthread -o "$build/$what"
+objects=()
+for source in ${sources/yes/}; do
+  object=$build/$what.$source.o
+  $cc "${flags[@]}" "${drivers[@]}" -c "$here/native/$source.c" -o "$object"
+  objects+=("$object")
+done
+$cxx "${flags[@]}" ${fuzzer:+-fsanitize=fuzzer} "${objects[@]}" -L "$library" -lbaracuda_ffi "-Wl,-rpath,$library" \
+  -pthread -o "$build/$what"
 
 export ASAN_OPTIONS=abort_on_error=0:exitcode=99:detect_stack_use_after_return=1
 export UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS=halt_on_error=1:exitcode=99
 cd "$build"
 case $what in
-  problems) "./$what" "$seconds" "$RANDOM" ;;
+  problems) "./$what" "$seconds" "${SEED:-$RANDOM}" ;;
   threads) "./$what" ;;
   *)
     if [ -n "$fuzzer" ]; then
@@ -79,7 +74,7 @@ case $what in
       "./$what" "-max_total_time=$seconds" -max_len=256 -len_control=0 -print_final_stats=1 "$corpus" 2>&1 | tail -25
     else
       echo "no clang with libFuzzer: random bytes instead"
-      "./$what" "$seconds" "$RANDOM"
+      "./$what" "$seconds" "${SEED:-$RANDOM}"
     fi
     ;;
 esac
