@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -39,6 +40,8 @@ def run_script(folder: Path, what: str, seconds: int, **environment: str) -> sub
     needed = "thread" if what == "threads" else "address,undefined"
     if not has_sanitizer(folder, needed):
         pytest.skip(f"needs a C compiler that has -fsanitize={needed}")
+    if shutil.which("cmake") is None:
+        pytest.skip("needs cmake, there is none")
     command = [str(SCRIPT), str(folder / "build"), what, str(seconds)]
     return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
 
@@ -85,7 +88,11 @@ def test_threads_under_thread_sanitizer(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("what", "error"), [("problems", "heap-buffer-overflow"), ("threads", "data race")])
 def test_a_planted_error_is_caught(tmp_path: Path, what: str, error: str) -> None:
-    """The drivers with one thing wrong: a page that is not there, and one slot for two threads."""
-    done = run_script(tmp_path, what, 5, DRIVER_FLAGS="-DPLANTED_ERROR")
+    """The drivers with one thing wrong: a page that is not there, and one slot for two threads.
+
+    The seed is fixed: from one in twenty, the page that is not there lies in other memory of the process, and
+    AddressSanitizer finds something else wrong, or fails itself.
+    """
+    done = run_script(tmp_path, what, 5, DRIVER_FLAGS="-DPLANTED_ERROR", SEED="1")
     assert done.returncode != 0
     assert error in done.stdout + done.stderr
