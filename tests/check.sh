@@ -1,36 +1,44 @@
 #!/usr/bin/env bash
-# All checks of a contribution: linters, formatters, types, then the tests. `tests/check.sh lint` leaves the tests out.
+# All checks of a contribution: linters, formatters, types, then the tests.
+#   tests/check.sh           every check
+#   tests/check.sh lint      all but the tests
+#   tests/check.sh NAME...   the checks of these names, such as clang-tidy
 # Needs the package's [test] extra and the dev group: see docs/contributing.md.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
+check_ruff() { ruff check .; }
+check_ruff_format() { ruff format --check .; }
+check_mypy() { mypy; }
+check_clang_format() {
+  find native tests baracuda_ffi -name '*.h' -o -name '*.c' -o -name '*.cpp' -o -name '*.cu' | sort |
+    xargs clang-format --dry-run -Werror
+}
+# Over what the host preset compiles: clang-tidy takes each source's options from there.
+check_clang_tidy() {
+  cmake --preset host > /dev/null && run-clang-tidy.py -p build/host -quiet -hide-progress
+}
+# As C and C++, in every language standard.
+check_header() { pytest -q -rs tests/packaging/test_header.py; }
+check_pytest() { pytest; }
+
+lint=(ruff ruff-format mypy clang-format clang-tidy header)
+case ${1:-} in
+  "") names=("${lint[@]}" pytest) ;;
+  lint) names=("${lint[@]}") ;;
+  *) names=("$@") ;;
+esac
+
+for name in "${names[@]}"; do
+  declare -F "check_${name//-/_}" > /dev/null || { echo "no check is named $name; there are ${lint[*]} pytest"; exit 2; }
+done
 failed=()
-check() {
-  local name=$1
-  shift
+for name in "${names[@]}"; do
   printf '== %s\n' "$name"
-  "$@" || failed+=("$name")
-}
-
-native_sources() {
-  find native tests baracuda_ffi -name '*.h' -o -name '*.c' -o -name '*.cpp' -o -name '*.cu' | sort
-}
-
-clang_format_check() {
-  native_sources | xargs clang-format --dry-run -Werror
-}
-
-check "ruff check" ruff check .
-check "ruff format" ruff format --check .
-check "mypy" mypy
-check "clang-format" clang_format_check
-check "the header as C and C++" pytest -q -rs tests/packaging/test_header.py
-if [ "${1:-all}" != lint ]; then
-  check "pytest" pytest
-fi
-
+  "check_${name//-/_}" || failed+=("$name")
+done
 if [ ${#failed[@]} -gt 0 ]; then
-  printf 'failed: %s\n' "$(IFS=,; echo "${failed[*]}")"
+  printf 'failed: %s\n' "${failed[*]}"
   exit 1
 fi
 echo "all checks passed"

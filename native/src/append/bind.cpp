@@ -85,14 +85,14 @@ class Binding {
       if (!headless_) BARACUDA_TRY(infer_extent("num_heads", i, 1, 1, &op_.num_heads));
       BARACUDA_TRY(infer_extent(i == BARACUDA_OPERAND_KEY ? "head_dim" : "value_head_dim", i, rank - 1, 1, &width));
     }
-    constexpr int k_data = BARACUDA_OPERAND_K_DATA;
+    const int k_data = BARACUDA_OPERAND_K_DATA;
     if (operands_[k_data] != nullptr && (op_.page_size == 0 || op_.num_total_pages == 0)) {
       BARACUDA_TRY(check_rank(k_data, *operands_[k_data], rank_of(k_data) - (headless_ ? 1 : 0)));
       const int slot_dimension = headless_ || op_.layout == BARACUDA_LAYOUT_NHD ? 1 : 2;
       BARACUDA_TRY(infer_extent("page_size", k_data, slot_dimension, 1, &op_.page_size));
       BARACUDA_TRY(infer_extent("num_total_pages", k_data, 0, 1, &op_.num_total_pages));
     }
-    constexpr int lengths = BARACUDA_OPERAND_LAST_PAGE_LEN;
+    const int lengths = BARACUDA_OPERAND_LAST_PAGE_LEN;
     if (operands_[lengths] != nullptr && op_.batch_size == 0) {
       BARACUDA_TRY(check_rank(lengths, *operands_[lengths], 1));
       BARACUDA_TRY(infer_extent("batch_size", lengths, 0, 0, &op_.batch_size));

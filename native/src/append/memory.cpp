@@ -1,11 +1,10 @@
 #include "append/memory.h"
 
 #include <algorithm>
-#include <cstddef>
+#include <cstdint>
 
 #include "append/backend.h"
 #include "append/operands.h"
-#include "append/problem.h"
 #include "append/status.h"
 
 namespace baracuda {

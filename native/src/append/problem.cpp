@@ -1,6 +1,6 @@
 #include "append/problem.h"
 
-#include <cstddef>
+#include <cstdint>
 
 #include "append/backend.h"
 #include "append/element.h"

@@ -1,7 +1,7 @@
 #include "host/judge.h"
 
 #include <algorithm>
-#include <cstddef>
+#include <cstdint>
 
 #include "append/status.h"
 #include "host/backend.h"

@@ -27,8 +27,7 @@ bool is_in_vectors(const Append& append) noexcept {
 
 }  // namespace
 
-RowCopy::RowCopy(const Append& append, const Place* places) noexcept
-    : append_(append), places_(places), runs_{}, token_bytes_(0) {
+RowCopy::RowCopy(const Append& append, const Place* places) noexcept : append_(append), places_(places) {
   for (int i = 0; i < append.num_parts; ++i) {
     const Part& part = append.parts[i];
     const bool side_by_side =

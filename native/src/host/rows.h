@@ -46,8 +46,8 @@ class RowCopy {
   const Append& append_;
   const Place* places_;
   WayToCopy way_;
-  Runs runs_[kMaxParts];
-  size_t token_bytes_;
+  Runs runs_[kMaxParts] = {};
+  size_t token_bytes_ = 0;
 };
 
 }  // namespace baracuda::host

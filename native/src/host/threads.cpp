@@ -8,7 +8,6 @@
 #include <sched.h>
 #endif
 #if !defined(_WIN32)
-#include <pthread.h>
 #include <signal.h>
 #endif
 
@@ -65,7 +64,7 @@ class Crew {
     try {
       const SignalsBlocked blocked;
       for (; started < threads - 1; ++started) others[started] = std::thread([this] { help(); });
-    } catch (...) {
+    } catch (...) {  // NOLINT(bugprone-empty-catch)
       // No more threads, or no memory for one: those there are share the work.
     }
     help();

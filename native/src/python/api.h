@@ -65,7 +65,7 @@ struct Api {
   struct Any {
     void* address;
     template <typename Pointer>
-    operator Pointer() const noexcept {
+    operator Pointer() const noexcept {  // NOLINT(misc-explicit-constructor)
       return reinterpret_cast<Pointer>(address);
     }
   };

@@ -251,10 +251,10 @@ constexpr size_t kOldestApiBytes = offsetof(baracuda_python_api, Py_IncRef) + si
 
 bool is_whole(const baracuda_python_api& given) noexcept {
   if (given.struct_size < kOldestApiBytes) return false;
-  const auto* members = reinterpret_cast<void* const*>(&given.none);
+  void* const* members = &given.none;
   const size_t count = (kOldestApiBytes - offsetof(baracuda_python_api, none)) / sizeof(void*);
   for (size_t i = 0; i < count; ++i)
-    if (members[i] == nullptr) return false;
+    if (members[i] == nullptr) return false;  // NOLINT(clang-analyzer-security.ArrayBound): pointers all, from none on
   return true;
 }
 
