@@ -1,7 +1,7 @@
 // Which backends there are: the one place that knows them all.
-#include "append/backend.h"
-
 #include "cuda/backends.h"
+
+#include "append/backend.h"
 #include "cuda/flashinfer/limits.h"
 #include "host/backend.h"
 
