@@ -112,7 +112,8 @@ static void check_bound(const baracuda_paged_kv_append* op, const baracuda_paged
       REQUIRE(pointer_of(op, i) == pointer_of(asked, i), "operand %d is not the one there was", i);
       continue;
     }
-    const uintptr_t data = (uintptr_t)operands[i]->data + operands[i]->byte_offset;
+    /* No memory, whatever the offset, is NULL. */
+    const uintptr_t data = operands[i]->data == NULL ? 0 : (uintptr_t)operands[i]->data + operands[i]->byte_offset;
     REQUIRE(operands[i]->data != NULL || i == BARACUDA_OPERAND_INDICES, "operand %d is NULL", i);
     REQUIRE((uintptr_t)pointer_of(op, i) == data, "operand %d is not the tensor's memory", i);
     REQUIRE(operands[i]->device_type != 2, "operand %d is not host memory", i);
