@@ -293,8 +293,8 @@ class PagedKvAppendPlan:
         return args._operands, self._ops[args._parts]
 
     def _handle(self, stream: Stream, function: str, args: PagedKvAppendArgs) -> int:
-        """The stream's handle. Where the stream is wrong, errors in the operands come first, as in the
-        seed."""
+        """The stream's handle. Where the stream is wrong, errors in the operands come first, as in
+        baracuda-kernels."""
         try:
             self._check_kind_of(stream, function)
             return 0 if stream is None else stream_handle(function, stream)

@@ -153,9 +153,10 @@ class PagedKvAppendDescriptor(Record):
 
 
 class PrecisionGuarantee(Record):
-    """The numerical promises of a plan. Mirrors the seed's ``PrecisionGuarantee``.
+    """The numerical promises of a plan. Mirrors baracuda-kernels' ``PrecisionGuarantee``.
 
-    The append copies bits and computes nothing: ``math_precision`` and ``accumulator`` are the seed's values.
+    The append copies bits and computes nothing: ``math_precision`` and ``accumulator`` are
+    baracuda-kernels' values.
     """
 
     _fields = ("math_precision", "accumulator", "bit_stable_on_same_hardware", "deterministic")
@@ -178,12 +179,12 @@ class PrecisionGuarantee(Record):
 
 
 class KernelSku(Record):
-    """The identity of the kernel that a plan runs: a key for telemetry and autotuning. Mirrors the seed's
-    ``KernelSku``.
+    """The identity of the kernel that a plan runs: a key for telemetry and autotuning. Mirrors
+    baracuda-kernels' ``KernelSku``.
 
     ``arch`` is the architecture of the machine code that runs, as the driver chose it. ``layout`` is the
-    cache's (the seed, which knows only HND, leaves it empty). ``aux_element`` and ``epilogue`` are None: an
-    append has none.
+    cache's (baracuda-kernels, which knows only HND, leaves it empty). ``aux_element`` and ``epilogue`` are
+    None: an append has none.
     """
 
     _fields = (

@@ -51,7 +51,7 @@ class LengthConvention(IntEnum):
 
     BEFORE_APPEND = 0
     """The tokens already in the last page, ``0 .. page_size - 1``: the slot is ``last_page_len[b]``.
-    Increment after the call. The seed's contract, and the default."""
+    Increment after the call. The contract of baracuda-kernels, and the default."""
     AFTER_APPEND = 1
     """The new token as well, ``1 .. page_size``: the slot is ``last_page_len[b] - 1``. FlashInfer's contract:
     the attention call that follows takes the same page table."""
@@ -91,19 +91,21 @@ class Corruption(IntEnum):
 
 
 class OpCategory(IntEnum):
-    """The family of a kernel, for telemetry. The one of the seed's that the append uses."""
+    """The family of a kernel, for telemetry. Of those of baracuda-kernels, the one that the append uses."""
 
     ATTENTION = 0
 
 
 class AttentionKind(IntEnum):
-    """The operation inside ``OpCategory.ATTENTION``. The one of the seed's that the append uses."""
+    """The operation inside ``OpCategory.ATTENTION``. Of those of baracuda-kernels, the one that the append
+    uses."""
 
     PAGED_ATTENTION = 0
 
 
 class MathPrecision(IntEnum):
-    """The precision of arithmetic, where there is any. The one of the seed's that the append uses."""
+    """The precision of arithmetic, where there is any. Of those of baracuda-kernels, the one that the append
+    uses."""
 
     F32 = 0
 

@@ -89,7 +89,7 @@ class WorkspaceTooSmall(BaracudaError, RuntimeError):
 
 
 class BufferTooSmall(BaracudaError, ValueError):
-    """Status 5: mirrored from the seed; no append has a buffer to outgrow."""
+    """Status 5: mirrored from baracuda-kernels; no append has a buffer to outgrow."""
 
 
 class CudaError(BaracudaError, RuntimeError):

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 class Workspace(Record):
-    """Scratch memory that the caller owns: ``size`` bytes at ``ptr``. Mirrors the seed's ``Workspace``.
+    """Scratch memory that the caller owns: ``size`` bytes at ``ptr``. Mirrors baracuda-kernels'
+    ``Workspace``.
 
     ``Workspace.NONE`` is no memory at all, and enough: ``workspace_size()`` of every append plan is 0.
     """
