@@ -91,7 +91,8 @@ class GivenOperands {
   bool may_read(int operand, Object* object) const {
     if (caution_ == nullptr) return true;
     const char* pointed_to;
-    std::memcpy(&pointed_to, reinterpret_cast<const char*>(object) + pointer_offset_, sizeof pointed_to);
+    std::memcpy(static_cast<void*>(&pointed_to), reinterpret_cast<const char*>(object) + pointer_offset_,
+                sizeof pointed_to);
     uint64_t word;
     std::memcpy(&word, pointed_to + word_offset_, sizeof word);
     if ((word & mark_) != 0) return false;
