@@ -2,7 +2,7 @@
 include(CheckLinkerFlag)
 
 set(_sources
-    backends.cpp
+    backend_table.cpp
     abi/about.cpp
     abi/general.cpp
     abi/host_settings.cpp

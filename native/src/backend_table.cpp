@@ -1,7 +1,6 @@
 // Which backends there are: the one place that knows them all.
-#include "cuda/backends.h"
-
 #include "append/backend.h"
+#include "cuda/backends.h"
 #include "cuda/flashinfer/limits.h"
 #include "host/backend.h"
 
