@@ -381,7 +381,7 @@ class Place(Protocol):
 
 class OnHost:
     backend = abi.HOST
-    stream = None
+    stream: int | None = None
     device = (1, 0)
 
     def __init__(self, flags: int = 0) -> None:
