@@ -106,7 +106,7 @@ def test_messages_belong_to_threads() -> None:
         assert f"-{number}" in message
 
 
-def test_preload_of_the_host_twin() -> None:
+def test_preload_of_the_host_backend() -> None:
     problem = Problem()
     op = abi.make_append(problem.case, problem.arrays)
     arch = ctypes.c_int32(-5)
@@ -115,7 +115,7 @@ def test_preload_of_the_host_twin() -> None:
     assert arch.value == 0
     assert preload(ctypes.addressof(op), None) == abi.OK
     assert preload(None, None) == abi.INVALID_PROBLEM
-    op.head_dim = 96
+    op.head_dim = -96
     arch.value = -5
     assert preload(ctypes.addressof(op), ctypes.addressof(arch)) == abi.UNSUPPORTED
     assert "head_dim" in abi.message()

@@ -1,8 +1,12 @@
-"""The mirrored symbols: baracuda-kernels-sys's names, argument order and contract (HND, BEFORE_APPEND)."""
+"""The mirrored symbols: baracuda-kernels-sys's names, argument order and contract (HND, BEFORE_APPEND); and
+BARACUDA_FLAG_MIRRORED, which holds any append to what its plan takes.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import itertools
+from typing import Any
 
 import pytest
 
@@ -66,8 +70,20 @@ def test_host_run_refuses(element: Element) -> None:
     refused(abi.INVALID_PROBLEM, "stream", "NULL", change=7, to=1)
     refused(abi.INVALID_PROBLEM, "k_data", "v_data", "overlap", change=1, to=pointers[0])
     refused(abi.INVALID_PROBLEM, "k_data", "key", "overlap", change=5, to=pointers[0])
-    problem.arrays["last_page_len"][1] = before["last_page_len"][1] = case.page_size
-    refused(abi.INVALID_PROBLEM, "request 1", "last_page_len", str(case.page_size))
+
+    def corrupt(name: str, index: int, entry: int, *says: str) -> None:
+        right = before[name][index]
+        problem.arrays[name][index] = before[name][index] = entry
+        refused(abi.INVALID_PROBLEM, *says)
+        problem.arrays[name][index] = before[name][index] = right
+
+    corrupt("last_page_len", 1, case.page_size, "request 1", "last_page_len", str(case.page_size))
+    # What is padding elsewhere is the caller's duty here.
+    corrupt("indptr", 3, 4, "request 2 has no pages", "a guarded append skips it")
+    corrupt("indices", 1, -1, "request 0", "indices[1], is -1", "a guarded append skips it")
+    # The number of pages is not stated: what bounds an id is the address space.
+    corrupt("indices", 1, 2**31 - 1, "request 0", str(2**31 - 1), "fill the address space")
+    corrupt("indptr", 2, -1, "request 1", "indptr[2] is -1")
 
 
 def test_the_key_and_value_may_be_one_memory() -> None:
@@ -144,3 +160,54 @@ def test_flashinfer_run_refuses_before_it_looks_for_a_device(element: Element) -
         )
         assert name in abi.message()
     assert_unchanged(problem.arrays, before)
+
+
+def by_struct(backend: int, case: Case, **values: Any) -> abi.Append:
+    """The problem in the general struct, under the flag, without operands."""
+    op = abi.Append(
+        struct_size=ctypes.sizeof(abi.Append),
+        flags=abi.MIRRORED,
+        backend=backend,
+        element=case.element.value,
+        batch_size=case.batch_size,
+        page_size=case.page_size,
+        num_heads=case.num_heads,
+        head_dim=case.head_dim,
+    )
+    for name, value in values.items():
+        setattr(op, name, value)
+    return op
+
+
+@pytest.mark.parametrize("family", abi.FAMILIES)
+@pytest.mark.parametrize("element", ELEMENTS, ids=by_symbol)
+def test_the_flag_judges_as_the_symbols_do(element: Element, family: str) -> None:
+    """Statuses and messages, over right and wrong numbers."""
+    backend = {"flashinfer": abi.FLASHINFER, "host": abi.HOST}[family]
+    can_implement = abi.mirrored(family, element.symbol, "can_implement")
+    seen = set()
+    for numbers in itertools.product((-1, 0, 3), (0, 4), (0, 2, 1025), (0, 63, 64, 96, 128, 256, 512)):
+        by_symbol_status = can_implement(*numbers)
+        by_symbol_message = abi.message()
+        op = by_struct(backend, Case(element, "HND", "BEFORE_APPEND", numbers[1], numbers[0], *numbers[2:]))
+        assert abi.can_implement(op) == by_symbol_status
+        if by_symbol_status != abi.OK:
+            assert abi.message() == by_symbol_message
+        seen.add(by_symbol_status)
+    assert seen == {abi.OK, abi.INVALID_PROBLEM, abi.UNSUPPORTED}
+
+
+@pytest.mark.parametrize("layout", ["HND", "NHD"])
+@pytest.mark.parametrize("convention", ["BEFORE_APPEND", "AFTER_APPEND"])
+def test_the_flag_takes_either_layout_and_convention(layout: str, convention: str) -> None:
+    case = Case(ELEMENTS[0], layout, convention, page_size=4, batch_size=3, num_heads=2, head_dim=128)
+    problem = Problem(case)
+    before = problem.snapshot()
+    op = abi.make_append(case, problem.arrays, flags=abi.MIRRORED)
+    op.value_head_dim = 128
+    assert abi.run(op) == abi.OK, abi.message()
+    assert_appended(problem, before)
+    op = abi.make_append(case, problem.arrays, flags=abi.MIRRORED)
+    op.num_total_pages = op.total_used_pages = 0  # need not be stated
+    assert abi.run(op) == abi.OK, abi.message()
+    assert_appended(problem, before)

@@ -1,4 +1,6 @@
-"""The host twin's walk over the page table: each way to be wrong, for each request, refused whole."""
+"""The host backend's walk over the page table, unguarded: each way to be wrong, for each request, is refused
+whole; padding is skipped, but for baracuda-kernels' checks.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from support import abi
 from support.bits import Array
 from support.cases import Case
 from support.elements import F16
-from support.problem import Problem, assert_appended, assert_unchanged
+from support.operands import CACHES, TABLE
+from support.problem import Problem, assert_appended, assert_unchanged, expected_caches
 
 PAGE = 4
 BEFORE = Case(F16, "HND", "BEFORE_APPEND", page_size=PAGE, batch_size=4, num_heads=2, head_dim=64)
@@ -56,12 +59,14 @@ def _length(value: int) -> Spoil:
 
 NUM_PAGES = Problem(BEFORE).num_pages
 
-COMMON: dict[str, tuple[Spoil, tuple[str, ...]]] = {
-    "no pages": (_no_pages, ("no pages", "indptr")),
+PADDING: dict[str, tuple[Spoil, tuple[str, ...]]] = {
+    "no pages": (_no_pages, ("no pages", "indptr", "a guarded append skips it")),
+    "page -1": (_page(-1), ("indices", "-1", "a guarded append skips it")),
+    "page least": (_page(-(2**31)), ("indices", str(-(2**31)), "a guarded append skips it")),
+}
+CORRUPT: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "out of order": (_out_of_order, ("indptr",)),
     "past the table": (_past_the_table, ("indptr", "total_used_pages", "8")),
-    "page -1": (_page(-1), ("indices", "-1")),
-    "page least": (_page(-(2**31)), ("indices", str(-(2**31)))),
     "page num_total_pages": (_page(NUM_PAGES), ("indices", str(NUM_PAGES), "num_total_pages")),
     "page most": (_page(2**31 - 1), ("indices", str(2**31 - 1))),
     "length -1": (_length(-1), ("last_page_len", "-1")),
@@ -71,21 +76,100 @@ COMMON: dict[str, tuple[Spoil, tuple[str, ...]]] = {
 }
 
 
+def widened(arrays: dict[str, Array]) -> dict[str, Array]:
+    return arrays | {name: arrays[name].astype(np.int64) for name in TABLE}
+
+
+def make(case: Case, arrays: dict[str, Array], flags: int = 0) -> abi.Append:
+    """int64 tables where the arrays are."""
+    op = abi.make_append(case, arrays, flags=flags)
+    for name in TABLE:
+        if arrays[name].itemsize == 8:
+            op.int64_operands |= 1 << abi.OPERANDS.index(name)
+    return op
+
+
 @pytest.mark.parametrize("request_index", range(4))
 @pytest.mark.parametrize("case", [BEFORE, AFTER], ids=str)
-@pytest.mark.parametrize("wrong", COMMON)
-def test_refused_whole(wrong: str, case: Case, request_index: int) -> None:
-    spoil, says = COMMON[wrong]
+@pytest.mark.parametrize(
+    ("wrong", "flags"),
+    [*((wrong, 0) for wrong in CORRUPT), *((w, abi.MIRRORED) for w in (*CORRUPT, *PADDING))],
+)
+def test_refused_whole(wrong: str, flags: int, case: Case, request_index: int) -> None:
+    """Padding too with baracuda-kernels' checks."""
+    spoil, says = (CORRUPT | PADDING)[wrong]
     problem = Problem(case)
     spoil(problem.arrays, request_index)
     before = problem.snapshot()
-    op = abi.make_append(case, problem.arrays)
+    op = make(case, problem.arrays, flags)
     for call in (abi.can_implement, abi.run):
         assert call(op) == abi.INVALID_PROBLEM
         assert f"request {request_index}" in abi.message()
         for part in says:
             assert part in abi.message()
         assert_unchanged(problem.arrays, before)
+
+
+@pytest.mark.parametrize("request_index", range(4))
+@pytest.mark.parametrize("case", [BEFORE, AFTER], ids=str)
+@pytest.mark.parametrize("wide", [False, True], ids=["int32", "int64"])
+@pytest.mark.parametrize("padding", PADDING)
+def test_padding_is_skipped(padding: str, wide: bool, case: Case, request_index: int) -> None:
+    """Whatever its length says; every other request is served. A request without pages has given them to
+    another, whose last page they may be.
+    """
+    spoil, _ = PADDING[padding]
+    problem = Problem(case)
+    spoil(problem.arrays, request_index)
+    problem.arrays["last_page_len"][request_index] = -77
+    arrays = widened(problem.arrays) if wide else problem.arrays
+    before = problem.snapshot()
+    op = make(case, arrays)
+    assert abi.can_implement(op) == abi.OK, abi.message()
+    assert abi.run(op) == abi.OK, abi.message()
+    served = [b for b in range(case.batch_size) if b != request_index]
+    only = {name: before[name] for name in CACHES} | {
+        "key": before["key"][served],
+        "value": before["value"][served],
+        "last_page_len": before["last_page_len"][served],
+        "indices": before["indices"][[before["indptr"][b + 1] - 1 for b in served]],
+        "indptr": np.arange(len(served) + 1, dtype=np.int32),
+    }
+    assert_unchanged(problem.arrays, before | expected_caches(case, only))
+
+
+@pytest.mark.parametrize("wrong", ["indptr", "indices", "last_page_len"])
+def test_64_bits_are_not_cut(wrong: str) -> None:
+    """A value that is right in its lower 32 bits is refused as what it is."""
+    for far in (1 << 32, -(1 << 32), 1 << 40):
+        problem = Problem(BEFORE)
+        arrays = widened(problem.arrays)
+        at = {"indptr": 4, "indices": 7, "last_page_len": 3}[wrong]
+        arrays[wrong][at] += far
+        before = problem.snapshot()
+        op = make(BEFORE, arrays)
+        skipped = wrong == "indices" and far < 0
+        assert abi.run(op) == (abi.OK if skipped else abi.INVALID_PROBLEM)
+        if not skipped:
+            for part in ("request 3", wrong, str(arrays[wrong][at])):
+                assert part in abi.message()
+            assert_unchanged(problem.arrays, before)
+
+
+def test_the_ends_of_64_bits() -> None:
+    """The extremes of the type in every entry: refused, or padding, and nothing is read by them."""
+    least, most = -(1 << 63), (1 << 63) - 1
+    for name in TABLE:
+        for value in (least, least + 1, most, most - 1):
+            problem = Problem(BEFORE)
+            arrays = widened(problem.arrays)
+            arrays[name][...] = value
+            before = problem.snapshot()
+            padding = name == "indptr" or (name == "indices" and value < 0)
+            for flags in (0, abi.GUARDED):
+                served = abi.run(make(BEFORE, arrays, flags))
+                assert served == (abi.OK if padding or flags else abi.INVALID_PROBLEM), abi.message()
+                assert_unchanged(problem.arrays, before)
 
 
 def test_a_negative_start() -> None:
@@ -116,10 +200,12 @@ def test_the_other_convention_is_refused_at_its_edge(case: Case, length: int) ->
 
 
 def test_extents_that_are_not_stated() -> None:
-    """num_total_pages and total_used_pages of 0: page ids and indptr are then bounded by their sign alone."""
+    """num_total_pages and total_used_pages of 0 with baracuda-kernels' checks: page ids and indptr are then
+    bounded by their sign and the address space alone.
+    """
     problem = Problem(BEFORE)
     before = problem.snapshot()
-    op = abi.make_append(BEFORE, problem.arrays)
+    op = abi.make_append(BEFORE, problem.arrays, flags=abi.MIRRORED)
     op.num_total_pages = op.total_used_pages = 0
     assert abi.run(op) == abi.OK, abi.message()
     assert_appended(problem, before)
@@ -128,6 +214,18 @@ def test_extents_that_are_not_stated() -> None:
     assert abi.run(op) == abi.INVALID_PROBLEM
     assert "request 0" in abi.message()
     assert_unchanged(problem.arrays, after)
+
+
+def test_no_entries_of_indices() -> None:
+    """total_used_pages of 0 states that there are none, so no request can have a page."""
+    problem = Problem(BEFORE)
+    before = problem.snapshot()
+    op = abi.make_append(BEFORE, problem.arrays)
+    op.total_used_pages = 0
+    assert abi.run(op) == abi.INVALID_PROBLEM
+    for part in ("request 0", "indptr[1] is 2", "total_used_pages, which is 0"):
+        assert part in abi.message()
+    assert_unchanged(problem.arrays, before)
 
 
 def test_pages_that_are_not_a_requests_last_may_be_anything() -> None:

@@ -12,6 +12,8 @@ from support.host_memory import aligned
 from support.problem import Problem, assert_appended, assert_unchanged
 
 SIZE = ctypes.sizeof(abi.Append)
+#: Up to `stream`: what every caller knows.
+LEAST = 120
 
 
 def in_a_buffer(op: abi.Append, size: int, tail: bytes = b"") -> np.ndarray:
@@ -27,7 +29,20 @@ def call(name: str, buffer: np.ndarray) -> int:
 
 
 def test_the_size_is_what_every_64_bit_caller_computes() -> None:
-    assert SIZE == 120
+    assert SIZE == 408
+    assert abi.Append.stream.offset + 8 == LEAST
+    assert ctypes.sizeof(abi.ErrorRecord) == 64
+
+
+@pytest.mark.parametrize("size", range(LEAST, SIZE, 8))
+def test_an_older_caller(size: int) -> None:
+    """What it does not know is 0: both parts, packed, int32, one width."""
+    problem = Problem()
+    before = problem.snapshot()
+    buffer = in_a_buffer(abi.make_append(problem.case, problem.arrays), size)
+    assert call("can_implement", buffer) == abi.OK, abi.message()
+    assert call("run", buffer) == abi.OK, abi.message()
+    assert_appended(problem, before)
 
 
 @pytest.mark.parametrize("extra", [8, 16, 64, 4096])
@@ -62,7 +77,9 @@ def test_a_newer_caller_that_asks_for_something_new(extra: int) -> None:
     assert_unchanged(problem.arrays, before)
 
 
-@pytest.mark.parametrize("size", [0, 1, 4, 8, 48, SIZE - 8, SIZE - 1, SIZE + 1, SIZE + 4])
+@pytest.mark.parametrize(
+    "size", [0, 1, 4, 8, 48, LEAST - 8, LEAST - 1, LEAST + 1, LEAST + 4, SIZE - 1, SIZE + 1, SIZE + 4, 65544]
+)
 def test_a_size_that_no_version_had(size: int) -> None:
     problem = Problem()
     before = problem.snapshot()

@@ -1,4 +1,4 @@
-"""The host twin from many threads and processes, and how many threads it may use itself."""
+"""The host backend from many threads and processes, and how many threads it may use itself."""
 
 from __future__ import annotations
 
