@@ -3,6 +3,7 @@
 #include "abi/struct.h"
 #include "append/backend.h"
 #include "append/bind.h"
+#include "append/cancellation.h"
 #include "append/operands.h"
 #include "append/problem.h"
 #include "append/run.h"
@@ -58,6 +59,7 @@ extern "C" int32_t baracuda_paged_kv_append_preload(const baracuda_paged_kv_appe
     BARACUDA_TRY(baracuda::check_problem(read));
     int32_t loaded = 0;
     const baracuda::Append append = baracuda::make_append(read);
+    const baracuda::CancellationHeld held;
     BARACUDA_TRY(append.backend->preload(append, &loaded));
     if (arch != nullptr) *arch = loaded;
     return BARACUDA_OK;

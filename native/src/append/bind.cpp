@@ -3,6 +3,7 @@
 #include "append/bind.h"
 
 #include "append/backend.h"
+#include "append/cancellation.h"
 #include "append/element.h"
 #include "append/memory.h"
 #include "append/problem.h"
@@ -273,6 +274,7 @@ int32_t bind_operands(Op* op, Operands operands) noexcept {
   BARACUDA_TRY(check_extents(*op));
   binding.store_pointers();
   BARACUDA_TRY(check_memory(*op, make_append(*op)));
+  const CancellationHeld held;
   return find_backend(op->backend)->check_reachable(*op, operands);
 }
 

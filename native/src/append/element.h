@@ -36,11 +36,18 @@ inline constexpr Element kElements[] = {
 #undef BARACUDA_ROW
 };
 
+inline constexpr int32_t kNumElements = sizeof(kElements) / sizeof(kElements[0]);
+
+constexpr bool elements_are_in_order() noexcept {
+  for (int32_t i = 0; i < kNumElements; ++i)
+    if (kElements[i].value != i + 1) return false;
+  return true;
+}
+static_assert(elements_are_in_order(), "find_element goes by the value");
+
 // nullptr for a value that is not in the table.
 constexpr const Element* find_element(int32_t value) noexcept {
-  for (const Element& element : kElements)
-    if (element.value == value) return &element;
-  return nullptr;
+  return value >= 1 && value <= kNumElements ? &kElements[value - 1] : nullptr;
 }
 
 // nullptr for a type that is not in the table.

@@ -5,64 +5,72 @@
 
 #include "append/backend.h"
 #include "append/operands.h"
+#include "append/saturating.h"
 #include "append/status.h"
 
 namespace baracuda {
 namespace {
 
 // baracuda-kernels copies rows in vectors of this many bytes.
-constexpr uint64_t kMirroredAlignment = 16;
+constexpr uint32_t kMirroredAlignment = 16;
 
 // The largest object that a pointer difference can span.
 constexpr uint64_t kMaxBytes = PTRDIFF_MAX;
 
-// The bytes that an operand may be reached at: begin .. end - 1, empty for one without elements.
-struct Span {
-  const char* name;
-  const void* data;  // as stated; strides may lead below it
-  uint64_t below;    // bytes
+// How far an operand may be reached from its address, in bytes.
+struct Reach {
+  uint64_t below;
   uint64_t above;
-  uint64_t alignment;
-
-  bool empty() const { return below == 0 && above == 0; }
-  uint64_t address() const { return reinterpret_cast<uintptr_t>(data); }
-  uint64_t begin() const { return address() - below; }  // checked not to wrap
-  uint64_t end() const { return address() + above; }
 };
 
-uint64_t saturating_sum(uint64_t a, uint64_t b) noexcept { return a > UINT64_MAX - b ? UINT64_MAX : a + b; }
+constexpr int32_t kRecord = BARACUDA_NUM_OPERANDS;
 
-uint64_t magnitude(int64_t number) noexcept {
-  return number < 0 ? 0 - static_cast<uint64_t>(number) : static_cast<uint64_t>(number);
-}
+// The bytes that an operand with elements, or the record, may be reached at: begin .. end - 1.
+struct Span {
+  uint64_t address;  // as stated; strides may lead below it
+  uint64_t begin;    // wrapped where the span does not fit
+  uint64_t end;      // likewise
+  int32_t operand;
+  uint32_t alignment;  // a power of two
 
-// Widens a span by `extent` steps of `stride` bytes.
-void reach(Span* span, int64_t stride, int64_t extent) noexcept {
-  if (extent <= 1 || stride == 0) return;
-  const uint64_t steps = static_cast<uint64_t>(extent) - 1;
-  const uint64_t each = magnitude(stride);
-  const uint64_t bytes = each > UINT64_MAX / steps ? UINT64_MAX : each * steps;
-  uint64_t& end = stride < 0 ? span->below : span->above;
-  end = saturating_sum(end, bytes);
+  Span() = default;
+  Span(int32_t its_operand, const void* data, const Reach& reach, uint32_t its_alignment) noexcept
+      : address(reinterpret_cast<uintptr_t>(data)),
+        begin(address - reach.below),
+        end(address + reach.above),
+        operand(its_operand),
+        alignment(its_alignment) {}
+
+  const char* name() const noexcept { return operand == kRecord ? "error_record" : name_of(operand); }
+  const void* data() const noexcept { return reinterpret_cast<const void*>(static_cast<uintptr_t>(address)); }
+
+  // Whether all of it is in the address space.
+  bool fits() const noexcept { return begin <= address && address < end && end - begin <= kMaxBytes; }
+  bool is_aligned() const noexcept { return (address & (alignment - 1)) == 0; }
+};
+
+constexpr int kMostOutputs = kMaxParts + 1;
+constexpr int kMostInputs = kMaxParts + kNumPlaceOperands;
+
+// Widened by the steps that lead over `extent` places, of which there is one at least.
+Reach over(Reach reach, int64_t stride, int64_t extent) noexcept {
+  const uint64_t bytes = saturating_product(magnitude(stride), static_cast<uint64_t>(extent) - 1);
+  if (!BARACUDA_LIKELY(stride >= 0)) return {saturating_sum(reach.below, bytes), reach.above};
+  return {reach.below, saturating_sum(reach.above, bytes)};
 }
 
 int64_t known_pages(const Append& append) noexcept { return append.states_pages ? append.placement.num_pages : 1; }
 
-Span span_of_rows(const Append& append, int part, uint64_t alignment) noexcept {
-  const Part& from = append.parts[part];
-  Span span = {name_of(BARACUDA_OPERAND_KEY + part), from.rows, 0, static_cast<uint64_t>(from.row_bytes), alignment};
-  reach(&span, from.token_stride, rows_of(append));
-  reach(&span, from.head_stride, append.num_heads);
-  return span;
+Reach reach_of_rows(const Append& append, const Part& part) noexcept {
+  const Reach row = {0, static_cast<uint64_t>(part.row_bytes)};
+  return over(over(row, part.token_stride, rows_of(append)), part.head_stride, append.num_heads);
 }
 
-Span span_of_cache(const Append& append, int part, uint64_t alignment) noexcept {
-  const Part& to = append.parts[part];
-  Span span = {name_of(BARACUDA_OPERAND_K_DATA + part), to.cache, 0, static_cast<uint64_t>(to.row_bytes), alignment};
-  reach(&span, to.page_stride, known_pages(append));
-  reach(&span, to.slot_stride, append.placement.page_size);
-  reach(&span, to.cache_head_stride, append.num_heads);
-  return span;
+Reach reach_of_cache(const Append& append, const Part& part) noexcept {
+  const Reach row = {0, static_cast<uint64_t>(part.row_bytes)};
+  const Reach page =
+      over(over(row, part.slot_stride, append.placement.page_size), part.cache_head_stride, append.num_heads);
+  return over(page, part.page_stride, known_pages(append));
 }
 
 // Entries of an operand that says places.
@@ -88,30 +96,48 @@ uint64_t entries_of(const Op& op, const Append& append, Shape shape) noexcept {
   return 0;
 }
 
-Span span_of_index(const Op& op, const Append& append, int operand) noexcept {
-  const uint64_t bytes = (op.int64_operands >> operand & 1u) != 0 ? sizeof(int64_t) : sizeof(int32_t);
-  return {name_of(operand), pointer_in(op, operand), 0, entries_of(op, append, kOperands[operand].shape) * bytes,
-          bytes};
+// Hands out the spans of what an append writes, and then of what it reads, in the order in which they are judged, for as
+// long as true is returned. Whether it always was.
+template <typename Output, typename Input>
+BARACUDA_ALWAYS_INLINE bool visit_spans(const Op& op, const Append& append, Output output, Input input) noexcept {
+  const uint32_t alignment = append.mirrored ? kMirroredAlignment : append.element->bytes();
+  const bool nothing_to_do = rows_of(append) == 0;
+  const int num_parts = nothing_to_do ? 0 : append.num_parts;
+  for (int i = 0; i < num_parts; ++i) {
+    const Part& part = append.parts[i];
+    if (!output(Span(BARACUDA_OPERAND_K_DATA + i, part.cache, reach_of_cache(append, part), alignment))) return false;
+  }
+  constexpr Reach kRecordReach = {0, sizeof(baracuda_error_record)};
+  if (append.record != nullptr && !output(Span(kRecord, append.record, kRecordReach, alignof(baracuda_error_record))))
+    return false;
+  for (int i = 0; i < num_parts; ++i) {
+    const Part& part = append.parts[i];
+    if (!input(Span(BARACUDA_OPERAND_KEY + i, part.rows, reach_of_rows(append, part), alignment))) return false;
+  }
+  constexpr uint32_t kPlaces = (2u << BARACUDA_OPERAND_SEQ_LENS) - (1u << BARACUDA_OPERAND_INDICES);
+  for (uint32_t left = nothing_to_do ? 0 : wanted_operands(op) & kPlaces; left != 0; left &= left - 1) {
+    const int i = lowest_bit(left);
+    const uint64_t entries = entries_of(op, append, kOperands[i].shape);
+    const uint32_t bytes = (op.int64_operands >> i & 1u) != 0 ? sizeof(int64_t) : sizeof(int32_t);
+    if (entries != 0 && !input(Span(i, pointer_in(op, i), {0, entries * bytes}, bytes))) return false;
+  }
+  return true;
 }
 
-int32_t check_span(const Span& span) noexcept {
-  if (span.empty()) return BARACUDA_OK;
-  if (span.data == nullptr)
-    return fail(BARACUDA_INVALID_PROBLEM, "%s is NULL; it should be the operand's memory", span.name);
-  if (span.above > kMaxBytes || span.below > kMaxBytes - span.above || span.address() > UINTPTR_MAX - span.above ||
-      span.address() < span.below)
-    return fail(BARACUDA_INVALID_PROBLEM, "%s at %p is larger than the address space", span.name, span.data);
+bool overlap(const Span& a, const Span& b) noexcept { return a.begin < b.end && b.begin < a.end; }
+
+int32_t check_fits(const Span& span) noexcept {
+  if (span.address == 0)
+    return fail(BARACUDA_INVALID_PROBLEM, "%s is NULL; it should be the operand's memory", span.name());
+  if (!span.fits())
+    return fail(BARACUDA_INVALID_PROBLEM, "%s at %p is larger than the address space", span.name(), span.data());
   return BARACUDA_OK;
 }
 
 int32_t check_aligned(const Span& span) noexcept {
-  if (span.empty() || span.address() % span.alignment == 0) return BARACUDA_OK;
-  return fail(BARACUDA_MISALIGNED_OPERAND, "%s is at %p; it should be aligned to %d bytes", span.name, span.data,
+  if (span.is_aligned()) return BARACUDA_OK;
+  return fail(BARACUDA_MISALIGNED_OPERAND, "%s is at %p; it should be aligned to %d bytes", span.name(), span.data(),
               static_cast<int>(span.alignment));
-}
-
-bool overlap(const Span& a, const Span& b) noexcept {
-  return !a.empty() && !b.empty() && a.begin() < b.end() && b.begin() < a.end();
 }
 
 int32_t refuse_overlap(const Span& output, const Span& other) noexcept {
@@ -119,8 +145,8 @@ int32_t refuse_overlap(const Span& output, const Span& other) noexcept {
       BARACUDA_INVALID_PROBLEM,
       "%s (%llu bytes from %p) and %s (%llu bytes from %p) overlap; what is written should share no memory with "
       "another operand",
-      output.name, static_cast<unsigned long long>(output.above + output.below), output.data, other.name,
-      static_cast<unsigned long long>(other.above + other.below), other.data);
+      output.name(), static_cast<unsigned long long>(output.end - output.begin), output.data(), other.name(),
+      static_cast<unsigned long long>(other.end - other.begin), other.data());
 }
 
 // A stride's steps in either direction: how many, and how long each is.
@@ -177,21 +203,21 @@ bool rows_overlap(const Append& append) noexcept {
   return can_meet(steps, count, distance, v.row_bytes, k.row_bytes);
 }
 
-int32_t check_cache_strides(const Append& append, int part) noexcept {
-  const Part& to = append.parts[part];
-  const struct {
-    const char* dimension;
-    int64_t stride;
-    int64_t extent;
-  } dimensions[] = {{"page", to.page_stride, known_pages(append)},
-                    {"slot", to.slot_stride, append.placement.page_size},
-                    {"head", to.cache_head_stride, append.num_heads}};
-  for (const auto& dimension : dimensions)
-    if (dimension.extent > 1 && dimension.stride == 0)
-      return fail(BARACUDA_INVALID_PROBLEM,
-                  "%s has a %s stride of 0 over %lld places; what is written should have a place of its own for each",
-                  name_of(BARACUDA_OPERAND_K_DATA + part), dimension.dimension,
-                  static_cast<long long>(dimension.extent));
+int32_t check_cache_stride(int part, const char* dimension, int64_t stride, int64_t extent) noexcept {
+  if (stride != 0 || extent <= 1) return BARACUDA_OK;
+  return fail(BARACUDA_INVALID_PROBLEM,
+              "%s has a %s stride of 0 over %lld places; what is written should have a place of its own for each",
+              name_of(BARACUDA_OPERAND_K_DATA + part), dimension, static_cast<long long>(extent));
+}
+
+int32_t check_cache_strides(const Append& append) noexcept {
+  if (rows_of(append) == 0) return BARACUDA_OK;
+  for (int i = 0; i < append.num_parts; ++i) {
+    const Part& to = append.parts[i];
+    BARACUDA_TRY(check_cache_stride(i, "page", to.page_stride, known_pages(append)));
+    BARACUDA_TRY(check_cache_stride(i, "slot", to.slot_stride, append.placement.page_size));
+    BARACUDA_TRY(check_cache_stride(i, "head", to.cache_head_stride, append.num_heads));
+  }
   return BARACUDA_OK;
 }
 
@@ -206,45 +232,70 @@ int32_t check_stream_and_record(const Op& op, const Append& append) noexcept {
   return BARACUDA_OK;
 }
 
-}  // namespace
+// Whether two spans share memory, of which something is written. The caches may lie between each other.
+bool meet(const Append& append, const Span& output, const Span& other) noexcept {
+  if (BARACUDA_LIKELY(!overlap(output, other))) return false;
+  const bool both_caches = output.operand == BARACUDA_OPERAND_K_DATA && other.operand == BARACUDA_OPERAND_V_DATA;
+  return !both_caches || rows_overlap(append);
+}
 
-int32_t check_memory(const Op& op, const Append& append) noexcept {
-  constexpr int kMostInputs = kMaxParts + kNumPlaceOperands;
-  const uint64_t alignment = append.mirrored ? kMirroredAlignment : append.element->bytes();
-  const bool nothing_to_do = rows_of(append) == 0;
-  const uint64_t record_bytes = append.record != nullptr ? sizeof(baracuda_error_record) : 0;
+// Whether there is nothing to say of any span: for nearly every append, and so told without a list of them.
+bool all_is_well(const Op& op, const Append& append) noexcept {
+  Span outputs[kMostOutputs];
+  int count = 0;
+  const auto is_well = [&](const Span& span) {
+    if (span.address == 0 || !span.fits() || !span.is_aligned()) return false;
+    for (int i = 0; i < count; ++i)
+      if (meet(append, outputs[i], span)) return false;
+    return true;
+  };
+  return visit_spans(
+      op, append,
+      [&](const Span& output) {
+        const bool well = is_well(output);
+        outputs[count++] = output;
+        return well;
+      },
+      is_well);
+}
 
-  Span outputs[kMaxParts + 1];
+// What there is to say of them, in its order.
+BARACUDA_COLD int32_t find_refusal(const Op& op, const Append& append) noexcept {
+  Span outputs[kMostOutputs];
   Span inputs[kMostInputs];
   int num_outputs = 0;
   int num_inputs = 0;
-  if (!nothing_to_do) {
-    for (int part = 0; part < append.num_parts; ++part) {
-      outputs[num_outputs++] = span_of_cache(append, part, alignment);
-      inputs[num_inputs++] = span_of_rows(append, part, alignment);
-    }
-    const uint32_t wanted = wanted_operands(op);
-    for (int i = BARACUDA_OPERAND_INDICES; i <= BARACUDA_OPERAND_SEQ_LENS; ++i)
-      if (wants(wanted, i)) inputs[num_inputs++] = span_of_index(op, append, i);
-  }
-  outputs[num_outputs++] = {"error_record", append.record, 0, record_bytes, alignof(baracuda_error_record)};
-
-  for (int i = 0; i < num_outputs; ++i) BARACUDA_TRY(check_span(outputs[i]));
-  for (int i = 0; i < num_inputs; ++i) BARACUDA_TRY(check_span(inputs[i]));
+  visit_spans(
+      op, append,
+      [&](const Span& output) {
+        outputs[num_outputs++] = output;
+        return true;
+      },
+      [&](const Span& input) {
+        inputs[num_inputs++] = input;
+        return true;
+      });
+  for (int i = 0; i < num_outputs; ++i) BARACUDA_TRY(check_fits(outputs[i]));
+  for (int i = 0; i < num_inputs; ++i) BARACUDA_TRY(check_fits(inputs[i]));
   BARACUDA_TRY(check_stream_and_record(op, append));
   for (int i = 0; i < num_outputs; ++i) BARACUDA_TRY(check_aligned(outputs[i]));
   for (int i = 0; i < num_inputs; ++i) BARACUDA_TRY(check_aligned(inputs[i]));
-  if (!nothing_to_do)
-    for (int part = 0; part < append.num_parts; ++part) BARACUDA_TRY(check_cache_strides(append, part));
+  BARACUDA_TRY(check_cache_strides(append));
   for (int i = 0; i < num_outputs; ++i) {
-    for (int earlier = 0; earlier < i; ++earlier) {
-      const bool both_caches = i < append.num_parts && earlier < append.num_parts && !nothing_to_do;
-      if (overlap(outputs[earlier], outputs[i]) && (!both_caches || rows_overlap(append)))
-        return refuse_overlap(outputs[earlier], outputs[i]);
-    }
+    for (int j = 0; j < i; ++j)
+      if (meet(append, outputs[j], outputs[i])) return refuse_overlap(outputs[j], outputs[i]);
     for (int j = 0; j < num_inputs; ++j)
-      if (overlap(outputs[i], inputs[j])) return refuse_overlap(outputs[i], inputs[j]);
+      if (meet(append, outputs[i], inputs[j])) return refuse_overlap(outputs[i], inputs[j]);
   }
+  return BARACUDA_OK;
+}
+
+}  // namespace
+
+int32_t check_memory(const Op& op, const Append& append) noexcept {
+  if (!BARACUDA_LIKELY(all_is_well(op, append))) return find_refusal(op, append);
+  BARACUDA_TRY(check_stream_and_record(op, append));
+  BARACUDA_TRY(check_cache_strides(append));
   return append.backend->check_operands(append);
 }
 

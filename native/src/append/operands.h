@@ -156,6 +156,17 @@ inline uint32_t wanted_operands(const Op& op) noexcept {
   return wanted_by(op.addressing, op.table, op.lengths, op.transform, op.parts);
 }
 
+// The first operand of a set that is not empty.
+inline int lowest_bit(uint32_t set) noexcept {
+#if defined(__GNUC__)
+  return __builtin_ctz(set);
+#else
+  int bit = 0;
+  while ((set >> bit & 1u) == 0) ++bit;
+  return bit;
+#endif
+}
+
 inline bool wants(uint32_t wanted, int operand) noexcept { return (wanted >> operand & 1u) != 0; }
 
 // What `op` has of an operand.

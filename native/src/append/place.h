@@ -62,12 +62,24 @@ struct Corruption {
   int64_t limit;
 };
 
+// One read, whoever writes to the table meanwhile: what is judged must be what is used.
+template <typename Index>
+BARACUDA_HOST_DEVICE inline Index read_once(const Index* entry) {
+#if defined(__CUDA_ARCH__)
+  return *entry;
+#elif defined(__GNUC__)
+  return __atomic_load_n(entry, __ATOMIC_RELAXED);
+#else
+  return *static_cast<const volatile Index*>(entry);
+#endif
+}
+
 // `kNarrow` says at compile time that every operand is int32.
 template <bool kNarrow>
 BARACUDA_HOST_DEVICE inline int64_t read_index(const Placement& placement, PlaceOperand operand, int64_t entry) {
   const void* const data = placement.operands[operand];
-  if (!kNarrow && (placement.wide >> operand & 1u) != 0) return static_cast<const int64_t*>(data)[entry];
-  return static_cast<const int32_t*>(data)[entry];
+  if (!kNarrow && (placement.wide >> operand & 1u) != 0) return read_once(static_cast<const int64_t*>(data) + entry);
+  return read_once(static_cast<const int32_t*>(data) + entry);
 }
 
 BARACUDA_HOST_DEVICE inline bool has_part(const Placement& placement, int64_t begin, int64_t end) {
@@ -87,7 +99,7 @@ BARACUDA_HOST_DEVICE inline bool find_last_place(const Placement& placement, int
   if (kNarrow) {
     const auto* const pages = static_cast<const int32_t*>(placement.operands[kPages]);
     const auto* const harmless = static_cast<const int32_t*>(placement.operands[kLengths]);
-    page = *(listed ? pages + (seen->end - 1) : harmless + request);
+    page = read_once(listed ? pages + (seen->end - 1) : harmless + request);
   } else {
     page = listed ? read_index<false>(placement, kPages, seen->end - 1) : -1;
   }

@@ -4,6 +4,7 @@
 
 #include "append/backend.h"
 #include "append/element.h"
+#include "append/saturating.h"
 #include "append/status.h"
 
 namespace baracuda {
@@ -95,22 +96,8 @@ int32_t check_elements(const Op& op, bool mirrored) noexcept {
   return BARACUDA_OK;
 }
 
-// a * b, or the nearest number that fits.
-int64_t saturating_product(int64_t a, int64_t b) noexcept {
-  if (a == 0 || b == 0) return 0;
-  const bool negative = (a < 0) != (b < 0);
-  const auto magnitude = [](int64_t n) { return n < 0 ? 0 - static_cast<uint64_t>(n) : static_cast<uint64_t>(n); };
-  const uint64_t x = magnitude(a);
-  const uint64_t y = magnitude(b);
-  if (x > static_cast<uint64_t>(INT64_MAX) / y) return negative ? -INT64_MAX : INT64_MAX;
-  const auto product = static_cast<int64_t>(x * y);
-  return negative ? -product : product;
-}
-
-// In bytes; 0 where it is never taken.
-int64_t step(int64_t stride, int64_t extent, int64_t element_bytes) noexcept {
-  return extent > 1 ? saturating_product(stride, element_bytes) : 0;
-}
+// A stride that is never taken is 0, whatever was stated.
+int64_t taken(int64_t stride, int64_t extent) noexcept { return extent > 1 ? stride : 0; }
 
 struct PartOperands {
   const void* rows;
@@ -120,25 +107,34 @@ struct PartOperands {
   const int64_t (&cache_strides)[3];
 };
 
-Part make_part(const Op& op, const PartOperands& from) noexcept {
-  const int64_t bytes = find_element(op.element)->bytes();
-  int64_t rows[2] = {from.row_strides[0], from.row_strides[1]};
-  int64_t cache[3] = {from.cache_strides[0], from.cache_strides[1], from.cache_strides[2]};
-  if (!has_flag(op, BARACUDA_FLAG_STRIDED)) {
-    packed_row_strides(op, from.width, rows);
-    packed_cache_strides(op, from.width, cache);
-  }
-  Part part;
+void make_part(const Op& op, const PartOperands& from, int64_t element_bytes, Part* made) noexcept {
+  const int64_t row_bytes = from.width * element_bytes;
+  const auto in_bytes = [element_bytes](int64_t stride) { return saturating_signed_product(stride, element_bytes); };
+  Part& part = *made;
   part.rows = static_cast<const unsigned char*>(from.rows);
   part.cache = static_cast<unsigned char*>(from.cache);
-  part.row_bytes = int64_t{from.width} * bytes;
-  part.token_stride = step(rows[0], num_rows(op), bytes);
-  part.head_stride = step(rows[1], op.num_heads, bytes);
+  part.row_bytes = row_bytes;
+  if (has_flag(op, BARACUDA_FLAG_STRIDED)) {
+    part.token_stride = in_bytes(from.row_strides[0]);
+    part.head_stride = in_bytes(from.row_strides[1]);
+    part.page_stride = in_bytes(from.cache_strides[0]);
+    part.slot_stride = in_bytes(from.cache_strides[1]);
+    part.cache_head_stride = in_bytes(from.cache_strides[2]);
+  } else {
+    const bool heads_first = op.layout == BARACUDA_LAYOUT_HND;
+    const int64_t token_bytes = saturating_signed_product(op.num_heads, row_bytes);
+    part.token_stride = token_bytes;
+    part.head_stride = row_bytes;
+    part.page_stride = saturating_signed_product(op.page_size, token_bytes);
+    part.slot_stride = heads_first ? row_bytes : token_bytes;
+    part.cache_head_stride = heads_first ? saturating_signed_product(op.page_size, row_bytes) : row_bytes;
+  }
+  part.token_stride = taken(part.token_stride, num_rows(op));
+  part.head_stride = taken(part.head_stride, op.num_heads);
   // Where the pages are not counted there may be any number of them.
-  part.page_stride = step(cache[0], op.num_total_pages != 0 ? op.num_total_pages : INT32_MAX, bytes);
-  part.slot_stride = step(cache[1], op.page_size, bytes);
-  part.cache_head_stride = step(cache[2], op.num_heads, bytes);
-  return part;
+  part.page_stride = taken(part.page_stride, op.num_total_pages != 0 ? op.num_total_pages : INT32_MAX);
+  part.slot_stride = taken(part.slot_stride, op.page_size);
+  part.cache_head_stride = taken(part.cache_head_stride, op.num_heads);
 }
 
 }  // namespace
@@ -164,18 +160,6 @@ int32_t check_problem(const Op& op) noexcept {
   return check_extents(op);
 }
 
-void packed_row_strides(const Op& op, int32_t width, int64_t (&strides)[2]) noexcept {
-  strides[0] = saturating_product(op.num_heads, width);
-  strides[1] = width;
-}
-
-void packed_cache_strides(const Op& op, int32_t width, int64_t (&strides)[3]) noexcept {
-  const bool heads_first = op.layout == BARACUDA_LAYOUT_HND;
-  strides[0] = saturating_product(saturating_product(op.num_heads, op.page_size), width);
-  strides[1] = heads_first ? width : saturating_product(op.num_heads, width);
-  strides[2] = heads_first ? saturating_product(op.page_size, width) : width;
-}
-
 Append make_append(const Op& op) noexcept {
   Append append;
   append.backend = find_backend(op.backend);
@@ -186,19 +170,24 @@ Append make_append(const Op& op) noexcept {
   append.num_heads = op.num_heads;
   append.head_dim = op.head_dim;
   append.num_parts = op.parts == BARACUDA_PARTS_KEY ? 1 : 2;
-  append.parts[0] = make_part(op, {op.key, op.k_data, op.head_dim, op.key_strides, op.k_data_strides});
+  const int64_t element_bytes = append.element->bytes();
+  make_part(op, {op.key, op.k_data, op.head_dim, op.key_strides, op.k_data_strides}, element_bytes, &append.parts[0]);
   if (append.num_parts == 2)
-    append.parts[1] = make_part(op, {op.value, op.v_data, value_head_dim(op), op.value_strides, op.v_data_strides});
+    make_part(op, {op.value, op.v_data, value_head_dim(op), op.value_strides, op.v_data_strides}, element_bytes,
+              &append.parts[1]);
 
   const bool may_not_state_pages = append.mirrored || append.backend->may_not_state_pages;
   Placement& placement = append.placement;
-  placement = {};
   placement.operands[kPages] = op.indices;
   placement.operands[kIndptr] = op.indptr;
   placement.operands[kLengths] = op.last_page_len;
-  placement.wide = (op.int64_operands >> BARACUDA_OPERAND_INDICES & 1u) << kPages |
-                   (op.int64_operands >> BARACUDA_OPERAND_INDPTR & 1u) << kIndptr |
-                   (op.int64_operands >> BARACUDA_OPERAND_LAST_PAGE_LEN & 1u) << kLengths;
+  placement.operands[kOwners] = nullptr;
+  placement.operands[kTargets] = nullptr;
+  placement.wide = 0;
+  if (op.int64_operands != 0)
+    placement.wide = (op.int64_operands >> BARACUDA_OPERAND_INDICES & 1u) << kPages |
+                     (op.int64_operands >> BARACUDA_OPERAND_INDPTR & 1u) << kIndptr |
+                     (op.int64_operands >> BARACUDA_OPERAND_LAST_PAGE_LEN & 1u) << kLengths;
   placement.addressing = op.addressing;
   placement.table = op.table;
   placement.lengths = op.lengths;
@@ -208,6 +197,7 @@ Append make_append(const Op& op) noexcept {
   placement.used_pages = op.total_used_pages == 0 && may_not_state_pages ? INT32_MAX : op.total_used_pages;
   placement.num_pages = append.states_pages ? op.num_total_pages : INT32_MAX;
   placement.page_size = op.page_size;
+  placement.table_stride = 0;
   placement.skip_slot = -1;
 
   append.record = op.error_record;

@@ -31,10 +31,6 @@ inline int64_t num_rows(const Op& op) noexcept {
   return op.addressing == BARACUDA_ADDRESSING_LAST_PAGE ? op.batch_size : op.num_rows;
 }
 
-// In elements: token and head of rows, and page, slot and head of a cache, that are packed.
-void packed_row_strides(const Op& op, int32_t width, int64_t (&strides)[2]) noexcept;
-void packed_cache_strides(const Op& op, int32_t width, int64_t (&strides)[3]) noexcept;
-
 }  // namespace baracuda
 
 #endif  // BARACUDA_SRC_APPEND_PROBLEM_H_

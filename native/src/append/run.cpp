@@ -1,6 +1,7 @@
 #include "append/run.h"
 
 #include "append/backend.h"
+#include "append/cancellation.h"
 #include "append/memory.h"
 #include "append/problem.h"
 #include "append/status.h"
@@ -8,7 +9,13 @@
 namespace baracuda {
 namespace {
 
-int32_t launch(const Append& append) { return rows_of(append) == 0 ? BARACUDA_OK : append.backend->launch(append); }
+int32_t launch(const Append& append) {
+  if (rows_of(append) == 0) return BARACUDA_OK;
+  // The host backend waits for nobody but threads of its own, and holds it there.
+  if (append.backend->is_host) return append.backend->launch(append);
+  const CancellationHeld held;
+  return append.backend->launch(append);
+}
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "append/hints.h"
 #include "baracuda_ffi.h"
 
 #if defined(__GNUC__)
@@ -24,10 +25,10 @@ const char* last_message() noexcept;
 
 }  // namespace baracuda
 
-#define BARACUDA_TRY(expression)                                                              \
-  do {                                                                                        \
-    if (const int32_t baracuda_try_status = (expression); baracuda_try_status != BARACUDA_OK) \
-      return baracuda_try_status;                                                             \
+#define BARACUDA_TRY(expression)                                                          \
+  do {                                                                                    \
+    const int32_t baracuda_try_status = (expression);                                     \
+    if (!BARACUDA_LIKELY(baracuda_try_status == BARACUDA_OK)) return baracuda_try_status; \
   } while (0)
 
 #endif  // BARACUDA_SRC_APPEND_STATUS_H_

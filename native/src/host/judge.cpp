@@ -72,8 +72,9 @@ int32_t refuse_length(const Append& append, const Seen& seen) noexcept {
       before && seen.length == append.placement.page_size ? " (a full page: list a new page id, with length 0)" : "");
 }
 
-int32_t refuse(const Append& append, const Seen& seen, const Corruption& corruption) noexcept {
-  switch (corruption.operand) {
+// By value, so that what was seen of a row that is right never has to be in memory.
+int32_t refuse(const Append& append, Seen seen, int32_t operand) noexcept {
+  switch (operand) {
     case BARACUDA_OPERAND_INDPTR:
       return refuse_part(append, seen);
     case BARACUDA_OPERAND_INDICES:
@@ -86,14 +87,14 @@ int32_t refuse(const Append& append, const Seen& seen, const Corruption& corrupt
 template <bool kNarrow>
 int32_t judge_rows(const Append& append, Place* places) noexcept {
   const Placement& placement = append.placement;
-  Seen seen = {};
   for (int64_t row = 0; row < placement.num_rows; ++row) {
+    Seen seen = {};
     if (find_place<kNarrow>(placement, row, &seen)) {
       if (places != nullptr) places[row] = {static_cast<int32_t>(seen.page), static_cast<int32_t>(seen.slot)};
       continue;
     }
     const Corruption corruption = corruption_of(placement, seen);
-    if (corruption.reason != BARACUDA_CORRUPT_NONE || append.mirrored) return refuse(append, seen, corruption);
+    if (corruption.reason != BARACUDA_CORRUPT_NONE || append.mirrored) return refuse(append, seen, corruption.operand);
     if (places != nullptr) places[row] = {-1, 0};
   }
   return BARACUDA_OK;

@@ -1,7 +1,5 @@
 #include "host/rows.h"
 
-#include <initializer_list>
-
 #include "host/record.h"
 
 namespace baracuda::host {
@@ -11,19 +9,6 @@ namespace {
 // attention that reads them next. Beyond, its rows, read and written, outgrow the caches that a core has to itself, and
 // fetching the lines that they overwrite costs as much again as the copy.
 constexpr size_t kCachedUpToBytes = size_t{512} << 10;
-
-// Whether every run begins and ends where whole vectors do.
-bool is_in_vectors(const Append& append) noexcept {
-  uint64_t all = 0;
-  for (int i = 0; i < append.num_parts; ++i) {
-    const Part& part = append.parts[i];
-    all |= reinterpret_cast<uintptr_t>(part.rows) | reinterpret_cast<uintptr_t>(part.cache);
-    for (const int64_t number : {part.row_bytes, part.token_stride, part.head_stride, part.page_stride,
-                                 part.slot_stride, part.cache_head_stride})
-      all |= static_cast<uint64_t>(number);
-  }
-  return all % kRunVectorBytes == 0;
-}
 
 }  // namespace
 
@@ -37,49 +22,48 @@ RowCopy::RowCopy(const Append& append, const Place* places) noexcept : append_(a
                 part.cache_head_stride};
     token_bytes_ += static_cast<size_t>(runs_[i].count) * runs_[i].bytes;
   }
-  if (!is_in_vectors(append))
-    way_ = any_copy();
-  else
-    way_ = token_bytes_ * static_cast<size_t>(rows_of(append)) <= kCachedUpToBytes ? cached_copy() : streaming_copy();
+  way_ = token_bytes_ * static_cast<size_t>(rows_of(append)) <= kCachedUpToBytes ? cached_copy() : streaming_copy();
 }
 
-inline RowCopy::Target RowCopy::target_of(int64_t page, int64_t slot) const noexcept {
-  Target target = {true, {}};
-  for (int i = 0; i < append_.num_parts; ++i) {
-    const Part& part = append_.parts[i];
-    target.first[i] = part.cache + (page * part.page_stride + slot * part.slot_stride);
-  }
-  return target;
-}
-
-inline RowCopy::Target RowCopy::target(int64_t row) const noexcept {
+inline bool RowCopy::find_place_of(int64_t row, Place* place) const noexcept {
   if (places_ != nullptr) {
-    const Place place = places_[row];
-    return place.page < 0 ? Target{} : target_of(place.page, place.slot);
+    *place = {places_[row].page, places_[row].slot};
+    return place->page >= 0;
   }
   Seen seen = {};
   const Placement& placement = append_.placement;
   const bool served =
       placement.wide == 0 ? find_place<true>(placement, row, &seen) : find_place<false>(placement, row, &seen);
-  if (served) return target_of(seen.page, seen.slot);
-  record_corruption(placement, append_.record, row, seen);
-  return {};
+  if (!served) record_corruption(placement, append_.record, row, seen);
+  *place = {static_cast<int32_t>(seen.page), static_cast<int32_t>(seen.slot)};
+  return served;
+}
+
+inline void RowCopy::find_target(int64_t row, int64_t end, Target* target) const noexcept {
+  Place place;
+  const bool served = row < end && find_place_of(row, &place);
+  for (int i = 0; i < append_.num_parts; ++i) {
+    const Part& part = append_.parts[i];
+    target->parts[i] = served ? part.cache + (place.page * part.page_stride + place.slot * part.slot_stride) : nullptr;
+  }
+}
+
+inline void RowCopy::find_source(int64_t row, Source* source) const noexcept {
+  for (int i = 0; i < append_.num_parts; ++i)
+    source->parts[i] = append_.parts[i].rows + row * append_.parts[i].token_stride;
 }
 
 void RowCopy::copy(int64_t first, int64_t last) const noexcept {
-  Target next = target(first);
+  Target targets[2];  // of this row and of the next, by turns
+  Source source;
+  find_target(first, last, &targets[0]);
   for (int64_t row = first; row < last; ++row) {
-    const Target to = next;
-    next = row + 1 < last ? target(row + 1) : Target{};
-    if (!to.served) continue;
-    for (int i = 0; i < append_.num_parts; ++i) {
-      const Runs& runs = runs_[i];
-      const unsigned char* from = append_.parts[i].rows + row * append_.parts[i].token_stride;
-      for (int64_t run = 0; run < runs.count; ++run) {
-        if (next.served) way_.prepare(next.first[i] + run * runs.cache_stride, runs.bytes);
-        way_.copy(to.first[i] + run * runs.cache_stride, from + run * runs.source_stride, runs.bytes);
-      }
-    }
+    const Target& to = targets[(row - first) & 1];
+    Target& next = targets[(row - first + 1) & 1];
+    find_target(row + 1, last, &next);
+    if (!to.is_served()) continue;
+    find_source(row, &source);
+    way_.copy(runs_, append_.num_parts, to, source, next);
   }
   way_.finish();
 }

@@ -11,8 +11,8 @@
 
 namespace baracuda::host {
 
-// A token's key is `runs` contiguous runs of bytes, in its source and in its cache, and its value likewise: one a head,
-// or one for all heads where they lie side by side in both.
+// A token's key is a run of bytes a head, or one for all heads where they lie side by side in its source and in
+// its cache; and its value likewise.
 class RowCopy {
  public:
   // `append` is checked and outlives this. `places`: where judge() found that each row goes; nullptr for an append that is
@@ -27,21 +27,12 @@ class RowCopy {
   void copy(int64_t first, int64_t last) const noexcept;
 
  private:
-  struct Runs {
-    int64_t count;
-    size_t bytes;
-    int64_t source_stride;
-    int64_t cache_stride;
-  };
+  // Whether the row is to be served, and where then.
+  bool find_place_of(int64_t row, Place* place) const noexcept;
 
-  // Where a token's first run goes, in each cache; `served` is false where nothing is to be written.
-  struct Target {
-    bool served;
-    unsigned char* first[kMaxParts];
-  };
-
-  Target target(int64_t row) const noexcept;
-  Target target_of(int64_t page, int64_t slot) const noexcept;
+  // Of no row from `end` on.
+  void find_target(int64_t row, int64_t end, Target* target) const noexcept;
+  void find_source(int64_t row, Source* source) const noexcept;
 
   const Append& append_;
   const Place* places_;

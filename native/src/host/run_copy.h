@@ -1,20 +1,37 @@
-// The ways to copy one contiguous run of a token's bytes into a cache.
+// The ways to copy one token's bytes into a cache.
 #ifndef BARACUDA_SRC_HOST_RUN_COPY_H_
 #define BARACUDA_SRC_HOST_RUN_COPY_H_
 
 #include <cstddef>
+#include <cstdint>
+
+#include "append/append.h"
 
 namespace baracuda::host {
 
-// What the ways but any_copy() copy at least at once: `bytes` is a multiple of it, and both places are aligned to it.
-inline constexpr size_t kRunVectorBytes = 16;
+// A token's key, or its value: contiguous runs of bytes, as many in its source as in its cache, at any addresses.
+struct Runs {
+  int64_t count;
+  size_t bytes;
+  int64_t source_stride;  // from one run to the next
+  int64_t cache_stride;
+};
 
-// The places do not overlap.
+// Where the first run of each part is, in its source or in its cache; nullptr for a token that is not to be written.
+template <typename Byte>
+struct FirstRuns {
+  Byte* parts[kMaxParts];
+
+  bool is_served() const noexcept { return parts[0] != nullptr; }
+};
+
+using Target = FirstRuns<unsigned char>;
+using Source = FirstRuns<const unsigned char>;
+
 struct WayToCopy {
-  void (*copy)(unsigned char* to, const unsigned char* from, size_t bytes) noexcept;
-
-  // Says that a copy to this place comes soon, so that memory is on its way by then.
-  void (*prepare)(const unsigned char* to, size_t bytes) noexcept;
+  // One token's runs, from the source to the cache, which do not overlap. `next`, if it is served, is where the token after it goes, so that
+  // memory is on its way by then.
+  void (*copy)(const Runs* runs, int num_parts, const Target& to, const Source& from, const Target& next) noexcept;
 
   // Called by a thread that has copied before another may look at what it wrote.
   void (*finish)() noexcept;
@@ -25,9 +42,6 @@ WayToCopy cached_copy() noexcept;
 
 // Past them, so that a line that is overwritten whole is not fetched first. As cached_copy() where we know of no way.
 WayToCopy streaming_copy() noexcept;
-
-// Runs of any length at any address.
-WayToCopy any_copy() noexcept;
 
 }  // namespace baracuda::host
 

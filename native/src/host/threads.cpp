@@ -4,6 +4,8 @@
 #include <atomic>
 #include <thread>
 
+#include "append/cancellation.h"
+
 #if defined(__linux__)
 #include <sched.h>
 #endif
@@ -98,6 +100,7 @@ int32_t threads_for(size_t bytes) noexcept {
 
 void run_in_threads(const Work& work, int32_t threads) noexcept {
   if (threads <= 1) return work.process(work.context, 0, work.items);
+  const CancellationHeld held;
   Crew(work).run(std::min(threads, kMostThreads));
 }
 

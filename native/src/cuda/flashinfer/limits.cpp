@@ -3,6 +3,7 @@
 #include <initializer_list>
 
 #include "append/problem.h"
+#include "append/saturating.h"
 #include "append/status.h"
 #include "cuda/flashinfer/geometry.h"
 
@@ -13,9 +14,6 @@ constexpr uint64_t kMaxThreadsPerBlock = 1024;
 constexpr uint64_t kTwoToThe32 = uint64_t{1} << 32;
 constexpr uint64_t kTwoToThe31 = uint64_t{1} << 31;
 constexpr int64_t kVectorBytes = 16;
-
-// a * b, or the largest uint64_t where that does not fit.
-uint64_t product(uint64_t a, uint64_t b) noexcept { return a != 0 && b > UINT64_MAX / a ? UINT64_MAX : a * b; }
 
 int32_t check_choices(const Op& op) noexcept {
   if (op.head_dim != 64 && op.head_dim != 128 && op.head_dim != 256)
@@ -45,8 +43,9 @@ int32_t check_page_stride(const Op& op) noexcept {
                 "2^32 - 1 (the bespoke backend takes any)",
                 static_cast<long long>(stride));
   }
-  const uint64_t elements = product(product(static_cast<uint64_t>(op.num_heads), static_cast<uint64_t>(op.head_dim)),
-                                    static_cast<uint64_t>(op.page_size));
+  const uint64_t elements =
+      saturating_product(saturating_product(static_cast<uint64_t>(op.num_heads), static_cast<uint64_t>(op.head_dim)),
+                         static_cast<uint64_t>(op.page_size));
   if (elements < kTwoToThe32) return BARACUDA_OK;
   return fail(BARACUDA_UNSUPPORTED,
               "a page of num_heads * page_size * head_dim = %d * %d * %d takes %llu elements; FlashInfer's page stride "
@@ -68,7 +67,7 @@ int32_t check_limits(const Op& op) {
                 "1024 threads a request; a guarded append takes any number)",
                 op.num_heads, static_cast<int>(kMaxThreadsPerBlock / threads_per_head), element.name, op.head_dim);
   BARACUDA_TRY(check_page_stride(op));
-  if (product(heads * head_dim, static_cast<uint64_t>(op.batch_size)) >= kTwoToThe32)
+  if (saturating_product(heads * head_dim, static_cast<uint64_t>(op.batch_size)) >= kTwoToThe32)
     return fail(BARACUDA_UNSUPPORTED,
                 "batch_size * num_heads * head_dim is %d * %d * %d; FlashInfer's offsets into key and value are "
                 "32-bit, so it should be below 2^32",

@@ -1,0 +1,15 @@
+// What compilers are told of code, where they listen.
+#ifndef BARACUDA_SRC_APPEND_HINTS_H_
+#define BARACUDA_SRC_APPEND_HINTS_H_
+
+#if defined(__GNUC__)
+#define BARACUDA_LIKELY(condition) __builtin_expect(condition, 1)
+#define BARACUDA_ALWAYS_INLINE __attribute__((always_inline)) inline
+#define BARACUDA_COLD __attribute__((cold, noinline))
+#else
+#define BARACUDA_LIKELY(condition) (condition)
+#define BARACUDA_ALWAYS_INLINE inline
+#define BARACUDA_COLD
+#endif
+
+#endif  // BARACUDA_SRC_APPEND_HINTS_H_
