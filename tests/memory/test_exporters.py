@@ -56,7 +56,7 @@ def test_a_cache_that_exports_a_copy_of_itself(name: str) -> None:
 
 def test_a_record_that_exports_a_copy_of_itself() -> None:
     with pytest.raises(bf.InvalidProblem, match=r"error_record.*exports a copy"):
-        bf.ErrorRecord(VersionedExporter(np.zeros(8, np.int32), flags=IS_COPIED))
+        bf.ErrorRecord(VersionedExporter(np.zeros(8, np.int64), flags=IS_COPIED))
 
 
 @pytest.mark.parametrize("name", INPUTS)

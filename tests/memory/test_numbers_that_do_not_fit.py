@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import baracuda_ffi as bf
 from support.backends import HostBackend
 from support.exporters import LegacyExporter, VersionedExporter
-from support.operands import CACHES, NAMES, make_args, select
+from support.operands import INPUTS, NAMES, make_args, select
 from support.problem import SMALL, Problem, assert_unchanged
 
 HUGE = 2**63
@@ -95,14 +96,15 @@ def test_addresses(name: str, interface: Any, pointer: Any) -> None:
 
 
 @pytest.mark.parametrize("typestr", TYPES)
-@pytest.mark.parametrize("interface", [as_interface, as_subclass])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "interface"),
+    # A cache that is read-only is refused for that.
+    [*itertools.product(NAMES, [as_interface]), *itertools.product(INPUTS, [as_subclass])],
+)
 def test_types(name: str, interface: Any, typestr: str) -> None:
     problem = Problem()
     before = problem.snapshot()
     operand = interface(problem.arrays[name], typestr=typestr)
-    if name in CACHES and interface is as_subclass:
-        pytest.skip("a cache that is read-only is refused for that")
     for call in (
         lambda: bf.append_paged_kv(**problem.arrays | {name: operand}, stream=None),
         lambda: select(HostBackend(), SMALL.descriptor(problem.num_pages)).can_implement(
@@ -150,12 +152,21 @@ def test_fields_of_dlpack(exporter: Any, field: str, value: Any, says: str) -> N
     ("field", "value"), [("type_lanes", 2), ("ndim", -1), ("ndim", 2), ("shape", None), ("extent", -8)]
 )
 def test_fields_of_a_record(field: str, value: Any) -> None:
-    memory = np.zeros(8, np.int32)
+    memory = np.zeros(8, np.int64)
     operand = LegacyExporter(memory)
     operand.fields = {field: value}
     with pytest.raises(bf.BaracudaError, match="error_record") as refused:
         bf.ErrorRecord(operand)
     assert refused.value.function == "ErrorRecord"
+
+
+@pytest.mark.parametrize("name", ["indices", "indptr", "last_page_len"])
+def test_a_page_table_of_fewer_than_no_entries(name: str) -> None:
+    table: dict[str, Any] = {each: Problem().arrays[each] for each in ("indices", "indptr", "last_page_len")}
+    table[name] = LegacyExporter(table[name])
+    table[name].fields = {"extent": -3}
+    with pytest.raises(bf.InvalidProblem, match=f"{name} has -3 entries"):
+        bf.validate_page_table(**table, page_size=4, num_total_pages=8, stream=None)
 
 
 @pytest.mark.parametrize("extent", [HUGE, -1, 2**64 + 3, 3.0, True])
