@@ -52,6 +52,17 @@ class PagedKvAppendArgs:
     ------
     InvalidProblem
         A value without v_data or the reverse; kv_data beside either cache, or without a value.
+
+    Notes
+    -----
+    A cache or an error record is refused where it is read-only, or exports a copy of itself; what is only
+    read may be a copy, which is then kept. NumPy's masked arrays are refused.
+
+    Autograd does not see an append. A tensor of torch that requires grad is refused where it is written (give
+    its ``detach()``, which shares its memory), and taken by its memory where it is read. Version counters
+    stay as they are: where autograd has saved a cache for a backward pass, say what was written there by
+    ``torch.autograd.graph.increment_version``. Negative views (``is_neg()``) are refused: give
+    ``resolve_neg()``.
     """
 
     __slots__ = ("_operands", "_parts")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from threading import RLock
+import sys
 
 from .._model.copying import no_copy
 from .._native import abi
 from .._native.library import NOT_JUDGED
+from .._native.process_lock import ProcessLock
 from .arguments import caches
 from .operands import BIND, bind_described, describe, refusal
 
@@ -33,10 +34,9 @@ class BoundLaunch:
     (``TypeError``).
     """
 
-    __slots__ = ("_bind_objects", "_bound", "_error_record", "_library", "_lock", "_run")
+    __slots__ = ("_bind_objects", "_bound", "_error_record", "_library", "_run")
 
-    _bound: Bound  # swapped as one
-    _lock: RLock
+    _bound: Bound  # replaced whole, by _swap alone
 
     def __init__(self, library: Library, bound: Bound, error_record: ErrorRecord | None) -> None:
         self._library = library
@@ -44,7 +44,6 @@ class BoundLaunch:
         self._run = library.run
         self._bind_objects = library.bind_objects
         self._bound = bound
-        self._lock = RLock()
 
     def __call__(self) -> None:
         """Append once.
@@ -101,10 +100,8 @@ class BoundLaunch:
             status, bound = bind_objects(before, given)
             if status:
                 break
-            with self._lock:
-                if self._bound is before:
-                    self._bound = bound
-                    return
+            if _swap(self, before, bound):
+                return
         self._rebind_each(given, status)
 
     def _rebind_each(self, given: Operands, status: int) -> None:
@@ -115,10 +112,8 @@ class BoundLaunch:
         while True:
             before = self._bound
             bound = bind_described(self._library, before, (), described)
-            with self._lock:
-                if self._bound is before:
-                    self._bound = bound
-                    return
+            if _swap(self, before, bound):
+                return
 
     def __reduce__(self) -> NoReturn:
         raise no_copy(self, "it holds its operands' addresses", "make another by PagedKvAppendPlan.bind")
@@ -126,3 +121,33 @@ class BoundLaunch:
     def __repr__(self) -> str:
         op = abi.Append.from_buffer_copy(self._bound[0])
         return f"<BoundLaunch batch_size={op.batch_size} backend={op.backend} stream={op.stream or 0:#x}>"
+
+
+_swapping = ProcessLock()
+
+
+def _swap_held(launch: BoundLaunch, before: Bound, after: Bound) -> bool:
+    """Replace what is bound, if it is still ``before``; whether it was. The caller holds both, so that
+    nothing is let go of here."""
+    with _swapping.held():
+        if launch._bound is not before:
+            return False
+        launch._bound = after
+        return True
+
+
+def _swap_in_one_go(launch: BoundLaunch, before: Bound, after: Bound) -> bool:
+    """The same where a line without calls is not interrupted, at a tenth of the lock's price. Whoever has
+    replaced ``after`` already makes this False, and the caller does it again, which is as good."""
+    launch._bound = after if launch._bound is before else launch._bound
+    return launch._bound is after
+
+
+# From 3.11 on CPython lets other threads, signal handlers and finalisers in only at calls and at jumps back.
+# A build without the GIL ("t") lets threads in everywhere.
+_UNINTERRUPTED = (
+    sys.implementation.name == "cpython"
+    and sys.version_info >= (3, 11)
+    and "t" not in getattr(sys, "abiflags", "")
+)
+_swap = _swap_in_one_go if _UNINTERRUPTED else _swap_held

@@ -68,11 +68,11 @@ def test_what_describes_a_view_is_kept_by_whoever_has_it() -> None:
 def test_nothing_frozen_is_made_over(again: str) -> None:
     """__init__ of an object that other threads may be using would take its memory from them."""
     problem = Problem()
-    view, memory = as_view(problem.arrays["key"]), np.zeros(8, np.int32)
+    view, memory = as_view(problem.arrays["key"]), np.zeros(8, np.int64)
     cases: dict[str, tuple[Any, dict[str, Any]]] = {
         "view": (view, {"ptr": 64, "shape": (1,), "element": "i32"}),
         "args": (make_args(problem.arrays), dict(problem.arrays)),
-        "record": (bf.ErrorRecord(memory), {"memory": np.zeros(8, np.int32)}),
+        "record": (bf.ErrorRecord(memory), {"memory": np.zeros(8, np.int64)}),
         "descriptor": (SMALL.descriptor(3), {"batch_size": 1, "paged_kv": SMALL.descriptor(3).paged_kv}),
         "workspace": (bf.Workspace(ptr=64, size=1), {"ptr": 128}),
     }

@@ -163,6 +163,6 @@ def test_empty_operands() -> None:
     plan = select(HostBackend(), SMALL.descriptor(problem.num_pages))
     for name in NAMES:
         shape = (0, *problem.arrays[name].shape[1:])
-        empty = np.empty(shape, problem.arrays[name].dtype)
-        with pytest.raises(bf.InvalidProblem, match=name):
-            plan.can_implement(make_args(problem.arrays | {name: empty}))
+        for empty in (np.empty(shape, problem.arrays[name].dtype), problem.arrays[name][:0]):
+            with pytest.raises(bf.InvalidProblem, match=name):
+                plan.can_implement(make_args(problem.arrays | {name: empty}))

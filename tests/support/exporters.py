@@ -34,16 +34,19 @@ _new_capsule.restype = ctypes.py_object
 _new_capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
 
 READ_ONLY = 1
+IS_COPIED = 2
 
 
 class Exporter:
-    """Every capsule's memory is kept until its deleter is called: `alive` counts those."""
+    """Every capsule's memory is kept until its deleter is called: `alive` counts those. Changes are to the
+    managed tensor; `fields` to the tensor in it, and "extent" to its first."""
 
     name = b""
 
     def __init__(self, array: Array, **changes: Any) -> None:
         self.array = array
         self.changes = changes
+        self.fields: dict[str, Any] = {}
         self.exports = 0
         self.calls: list[dict[str, Any]] = []
         self._given: dict[int, Any] = {}
@@ -64,6 +67,11 @@ class Exporter:
 
     def _capsule(self) -> Any:
         tensor = HostTensor(self.array)
+        for name, value in self.fields.items():
+            if name == "extent":
+                tensor.c.shape[0] = value
+            else:
+                setattr(tensor.c, name, value)
         managed = self._managed(tensor.c)
         for name, value in self.changes.items():
             setattr(managed, name, value)

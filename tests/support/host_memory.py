@@ -22,13 +22,16 @@ def aligned(shape: tuple[int, ...], dtype: Any, *, offset: int = 0) -> Array:
 
 
 class Guarded:
-    """A copy of `array` between two guard bands."""
+    """A copy of `array` between two guard bands, with the strides that it has: of empty arrays and of extents
+    of 1 they may be any."""
 
     def __init__(self, array: Array) -> None:
         size = array.nbytes
         self._all = aligned((size + 2 * GUARD_BYTES,), np.uint8)
         self._all[:] = GUARD
-        self.array = self._all[GUARD_BYTES : GUARD_BYTES + size].view(array.dtype).reshape(array.shape)
+        self.array: Array = np.ndarray(
+            array.shape, array.dtype, buffer=self._all, offset=GUARD_BYTES, strides=array.strides
+        )
         as_bytes(self.array)[:] = as_bytes(array)
 
     def check_guards(self, what: str) -> None:

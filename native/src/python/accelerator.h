@@ -56,10 +56,13 @@ typedef struct baracuda_python_method {
 /* The methods, in this order; `doc` says what each takes and returns. Make a function of one by PyCFunction_NewEx, with
  * `self` a dict from types to what describes their objects: an int, the address of a baracuda_tensor_reader, or 0; or a
  * function of the object that returns a DLPack capsule, "dltensor". The capsule is let go before the append runs: the
- * memory that it names must be the object's own. A function that is in `self` stays there. In what follows `op` is a
- * bytes object that holds a baracuda_paged_kv_append of its struct_size; `operands` a tuple of at most
- * BARACUDA_NUM_OPERANDS objects, in baracuda_operand's order, None (or the end) where there is none; and `bound` a tuple
- * of two: an op, and the operands that keep its memory.
+ * memory that it names must be the object's own. For the int of a reader `self` may have a tuple of five, which says what
+ * the reader is not given: an object has, at offset [0], a pointer to something that has, at offset [1], a word of 64
+ * bits; not given are those with a bit of [2] in that word, and of those that are to be written the ones for which the
+ * function [3] returns anything but [4] itself. What is in `self` stays there. In what follows `op` is a bytes object
+ * that holds a baracuda_paged_kv_append of its struct_size; `operands` a tuple of at most BARACUDA_NUM_OPERANDS objects,
+ * in baracuda_operand's order, None (or the end) where there is none; and `bound` a tuple of two: an op, and the operands
+ * that keep its memory.
  *
  *   run(bound)                     baracuda_paged_kv_append_run, the GIL released; returns the status
  *   bind(bound, operands)          checked as by _bind, the GIL held; returns the status, and a new bound with these
@@ -68,10 +71,10 @@ typedef struct baracuda_python_method {
  *                                  released; returns the status
  *
  * They trust their caller for all that, but a stream or an operand may be any object. The status is
- * BARACUDA_PRIVATE_NOT_JUDGED, and nothing was done, for an operand whose type has nothing in `self`, or where that
- * raised an Exception (which is cleared; what is no Exception, such as KeyboardInterrupt, goes on), and for a stream that
- * is not of the backend's kind. Returns NULL for an `api` that lacks something. The functions of the first one are kept,
- * and hold for the process. */
+ * BARACUDA_PRIVATE_NOT_JUDGED, and nothing was done, for an operand whose type has nothing in `self`, that its reader is
+ * not given, or where any of that raised an Exception (which is cleared; what is no Exception, such as KeyboardInterrupt,
+ * goes on), and for a stream that is not of the backend's kind. Returns NULL for an `api` that lacks something. The
+ * functions of the first one are kept, and hold for the process. */
 #define BARACUDA_PRIVATE_NOT_JUDGED (-1)
 BARACUDA_API const baracuda_python_method* baracuda_private_python_methods(const baracuda_python_api* api);
 

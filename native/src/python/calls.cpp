@@ -96,7 +96,7 @@ class GivenOperands {
     uint64_t word;
     std::memcpy(&word, pointed_to + word_offset_, sizeof word);
     if ((word & mark_) != 0) return false;
-    if (operand != BARACUDA_OPERAND_K_DATA && operand != BARACUDA_OPERAND_V_DATA) return true;
+    if (!kOperands[operand].written) return true;
     Object* const answer = api->own_result(api->borrow_tuple_item(caution_, 3), object, nullptr);
     if (answer == nullptr) return false;
     api->release(answer);
