@@ -16,6 +16,7 @@ from ._model.descriptors import (
     PrecisionGuarantee,
 )
 from ._model.enums import (
+    Addressing,
     ArchSku,
     AttentionKind,
     BackendKind,
@@ -23,8 +24,10 @@ from ._model.enums import (
     ElementKind,
     KvLayout,
     LengthConvention,
+    LengthsKind,
     MathPrecision,
     OpCategory,
+    TableKind,
 )
 from ._model.errors import (
     BaracudaError,
@@ -43,6 +46,7 @@ from ._native.about import BuildInfo, build_info, host_max_threads, library_path
 from ._page_tables.validate import PageTableFault, PageTableFinding, validate_page_table
 
 __all__ = [
+    "Addressing",
     "ArchSku",
     "AttentionKind",
     "BackendKind",
@@ -59,6 +63,7 @@ __all__ = [
     "KernelSku",
     "KvLayout",
     "LengthConvention",
+    "LengthsKind",
     "LibraryNotLoaded",
     "MathPrecision",
     "MisalignedOperand",
@@ -72,6 +77,7 @@ __all__ = [
     "PlanPreference",
     "PrecisionGuarantee",
     "SeenValues",
+    "TableKind",
     "TensorView",
     "Unsupported",
     "Workspace",

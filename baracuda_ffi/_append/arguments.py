@@ -5,6 +5,7 @@ from __future__ import annotations
 from .._interop.kv_pair import CacheOfPair
 from .._model.errors import invalid_problem
 from .._native import abi
+from .addressing import DECODE, PLACE_NAMES, set_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from .._interop.protocols import Operand
     from .._native.library import Operands
+    from .addressing import OperandSet
 
 _ME = "PagedKvAppendArgs"
 
@@ -39,19 +41,17 @@ class PagedKvAppendArgs:
         The caches, written in place: HND ``[num_total_pages, num_kv_heads, page_size, head_dim]``, NHD
         ``[num_total_pages, page_size, num_kv_heads, head_dim]``, or ``[num_total_pages, page_size,
         head_dim]``.
-    indices
-        ``[total_used_pages]`` int32 or int64 page ids, contiguous, as are the following.
-    indptr
-        ``[batch + 1]``; request ``b`` owns ``indices[indptr[b]:indptr[b+1]]``.
-    last_page_len
-        ``[batch]``; what it counts is the descriptor's ``length_convention``.
+    indices, indptr, last_page_len, append_indptr, batch_indices, positions, slot_mapping, block_table,
+    seq_lens
+        One of the sets that say where rows go, as for ``append_paged_kv``.
     kv_data
         ``[num_total_pages, 2, ...]``: both caches in one operand, in place of k_data and v_data.
 
     Raises
     ------
     InvalidProblem
-        A value without v_data or the reverse; kv_data beside either cache, or without a value.
+        A value without v_data or the reverse; kv_data beside either cache, or without a value; operands that
+        together say no place, or that say it twice.
 
     Notes
     -----
@@ -65,10 +65,11 @@ class PagedKvAppendArgs:
     ``resolve_neg()``.
     """
 
-    __slots__ = ("_operands", "_parts")
+    __slots__ = ("_operands", "_parts", "_placed_by")
 
     _operands: Operands
     _parts: int  # baracuda_parts
+    _placed_by: OperandSet
 
     def __init__(
         self,
@@ -77,16 +78,37 @@ class PagedKvAppendArgs:
         value: Operand | None = None,
         k_data: Operand | None = None,
         v_data: Operand | None = None,
-        indices: Operand,
-        indptr: Operand,
-        last_page_len: Operand,
+        indices: Operand | None = None,
+        indptr: Operand | None = None,
+        last_page_len: Operand | None = None,
+        append_indptr: Operand | None = None,
+        batch_indices: Operand | None = None,
+        positions: Operand | None = None,
+        slot_mapping: Operand | None = None,
+        block_table: Operand | None = None,
+        seq_lens: Operand | None = None,
         kv_data: Operand | None = None,
     ) -> None:
         if hasattr(self, "_operands"):  # __init__ of one that threads may share already
             raise AttributeError("PagedKvAppendArgs is frozen; make another")
         k_cache, v_cache = caches(_ME, value, k_data, v_data, kv_data)
-        _set_operands(self, (key, value, k_cache, v_cache, indices, indptr, last_page_len))
+        places: Operands = (
+            indices,
+            indptr,
+            last_page_len,
+            append_indptr,
+            batch_indices,
+            positions,
+            slot_mapping,
+            block_table,
+            seq_lens,
+        )
+        placed_by = set_of(_ME, places)
+        # A decode's end early: what is not there takes time to be looked at.
+        places = places[:3] if placed_by is DECODE else places
+        _set_operands(self, (key, value, k_cache, v_cache, *places))
         _set_parts(self, parts_of(value))
+        _set_placed_by(self, placed_by)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError("PagedKvAppendArgs is frozen; make another, or use BoundLaunch.rebind")
@@ -120,22 +142,50 @@ class PagedKvAppendArgs:
 
     @property
     def indices(self) -> object:
-        return self._operands[4]
+        return self._at(4)
 
     @property
     def indptr(self) -> object:
-        return self._operands[5]
+        return self._at(5)
 
     @property
     def last_page_len(self) -> object:
-        return self._operands[6]
+        return self._at(6)
+
+    @property
+    def append_indptr(self) -> object:
+        return self._at(7)
+
+    @property
+    def batch_indices(self) -> object:
+        return self._at(8)
+
+    @property
+    def positions(self) -> object:
+        return self._at(9)
+
+    @property
+    def slot_mapping(self) -> object:
+        return self._at(10)
+
+    @property
+    def block_table(self) -> object:
+        return self._at(11)
+
+    @property
+    def seq_lens(self) -> object:
+        return self._at(12)
+
+    def _at(self, operand: int) -> object:
+        return self._operands[operand] if operand < len(self._operands) else None
 
 
-_NAMES = ("key", "value", "k_data", "v_data", "indices", "indptr", "last_page_len", "kv_data")
+_NAMES = ("key", "value", "k_data", "v_data", "kv_data", *PLACE_NAMES)
 
 # The slots' own setters: the one way past __setattr__.
 _set_operands = PagedKvAppendArgs.__dict__["_operands"].__set__
 _set_parts = PagedKvAppendArgs.__dict__["_parts"].__set__
+_set_placed_by = PagedKvAppendArgs.__dict__["_placed_by"].__set__
 
 
 def _restore(operands: dict[str, Operand]) -> PagedKvAppendArgs:

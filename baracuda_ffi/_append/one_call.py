@@ -5,26 +5,247 @@ from __future__ import annotations
 from ctypes import sizeof
 
 from .._interop.streams import stream_handle
-from .._model.checks import choice, instance
+from .._model.checks import INT64_MAX, choice, instance, integer
+from .._model.descriptors import convention_of
 from .._model.elements import element_kind
-from .._model.enums import BackendKind, KvLayout, LengthConvention
+from .._model.enums import Addressing, BackendKind, KvLayout, LengthConvention
 from .._model.errors import invalid_problem, unsupported
 from .._native import abi
 from .._native.library import NOT_JUDGED, library
+from .addressing import DECODE, SETS, set_of
 from .arguments import caches, parts_of
 from .operands import bind, on_stream, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Literal
+    from typing import Literal, overload
+
+    from typing_extensions import Required, TypedDict, Unpack
 
     from .._interop.protocols import Operand, Stream
     from .._model.elements import ElementLike
     from .._native.library import Library, Operands
+    from .addressing import OperandSet
     from .error_record import ErrorRecord
+
+    class _Options(TypedDict, total=False):
+        """What goes with every set of operands."""
+
+        stream: Required[Stream]
+        layout: KvLayout | Literal["HND", "NHD"]
+        length_convention: LengthConvention | Literal["BEFORE_APPEND", "AFTER_APPEND"] | None
+        guarded: bool
+        backend: BackendKind | Literal["FLASHINFER", "HOST", "BESPOKE"] | None
+        error_record: ErrorRecord | None
+        element: ElementLike | None
+
 
 _ME = "append_paged_kv"
 _RUN = "baracuda_paged_kv_append_run"
+
+if TYPE_CHECKING:
+    # A set of operands each, with two caches and with both in one.
+
+    @overload
+    def append_paged_kv(
+        key: Operand,
+        value: Operand | None,
+        k_data: Operand,
+        v_data: Operand | None,
+        indices: Operand,
+        indptr: Operand,
+        last_page_len: Operand,
+        **options: Unpack[_Options],
+    ) -> None: ...
+
+    @overload
+    def append_paged_kv(
+        key: Operand,
+        value: Operand,
+        *,
+        kv_data: Operand,
+        indices: Operand,
+        indptr: Operand,
+        last_page_len: Operand,
+        **options: Unpack[_Options],
+    ) -> None: ...
+
+    @overload
+    def append_paged_kv(
+        key: Operand,
+        value: Operand | None,
+        k_data: Operand,
+        v_data: Operand | None,
+        indices: Operand,
+        indptr: Operand,
+        *,
+        seq_lens: Operand,
+        **options: Unpack[_Options],
+    ) -> None: ...
+
+    @overload
+    def append_paged_kv(
+        key: Operand,
+        value: Operand,
+        *,
+        kv_data: Operand,
+        indices: Operand,
+        indptr: Operand,
+        seq_lens: Operand,
+        **options: Unpack[_Options],
+    ) -> None: ...
+
+    @overload
+    def append_paged_kv(
+        key: Operand,
+        value: Operand | None,
+        k_data: Operand,
+        v_data: Operand | None,
+        *,
+        block_table: Operand,
+        seq_lens: Operand,
+        **options: Unpack[_Options],
+    ) -> None: ...
+
+    @overload
+    def append_paged_kv(
+        key: Operand,
+        value: Operand,
+        *,
+        kv_data: Operand,
+        block_table: Operand,
+        seq_lens: Operand,
+        **options: Unpack[_Options],
+    ) -> None: ...
+
+    @overload
+    def append_paged_kv(
+        key: Operand,
+        value: Operand | None,
+        k_data: Operand,
+        v_data: Operand | None,
+        indices: Operand,
+        indptr: Operand,
+        last_page_len: Operand,
+        *,
+        append_indptr: Operand,
+        **options: Unpack[_Options],
+    ) -> None: ...
+
+    @overload
+    def append_paged_kv(
+        key: Operand,
+        value: Operand,
+        *,
+        kv_data: Operand,
+        indices: Operand,
+        indptr: Operand,
+        last_page_len: Operand,
+        append_indptr: Operand,
+        **options: Unpack[_Options],
+    ) -> None: ...
+
+    @overload
+    def append_paged_kv(
+        key: Operand,
+        value: Operand | None,
+        k_data: Operand,
+        v_data: Operand | None,
+        indices: Operand,
+        indptr: Operand,
+        *,
+        seq_lens: Operand,
+        append_indptr: Operand,
+        **options: Unpack[_Options],
+    ) -> None: ...
+
+    @overload
+    def append_paged_kv(
+        key: Operand,
+        value: Operand,
+        *,
+        kv_data: Operand,
+        indices: Operand,
+        indptr: Operand,
+        seq_lens: Operand,
+        append_indptr: Operand,
+        **options: Unpack[_Options],
+    ) -> None: ...
+
+    @overload
+    def append_paged_kv(
+        key: Operand,
+        value: Operand | None,
+        k_data: Operand,
+        v_data: Operand | None,
+        *,
+        block_table: Operand,
+        seq_lens: Operand,
+        append_indptr: Operand,
+        **options: Unpack[_Options],
+    ) -> None: ...
+
+    @overload
+    def append_paged_kv(
+        key: Operand,
+        value: Operand,
+        *,
+        kv_data: Operand,
+        block_table: Operand,
+        seq_lens: Operand,
+        append_indptr: Operand,
+        **options: Unpack[_Options],
+    ) -> None: ...
+
+    @overload
+    def append_paged_kv(
+        key: Operand,
+        value: Operand | None,
+        k_data: Operand,
+        v_data: Operand | None,
+        indices: Operand,
+        indptr: Operand,
+        *,
+        batch_indices: Operand,
+        positions: Operand,
+        **options: Unpack[_Options],
+    ) -> None: ...
+
+    @overload
+    def append_paged_kv(
+        key: Operand,
+        value: Operand,
+        *,
+        kv_data: Operand,
+        indices: Operand,
+        indptr: Operand,
+        batch_indices: Operand,
+        positions: Operand,
+        **options: Unpack[_Options],
+    ) -> None: ...
+
+    @overload
+    def append_paged_kv(
+        key: Operand,
+        value: Operand | None,
+        k_data: Operand,
+        v_data: Operand | None,
+        *,
+        slot_mapping: Operand,
+        skip_slot: int | None = ...,
+        **options: Unpack[_Options],
+    ) -> None: ...
+
+    @overload
+    def append_paged_kv(
+        key: Operand,
+        value: Operand,
+        *,
+        kv_data: Operand,
+        slot_mapping: Operand,
+        skip_slot: int | None = ...,
+        **options: Unpack[_Options],
+    ) -> None: ...
 
 
 def append_paged_kv(
@@ -36,33 +257,52 @@ def append_paged_kv(
     indptr: Operand | None = None,
     last_page_len: Operand | None = None,
     *,
+    append_indptr: Operand | None = None,
+    batch_indices: Operand | None = None,
+    positions: Operand | None = None,
+    slot_mapping: Operand | None = None,
+    block_table: Operand | None = None,
+    seq_lens: Operand | None = None,
     stream: Stream,
     layout: KvLayout | Literal["HND", "NHD"] = KvLayout.HND,
-    length_convention: LengthConvention | None = None,
+    length_convention: LengthConvention | Literal["BEFORE_APPEND", "AFTER_APPEND"] | None = None,
     guarded: bool = False,
-    backend: BackendKind | None = None,
+    backend: BackendKind | Literal["FLASHINFER", "HOST", "BESPOKE"] | None = None,
     error_record: ErrorRecord | None = None,
     element: ElementLike | None = None,
     kv_data: Operand | None = None,
+    skip_slot: int | None = None,
 ) -> None:
-    """Append one K and one V row per request to a paged cache, the problem taken from the operands.
+    """Write rows of key and value to their places in a paged cache, the problem taken from the operands.
 
-    On a CUDA stream this is our kernel, which judges each request where it runs, skips padding (requests
-    without pages, or with a negative page id), and writes nothing for a request whose part of the page table
-    is corrupt. On the host an append that is not guarded refuses a corrupt page table whole, before the first
-    byte.
+    Which operands are given says where row ``i`` goes:
 
-    With ``BEFORE_APPEND`` (the default) ``last_page_len[b]`` counts the tokens that are already in the last
-    page and is incremented by the caller after the call; with ``AFTER_APPEND`` it counts the new token too.
-    The page table is never written. For every request, the caller has allocated the page that the token goes
-    to.
+    - indices, indptr, last_page_len: to the end of request ``i``'s last page (decode);
+    - indices, indptr, seq_lens, or block_table, seq_lens: to the end of request ``i``, by its tokens in all.
+      This is the safe way to say it: a page that was never allocated is found, and one that was allocated
+      early is left alone;
+    - any of these and append_indptr: request ``b`` has rows ``append_indptr[b]`` to
+      ``append_indptr[b + 1] - 1``, its newest tokens in order (prefill);
+    - indices, indptr, batch_indices, positions: to token ``positions[i]`` of request ``batch_indices[i]``;
+    - slot_mapping: to slot ``slot_mapping[i] % page_size`` of page ``slot_mapping[i] // page_size``.
+
+    On a CUDA stream this is our kernel, which judges each row where it runs, skips padding, and writes
+    nothing for a row whose place is said wrongly. On the host an append that is not guarded skips padding
+    too, and refuses what is corrupt whole, before the first byte. Padding is a negative page id, slot or
+    batch index, a request without pages (with seq_lens: of length 0, AFTER_APPEND), rows behind
+    append_indptr.
+
+    With ``BEFORE_APPEND`` (the default) ``last_page_len[b]`` and ``seq_lens[b]`` count the tokens that are
+    already there and are moved up by the caller after the call; with ``AFTER_APPEND`` they count the new ones
+    too. The page table is never written. For every row, the caller has allocated the page that it goes to.
 
     Parameters
     ----------
     key, value
-        ``[batch, num_kv_heads, head_dim]``, of any strides whose last is 1 (slices of a fused projection,
-        say); the widths of the two may differ. Rows beyond the batch are not read. ``[batch, head_dim]``
-        where the caches have no head dimension. value and v_data may both be None: key alone is written.
+        ``[rows, num_kv_heads, head_dim]``, of any strides whose last is 1 (slices of a fused projection,
+        say); the widths of the two may differ. Rows beyond those that are placed are not read. ``[rows,
+        head_dim]`` where the caches have no head dimension. value and v_data may both be None: key alone is
+        written.
     k_data, v_data
         HND ``[num_total_pages, num_kv_heads, page_size, head_dim]``, NHD ``[num_total_pages, page_size,
         num_kv_heads, head_dim]``, or ``[num_total_pages, page_size, head_dim]``, of key's type and any
@@ -73,7 +313,18 @@ def append_paged_kv(
     indptr
         ``[batch + 1]``; request ``b`` owns ``indices[indptr[b]:indptr[b+1]]``.
     last_page_len
-        ``[batch]``; says how many requests there are.
+        ``[batch]``, tokens in each request's last page.
+    append_indptr
+        ``[batch + 1]``, from 0. The table and last_page_len count the new rows (AFTER_APPEND); seq_lens
+        either way, which has to be stated.
+    batch_indices, positions
+        ``[rows]``.
+    slot_mapping
+        ``[rows]``.
+    block_table
+        ``[batch or more, max_pages]`` page ids, rows of any stride.
+    seq_lens
+        ``[batch]``, tokens of each request in all.
     stream
         None for the host backend, over host memory. A CUDA stream, as ``PagedKvAppendPlan.select`` takes it:
         the append is only enqueued there. Order operands made on other streams before it, and keep the
@@ -81,18 +332,21 @@ def append_paged_kv(
     layout
         ``KvLayout``, or its name. Means nothing for caches of rank 3.
     length_convention
-        ``LengthConvention``, or its name; None for ``BEFORE_APPEND``.
+        ``LengthConvention``, or its name; None for ``BEFORE_APPEND``, for append_indptr with last_page_len
+        ``AFTER_APPEND``.
     guarded
         On the host: skip what is corrupt and serve the others, as on CUDA, instead of refusing.
     backend
         ``BackendKind``, or its name; None for ours. ``FLASHINFER`` on a CUDA stream launches FlashInfer's
         kernel, which checks no page table and takes no strided rows.
     error_record
-        Where a guarded append records the first corrupt request that it meets.
+        Where a guarded append records the first corrupt row that it meets.
     element
         The caches' type, where they and key are held as uint8.
     kv_data
         ``[num_total_pages, 2, ...]``: both caches in one operand, in place of k_data and v_data.
+    skip_slot
+        A slot that is padding too (SGLang's 0), with slot_mapping.
 
     Raises
     ------
@@ -104,10 +358,38 @@ def append_paged_kv(
     The first call on a device loads the kernel, which a graph capture does not allow: make one before
     capturing, or select a plan.
     """
+    placed_by = DECODE
+    if (
+        last_page_len is None
+        or indptr is None
+        or indices is None
+        or append_indptr is not None
+        or batch_indices is not None
+        or positions is not None
+        or slot_mapping is not None
+        or block_table is not None
+        or seq_lens is not None
+    ):
+        places: Operands = (
+            indices,
+            indptr,
+            last_page_len,
+            append_indptr,
+            batch_indices,
+            positions,
+            slot_mapping,
+            block_table,
+            seq_lens,
+        )
+        placed_by = set_of(_ME, places)
+    else:
+        places = (indices, indptr, last_page_len)
     if type(layout) is not KvLayout:
         layout = choice(_ME, "layout", layout, KvLayout)
-    if type(length_convention) is not LengthConvention:
-        length_convention = _convention(length_convention)
+    if length_convention is None and placed_by.addressing is not Addressing.RAGGED:
+        length_convention = LengthConvention.BEFORE_APPEND
+    elif type(length_convention) is not LengthConvention:
+        length_convention = convention_of(_ME, length_convention, placed_by.addressing, placed_by.lengths)
     if (
         value is None
         or v_data is None
@@ -116,15 +398,17 @@ def append_paged_kv(
         or error_record
         or element
         or kv_data is not None
+        or skip_slot is not None
     ):
         k_cache, v_cache = caches(_ME, value, k_data, v_data, kv_data)
-        operands: Operands = (key, value, k_cache, v_cache, indices, indptr, last_page_len)
-        op = _special(
-            stream is None, layout, length_convention, value, guarded, backend, error_record, element
-        )
+        operands: Operands = (key, value, k_cache, v_cache, *places)
+        chosen = _backend(stream is None, guarded, backend)
+        special = _unstated(placed_by, chosen, guarded, layout, length_convention)
+        _ask_for_more(special, stream is None, value, error_record, element, skip_slot)
+        op = bytes(special)
     else:
-        operands = (key, value, k_data, v_data, indices, indptr, last_page_len)
-        op = _PLAIN[stream is None][layout][length_convention]
+        op = _plain(placed_by, stream is None, layout, length_convention)
+        operands = (key, value, k_data, v_data, *places)
     opened = library()
     append = opened.append  # by itself: CPython takes longer to look up a slot as a method
     status = append(op, stream, operands)
@@ -145,29 +429,22 @@ def _append_each(opened: Library, op: bytes, stream: Stream, operands: Operands)
     return status
 
 
-def _convention(given: object) -> LengthConvention:
-    if given is None:
-        return LengthConvention.BEFORE_APPEND
-    return choice(_ME, "length_convention", given, LengthConvention)
-
-
-def _special(
+def _ask_for_more(
+    op: abi.Append,
     on_host: bool,
-    layout: KvLayout,
-    convention: LengthConvention,
     value: object,
-    guarded: bool,
-    backend: BackendKind | None,
     error_record: ErrorRecord | None,
     element: ElementLike | None,
-) -> bytes:
-    """The problem of a call that asks for more than the plain one."""
-    instance(_ME, "guarded", guarded, bool)
-    chosen = _backend(on_host, guarded, backend)
-    op = _unstated(chosen, guarded, layout, convention)
+    skip_slot: int | None,
+) -> None:
     op.parts = parts_of(value)
     if element is not None:
         op.element = element_kind(_ME, "element", element)
+    if skip_slot is not None:
+        op.flags |= abi.FLAG_SKIP_SLOT
+        op.skip_slot = integer(_ME, "skip_slot", skip_slot, 0, INT64_MAX, "a slot, or None")
+        if op.addressing != Addressing.SLOTS:
+            raise invalid_problem(_ME, f"skip_slot is {skip_slot} without slot_mapping; it goes with one")
     if error_record is not None:
         from .error_record import ErrorRecord
 
@@ -180,10 +457,10 @@ def _special(
         record.check_reachable(_ME, on_host)
         record.will_be_launched()
         op.error_record = record.address
-    return bytes(op)
 
 
-def _backend(on_host: bool, guarded: bool, wanted: BackendKind | None) -> BackendKind:
+def _backend(on_host: bool, guarded: bool, wanted: BackendKind | str | None) -> BackendKind:
+    instance(_ME, "guarded", guarded, bool)
     ours = BackendKind.HOST if on_host else BackendKind.BESPOKE
     if wanted is None:
         return ours
@@ -201,7 +478,11 @@ def _backend(on_host: bool, guarded: bool, wanted: BackendKind | None) -> Backen
 
 
 def _unstated(
-    backend: BackendKind, guarded: bool, layout: KvLayout, length_convention: LengthConvention
+    placed_by: OperandSet,
+    backend: BackendKind,
+    guarded: bool,
+    layout: KvLayout,
+    length_convention: LengthConvention,
 ) -> abi.Append:
     """An append that states no extent and no element: the library takes them from the operands."""
     judged = guarded or backend is BackendKind.BESPOKE
@@ -211,20 +492,21 @@ def _unstated(
         backend=backend,
         layout=layout,
         length_convention=length_convention,
+        addressing=placed_by.addressing,
+        table=placed_by.table,
+        lengths=placed_by.lengths,
     )
 
 
-# By whether the stream is None, layout and convention, which are all 0 and 1.
-_PLAIN = tuple(
-    [
-        tuple(
-            [
-                tuple(
-                    [bytes(_unstated(backend, False, layout, convention)) for convention in LengthConvention]
-                )
-                for layout in KvLayout
-            ]
-        )
-        for backend in (BackendKind.BESPOKE, BackendKind.HOST)
-    ]
-)
+# The problems of plain calls, made when first asked for, by set, whether the stream is None, layout and
+# convention, which are all 0 and 1. A slot is set once or, by threads at once, to the same bytes.
+_PLAIN: list[bytes | None] = [None] * (8 * len(SETS))
+
+
+def _plain(placed_by: OperandSet, on_host: bool, layout: KvLayout, convention: LengthConvention) -> bytes:
+    slot = 8 * placed_by.number + 4 * on_host + 2 * layout + convention
+    op = _PLAIN[slot]
+    if op is None:
+        ours = BackendKind.HOST if on_host else BackendKind.BESPOKE
+        op = _PLAIN[slot] = bytes(_unstated(placed_by, ours, False, layout, convention))
+    return op

@@ -5,15 +5,19 @@ from __future__ import annotations
 from .checks import choice, instance, int32
 from .elements import element_kind
 from .enums import (
+    Addressing,
     ArchSku,
     AttentionKind,
     BackendKind,
     ElementKind,
     KvLayout,
     LengthConvention,
+    LengthsKind,
     MathPrecision,
     OpCategory,
+    TableKind,
 )
+from .errors import invalid_problem
 from .frozen import Record
 
 TYPE_CHECKING = False
@@ -110,46 +114,89 @@ class PagedKvCacheDescriptor(Record):
 
 
 class PagedKvAppendDescriptor(Record):
-    """One token a request, ``batch_size`` requests. Mirrors baracuda-kernels' ``PagedKvAppendDescriptor``.
+    """Which places, and how many. Mirrors baracuda-kernels' ``PagedKvAppendDescriptor``, which is a decode's:
+    one token a request by indices, indptr and last_page_len. The other addressings are ours.
 
     Parameters
     ----------
-    batch_size : int
-        Requests.
+    batch_size : int, optional
+        Requests; None: any number, at each call its own. SLOTS knows none.
     paged_kv : PagedKvCacheDescriptor
         The caches.
     length_convention : LengthConvention, optional
-        What ``last_page_len`` counts, also by its name; None for ``BEFORE_APPEND``, baracuda-kernels'
-        contract.
+        What ``last_page_len`` or ``seq_lens`` count, also by its name. None for ``BEFORE_APPEND``,
+        baracuda-kernels' contract; for RAGGED by last_page_len ``AFTER_APPEND``, the only one there is; for
+        RAGGED by seq_lens it has to be stated.
+    addressing : Addressing
+        What says which place each row goes to; also by its name, as the following.
+    table : TableKind
+        How the requests' pages are listed. ``DENSE`` goes with seq_lens.
+    lengths : LengthsKind, optional
+        What says how long the requests are; None for ``LAST_PAGE_LEN``, or ``SEQ_LENS`` with a dense table.
+    num_rows : int, optional
+        Rows, for RAGGED at most; None: any number, at each call its own. LAST_PAGE has ``batch_size``.
 
     Raises
     ------
     InvalidProblem
-        An argument of a wrong type, or a number that does not fit in 32 bits.
+        An argument of a wrong type, a number that does not fit in 32 bits, or a convention that has to be
+        stated.
     """
 
-    _fields = ("batch_size", "paged_kv", "length_convention")
+    _fields = ("batch_size", "paged_kv", "length_convention", "addressing", "table", "lengths", "num_rows")
     __slots__ = _fields
 
-    batch_size: int
+    batch_size: int | None
     paged_kv: PagedKvCacheDescriptor
     length_convention: LengthConvention
+    addressing: Addressing
+    table: TableKind
+    lengths: LengthsKind
+    num_rows: int | None
 
     def __init__(
         self,
         *,
-        batch_size: int,
+        batch_size: int | None = None,
         paged_kv: PagedKvCacheDescriptor,
         length_convention: LengthConvention | None = None,
+        addressing: Addressing = Addressing.LAST_PAGE,
+        table: TableKind = TableKind.CSR,
+        lengths: LengthsKind | None = None,
+        num_rows: int | None = None,
     ) -> None:
         me = "PagedKvAppendDescriptor"
-        if length_convention is None:
-            length_convention = LengthConvention.BEFORE_APPEND
+        addressing = choice(me, "addressing", addressing, Addressing)
+        table = choice(me, "table", table, TableKind)
+        if lengths is None:
+            lengths = LengthsKind.SEQ_LENS if table is TableKind.DENSE else LengthsKind.LAST_PAGE_LEN
+        lengths = choice(me, "lengths", lengths, LengthsKind)
         self._set(
-            int32(me, "batch_size", batch_size),
+            None if batch_size is None else int32(me, "batch_size", batch_size),
             instance(me, "paged_kv", paged_kv, PagedKvCacheDescriptor),
-            choice(me, "length_convention", length_convention, LengthConvention),
+            convention_of(me, length_convention, addressing, lengths),
+            addressing,
+            table,
+            lengths,
+            None if num_rows is None else int32(me, "num_rows", num_rows),
         )
+
+
+def convention_of(
+    function: str, given: object, addressing: Addressing, lengths: LengthsKind
+) -> LengthConvention:
+    """The convention that an append is held to, of which None says the only one or the default."""
+    if given is not None:
+        return choice(function, "length_convention", given, LengthConvention)
+    if addressing is not Addressing.RAGGED:
+        return LengthConvention.BEFORE_APPEND
+    if lengths is LengthsKind.LAST_PAGE_LEN:
+        return LengthConvention.AFTER_APPEND
+    raise invalid_problem(
+        function,
+        "length_convention is None; with append_indptr and seq_lens it should be stated: AFTER_APPEND where "
+        "seq_lens count the new tokens, as the attention that follows wants them, else BEFORE_APPEND",
+    )
 
 
 class PrecisionGuarantee(Record):

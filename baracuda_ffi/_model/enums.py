@@ -57,6 +57,42 @@ class LengthConvention(IntEnum):
     the attention call that follows takes the same page table."""
 
 
+class Addressing(IntEnum):
+    """What says which place each row goes to."""
+
+    LAST_PAGE = 0
+    """One row a request, to the end of what it has: indices and indptr with last_page_len or seq_lens, or
+    block_table and seq_lens. Decode."""
+    RAGGED = 1
+    """The same and append_indptr: request ``b`` has rows ``append_indptr[b]`` to ``append_indptr[b + 1] -
+    1``, its newest tokens in order. Prefill."""
+    POSITIONS = 2
+    """indices, indptr, batch_indices, positions: row ``i`` is token ``positions[i]`` of request
+    ``batch_indices[i]``. FlashInfer's."""
+    SLOTS = 3
+    """slot_mapping: row ``i`` goes to slot ``slot_mapping[i] % page_size`` of page ``slot_mapping[i] //
+    page_size``. vLLM's, SGLang's, TVM's."""
+
+
+class TableKind(IntEnum):
+    """How the requests' pages are listed."""
+
+    CSR = 0
+    """indices and indptr."""
+    DENSE = 1
+    """block_table, a row a request. FlashAttention's, TensorRT-LLM's. With seq_lens."""
+
+
+class LengthsKind(IntEnum):
+    """What says how long the requests are."""
+
+    LAST_PAGE_LEN = 0
+    """Tokens in each request's last page."""
+    SEQ_LENS = 1
+    """Tokens of each request in all: a page that was never allocated is found, and one that was allocated
+    early is not written."""
+
+
 class BackendKind(IntEnum):
     """Who does the copy."""
 

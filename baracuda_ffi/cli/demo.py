@@ -32,7 +32,7 @@ _CACHE = PagedKvCacheDescriptor(
     page_size=4, num_total_pages=14, num_kv_heads=2, head_dim=64, element=ElementKind.F16
 )
 _PROBLEM = PagedKvAppendDescriptor(batch_size=len(_LENGTHS), paged_kv=_CACHE)
-_ROWS = (_PROBLEM.batch_size, _CACHE.num_kv_heads, _CACHE.head_dim)
+_ROWS = (len(_LENGTHS), _CACHE.num_kv_heads, _CACHE.head_dim)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

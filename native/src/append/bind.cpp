@@ -63,17 +63,53 @@ class Binding {
 
   static int rank_of(int operand) noexcept { return kOperands[operand].shape == Shape::kRows ? 3 : 4; }
 
-  int32_t infer_extent(const char* name, int operand, int dimension, int64_t least, int32_t* field) noexcept {
+  template <typename Field>
+  int32_t infer_extent(const char* name, int operand, int dimension, int64_t least, Field* field) noexcept {
     if (*field != 0) return BARACUDA_OK;
     const int64_t extent = operands_[operand]->shape[dimension];
     if (extent < least || extent > INT32_MAX)
       return fail(BARACUDA_INVALID_PROBLEM, "%s is %lld in the shape of %s; it should be %lld .. 2^31 - 1", name,
                   static_cast<long long>(extent), name_of(operand), static_cast<long long>(least));
-    *field = static_cast<int32_t>(extent);
+    *field = static_cast<Field>(extent);
     return BARACUDA_OK;
   }
 
-  // What `op` does not state: from key, value and k_data, and the number of requests from what has one entry for each.
+  // What has an entry for each request, or for each row.
+  template <typename Field>
+  int32_t infer_count(const char* name, int operand, Field* field) noexcept {
+    if (operands_[operand] == nullptr || *field != 0) return BARACUDA_OK;
+    BARACUDA_TRY(check_rank(operand, *operands_[operand], 1));
+    return infer_extent(name, operand, 0, 0, field);
+  }
+
+  // How many requests and rows there are: the addressing's answer, and only for a RAGGED append key's, where the number of
+  // rows is not to be had without reading append_indptr.
+  int32_t infer_counts() noexcept {
+    BARACUDA_TRY(infer_count("batch_size", BARACUDA_OPERAND_LAST_PAGE_LEN, &op_.batch_size));
+    BARACUDA_TRY(infer_count("batch_size", BARACUDA_OPERAND_SEQ_LENS, &op_.batch_size));
+    switch (op_.addressing) {
+      case BARACUDA_ADDRESSING_RAGGED:
+        if (const Tensor* const key = operands_[BARACUDA_OPERAND_KEY]; key != nullptr && op_.num_rows == 0) {
+          BARACUDA_TRY(check_rank(BARACUDA_OPERAND_KEY, *key, headless_ ? 2 : 3));
+          BARACUDA_TRY(infer_extent("num_rows", BARACUDA_OPERAND_KEY, 0, 0, &op_.num_rows));
+        }
+        return BARACUDA_OK;
+      case BARACUDA_ADDRESSING_POSITIONS:
+        BARACUDA_TRY(infer_count("num_rows", BARACUDA_OPERAND_BATCH_INDICES, &op_.num_rows));
+        if (const Tensor* const indptr = operands_[BARACUDA_OPERAND_INDPTR]; indptr != nullptr && op_.batch_size == 0) {
+          BARACUDA_TRY(check_rank(BARACUDA_OPERAND_INDPTR, *indptr, 1));
+          BARACUDA_TRY(infer_extent("batch_size + 1", BARACUDA_OPERAND_INDPTR, 0, 1, &op_.batch_size));
+          op_.batch_size -= 1;
+        }
+        return BARACUDA_OK;
+      case BARACUDA_ADDRESSING_SLOTS:
+        return infer_count("num_rows", BARACUDA_OPERAND_SLOT_MAPPING, &op_.num_rows);
+      default:
+        return BARACUDA_OK;
+    }
+  }
+
+  // What `op` does not state: from key, value and k_data, and the counts from what says where rows go.
   int32_t infer() noexcept {
     if (headless_) op_.num_heads = 1;
     if (op_.element == BARACUDA_ELEMENT_NONE) BARACUDA_TRY(infer_element());
@@ -93,12 +129,7 @@ class Binding {
       BARACUDA_TRY(infer_extent("page_size", k_data, slot_dimension, 1, &op_.page_size));
       BARACUDA_TRY(infer_extent("num_total_pages", k_data, 0, 1, &op_.num_total_pages));
     }
-    const int lengths = BARACUDA_OPERAND_LAST_PAGE_LEN;
-    if (operands_[lengths] != nullptr && op_.batch_size == 0) {
-      BARACUDA_TRY(check_rank(lengths, *operands_[lengths], 1));
-      BARACUDA_TRY(infer_extent("batch_size", lengths, 0, 0, &op_.batch_size));
-    }
-    return BARACUDA_OK;
+    return infer_counts();
   }
 
   // uint8 may stand for whatever the others say that it is.
@@ -159,9 +190,11 @@ class Binding {
                        : " (for [pages, heads, page_size, head_dim] pass layout HND)";
   }
 
+  static bool has_free_length(Shape shape) noexcept { return shape == Shape::kPageIds || shape == Shape::kBlockTable; }
+
   int32_t check_shapes() const noexcept {
     for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i)
-      if (operands_[i] != nullptr && kOperands[i].shape != Shape::kPageIds)
+      if (operands_[i] != nullptr && !has_free_length(kOperands[i].shape))
         BARACUDA_TRY(check_shape(i, *operands_[i], expected_shape(i), layout_hint(i)));
     return BARACUDA_OK;
   }
@@ -243,8 +276,18 @@ class Binding {
     return BARACUDA_OK;
   }
 
-  // indices alone is free in length, so its shape tells how many pages the table has.
+  // indices and block_table are free in length, so their shapes tell how many pages the table has.
   int32_t take_page_table() noexcept {
+    if (const Tensor* const table = operands_[BARACUDA_OPERAND_BLOCK_TABLE]; table != nullptr) {
+      BARACUDA_TRY(check_rank(BARACUDA_OPERAND_BLOCK_TABLE, *table, 2));
+      if (table->shape[0] < op_.batch_size)
+        return fail(BARACUDA_INVALID_PROBLEM, "block_table has %lld rows; it should have one for each of %d requests",
+                    static_cast<long long>(table->shape[0]), op_.batch_size);
+      op_.max_pages = table->shape[1];
+      op_.block_table_stride = stride_of(*table, 0);
+      if (table->shape[1] > 1 && stride_of(*table, 1) != 1)
+        return refuse_strides(BARACUDA_OPERAND_BLOCK_TABLE, *table, "the entries of a row should lie side by side");
+    }
     if (const Tensor* const indices = operands_[BARACUDA_OPERAND_INDICES]; indices != nullptr) {
       BARACUDA_TRY(check_rank(BARACUDA_OPERAND_INDICES, *indices, 1));
       op_.total_used_pages = 0;
@@ -252,7 +295,7 @@ class Binding {
       BARACUDA_TRY(infer_extent("total_used_pages", BARACUDA_OPERAND_INDICES, 0, least, &op_.total_used_pages));
     }
     for (int i = BARACUDA_OPERAND_INDICES; i <= BARACUDA_OPERAND_SEQ_LENS; ++i)
-      if (operands_[i] != nullptr && !is_contiguous(*operands_[i]))
+      if (operands_[i] != nullptr && kOperands[i].shape != Shape::kBlockTable && !is_contiguous(*operands_[i]))
         return refuse_strides(i, *operands_[i], "it should be contiguous");
     return BARACUDA_OK;
   }

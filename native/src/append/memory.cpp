@@ -86,9 +86,13 @@ uint64_t entries_of(const Op& op, const Append& append, Shape shape) noexcept {
       return batch + 1;
     case Shape::kPerRow:
       return static_cast<uint64_t>(rows_of(append));
+    case Shape::kBlockTable:
+      // Rows beyond the last request's are not looked at.
+      if (batch == 0 || op.max_pages == 0) return 0;
+      return saturating_sum(saturating_product(batch - 1, static_cast<uint64_t>(op.block_table_stride)),
+                            static_cast<uint64_t>(op.max_pages));
     case Shape::kRows:
     case Shape::kCache:
-    case Shape::kBlockTable:
     case Shape::kScale:
     case Shape::kScales:
       break;
@@ -119,7 +123,8 @@ BARACUDA_ALWAYS_INLINE bool visit_spans(const Op& op, const Append& append, Outp
     const int i = lowest_bit(left);
     const uint64_t entries = entries_of(op, append, kOperands[i].shape);
     const uint32_t bytes = (op.int64_operands >> i & 1u) != 0 ? sizeof(int64_t) : sizeof(int32_t);
-    if (entries != 0 && !input(Span(i, pointer_in(op, i), {0, entries * bytes}, bytes))) return false;
+    if (entries != 0 && !input(Span(i, pointer_in(op, i), {0, saturating_product(entries, bytes)}, bytes)))
+      return false;
   }
   return true;
 }

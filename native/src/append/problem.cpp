@@ -4,14 +4,15 @@
 
 #include "append/backend.h"
 #include "append/element.h"
+#include "append/operands.h"
 #include "append/saturating.h"
 #include "append/status.h"
 
 namespace baracuda {
 namespace {
 
-constexpr uint32_t kKnownFlags =
-    BARACUDA_FLAG_GUARDED | BARACUDA_FLAG_STRIDED | BARACUDA_FLAG_INFER | BARACUDA_FLAG_MIRRORED;
+constexpr uint32_t kKnownFlags = BARACUDA_FLAG_GUARDED | BARACUDA_FLAG_STRIDED | BARACUDA_FLAG_SKIP_SLOT |
+                                 BARACUDA_FLAG_INFER | BARACUDA_FLAG_MIRRORED;
 
 int32_t check_positive(const char* name, int32_t value) noexcept {
   if (value > 0) return BARACUDA_OK;
@@ -21,6 +22,11 @@ int32_t check_positive(const char* name, int32_t value) noexcept {
 int32_t check_not_negative(const char* name, int64_t value) noexcept {
   if (value >= 0) return BARACUDA_OK;
   return fail(BARACUDA_INVALID_PROBLEM, "%s is %lld; it should not be negative", name, static_cast<long long>(value));
+}
+
+int32_t check_wide_count(const char* name, int64_t value) noexcept {
+  if (value >= 0 && value <= INT32_MAX) return BARACUDA_OK;
+  return fail(BARACUDA_INVALID_PROBLEM, "%s is %lld; it should be 0 .. 2^31 - 1", name, static_cast<long long>(value));
 }
 
 int32_t check_choice(const char* name, int32_t value, int32_t built, const char* choices) noexcept {
@@ -43,15 +49,49 @@ int32_t check_known(const Op& op) noexcept {
   if (op.length_convention != BARACUDA_BEFORE_APPEND && op.length_convention != BARACUDA_AFTER_APPEND)
     return fail(BARACUDA_UNSUPPORTED, "length_convention is %d; it should be BEFORE_APPEND (0) or AFTER_APPEND (1)",
                 op.length_convention);
-  BARACUDA_TRY(check_choice("addressing", op.addressing, BARACUDA_ADDRESSING_LAST_PAGE + 1, "LAST_PAGE (0)"));
-  BARACUDA_TRY(check_choice("table", op.table, BARACUDA_TABLE_CSR + 1, "CSR (0)"));
-  BARACUDA_TRY(check_choice("lengths", op.lengths, BARACUDA_LENGTHS_LAST_PAGE_LEN + 1, "LAST_PAGE_LEN (0)"));
+  BARACUDA_TRY(check_choice("addressing", op.addressing, BARACUDA_ADDRESSING_SLOTS + 1,
+                            "LAST_PAGE (0), RAGGED (1), POSITIONS (2) and SLOTS (3)"));
+  BARACUDA_TRY(check_choice("table", op.table, BARACUDA_TABLE_DENSE + 1, "CSR (0) and DENSE (1)"));
+  BARACUDA_TRY(
+      check_choice("lengths", op.lengths, BARACUDA_LENGTHS_SEQ_LENS + 1, "LAST_PAGE_LEN (0) and SEQ_LENS (1)"));
   BARACUDA_TRY(check_choice("transform", op.transform, BARACUDA_TRANSFORM_COPY + 1, "COPY (0)"));
   return check_choice("parts", op.parts, BARACUDA_PARTS_KEY + 1, "KEY_AND_VALUE (0) and KEY (1)");
 }
 
+bool is_by_request(const Op& op) noexcept {
+  return op.addressing == BARACUDA_ADDRESSING_LAST_PAGE || op.addressing == BARACUDA_ADDRESSING_RAGGED;
+}
+
+// Which choices go together.
+int32_t check_placing(const Op& op) noexcept {
+  if (!is_by_request(op) && (op.table != BARACUDA_TABLE_CSR || op.lengths != BARACUDA_LENGTHS_LAST_PAGE_LEN))
+    return fail(
+        BARACUDA_UNSUPPORTED,
+        "table is %d and lengths %d; with addressing POSITIONS and SLOTS, which take no lengths, both should be 0",
+        op.table, op.lengths);
+  if (op.table == BARACUDA_TABLE_DENSE && op.lengths != BARACUDA_LENGTHS_SEQ_LENS)
+    return fail(BARACUDA_UNSUPPORTED, "table is DENSE and lengths LAST_PAGE_LEN; it should be SEQ_LENS");
+  if (op.addressing == BARACUDA_ADDRESSING_RAGGED && op.lengths == BARACUDA_LENGTHS_LAST_PAGE_LEN &&
+      op.length_convention != BARACUDA_AFTER_APPEND)
+    return fail(BARACUDA_UNSUPPORTED,
+                "length_convention is BEFORE_APPEND; the last_page_len of a RAGGED append should count the new tokens "
+                "(AFTER_APPEND), or seq_lens say the lengths");
+  if (has_flag(op, BARACUDA_FLAG_SKIP_SLOT) && op.addressing != BARACUDA_ADDRESSING_SLOTS)
+    return fail(BARACUDA_UNSUPPORTED, "BARACUDA_FLAG_SKIP_SLOT is set; with addressing %d there are no slots to skip",
+                op.addressing);
+  return BARACUDA_OK;
+}
+
+bool is_decode(const Op& op) noexcept { return (op.addressing | op.table | op.lengths) == 0; }
+
 // What baracuda-kernels' plan has no word for.
 int32_t check_mirrored_choices(const Op& op) noexcept {
+  if (!is_decode(op))
+    return fail(
+        BARACUDA_UNSUPPORTED,
+        "addressing is %d, table %d and lengths %d; with BARACUDA_FLAG_MIRRORED they should be LAST_PAGE, CSR and "
+        "LAST_PAGE_LEN",
+        op.addressing, op.table, op.lengths);
   if (has_flag(op, BARACUDA_FLAG_STRIDED) || is_guarded(op) || op.parts != BARACUDA_PARTS_KEY_AND_VALUE ||
       value_head_dim(op) != op.head_dim || op.int64_operands != 0)
     return fail(
@@ -69,6 +109,11 @@ int32_t check_counts(const Op& op, bool mirrored, bool may_not_state_pages) noex
   BARACUDA_TRY(check_positive("page_size", op.page_size));
   BARACUDA_TRY(check_not_negative("num_total_pages", op.num_total_pages));
   BARACUDA_TRY(check_not_negative("total_used_pages", op.total_used_pages));
+  BARACUDA_TRY(check_wide_count("num_rows", num_rows(op)));
+  if (op.table == BARACUDA_TABLE_DENSE) {
+    BARACUDA_TRY(check_wide_count("max_pages", op.max_pages));
+    BARACUDA_TRY(check_not_negative("block_table_stride", op.block_table_stride));
+  }
   if (!may_not_state_pages || has_flag(op, BARACUDA_FLAG_STRIDED))
     BARACUDA_TRY(check_positive("num_total_pages", op.num_total_pages));
   return BARACUDA_OK;
@@ -137,10 +182,72 @@ void make_part(const Op& op, const PartOperands& from, int64_t element_bytes, Pa
   part.cache_head_stride = taken(part.cache_head_stride, op.num_heads);
 }
 
+uint32_t is_wide(const Op& op, int operand) noexcept { return op.int64_operands >> operand & 1u; }
+
+// Which operand of the append says it, and how wide its entries are.
+void place_by(const Op& op, PlaceOperand says, int operand, Placement* placement) noexcept {
+  placement->operands[says] = pointer_in(op, operand);
+  placement->wide |= is_wide(op, operand) << says;
+}
+
+void make_placement(const Op& op, bool states_pages, bool may_not_state_table, Placement* made) noexcept {
+  Placement& placement = *made;
+  placement.addressing = op.addressing;
+  placement.table = op.table;
+  placement.lengths = op.lengths;
+  placement.counts_new = op.length_convention == BARACUDA_AFTER_APPEND ? 1 : 0;
+  placement.num_requests = op.batch_size;
+  placement.num_rows = static_cast<int32_t>(num_rows(op));
+  placement.used_pages = op.total_used_pages == 0 && may_not_state_table ? INT32_MAX : op.total_used_pages;
+  placement.num_pages = states_pages ? op.num_total_pages : INT32_MAX;
+  placement.page_size = op.page_size;
+  placement.table_stride = 0;
+  placement.skip_slot = -1;
+  placement.operands[kPages] = op.indices;
+  placement.operands[kIndptr] = op.indptr;
+  placement.operands[kLengths] = op.last_page_len;
+  placement.operands[kOwners] = nullptr;
+  placement.operands[kTargets] = nullptr;
+  placement.wide = 0;
+  if (op.int64_operands != 0)
+    placement.wide = is_wide(op, BARACUDA_OPERAND_INDICES) << kPages | is_wide(op, BARACUDA_OPERAND_INDPTR) << kIndptr |
+                     is_wide(op, BARACUDA_OPERAND_LAST_PAGE_LEN) << kLengths;
+  if (is_decode(op)) return;
+
+  placement.per_page = Divisor<uint32_t>(static_cast<uint64_t>(op.page_size));
+  if (op.table == BARACUDA_TABLE_DENSE) {
+    placement.wide = 0;
+    place_by(op, kPages, BARACUDA_OPERAND_BLOCK_TABLE, &placement);
+    placement.table_stride = op.block_table_stride;
+    placement.used_pages = static_cast<int32_t>(op.max_pages);
+  }
+  if (op.lengths == BARACUDA_LENGTHS_SEQ_LENS) {
+    placement.wide &= ~(1u << kLengths);
+    place_by(op, kLengths, BARACUDA_OPERAND_SEQ_LENS, &placement);
+  }
+  switch (op.addressing) {
+    case BARACUDA_ADDRESSING_RAGGED:
+      place_by(op, kOwners, BARACUDA_OPERAND_APPEND_INDPTR, &placement);
+      break;
+    case BARACUDA_ADDRESSING_POSITIONS:
+      place_by(op, kOwners, BARACUDA_OPERAND_BATCH_INDICES, &placement);
+      place_by(op, kTargets, BARACUDA_OPERAND_POSITIONS, &placement);
+      break;
+    case BARACUDA_ADDRESSING_SLOTS:
+      placement.wide = 0;
+      place_by(op, kTargets, BARACUDA_OPERAND_SLOT_MAPPING, &placement);
+      if (has_flag(op, BARACUDA_FLAG_SKIP_SLOT)) placement.skip_slot = op.skip_slot;
+      break;
+    default:
+      break;
+  }
+}
+
 }  // namespace
 
 int32_t check_choices(const Op& op) noexcept {
   BARACUDA_TRY(check_known(op));
+  BARACUDA_TRY(check_placing(op));
   return has_flag(op, BARACUDA_FLAG_MIRRORED) ? check_mirrored_choices(op) : BARACUDA_OK;
 }
 
@@ -176,30 +283,7 @@ Append make_append(const Op& op) noexcept {
     make_part(op, {op.value, op.v_data, value_head_dim(op), op.value_strides, op.v_data_strides}, element_bytes,
               &append.parts[1]);
 
-  const bool may_not_state_pages = append.mirrored || append.backend->may_not_state_pages;
-  Placement& placement = append.placement;
-  placement.operands[kPages] = op.indices;
-  placement.operands[kIndptr] = op.indptr;
-  placement.operands[kLengths] = op.last_page_len;
-  placement.operands[kOwners] = nullptr;
-  placement.operands[kTargets] = nullptr;
-  placement.wide = 0;
-  if (op.int64_operands != 0)
-    placement.wide = (op.int64_operands >> BARACUDA_OPERAND_INDICES & 1u) << kPages |
-                     (op.int64_operands >> BARACUDA_OPERAND_INDPTR & 1u) << kIndptr |
-                     (op.int64_operands >> BARACUDA_OPERAND_LAST_PAGE_LEN & 1u) << kLengths;
-  placement.addressing = op.addressing;
-  placement.table = op.table;
-  placement.lengths = op.lengths;
-  placement.counts_new = op.length_convention == BARACUDA_AFTER_APPEND ? 1 : 0;
-  placement.num_requests = op.batch_size;
-  placement.num_rows = static_cast<int32_t>(num_rows(op));
-  placement.used_pages = op.total_used_pages == 0 && may_not_state_pages ? INT32_MAX : op.total_used_pages;
-  placement.num_pages = append.states_pages ? op.num_total_pages : INT32_MAX;
-  placement.page_size = op.page_size;
-  placement.table_stride = 0;
-  placement.skip_slot = -1;
-
+  make_placement(op, append.states_pages, append.mirrored || append.backend->may_not_state_pages, &append.placement);
   append.record = op.error_record;
   append.stream = op.stream;
   return append;

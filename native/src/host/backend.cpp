@@ -8,6 +8,7 @@
 #include "append/backend.h"
 #include "append/status.h"
 #include "host/judge.h"
+#include "host/record.h"
 #include "host/rows.h"
 #include "host/threads.h"
 
@@ -55,10 +56,19 @@ int32_t judge_and_copy(const Append& append, Place* places) noexcept {
   return copy_all(append, places);
 }
 
+void record_lost_rows(const Append& append) noexcept {
+  const Placement& placement = append.placement;
+  const Corruption lost = placement.wide == 0 ? lost_rows_of<true>(placement) : lost_rows_of<false>(placement);
+  record_corruption(append.record, placement.num_rows, placement.num_requests - 1, -1, lost);
+}
+
 }  // namespace
 
 int32_t launch(const Append& append) {
-  if (append.guarded) return copy_all(append, nullptr);
+  if (append.guarded) {
+    record_lost_rows(append);
+    return copy_all(append, nullptr);
+  }
   const int64_t rows = rows_of(append);
   if (rows <= kPlacesOnStack) {
     Place places[kPlacesOnStack];

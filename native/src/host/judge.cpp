@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "append/operands.h"
 #include "append/status.h"
 #include "host/backend.h"
 
@@ -72,8 +73,9 @@ int32_t refuse_length(const Append& append, const Seen& seen) noexcept {
       before && seen.length == append.placement.page_size ? " (a full page: list a new page id, with length 0)" : "");
 }
 
-// By value, so that what was seen of a row that is right never has to be in memory.
-int32_t refuse(const Append& append, Seen seen, int32_t operand) noexcept {
+// A decode's refusals by its page table name the entries; the others what every corruption has. By value, so that what was
+// seen of a row that is right never has to be in memory.
+int32_t refuse_decode(const Append& append, Seen seen, int32_t operand) noexcept {
   switch (operand) {
     case BARACUDA_OPERAND_INDPTR:
       return refuse_part(append, seen);
@@ -84,17 +86,42 @@ int32_t refuse(const Append& append, Seen seen, int32_t operand) noexcept {
   }
 }
 
+const char* hint_of(const Corruption& corruption) noexcept {
+  if (corruption.operand == BARACUDA_OPERAND_SEQ_LENS && corruption.seen >= corruption.limit)
+    return " (its pages have no room for the token: list another page)";
+  if (corruption.operand == BARACUDA_OPERAND_APPEND_INDPTR)
+    return " (it should rise from 0, by no more rows than the request has tokens)";
+  return "";
+}
+
+int32_t refuse_row(int64_t row, int64_t request, Corruption corruption) noexcept {
+  const char* const should_be = corruption.seen < corruption.limit ? "at least" : "below";
+  if (request < 0)
+    return fail(BARACUDA_INVALID_PROBLEM, "row %lld: its %s is %lld; it should be %s %lld%s",
+                static_cast<long long>(row), name_of(corruption.operand), static_cast<long long>(corruption.seen),
+                should_be, static_cast<long long>(corruption.limit), hint_of(corruption));
+  return fail(BARACUDA_INVALID_PROBLEM, "row %lld, of request %lld: its %s is %lld; it should be %s %lld%s",
+              static_cast<long long>(row), static_cast<long long>(request), name_of(corruption.operand),
+              static_cast<long long>(corruption.seen), should_be, static_cast<long long>(corruption.limit),
+              hint_of(corruption));
+}
+
 template <bool kNarrow>
 int32_t judge_rows(const Append& append, Place* places) noexcept {
   const Placement& placement = append.placement;
+  if (const Corruption lost = lost_rows_of<kNarrow>(placement); lost.reason != BARACUDA_CORRUPT_NONE)
+    return fail(BARACUDA_INVALID_PROBLEM, "append_indptr[%d] is %lld; key has %d rows", placement.num_requests,
+                static_cast<long long>(lost.seen), placement.num_rows);
   for (int64_t row = 0; row < placement.num_rows; ++row) {
     Seen seen = {};
-    if (find_place<kNarrow>(placement, row, &seen)) {
+    if (find_place<kNarrow>(placement, row, request_of<kNarrow>(placement, row), &seen)) {
       if (places != nullptr) places[row] = {static_cast<int32_t>(seen.page), static_cast<int32_t>(seen.slot)};
       continue;
     }
     const Corruption corruption = corruption_of(placement, seen);
-    if (corruption.reason != BARACUDA_CORRUPT_NONE || append.mirrored) return refuse(append, seen, corruption.operand);
+    if (corruption.reason != BARACUDA_CORRUPT_NONE || append.mirrored)
+      return is_by_last_page_len(placement) ? refuse_decode(append, seen, corruption.operand)
+                                            : refuse_row(row, seen.request, corruption);
     if (places != nullptr) places[row] = {-1, 0};
   }
   return BARACUDA_OK;

@@ -11,13 +11,12 @@
 
 namespace baracuda::host {
 
-// Of all that meet a corrupt row, over all appends since the record was zeroed, one describes it.
+// Of all that meet what is corrupt, over all appends since the record was zeroed, one describes it. Not called for
+// padding.
 // C++17 has no atomic view of memory that somebody else owns; the compilers do.
-inline void record_corruption(const Placement& placement, baracuda_error_record* record, int64_t row,
-                              const Seen& seen) noexcept {
-  if (record == nullptr) return;
-  const Corruption found = corruption_of(placement, seen);
-  if (found.reason == BARACUDA_CORRUPT_NONE) return;
+inline void record_corruption(baracuda_error_record* record, int64_t row, int64_t request, int64_t page,
+                              const Corruption& found) noexcept {
+  if (record == nullptr || found.reason == BARACUDA_CORRUPT_NONE) return;
 #if defined(_MSC_VER) && !defined(__clang__)
   static_assert(sizeof(long) == sizeof(record->reason));
   auto* reason = reinterpret_cast<volatile long*>(&record->reason);
@@ -28,7 +27,7 @@ inline void record_corruption(const Placement& placement, baracuda_error_record*
   const bool claimed =
       __atomic_compare_exchange_n(&record->reason, &unclaimed, found.reason, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 #endif
-  if (claimed) describe(record, row, seen, found);
+  if (claimed) describe(record, row, request, page, found);
 }
 
 }  // namespace baracuda::host

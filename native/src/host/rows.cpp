@@ -25,18 +25,22 @@ RowCopy::RowCopy(const Append& append, const Place* places) noexcept : append_(a
   way_ = token_bytes_ * static_cast<size_t>(rows_of(append)) <= kCachedUpToBytes ? cached_copy() : streaming_copy();
 }
 
+template <bool kNarrow>
+inline bool RowCopy::judge_place(int64_t row, Place* place) const noexcept {
+  Seen seen = {};
+  const Placement& placement = append_.placement;
+  const bool served = find_place<kNarrow>(placement, row, request_of<kNarrow>(placement, row), &seen);
+  if (!served) record_corruption(append_.record, row, seen.request, seen.page, corruption_of(placement, seen));
+  *place = {static_cast<int32_t>(seen.page), static_cast<int32_t>(seen.slot)};
+  return served;
+}
+
 inline bool RowCopy::find_place_of(int64_t row, Place* place) const noexcept {
   if (places_ != nullptr) {
     *place = {places_[row].page, places_[row].slot};
     return place->page >= 0;
   }
-  Seen seen = {};
-  const Placement& placement = append_.placement;
-  const bool served =
-      placement.wide == 0 ? find_place<true>(placement, row, &seen) : find_place<false>(placement, row, &seen);
-  if (!served) record_corruption(placement, append_.record, row, seen);
-  *place = {static_cast<int32_t>(seen.page), static_cast<int32_t>(seen.slot)};
-  return served;
+  return append_.placement.wide == 0 ? judge_place<true>(row, place) : judge_place<false>(row, place);
 }
 
 inline void RowCopy::find_target(int64_t row, int64_t end, Target* target) const noexcept {

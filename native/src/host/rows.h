@@ -30,6 +30,10 @@ class RowCopy {
   // Whether the row is to be served, and where then.
   bool find_place_of(int64_t row, Place* place) const noexcept;
 
+  // Of a guarded append: judges the row where it is copied.
+  template <bool kNarrow>
+  bool judge_place(int64_t row, Place* place) const noexcept;
+
   // Of no row from `end` on.
   void find_target(int64_t row, int64_t end, Target* target) const noexcept;
   void find_source(int64_t row, Source* source) const noexcept;

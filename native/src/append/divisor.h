@@ -1,10 +1,14 @@
-// Division by a number that is known at the launch: a multiply and a shift, where the hardware has no divider.
-#ifndef BARACUDA_SRC_CUDA_BESPOKE_DIVISOR_H_
-#define BARACUDA_SRC_CUDA_BESPOKE_DIVISOR_H_
-
-#include <cuda_runtime_api.h>
+// Division by a number that is known before: a multiplication and a shift, where GPUs have no divider.
+#ifndef BARACUDA_SRC_APPEND_DIVISOR_H_
+#define BARACUDA_SRC_APPEND_DIVISOR_H_
 
 #include <cstdint>
+
+#if defined(__CUDACC__)
+#define BARACUDA_DIVIDES __host__ __device__
+#else
+#define BARACUDA_DIVIDES
+#endif
 
 namespace baracuda {
 
@@ -13,8 +17,9 @@ template <typename Index>
 struct Divisor {
   Index divisor;
 
+  Divisor() = default;
   explicit Divisor(uint64_t by) : divisor(static_cast<Index>(by)) {}
-  __host__ __device__ Index divide(Index n) const { return n / divisor; }
+  BARACUDA_DIVIDES Index divide(Index n) const { return n / divisor; }
 };
 
 // Round-up method: with 2^(s-1) < d <= 2^s and m = floor(2^32 * (2^s - d) / d) + 1, n / d is
@@ -25,15 +30,16 @@ struct Divisor<uint32_t> {
   uint32_t multiplier;
   uint32_t shift;
 
+  Divisor() = default;
   explicit Divisor(uint64_t by) : divisor(static_cast<uint32_t>(by)), shift(0) {
     while ((uint64_t{1} << shift) < by) ++shift;
     multiplier = static_cast<uint32_t>((((uint64_t{1} << shift) - by) << 32) / by + 1);
   }
-  __host__ __device__ uint32_t divide(uint32_t n) const {
+  BARACUDA_DIVIDES uint32_t divide(uint32_t n) const {
 #if defined(__CUDA_ARCH__)
     const uint32_t high = __umulhi(multiplier, n);
 #else
-    const uint32_t high = static_cast<uint32_t>((uint64_t{multiplier} * n) >> 32);
+    const auto high = static_cast<uint32_t>((uint64_t{multiplier} * n) >> 32);
 #endif
     return (n + high) >> shift;
   }
@@ -41,4 +47,4 @@ struct Divisor<uint32_t> {
 
 }  // namespace baracuda
 
-#endif  // BARACUDA_SRC_CUDA_BESPOKE_DIVISOR_H_
+#endif  // BARACUDA_SRC_APPEND_DIVISOR_H_

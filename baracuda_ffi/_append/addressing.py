@@ -1,0 +1,96 @@
+"""Which operands say where rows go: the sets that there are, a row each."""
+
+from __future__ import annotations
+
+from .._model.enums import Addressing, LengthsKind, TableKind
+from .._model.errors import invalid_problem
+from .._native import abi
+
+# The operands that say places, in the order of abi.OPERANDS.
+_FIRST = abi.OPERANDS.index("indices")
+PLACE_NAMES = abi.OPERANDS[_FIRST : abi.OPERANDS.index("seq_lens") + 1]
+
+
+class OperandSet:
+    """Operands that together say where each row goes, and what the C library calls that. One object a row of
+    ``SETS``."""
+
+    __slots__ = ("addressing", "lengths", "names", "number", "table")
+
+    def __init__(
+        self, addressing: Addressing, table: TableKind, lengths: LengthsKind, names: tuple[str, ...]
+    ) -> None:
+        self.addressing = addressing
+        self.table = table
+        self.lengths = lengths
+        self.names = names
+        self.number = -1  # its place in SETS
+
+    def __str__(self) -> str:
+        return ", ".join(self.names)
+
+
+_CSR = ("indices", "indptr")
+
+SETS = (
+    OperandSet(Addressing.LAST_PAGE, TableKind.CSR, LengthsKind.LAST_PAGE_LEN, (*_CSR, "last_page_len")),
+    OperandSet(Addressing.LAST_PAGE, TableKind.CSR, LengthsKind.SEQ_LENS, (*_CSR, "seq_lens")),
+    OperandSet(Addressing.LAST_PAGE, TableKind.DENSE, LengthsKind.SEQ_LENS, ("block_table", "seq_lens")),
+    OperandSet(
+        Addressing.RAGGED,
+        TableKind.CSR,
+        LengthsKind.LAST_PAGE_LEN,
+        (*_CSR, "last_page_len", "append_indptr"),
+    ),
+    OperandSet(Addressing.RAGGED, TableKind.CSR, LengthsKind.SEQ_LENS, (*_CSR, "seq_lens", "append_indptr")),
+    OperandSet(
+        Addressing.RAGGED,
+        TableKind.DENSE,
+        LengthsKind.SEQ_LENS,
+        ("block_table", "seq_lens", "append_indptr"),
+    ),
+    OperandSet(
+        Addressing.POSITIONS,
+        TableKind.CSR,
+        LengthsKind.LAST_PAGE_LEN,
+        (*_CSR, "batch_indices", "positions"),
+    ),
+    OperandSet(Addressing.SLOTS, TableKind.CSR, LengthsKind.LAST_PAGE_LEN, ("slot_mapping",)),
+)
+
+for _number, _row in enumerate(SETS):
+    _row.number = _number
+
+
+def _key(names: tuple[str, ...]) -> tuple[bool, ...]:
+    return tuple([name in names for name in PLACE_NAMES])
+
+
+_BY_GIVEN = {_key(row.names): row for row in SETS}
+
+DECODE = SETS[0]
+
+
+def set_of(function: str, operands: tuple[object, ...]) -> OperandSet:
+    """The set that the operands are: one for each of ``PLACE_NAMES``, None where there is none. Raises
+    ``InvalidProblem``, which names the sets that there are."""
+    found = _BY_GIVEN.get(tuple([operand is not None for operand in operands]))
+    if found is None:
+        given = [name for name, operand in zip(PLACE_NAMES, operands, strict=True) if operand is not None]
+        raise invalid_problem(function, f"{_problem(given)}; what says where rows go is one of: {_sets()}")
+    return found
+
+
+def _problem(given: list[str]) -> str:
+    if not given:
+        return "nothing says where the rows go"
+    nearest = min(SETS, key=lambda row: len(set(row.names) ^ set(given)))
+    missing = [name for name in nearest.names if name not in given]
+    surplus = [name for name in given if name not in nearest.names]
+    parts = [f"{' and '.join(missing)} should be given too"] if missing else []
+    parts += [f"{' and '.join(surplus)} should not be given with them"] if surplus else []
+    return f"{', '.join(given)} given: {', and '.join(parts)}"
+
+
+def _sets() -> str:
+    return "; ".join([f"({row})" for row in SETS])

@@ -1,0 +1,45 @@
+// A decode's place by its page table and the length of its last page: the way of every decode step, and so one without a
+// division, and without a branch before its last read.
+#ifndef BARACUDA_SRC_APPEND_LAST_PAGE_H_
+#define BARACUDA_SRC_APPEND_LAST_PAGE_H_
+
+#include <cstdint>
+
+#include "append/placement.h"
+
+namespace baracuda {
+
+template <bool kNarrow, typename Int>
+BARACUDA_HOST_DEVICE inline bool find_last_place(const Placement& placement, Int request, SeenOf<Int>* seen) {
+  using Unsigned = std::make_unsigned_t<Int>;
+  seen->request = request;
+  seen->begin = read_index<kNarrow>(placement, kIndptr, request);
+  seen->end = read_index<kNarrow>(placement, kIndptr, static_cast<Int>(request + 1));
+  seen->length = read_index<kNarrow>(placement, kLengths, request);
+  seen->page = -1;
+  // Of the least number there is, the largest: no slot.
+  seen->slot = static_cast<Int>(static_cast<Unsigned>(seen->length) - static_cast<Unsigned>(placement.counts_new));
+  if (seen->begin < 0 || seen->end <= seen->begin || seen->end > placement.used_pages) return false;
+  seen->page = read_index<kNarrow>(placement, kPages, static_cast<Int>(seen->end - 1));
+  return is_below(seen->page, placement.num_pages) && is_below(seen->slot, placement.page_size);
+}
+
+// Why find_last_place refused what it saw. The order is the header's.
+template <typename Int>
+BARACUDA_HOST_DEVICE inline Corruption last_page_corruption(const Placement& placement, const SeenOf<Int>& seen) {
+  if (seen.begin == seen.end) return {BARACUDA_CORRUPT_NONE, BARACUDA_OPERAND_INDPTR, seen.end, 0};
+  if (seen.begin < 0) return {BARACUDA_CORRUPT_INDPTR, BARACUDA_OPERAND_INDPTR, seen.begin, 0};
+  if (seen.end < seen.begin) return {BARACUDA_CORRUPT_INDPTR, BARACUDA_OPERAND_INDPTR, seen.end, seen.begin};
+  if (seen.end > placement.used_pages)
+    return {BARACUDA_CORRUPT_INDPTR, BARACUDA_OPERAND_INDPTR, seen.end, int64_t{placement.used_pages} + 1};
+  if (seen.page < 0) return {BARACUDA_CORRUPT_NONE, BARACUDA_OPERAND_INDICES, seen.page, 0};
+  if (seen.page >= placement.num_pages)
+    return {BARACUDA_CORRUPT_PAGE, BARACUDA_OPERAND_INDICES, seen.page, placement.num_pages};
+  const int64_t least = placement.counts_new;
+  return {BARACUDA_CORRUPT_LAST_PAGE_LEN, BARACUDA_OPERAND_LAST_PAGE_LEN, seen.length,
+          seen.length < least ? least : placement.page_size + least};
+}
+
+}  // namespace baracuda
+
+#endif  // BARACUDA_SRC_APPEND_LAST_PAGE_H_

@@ -1,0 +1,101 @@
+// What says which place every row of an append goes to, and what is seen of a row on the way there. Plain data, for the
+// CPU and for the GPU.
+#ifndef BARACUDA_SRC_APPEND_PLACEMENT_H_
+#define BARACUDA_SRC_APPEND_PLACEMENT_H_
+
+#include <cstdint>
+#include <type_traits>
+
+#include "append/divisor.h"
+#include "baracuda_ffi.h"
+
+#if defined(__CUDACC__)
+#define BARACUDA_HOST_DEVICE __host__ __device__
+#else
+#define BARACUDA_HOST_DEVICE
+#endif
+
+namespace baracuda {
+
+// The operands that say places, by what they say. Bits of Placement::wide.
+enum PlaceOperand : uint32_t {
+  kPages = 0,    // indices, or block_table
+  kIndptr = 1,   // indptr
+  kLengths = 2,  // last_page_len, or seq_lens
+  kOwners = 3,   // append_indptr, or batch_indices
+  kTargets = 4,  // positions, or slot_mapping
+  kNumPlaceOperands = 5
+};
+
+// Which place, for all rows of an append. A kernel's argument too.
+struct Placement {
+  const void* operands[kNumPlaceOperands];  // nullptr where the addressing has none
+  uint32_t wide;                            // bit i: operands[i] is int64, else int32
+  int32_t addressing;                       // baracuda_addressing
+  int32_t table;                            // baracuda_table
+  int32_t lengths;                          // baracuda_lengths
+  int32_t counts_new;                       // lengths count the new tokens too (AFTER_APPEND): 1, else 0
+  int32_t num_requests;
+  int32_t num_rows;    // rows that the operands say; for RAGGED as many as key has
+  int32_t used_pages;  // entries of indices; of a row of block_table
+  int32_t num_pages;   // in the caches
+  int32_t page_size;
+  Divisor<uint32_t> per_page;  // by page_size; left as it is for decodes, which divide nothing
+  int64_t table_stride;        // of block_table, in entries
+  int64_t skip_slot;           // a slot that is padding; -1 where none is set
+};
+
+// What is wrong with a row; reason BARACUDA_CORRUPT_NONE for padding.
+struct Corruption {
+  int32_t reason;
+  int32_t operand;
+  int64_t seen;
+  int64_t limit;
+};
+
+// What was read of a row on the way to its place. Read once: what is judged is what is used. `Int` holds any entry of the
+// operands: int32_t suffices where all of them are int32, and is half of a GPU thread's registers.
+template <typename Int>
+struct SeenOf {
+  Int request;  // -1 for SLOTS; RAGGED: set before the place is looked for
+  Int begin;    // the request's part of the table: entries begin .. end - 1
+  Int end;
+  Int length;  // last_page_len
+  Int page;    // the place; -1 where none was read
+  Int slot;
+  Corruption corruption;  // why there is none, but for decodes by last_page_len: corruption_of
+};
+
+using Seen = SeenOf<int64_t>;
+
+// One read, whoever writes to the table meanwhile: what is judged must be what is used.
+template <typename Index>
+BARACUDA_HOST_DEVICE inline Index read_once(const Index* entry) {
+#if defined(__CUDA_ARCH__)
+  return *entry;
+#elif defined(__GNUC__)
+  return __atomic_load_n(entry, __ATOMIC_RELAXED);
+#else
+  return *static_cast<const volatile Index*>(entry);
+#endif
+}
+
+// `kNarrow` says at compile time that every operand is int32.
+template <bool kNarrow, typename Int>
+BARACUDA_HOST_DEVICE inline Int read_index(const Placement& placement, PlaceOperand operand, Int entry) {
+  const void* const data = placement.operands[operand];
+  if (!kNarrow && (placement.wide >> operand & 1u) != 0)
+    return static_cast<Int>(read_once(static_cast<const int64_t*>(data) + entry));
+  return read_once(static_cast<const int32_t*>(data) + entry);
+}
+
+// Whether a number is among 0 .. limit - 1.
+template <typename Int>
+BARACUDA_HOST_DEVICE inline bool is_below(Int number, int32_t limit) {
+  using Unsigned = std::make_unsigned_t<Int>;
+  return static_cast<Unsigned>(number) < static_cast<Unsigned>(limit);
+}
+
+}  // namespace baracuda
+
+#endif  // BARACUDA_SRC_APPEND_PLACEMENT_H_
