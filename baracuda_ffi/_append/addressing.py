@@ -70,6 +70,22 @@ _BY_GIVEN = {_key(row.names): row for row in SETS}
 
 DECODE = SETS[0]
 
+# Operands with an entry for each request (or one more), and with one for each row.
+OF_REQUESTS = ("indptr", "last_page_len", "append_indptr", "block_table", "seq_lens")
+OF_ROWS = ("key", "value", "batch_indices", "positions", "slot_mapping")
+
+
+def set_for(function: str, addressing: Addressing, table: TableKind, lengths: LengthsKind) -> OperandSet:
+    """The set that a descriptor means. Raises ``InvalidProblem``."""
+    for row in SETS:
+        if (row.addressing, row.table, row.lengths) == (addressing, table, lengths):
+            return row
+    raise invalid_problem(
+        function,
+        f"addressing is {addressing.name}, table {table.name} and lengths {lengths.name}, which do not go "
+        f"together; what says where rows go is one of: {_sets()}",
+    )
+
 
 def set_of(function: str, operands: tuple[object, ...]) -> OperandSet:
     """The set that the operands are: one for each of ``PLACE_NAMES``, None where there is none. Raises

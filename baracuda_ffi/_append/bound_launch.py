@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import sys
 
+from .._interop.streams import stream_handle
+from .._model.checks import describe as described
 from .._model.copying import no_copy
+from .._model.errors import invalid_problem
 from .._native import abi
 from .._native.library import NOT_JUDGED
 from .._native.process_lock import ProcessLock
+from .addressing import DECODE
 from .arguments import caches
-from .operands import BIND, bind_described, describe, refusal
+from .counts import check_counts, with_open_counts
+from .operands import BIND, bind, bind_described, describe, on_stream, operands_of, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    from .._interop.protocols import Operand
+    from .._interop.protocols import Operand, Stream
     from .._native.library import Bound, Library, Operands
+    from .addressing import OperandSet
     from .error_record import ErrorRecord
 
 _REBIND = "BoundLaunch.rebind"
+_ON = "BoundLaunch.on"
 
 
 class BoundLaunch:
@@ -34,12 +41,29 @@ class BoundLaunch:
     (``TypeError``).
     """
 
-    __slots__ = ("_bind_objects", "_bound", "_error_record", "_library", "_run")
+    __slots__ = (
+        "_bind_objects",
+        "_bound",
+        "_error_record",
+        "_library",
+        "_open_counts",
+        "_placed_by",
+        "_run",
+    )
 
     _bound: Bound  # replaced whole, by _swap alone
 
-    def __init__(self, library: Library, bound: Bound, error_record: ErrorRecord | None) -> None:
+    def __init__(
+        self,
+        library: Library,
+        bound: Bound,
+        error_record: ErrorRecord | None,
+        placed_by: OperandSet,
+        open_counts: bool,
+    ) -> None:
         self._library = library
+        self._placed_by = placed_by
+        self._open_counts = open_counts  # whether the operands say how many requests or rows there are
         self._error_record = error_record  # only to keep it alive
         self._run = library.run
         self._bind_objects = library.bind_objects
@@ -69,6 +93,12 @@ class BoundLaunch:
         indices: Operand | None = None,
         indptr: Operand | None = None,
         last_page_len: Operand | None = None,
+        append_indptr: Operand | None = None,
+        batch_indices: Operand | None = None,
+        positions: Operand | None = None,
+        slot_mapping: Operand | None = None,
+        block_table: Operand | None = None,
+        seq_lens: Operand | None = None,
         kv_data: Operand | None = None,
     ) -> None:
         """Use other operands from the next call on: the next layer's cache, the next step's rows.
@@ -82,9 +112,11 @@ class BoundLaunch:
 
         Parameters
         ----------
-        key, value, k_data, v_data, indices, indptr, last_page_len, kv_data
+        key, value, k_data, v_data, indices, indptr, last_page_len, append_indptr, batch_indices, positions,
+        slot_mapping, block_table, seq_lens, kv_data
             As for ``PagedKvAppendArgs``. A value and v_data that were absent when the launch was bound stay
-            absent.
+            absent. Where the plan leaves the number of requests or rows open, what changes it gives every
+            operand that has it.
 
         Raises
         ------
@@ -93,13 +125,18 @@ class BoundLaunch:
         """
         if kv_data is not None:
             k_data, v_data = caches(_REBIND, kv_data, k_data, v_data, kv_data)  # type: ignore[assignment]
-        given = (key, value, k_data, v_data, indices, indptr, last_page_len)
+        given: Operands = (key, value, k_data, v_data, indices, indptr, last_page_len)
+        if self._placed_by is not DECODE or not (
+            append_indptr is batch_indices is positions is slot_mapping is block_table is seq_lens is None
+        ):
+            given = (*given, append_indptr, batch_indices, positions, slot_mapping, block_table, seq_lens)
         bind_objects = self._bind_objects
         while True:
             before = self._bound
-            status, bound = bind_objects(before, given)
+            status, bound = bind_objects(self._open(before, given), given)
             if status:
                 break
+            self._check_counts(before, bound, given)
             if _swap(self, before, bound):
                 return
         self._rebind_each(given, status)
@@ -108,12 +145,49 @@ class BoundLaunch:
         """What ``bind_objects`` did not bind. The operands are asked once, whatever they do meanwhile."""
         if status != NOT_JUDGED:
             raise refusal(self._library, BIND, status, ())
-        described = describe(given)
+        descriptions = describe(given)
         while True:
             before = self._bound
-            bound = bind_described(self._library, before, (), described)
+            bound = bind_described(self._library, self._open(before, given), (), descriptions)
+            self._check_counts(before, bound, given)
             if _swap(self, before, bound):
                 return
+
+    def on(self, stream: Stream) -> BoundLaunch:
+        """The same launch on another stream of the kind and the device that this one is for; this one stays
+        as it is.
+
+        A launch runs on the stream that it was bound to, whatever is captured: one that is called inside the
+        capture of another stream runs outside that graph. Take ``launch.on(captured_stream)`` into it.
+
+        Parameters
+        ----------
+        stream
+            As for ``PagedKvAppendPlan.bind``.
+
+        Raises
+        ------
+        BaracudaError
+            Whatever ``PagedKvAppendPlan.bind`` would raise for the stream.
+        """
+        op, kept = self._bound
+        on_host = abi.Append.from_buffer_copy(op).backend == abi.BACKEND_HOST
+        if on_host != (stream is None):
+            kind = "the host" if on_host else "CUDA"
+            raise invalid_problem(_ON, f"stream is {described(stream)} and the launch is for {kind}")
+        handle = 0 if stream is None else stream_handle(_ON, stream)
+        bound = bind(self._library, on_stream(op, handle), operands_of(kept))
+        return BoundLaunch(self._library, bound, self._error_record, self._placed_by, self._open_counts)
+
+    def _open(self, bound: Bound, given: Operands) -> Bound:
+        """``bound`` with those counts open that what is given says."""
+        if not self._open_counts:
+            return bound
+        return with_open_counts(bound[0], self._placed_by, given), bound[1]
+
+    def _check_counts(self, before: Bound, after: Bound, given: Operands) -> None:
+        if self._open_counts:
+            check_counts(_REBIND, before[0], after[0], self._placed_by, given)
 
     def __reduce__(self) -> NoReturn:
         raise no_copy(self, "it holds its operands' addresses", "make another by PagedKvAppendPlan.bind")

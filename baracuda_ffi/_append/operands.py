@@ -37,13 +37,32 @@ def bind(library: Library, op: bytes, operands: Operands) -> Bound:
     return bind_described(library, (op, ()), operands, describe(operands))
 
 
+class Kept:
+    """An operand that was described one by one, with what keeps its description and memory."""
+
+    __slots__ = ("keep", "operand")
+
+    def __init__(self, operand: object, keep: object) -> None:
+        self.operand = operand
+        self.keep = keep
+
+
+def operands_of(kept: Operands) -> Operands:
+    """The operands that a bound append was given."""
+    return tuple([one.operand if type(one) is Kept else one for one in kept])
+
+
 def describe(operands: Operands) -> Descriptions:
     """Each operand by whatever protocol it has. Where a type's reader raised, the error names the operand,
     unless another protocol does better."""
-    return [
-        None if operand is None else tensor_of(operand, name)
-        for name, operand in zip(abi.OPERANDS, operands, strict=False)
-    ]
+    described: Descriptions = []
+    for name, operand in zip(abi.OPERANDS, operands, strict=False):
+        if operand is None:
+            described.append(None)
+        else:
+            address, keep = tensor_of(operand, name)
+            described.append((address, Kept(operand, keep)))
+    return described
 
 
 def bind_described(library: Library, bound: Bound, operands: Operands, described: Descriptions) -> Bound:

@@ -8,7 +8,7 @@ from .._interop.streams import stream_handle
 from .._model.checks import describe, instance
 from .._model.copying import no_pickle
 from .._model.descriptors import KernelSku, PagedKvAppendDescriptor, PrecisionGuarantee
-from .._model.enums import ArchSku, AttentionKind, BackendKind, MathPrecision, OpCategory
+from .._model.enums import Addressing, ArchSku, AttentionKind, BackendKind, MathPrecision, OpCategory
 from .._model.errors import (
     WORKSPACE_TOO_SMALL,
     BaracudaError,
@@ -20,6 +20,7 @@ from .._model.errors import (
 from .._model.workspace import Workspace
 from .._native import abi
 from .._native.library import NOT_JUDGED, library
+from .addressing import DECODE, set_for
 from .arguments import PagedKvAppendArgs
 from .bound_launch import BoundLaunch
 from .operands import bind, on_stream, refusal
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from .._interop.protocols import Stream
     from .._native.library import Library
+    from .addressing import OperandSet
     from .error_record import ErrorRecord
     from .record_pool import PooledRecord
 
@@ -50,12 +52,24 @@ class PagedKvAppendPlan:
     pickled (``TypeError``).
     """
 
-    __slots__ = ("_desc", "_error_record", "_library", "_on_host", "_ops", "_pooled", "_sku")
+    __slots__ = (
+        "_desc",
+        "_error_record",
+        "_library",
+        "_on_host",
+        "_open_counts",
+        "_ops",
+        "_placed_by",
+        "_pooled",
+        "_sku",
+    )
 
     _desc: PagedKvAppendDescriptor
     _sku: KernelSku
     _library: Library
     _ops: tuple[bytes, bytes]  # the problem, as a baracuda_paged_kv_append, by its parts
+    _placed_by: OperandSet
+    _open_counts: bool  # whether the operands say how many requests or rows there are
     _on_host: bool
     _error_record: ErrorRecord | None
     _pooled: PooledRecord | None  # the record's
@@ -69,11 +83,11 @@ class PagedKvAppendPlan:
     ) -> PagedKvAppendPlan:
         """Pick a backend for ``stream`` and check the problem.
 
-        A plan that is not guarded is held to baracuda-kernels' checks: contiguous operands of exactly the
-        stated shapes, 16-byte aligned, a batch of 1 or more, one head_dim of 64, 128 or 256, int32 page
-        tables. On CUDA it is FlashInfer's kernel, on the host its twin, which refuses any request that it
-        cannot serve. A guarded plan takes real tensors, and judges each request where it runs: on CUDA it is
-        our kernel.
+        A plan for decodes by indices, indptr and last_page_len that is not guarded is held to
+        baracuda-kernels' checks: contiguous operands of exactly the stated shapes, 16-byte aligned, a batch
+        of 1 or more, one head_dim of 64, 128 or 256, int32 page tables. On CUDA it is FlashInfer's kernel, on
+        the host its twin, which refuses any request that it cannot serve. A guarded plan takes real tensors,
+        and judges each request where it runs: on CUDA it is our kernel.
 
         On CUDA this loads the kernel into the stream's context, so that a graph capture need not: it may
         allocate device memory for code and synchronise.
@@ -105,15 +119,18 @@ class PagedKvAppendPlan:
         """
         instance(_SELECT, "desc", desc, PagedKvAppendDescriptor)
         pref = PlanPreference() if pref is None else instance(_SELECT, "pref", pref, PlanPreference)
+        placed_by = set_for(_SELECT, desc.addressing, desc.table, desc.lengths)
         on_host = stream is None
-        backend = _backend(on_host, pref.guarded)
+        backend = _backend(on_host, pref.guarded or placed_by is not DECODE)
         handle = 0 if on_host else stream_handle(_SELECT, stream)
         opened = library()
-        op = _stated_append(desc, backend, pref.guarded, handle)
+        op = _stated_append(desc, placed_by, backend, pref.guarded, handle)
         _check_problem(opened, op, desc)
         _check_preference(pref.prefer_backend, backend, pref.guarded)
         arch = c_int32(0)
-        status = opened.preload(addressof(op), addressof(arch))
+        loaded = abi.Append.from_buffer_copy(op)
+        loaded.batch_size = op.batch_size or 1
+        status = opened.preload(addressof(loaded), addressof(arch))
         if status:
             raise opened.error("baracuda_paged_kv_append_preload", status)
 
@@ -121,6 +138,8 @@ class PagedKvAppendPlan:
         plan._desc = desc
         plan._sku = _sku(desc, backend, arch.value)
         plan._library = opened
+        plan._placed_by = placed_by
+        plan._open_counts = bool(op.flags & abi.FLAG_INFER)
         plan._error_record = plan._pooled = None
         if pref.guarded:
             from .error_record import ErrorRecord
@@ -186,7 +205,11 @@ class PagedKvAppendPlan:
         if pooled is not None:
             pooled.launched = True
         # The way of a decode loop. What does not fit it is judged anew below, in baracuda-kernels' order.
-        if workspace is _NO_WORKSPACE and type(args) is PagedKvAppendArgs:
+        if (
+            workspace is _NO_WORKSPACE
+            and type(args) is PagedKvAppendArgs
+            and args._placed_by is self._placed_by
+        ):
             append = self._library.append
             status = append(self._ops[args._parts], stream, args._operands)
             if status == 0:
@@ -229,7 +252,7 @@ class PagedKvAppendPlan:
         if self._pooled is not None:
             self._pooled.launched = True
         bound = bind(self._library, on_stream(op, handle), operands)
-        return BoundLaunch(self._library, bound, self._error_record)
+        return BoundLaunch(self._library, bound, self._error_record, self._placed_by, self._open_counts)
 
     def check(self, stream: Stream) -> None:
         """Wait for ``stream`` and raise ``CorruptPageTable`` if this guarded plan's appends met a corrupt
@@ -290,6 +313,11 @@ class PagedKvAppendPlan:
 
     def _operands_and_op(self, args: PagedKvAppendArgs, function: str) -> tuple[tuple[object, ...], bytes]:
         args = instance(function, "args", args, PagedKvAppendArgs)
+        if args._placed_by is not self._placed_by:
+            raise invalid_problem(
+                function,
+                f"args say where rows go by {args._placed_by}; the plan was selected for {self._placed_by}",
+            )
         return args._operands, self._ops[args._parts]
 
     def _handle(self, stream: Stream, function: str, args: PagedKvAppendArgs) -> int:
@@ -338,38 +366,65 @@ class PagedKvAppendPlan:
             raise
 
 
-def _backend(on_host: bool, guarded: bool) -> BackendKind:
+def _backend(on_host: bool, judged: bool) -> BackendKind:
     if on_host:
         return BackendKind.HOST
-    return BackendKind.BESPOKE if guarded else BackendKind.FLASHINFER
+    return BackendKind.BESPOKE if judged else BackendKind.FLASHINFER
 
 
 def _stated_append(
-    desc: PagedKvAppendDescriptor, backend: BackendKind, guarded: bool, handle: int
+    desc: PagedKvAppendDescriptor,
+    placed_by: OperandSet,
+    backend: BackendKind,
+    guarded: bool,
+    handle: int,
 ) -> abi.Append:
     cache = desc.paged_kv
     return abi.Append(
         struct_size=sizeof(abi.Append),
-        flags=abi.FLAG_GUARDED | abi.FLAG_STRIDED if guarded else abi.FLAG_MIRRORED,
+        flags=_flags(desc, placed_by, backend, guarded),
         backend=backend,
         element=cache.element,
         layout=cache.layout,
         length_convention=desc.length_convention,
-        batch_size=desc.batch_size,
+        batch_size=desc.batch_size or 0,
         page_size=cache.page_size,
         num_heads=cache.num_kv_heads,
         head_dim=cache.head_dim,
         value_head_dim=cache.value_head_dim,
         num_total_pages=cache.num_total_pages,
         stream=handle,
+        addressing=desc.addressing,
+        table=desc.table,
+        lengths=desc.lengths,
+        num_rows=desc.num_rows or 0,
+        skip_slot=desc.skip_slot or 0,
     )
+
+
+def _flags(desc: PagedKvAppendDescriptor, placed_by: OperandSet, backend: BackendKind, guarded: bool) -> int:
+    if placed_by is DECODE and not guarded:
+        flags = abi.FLAG_MIRRORED
+    else:
+        judged = guarded or backend is BackendKind.BESPOKE
+        flags = abi.FLAG_STRIDED | (abi.FLAG_GUARDED if judged else 0)
+    if desc.skip_slot is not None:
+        flags |= abi.FLAG_SKIP_SLOT
+    knows_requests = desc.addressing is not Addressing.SLOTS
+    knows_rows = desc.addressing is not Addressing.LAST_PAGE
+    if (knows_requests and desc.batch_size is None) or (knows_rows and desc.num_rows is None):
+        flags |= abi.FLAG_INFER
+    return flags
 
 
 def _check_problem(opened: Library, op: abi.Append, desc: PagedKvAppendDescriptor) -> None:
     # 0 means "not stated" to the library, which a descriptor cannot say.
     if desc.paged_kv.num_total_pages == 0:
         raise invalid_problem(_SELECT, "num_total_pages is 0; it should be at least 1")
-    status = opened.can_implement(bytes(op))
+    judged = abi.Append.from_buffer_copy(op)
+    if desc.batch_size is None:
+        judged.batch_size = 1  # any number that a call may bring
+    status = opened.can_implement(bytes(judged))
     if status:
         raise opened.error("baracuda_paged_kv_append_can_implement", status)
 

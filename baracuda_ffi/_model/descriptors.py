@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .checks import choice, instance, int32
+from .checks import INT64_MAX, choice, instance, int32, integer
 from .elements import element_kind
 from .enums import (
     Addressing,
@@ -135,6 +135,8 @@ class PagedKvAppendDescriptor(Record):
         What says how long the requests are; None for ``LAST_PAGE_LEN``, or ``SEQ_LENS`` with a dense table.
     num_rows : int, optional
         Rows, for RAGGED at most; None: any number, at each call its own. LAST_PAGE has ``batch_size``.
+    skip_slot : int, optional
+        SLOTS: a slot that is padding too, as SGLang's 0.
 
     Raises
     ------
@@ -143,7 +145,16 @@ class PagedKvAppendDescriptor(Record):
         stated.
     """
 
-    _fields = ("batch_size", "paged_kv", "length_convention", "addressing", "table", "lengths", "num_rows")
+    _fields = (
+        "batch_size",
+        "paged_kv",
+        "length_convention",
+        "addressing",
+        "table",
+        "lengths",
+        "num_rows",
+        "skip_slot",
+    )
     __slots__ = _fields
 
     batch_size: int | None
@@ -153,6 +164,7 @@ class PagedKvAppendDescriptor(Record):
     table: TableKind
     lengths: LengthsKind
     num_rows: int | None
+    skip_slot: int | None
 
     def __init__(
         self,
@@ -164,6 +176,7 @@ class PagedKvAppendDescriptor(Record):
         table: TableKind = TableKind.CSR,
         lengths: LengthsKind | None = None,
         num_rows: int | None = None,
+        skip_slot: int | None = None,
     ) -> None:
         me = "PagedKvAppendDescriptor"
         addressing = choice(me, "addressing", addressing, Addressing)
@@ -179,6 +192,9 @@ class PagedKvAppendDescriptor(Record):
             table,
             lengths,
             None if num_rows is None else int32(me, "num_rows", num_rows),
+            None
+            if skip_slot is None
+            else integer(me, "skip_slot", skip_slot, 0, INT64_MAX, "a slot, or None"),
         )
 
 

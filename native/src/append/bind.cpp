@@ -285,7 +285,7 @@ class Binding {
                     static_cast<long long>(table->shape[0]), op_.batch_size);
       op_.max_pages = table->shape[1];
       op_.block_table_stride = stride_of(*table, 0);
-      if (table->shape[1] > 1 && stride_of(*table, 1) != 1)
+      if (table->shape[1] > 1 && stride_of(*table, 1) != 1 && !is_empty(*table))
         return refuse_strides(BARACUDA_OPERAND_BLOCK_TABLE, *table, "the entries of a row should lie side by side");
     }
     if (const Tensor* const indices = operands_[BARACUDA_OPERAND_INDICES]; indices != nullptr) {

@@ -26,9 +26,11 @@ inline int32_t value_head_dim(const Op& op) noexcept {
   return op.value_head_dim != 0 ? op.value_head_dim : op.head_dim;
 }
 
-// How many rows the operands say: the addressing's answer.
+// How many rows there are at most: the addressing's answer.
 inline int64_t num_rows(const Op& op) noexcept {
-  return op.addressing == BARACUDA_ADDRESSING_LAST_PAGE ? op.batch_size : op.num_rows;
+  if (op.addressing == BARACUDA_ADDRESSING_LAST_PAGE) return op.batch_size;
+  // Without requests every row is behind them all.
+  return op.addressing == BARACUDA_ADDRESSING_RAGGED && op.batch_size == 0 ? 0 : op.num_rows;
 }
 
 }  // namespace baracuda

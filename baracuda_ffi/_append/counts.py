@@ -1,0 +1,52 @@
+"""How many requests and rows a bound launch has, where its plan leaves that to the operands."""
+
+from __future__ import annotations
+
+from .._model.enums import Addressing
+from .._model.errors import invalid_problem
+from .._native import abi
+from .addressing import OF_REQUESTS, OF_ROWS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .._native.library import Operands
+    from .addressing import OperandSet
+
+
+def with_open_counts(op: bytes, placed_by: OperandSet, given: Operands) -> bytes:
+    """The problem without the counts that the given operands say, for the library to take them from there."""
+    append = abi.Append.from_buffer_copy(op)
+    names = _names(given)
+    if any(name in names for name in ("last_page_len", "seq_lens")) or (
+        placed_by.addressing is Addressing.POSITIONS and "indptr" in names
+    ):
+        append.batch_size = 0
+    if placed_by.addressing is not Addressing.LAST_PAGE and any(name in names for name in OF_ROWS):
+        append.num_rows = 0
+    return bytes(append)
+
+
+def check_counts(function: str, before: bytes, after: bytes, placed_by: OperandSet, given: Operands) -> None:
+    """Raise ``InvalidProblem`` where a count changes and an operand that has it stays."""
+    old, new = abi.Append.from_buffer_copy(before), abi.Append.from_buffer_copy(after)
+    names = _names(given)
+    rows = ("key", "value") if new.parts == abi.PARTS_KEY_AND_VALUE else ("key",)
+    by_request = [name for name in placed_by.names if name in OF_REQUESTS]
+    if placed_by.addressing is Addressing.LAST_PAGE:
+        by_request += rows
+    by_row = [*rows, *[name for name in placed_by.names if name in OF_ROWS]]
+    for what, one, other, of in (
+        ("batch_size", old.batch_size, new.batch_size, by_request),
+        ("num_rows", old.num_rows, new.num_rows, by_row),
+    ):
+        missing = [name for name in of if name not in names]
+        if one != other and missing:
+            raise invalid_problem(
+                function,
+                f"{what} changes from {one} to {other} and {', '.join(missing)} stays; each operand that has "
+                "it should be given",
+            )
+
+
+def _names(given: Operands) -> list[str]:
+    return [name for name, operand in zip(abi.OPERANDS, given, strict=False) if operand is not None]
