@@ -51,7 +51,8 @@ class PagedKvAppendArgs:
     Raises
     ------
     InvalidProblem
-        A value without v_data or the reverse; kv_data beside either cache, or without a value.
+        An operand that is None and may not be; a value without v_data or the reverse; kv_data beside either
+        cache, or without a value.
 
     Notes
     -----
@@ -84,8 +85,8 @@ class PagedKvAppendArgs:
     ) -> None:
         if hasattr(self, "_operands"):  # __init__ of one that threads may share already
             raise AttributeError("PagedKvAppendArgs is frozen; make another")
-        k_cache, v_cache = caches(_ME, value, k_data, v_data, kv_data)
-        _set_operands(self, (key, value, k_cache, v_cache, indices, indptr, last_page_len))
+        operands = whole_set(_ME, key, value, k_data, v_data, indices, indptr, last_page_len, kv_data)
+        _set_operands(self, operands)
         _set_parts(self, parts_of(value))
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
@@ -132,6 +133,7 @@ class PagedKvAppendArgs:
 
 
 _NAMES = ("key", "value", "k_data", "v_data", "indices", "indptr", "last_page_len", "kv_data")
+_VALUES = ("value", "v_data")  # which may both be absent
 
 # The slots' own setters: the one way past __setattr__.
 _set_operands = PagedKvAppendArgs.__dict__["_operands"].__set__
@@ -144,6 +146,29 @@ def _restore(operands: dict[str, Operand]) -> PagedKvAppendArgs:
 
 def parts_of(value: object) -> int:
     return abi.PARTS_KEY if value is None else abi.PARTS_KEY_AND_VALUE
+
+
+def whole_set(
+    function: str,
+    key: object,
+    value: object,
+    k_data: object,
+    v_data: object,
+    indices: object,
+    indptr: object,
+    last_page_len: object,
+    kv_data: object,
+) -> Operands:
+    """The operands of an append in the library's order. Raises ``InvalidProblem`` where one is missing."""
+    k_cache, v_cache = caches(function, value, k_data, v_data, kv_data)
+    operands = (key, value, k_cache, v_cache, indices, indptr, last_page_len)
+    for name, operand in zip(_NAMES, operands, strict=False):
+        if operand is None and name not in _VALUES:
+            instead = ", or kv_data be given, which is both caches" if name == "k_data" else ""
+            raise invalid_problem(
+                function, f"{name} is None; it should be an array, or a TensorView{instead}"
+            )
+    return operands
 
 
 def caches(

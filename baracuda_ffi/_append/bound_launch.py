@@ -9,7 +9,7 @@ from .._native import abi
 from .._native.library import NOT_JUDGED
 from .._native.process_lock import ProcessLock
 from .arguments import caches
-from .operands import BIND, bind_described, describe, refusal
+from .operands import BIND_SYMBOL, RUN_SYMBOL, bind_described, describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class BoundLaunch:
         # The call holds what it is given, whoever rebinds meanwhile.
         status = run(self._bound)
         if status:
-            raise self._library.error("baracuda_paged_kv_append_run", status)
+            raise self._library.error(RUN_SYMBOL, status)
 
     def rebind(
         self,
@@ -107,11 +107,11 @@ class BoundLaunch:
     def _rebind_each(self, given: Operands, status: int) -> None:
         """What ``bind_objects`` did not bind. The operands are asked once, whatever they do meanwhile."""
         if status != NOT_JUDGED:
-            raise refusal(self._library, BIND, status, ())
+            raise self._library.error(BIND_SYMBOL, status)
         described = describe(given)
         while True:
             before = self._bound
-            bound = bind_described(self._library, before, (), described)
+            bound = bind_described(self._library, BIND_SYMBOL, before, described)
             if _swap(self, before, bound):
                 return
 

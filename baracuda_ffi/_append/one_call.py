@@ -11,8 +11,8 @@ from .._model.enums import BackendKind, KvLayout, LengthConvention
 from .._model.errors import invalid_problem, unsupported
 from .._native import abi
 from .._native.library import NOT_JUDGED, library
-from .arguments import caches, parts_of
-from .operands import bind, on_stream, refusal
+from .arguments import parts_of, whole_set
+from .operands import RUN_SYMBOL, bind, on_stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .error_record import ErrorRecord
 
 _ME = "append_paged_kv"
-_RUN = "baracuda_paged_kv_append_run"
+_BEFORE_APPEND = LengthConvention.BEFORE_APPEND
 
 
 def append_paged_kv(
@@ -38,9 +38,9 @@ def append_paged_kv(
     *,
     stream: Stream,
     layout: KvLayout | Literal["HND", "NHD"] = KvLayout.HND,
-    length_convention: LengthConvention | None = None,
+    length_convention: LengthConvention | Literal["BEFORE_APPEND", "AFTER_APPEND"] | None = None,
     guarded: bool = False,
-    backend: BackendKind | None = None,
+    backend: BackendKind | Literal["FLASHINFER", "HOST", "BESPOKE"] | None = None,
     error_record: ErrorRecord | None = None,
     element: ElementLike | None = None,
     kv_data: Operand | None = None,
@@ -106,19 +106,27 @@ def append_paged_kv(
     """
     if type(layout) is not KvLayout:
         layout = choice(_ME, "layout", layout, KvLayout)
-    if type(length_convention) is not LengthConvention:
-        length_convention = _convention(length_convention)
+    if length_convention is None:
+        length_convention = _BEFORE_APPEND
+    elif type(length_convention) is not LengthConvention:
+        length_convention = choice(_ME, "length_convention", length_convention, LengthConvention)
     if (
-        value is None
+        key is None  # type: ignore[redundant-expr]
+        or value is None
+        or k_data is None
         or v_data is None
-        or guarded
-        or backend
-        or error_record
-        or element
+        or indices is None
+        or indptr is None
+        or last_page_len is None
         or kv_data is not None
+        or guarded is not False
+        or backend is not None
+        or error_record is not None
+        or element is not None
     ):
-        k_cache, v_cache = caches(_ME, value, k_data, v_data, kv_data)
-        operands: Operands = (key, value, k_cache, v_cache, indices, indptr, last_page_len)
+        operands: Operands = whole_set(
+            _ME, key, value, k_data, v_data, indices, indptr, last_page_len, kv_data
+        )
         op = _special(
             stream is None, layout, length_convention, value, guarded, backend, error_record, element
         )
@@ -131,7 +139,7 @@ def append_paged_kv(
     if status == NOT_JUDGED:
         status = _append_each(opened, op, stream, operands)
     if status:
-        raise refusal(opened, _RUN, status, operands)
+        raise opened.error(RUN_SYMBOL, status)
 
 
 def _append_each(opened: Library, op: bytes, stream: Stream, operands: Operands) -> int:
@@ -141,14 +149,8 @@ def _append_each(opened: Library, op: bytes, stream: Stream, operands: Operands)
     as_it_is = stream is None or type(stream) is int
     status = NOT_JUDGED if as_it_is else opened.append(op, handle, operands)
     if status == NOT_JUDGED:
-        status = opened.run(bind(opened, on_stream(op, handle), operands))
+        status = opened.run(bind(opened, RUN_SYMBOL, on_stream(op, handle), operands))
     return status
-
-
-def _convention(given: object) -> LengthConvention:
-    if given is None:
-        return LengthConvention.BEFORE_APPEND
-    return choice(_ME, "length_convention", given, LengthConvention)
 
 
 def _special(
@@ -157,7 +159,7 @@ def _special(
     convention: LengthConvention,
     value: object,
     guarded: bool,
-    backend: BackendKind | None,
+    backend: object,
     error_record: ErrorRecord | None,
     element: ElementLike | None,
 ) -> bytes:
@@ -183,11 +185,11 @@ def _special(
     return bytes(op)
 
 
-def _backend(on_host: bool, guarded: bool, wanted: BackendKind | None) -> BackendKind:
+def _backend(on_host: bool, guarded: bool, given: object) -> BackendKind:
     ours = BackendKind.HOST if on_host else BackendKind.BESPOKE
-    if wanted is None:
+    if given is None:
         return ours
-    wanted = choice(_ME, "backend", wanted, BackendKind)
+    wanted = choice(_ME, "backend", given, BackendKind)
     if on_host != (wanted is BackendKind.HOST):
         stream = "None" if on_host else "a CUDA stream"
         raise invalid_problem(

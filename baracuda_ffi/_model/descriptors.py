@@ -140,7 +140,7 @@ class PagedKvAppendDescriptor(Record):
         *,
         batch_size: int,
         paged_kv: PagedKvCacheDescriptor,
-        length_convention: LengthConvention | None = None,
+        length_convention: LengthConvention | Literal["BEFORE_APPEND", "AFTER_APPEND"] | None = None,
     ) -> None:
         me = "PagedKvAppendDescriptor"
         if length_convention is None:
