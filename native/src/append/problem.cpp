@@ -90,7 +90,7 @@ int32_t check_elements(const Op& op, bool mirrored) noexcept {
   const Element* const element = find_element(op.element);
   if (element == nullptr || (mirrored && !element->is_mirrored))
     return fail(BARACUDA_UNSUPPORTED, "element is %d; it should be %s", op.element,
-                mirrored ? "F16, BF16, F32, FP8_E4M3 or FP8_E5M2 (1 to 5; a guarded append takes every one, 1 to 7)"
+                mirrored ? "F16, BF16, F32, FP8_E4M3 or FP8_E5M2 (1 to 5); a guarded append takes every one, 1 to 7"
                          : "a baracuda_element (1 to 7)");
   if (op.source_element != BARACUDA_ELEMENT_NONE && op.source_element != op.element)
     return fail(BARACUDA_UNSUPPORTED, "source_element is %d and element is %d; a copy should have one for both",
