@@ -230,6 +230,30 @@ def test_a_launch_keeps_what_it_is_bound_to_whoever_rebinds(
     assert [exporter.array.ctypes.data for exporter in alive] == [address]
 
 
+FORK = """
+import os, signal, threading
+from baracuda_ffi._native.process_lock import ProcessLock
+lock, held, done = ProcessLock(), threading.Event(), threading.Event()
+def hold():
+    with lock.held():
+        held.set()
+        done.wait()
+threading.Thread(target=hold).start()
+held.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(20)  # a child that waits for ever ends by a signal
+    with lock.held(), lock.held():
+        os._exit(0)
+print(os.waitpid(child, 0)[1])
+done.set()
+"""
+
+
+def test_a_fork_does_not_inherit_a_lock_that_another_thread_holds() -> None:
+    assert output_of(FORK).split() == ["0"]
+
+
 class Lender:
     """Gives everybody the one capsule that it has, which only one may take."""
 
