@@ -171,6 +171,17 @@ def whole_set(
     return operands
 
 
+def check_same_parts(function: str, bound: Operands, given: Operands) -> None:
+    """Raise ``InvalidProblem`` where a part is given that a launch was bound without."""
+    for name, before, operand in zip(_NAMES, bound, given, strict=False):
+        if name in _VALUES and before is None and operand is not None:
+            raise invalid_problem(
+                function,
+                f"{name} is given and the launch was bound to key alone; it should be None, or another "
+                "launch be bound by PagedKvAppendPlan.bind",
+            )
+
+
 def caches(
     function: str, value: object, k_data: object, v_data: object, kv_data: object
 ) -> tuple[object, object]:

@@ -8,7 +8,7 @@ from .._model.copying import no_copy
 from .._native import abi
 from .._native.library import NOT_JUDGED
 from .._native.process_lock import ProcessLock
-from .arguments import caches
+from .arguments import caches, check_same_parts
 from .operands import BIND_SYMBOL, RUN_SYMBOL, bind_described, describe
 
 TYPE_CHECKING = False
@@ -106,6 +106,7 @@ class BoundLaunch:
 
     def _rebind_each(self, given: Operands, status: int) -> None:
         """What ``bind_objects`` did not bind. The operands are asked once, whatever they do meanwhile."""
+        check_same_parts(_REBIND, self._bound[1], given)
         if status != NOT_JUDGED:
             raise self._library.error(BIND_SYMBOL, status)
         described = describe(given)

@@ -57,8 +57,8 @@ int32_t check_mirrored_choices(const Op& op) noexcept {
     return fail(
         BARACUDA_UNSUPPORTED,
         "flags is 0x%x, parts %d, value_head_dim %d, int64_operands 0x%x; with BARACUDA_FLAG_MIRRORED both parts "
-        "should be packed, of one width, with int32 tables and without BARACUDA_FLAG_GUARDED (without it, as in a "
-        "guarded plan, they need not)",
+        "should be packed, of one width, with int32 tables and without BARACUDA_FLAG_GUARDED (a guarded append takes "
+        "one part, two widths, any strides and int64)",
         op.flags, op.parts, op.value_head_dim, op.int64_operands);
   return BARACUDA_OK;
 }
