@@ -4,6 +4,7 @@
 #define BARACUDA_SRC_APPEND_PLACE_H_
 
 #include <cstdint>
+#include <type_traits>
 
 #include "baracuda_ffi.h"
 
@@ -42,17 +43,22 @@ struct Placement {
   int64_t skip_slot;     // a slot that is padding; -1 where none is set
 };
 
-// What was read of a row on the way to its place. Read once: what is judged is what is used.
-struct Seen {
-  int64_t request;  // -1 for SLOTS
-  int64_t begin;    // the request's part of the table: entries begin .. end - 1
-  int64_t end;
-  int64_t length;    // last_page_len, or seq_lens
-  int64_t position;  // of the row among the request's tokens
-  int64_t target;    // positions, or slot_mapping
-  int64_t page;      // the place; -1 where none was read
-  int64_t slot;
+// What was read of a row on the way to its place. Read once: what is judged is what is used. `Int` holds any entry of the
+// operands: int32_t suffices where all of them are int32, and is half of a GPU thread's registers.
+template <typename Int>
+struct SeenOf {
+  Int request;  // -1 for SLOTS
+  Int begin;    // the request's part of the table: entries begin .. end - 1
+  Int end;
+  Int length;    // last_page_len, or seq_lens
+  Int position;  // of the row among the request's tokens
+  Int target;    // positions, or slot_mapping
+  Int entry;     // of the table, that names the page
+  Int page;      // the place; -1 where none was read
+  Int slot;
 };
+
+using Seen = SeenOf<int64_t>;
 
 // What is wrong with a row; reason BARACUDA_CORRUPT_NONE for padding.
 struct Corruption {
@@ -75,48 +81,64 @@ BARACUDA_HOST_DEVICE inline Index read_once(const Index* entry) {
 }
 
 // `kNarrow` says at compile time that every operand is int32.
-template <bool kNarrow>
-BARACUDA_HOST_DEVICE inline int64_t read_index(const Placement& placement, PlaceOperand operand, int64_t entry) {
+template <bool kNarrow, typename Int>
+BARACUDA_HOST_DEVICE inline Int read_index(const Placement& placement, PlaceOperand operand, Int entry) {
   const void* const data = placement.operands[operand];
-  if (!kNarrow && (placement.wide >> operand & 1u) != 0) return read_once(static_cast<const int64_t*>(data) + entry);
+  if (!kNarrow && (placement.wide >> operand & 1u) != 0)
+    return static_cast<Int>(read_once(static_cast<const int64_t*>(data) + entry));
   return read_once(static_cast<const int32_t*>(data) + entry);
 }
 
-BARACUDA_HOST_DEVICE inline bool has_part(const Placement& placement, int64_t begin, int64_t end) {
+// Whether a number is among 0 .. limit - 1.
+template <typename Int>
+BARACUDA_HOST_DEVICE inline bool is_below(Int number, int32_t limit) {
+  using Unsigned = std::make_unsigned_t<Int>;
+  return static_cast<Unsigned>(number) < static_cast<Unsigned>(limit);
+}
+
+template <typename Int>
+BARACUDA_HOST_DEVICE inline bool has_part(const Placement& placement, Int begin, Int end) {
   return begin >= 0 && end > begin && end <= placement.used_pages;
 }
 
-// A decode's row by its page table and the length of its last page: the way of every decode step.
-template <bool kNarrow>
-BARACUDA_HOST_DEVICE inline bool find_last_place(const Placement& placement, int64_t request, Seen* seen) {
+// Where the page of a decode's row is listed: at the end of its request's part. Its slot is what the last page holds.
+template <bool kNarrow, typename Int>
+BARACUDA_HOST_DEVICE inline bool find_last_entry(const Placement& placement, Int request, SeenOf<Int>* seen) {
+  using Unsigned = std::make_unsigned_t<Int>;
   seen->request = request;
   seen->begin = read_index<kNarrow>(placement, kIndptr, request);
   seen->end = read_index<kNarrow>(placement, kIndptr, request + 1);
   seen->length = read_index<kNarrow>(placement, kLengths, request);
-  const bool listed = has_part(placement, seen->begin, seen->end);
-  // Without a branch, so that a GPU's other loads are not held up: where there is no page, a harmless entry is read.
-  int64_t page;
-  if (kNarrow) {
-    const auto* const pages = static_cast<const int32_t*>(placement.operands[kPages]);
-    const auto* const harmless = static_cast<const int32_t*>(placement.operands[kLengths]);
-    page = read_once(listed ? pages + (seen->end - 1) : harmless + request);
-  } else {
-    page = listed ? read_index<false>(placement, kPages, seen->end - 1) : -1;
-  }
-  seen->page = listed ? page : -1;
-  seen->slot = static_cast<int64_t>(static_cast<uint64_t>(seen->length) - static_cast<uint64_t>(placement.counts_new));
-  return static_cast<uint64_t>(seen->page) < static_cast<uint64_t>(placement.num_pages) &&
-         static_cast<uint64_t>(seen->slot) < static_cast<uint64_t>(placement.page_size);
+  // Both wrap: of the least number there is they make the largest, which is no slot.
+  seen->slot = static_cast<Int>(static_cast<Unsigned>(seen->length) - static_cast<Unsigned>(placement.counts_new));
+  seen->entry = static_cast<Int>(static_cast<Unsigned>(seen->end) - 1u);
+  return has_part(placement, seen->begin, seen->end);
 }
 
-// Whether the row is to be served, and if so in which page and slot of `seen`.
-template <bool kNarrow>
-BARACUDA_HOST_DEVICE inline bool find_place(const Placement& placement, int64_t row, Seen* seen) {
-  return find_last_place<kNarrow>(placement, row, seen);
+// Whether a row has a page to go to, and if so at which entry of the page table, and its slot there: all that there is to
+// know before the page's id is read.
+template <bool kNarrow, typename Int>
+BARACUDA_HOST_DEVICE inline bool find_entry(const Placement& placement, int64_t row, SeenOf<Int>* seen) {
+  seen->page = -1;
+  return find_last_entry<kNarrow>(placement, static_cast<Int>(row), seen);
+}
+
+// Reads the page's id where find_entry found it. Whether the row is to be served.
+template <bool kNarrow, typename Int>
+BARACUDA_HOST_DEVICE inline bool read_page(const Placement& placement, SeenOf<Int>* seen) {
+  seen->page = read_index<kNarrow>(placement, kPages, seen->entry);
+  return is_below(seen->page, placement.num_pages) && is_below(seen->slot, placement.page_size);
+}
+
+// Both. Whether the row is to be served, and if so in which page and slot of `seen`.
+template <bool kNarrow, typename Int>
+BARACUDA_HOST_DEVICE inline bool find_place(const Placement& placement, int64_t row, SeenOf<Int>* seen) {
+  return find_entry<kNarrow>(placement, row, seen) && read_page<kNarrow>(placement, seen);
 }
 
 // Why find_place refused what it saw. The order is the header's.
-BARACUDA_HOST_DEVICE inline Corruption corruption_of(const Placement& placement, const Seen& seen) {
+template <typename Int>
+BARACUDA_HOST_DEVICE inline Corruption corruption_of(const Placement& placement, const SeenOf<Int>& seen) {
   if (seen.begin == seen.end) return {BARACUDA_CORRUPT_NONE, BARACUDA_OPERAND_INDPTR, seen.end, 0};
   if (seen.begin < 0) return {BARACUDA_CORRUPT_INDPTR, BARACUDA_OPERAND_INDPTR, seen.begin, 0};
   if (seen.end < seen.begin) return {BARACUDA_CORRUPT_INDPTR, BARACUDA_OPERAND_INDPTR, seen.end, seen.begin};
@@ -131,7 +153,8 @@ BARACUDA_HOST_DEVICE inline Corruption corruption_of(const Placement& placement,
 }
 
 // What is written once the record's reason is claimed: everything else.
-BARACUDA_HOST_DEVICE inline void describe(baracuda_error_record* record, int64_t row, const Seen& seen,
+template <typename Int>
+BARACUDA_HOST_DEVICE inline void describe(baracuda_error_record* record, int64_t row, const SeenOf<Int>& seen,
                                           const Corruption& corruption) {
   record->operand = corruption.operand;
   record->row = row;

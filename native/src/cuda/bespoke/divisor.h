@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-namespace baracuda {
+namespace baracuda::cuda {
 
 // The 64-bit one divides: it serves appends so large that nobody sees the difference.
 template <typename Index>
@@ -39,6 +39,6 @@ struct Divisor<uint32_t> {
   }
 };
 
-}  // namespace baracuda
+}  // namespace baracuda::cuda
 
 #endif  // BARACUDA_SRC_CUDA_BESPOKE_DIVISOR_H_
