@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from baracuda_ffi.benchmarks.machine import describe_machine, now
-from baracuda_ffi.benchmarks.results import (
+from baracuda_ffi.benchmarks.report.machine import describe_machine, now
+from baracuda_ffi.benchmarks.report.results import (
     ABSENT,
     FLOOR,
     LIMIT,
@@ -16,8 +16,8 @@ from baracuda_ffi.benchmarks.results import (
     SuiteResult,
     Target,
 )
+from baracuda_ffi.benchmarks.report.statistics import Summary
 from baracuda_ffi.benchmarks.settings import Settings
-from baracuda_ffi.benchmarks.statistics import Summary
 
 
 def measured(path: str, role: str, median: float) -> Row:

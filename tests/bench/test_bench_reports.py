@@ -11,12 +11,12 @@ import pytest
 from bench_reports import report
 from rich.console import Console
 
-from baracuda_ffi.benchmarks import paths
-from baracuda_ffi.benchmarks.compare import compare, print_comparison
-from baracuda_ffi.benchmarks.plot_labels import spread
-from baracuda_ffi.benchmarks.plots import save_plots
-from baracuda_ffi.benchmarks.results import SCHEMA_VERSION, NotAReport, load
-from baracuda_ffi.benchmarks.tables import number, print_report
+from baracuda_ffi.benchmarks.report.compare import compare, print_comparison
+from baracuda_ffi.benchmarks.report.plot_labels import spread
+from baracuda_ffi.benchmarks.report.plots import save_plots
+from baracuda_ffi.benchmarks.report.results import SCHEMA_VERSION, NotAReport, load
+from baracuda_ffi.benchmarks.report.tables import number, print_report
+from baracuda_ffi.benchmarks.running import paths
 
 
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ..paths import Call, optional
+from ..running.paths import Call, optional
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..torch_operands import Operands
+    from ..operands.torch_operands import Operands
 
 NAME = "flashinfer-python append"
 CONVERSION = "flashinfer-python index conversion"

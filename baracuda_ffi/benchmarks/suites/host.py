@@ -9,25 +9,25 @@ from itertools import product
 
 from ..._native.about import host_max_threads, set_host_max_threads
 from ..._native.library import library
-from .. import ours
-from ..c_loop import THROUGH_CTYPES, address_of, append_struct
-from ..compiled import launch_loop
-from ..machine import cores
-from ..numpy_operands import HostOperands, check_writes, host_operands
-from ..paths import Absent, Call, Candidate, Path, build_all
+from ..operands.numpy_operands import HostOperands, check_writes, host_operands
+from ..operands.problem import Problem
+from ..ours import statements as ours
+from ..ours.c_loop import THROUGH_CTYPES, address_of, append_struct
 from ..peers import indexing
-from ..problem import Problem
-from ..progress import Progress
-from ..results import FLOOR, LIMIT, MEASURED, OURS, PEER, Case, SuiteResult
-from ..sampling import in_order, interleave
-from ..targets import at_least, at_most
+from ..report.machine import cores
+from ..report.results import FLOOR, LIMIT, MEASURED, OURS, PEER, Case, SuiteResult
+from ..report.targets import at_least, at_most
+from ..running.compiled import launch_loop
+from ..running.paths import Absent, Call, Candidate, Path, build_all
+from ..running.progress import Progress
+from ..running.sampling import in_order, interleave
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ..results import Target
+    from ..report.results import Target
     from ..settings import Settings
 
 ONE_THREAD = "bound launch, one thread"

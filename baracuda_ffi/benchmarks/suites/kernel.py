@@ -7,23 +7,23 @@ import time
 from functools import partial
 from itertools import product
 
-from ..gpu import torch_with_gpu
-from ..paths import Absent, Call, Candidate, Path, build_all, describe
+from ..operands.problem import Problem
+from ..operands.torch_operands import Operands, check_writes, operand_sets
 from ..peers import device_copy, empty_kernel, flashinfer_python, header, indexing, vllm
-from ..problem import Problem
-from ..progress import Progress
-from ..replay import Replay
-from ..results import FAILED, FLOOR, LIMIT, MEASURED, OURS, PEER, Case, Row, SuiteResult
-from ..sampling import in_order, interleave
-from ..targets import at_most, same
-from ..torch_operands import Operands, check_writes, operand_sets
+from ..report.results import FAILED, FLOOR, LIMIT, MEASURED, OURS, PEER, Case, Row, SuiteResult
+from ..report.targets import at_most, same
+from ..running.gpu import torch_with_gpu
+from ..running.paths import Absent, Call, Candidate, Path, build_all, describe
+from ..running.progress import Progress
+from ..running.replay import Replay
+from ..running.sampling import in_order, interleave
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from ..results import Target
+    from ..report.results import Target
     from ..settings import Settings
 
 FLASHINFER = "FlashInfer path"

@@ -5,24 +5,24 @@ from __future__ import annotations
 import time
 from functools import partial
 
-from .. import ours
-from ..c_loop import NAME as C_LOOP
-from ..c_loop import CLoop, append_struct
-from ..gpu import torch_with_gpu
-from ..paths import Absent, Candidate, Path, build_all, optional
+from ..operands.problem import Problem
+from ..ours import statements as ours
+from ..ours.c_loop import NAME as C_LOOP
+from ..ours.c_loop import CLoop, append_struct
 from ..peers import custom_op, flashinfer_python, indexing, vllm
-from ..problem import Problem
-from ..progress import Progress
-from ..results import FLOOR, MEASURED, OURS, PEER, Case, SuiteResult
-from ..sampling import in_order, interleave
-from ..targets import at_most
+from ..report.results import FLOOR, MEASURED, OURS, PEER, Case, SuiteResult
+from ..report.targets import at_most
+from ..running.gpu import torch_with_gpu
+from ..running.paths import Absent, Candidate, Path, build_all, optional
+from ..running.progress import Progress
+from ..running.sampling import in_order, interleave
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ..results import Target
+    from ..report.results import Target
     from ..settings import Settings
 
 # Fewer launches than CUDA queues before it makes the caller wait.
@@ -48,7 +48,7 @@ def run(settings: Settings) -> SuiteResult:
 
 
 def _on_gpu(torch: Any, settings: Settings, rounds: int) -> Case:
-    from ..torch_operands import caches, check_writes, operand_set
+    from ..operands.torch_operands import caches, check_writes, operand_set
 
     problem = Problem(batch=64)
     stream = torch.cuda.Stream()
@@ -83,15 +83,15 @@ def _on_host(settings: Settings, rounds: int) -> Case:
     try:
         torch = optional("torch", "PyTorch")
     except Absent as error:
-        from ..numpy_operands import check_writes as check_numpy
-        from ..numpy_operands import host_operands
+        from ..operands.numpy_operands import check_writes as check_numpy
+        from ..operands.numpy_operands import host_operands
 
         arrays = [host_operands(problem, seed) for seed in range(2)]
         candidates = _common(problem, arrays, None)
         candidates += _absent(str(error), custom_op.NAME, indexing.TORCH)
         check: Callable[[Any], None] = partial(check_numpy, arrays[0])
     else:
-        from ..torch_operands import caches, check_writes, operand_set
+        from ..operands.torch_operands import caches, check_writes, operand_set
 
         sets = [operand_set(torch, problem, "cpu", *caches(torch, problem, "cpu"), seed) for seed in range(2)]
         candidates = [

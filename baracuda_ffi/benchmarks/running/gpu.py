@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .._native.about import build_info
-from ..cli._devices import find_devices
+from ..._native.about import build_info
+from ...cli._devices import find_devices
 from .paths import Absent, optional
 
 TYPE_CHECKING = False

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 
-from .results import ABSENT, FAILED, Row
+from ..report.results import ABSENT, FAILED, Row
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-_SOURCES = Path(__file__).parent / "sources"
+_SOURCES = Path(__file__).parents[1] / "sources"
 
 
 def remembered(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ctypes
 
-from .._native import abi
-from .._native.library import library
-from .compiled import launch_loop
+from ..._native import abi
+from ..._native.library import library
+from ..running.compiled import launch_loop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from .problem import Problem
+    from ..operands.problem import Problem
 
 NAME = "C loop"
 THROUGH_CTYPES = "C function through ctypes"

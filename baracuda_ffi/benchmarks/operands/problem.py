@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .._append.plan import PagedKvAppendPlan
-from .._append.preference import PlanPreference
-from .._model.descriptors import PagedKvAppendDescriptor, PagedKvCacheDescriptor
-from .._model.enums import ElementKind, KvLayout
-from .paths import Absent
+from ..._append.plan import PagedKvAppendPlan
+from ..._append.preference import PlanPreference
+from ..._model.descriptors import PagedKvAppendDescriptor, PagedKvCacheDescriptor
+from ..._model.enums import ElementKind, KvLayout
+from ..running.paths import Absent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

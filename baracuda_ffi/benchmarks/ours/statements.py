@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from .._append.arguments import PagedKvAppendArgs
-from .._append.one_call import append_paged_kv
-from .._model.workspace import Workspace
-from .paths import Call
+from ..._append.arguments import PagedKvAppendArgs
+from ..._append.one_call import append_paged_kv
+from ..._model.workspace import Workspace
+from ..running.paths import Call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .problem import Problem
+    from ..operands.problem import Problem
 
 BOUND = "bound launch"
 REBIND_ROWS = "rebind key and value, launch"

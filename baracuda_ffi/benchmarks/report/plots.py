@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .c_loop import THROUGH_CTYPES
-from .paths import optional
+from ..ours.c_loop import THROUGH_CTYPES
+from ..running.paths import optional
 from .plot_labels import spread
 from .results import FLOOR, LIMIT, MEASURED, OURS, PART, PEER
 from .tables import number

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .._append.arguments import PagedKvAppendArgs
+from ..._append.arguments import PagedKvAppendArgs
 from .problem import PageTable, Problem, random_page_table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .paths import Call
+    from ..running.paths import Call
 
 _DTYPES = {"f16": "float16", "f32": "float32"}
 

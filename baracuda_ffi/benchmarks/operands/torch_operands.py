@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from .._append.arguments import PagedKvAppendArgs
+from ..._append.arguments import PagedKvAppendArgs
 from .problem import Problem, random_page_table
 
 TYPE_CHECKING = False
