@@ -116,11 +116,12 @@ def _joined(reports: list[Report]) -> Report:
 
 
 def _plot(report: Report, folder: Path) -> bool:
+    from .absent import Absent
+    from .ours.c_loop import THROUGH_CTYPES
     from .report.plots import save_plots
-    from .running.paths import Absent
 
     try:
-        for path in save_plots(report, folder):
+        for path in save_plots(report, folder, left_out=(THROUGH_CTYPES,)):
             print(path)
     except Absent as error:
         print(f"baracuda-ffi bench: no plots: {error}; pip install 'baracuda-ffi[bench]'", file=sys.stderr)

@@ -11,12 +11,12 @@ import pytest
 from bench_reports import report
 from rich.console import Console
 
+from baracuda_ffi.benchmarks import absent
 from baracuda_ffi.benchmarks.report.compare import compare, print_comparison
 from baracuda_ffi.benchmarks.report.plot_labels import spread
 from baracuda_ffi.benchmarks.report.plots import save_plots
 from baracuda_ffi.benchmarks.report.results import SCHEMA_VERSION, NotAReport, load
 from baracuda_ffi.benchmarks.report.tables import number, print_report
-from baracuda_ffi.benchmarks.running import paths
 
 
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -172,8 +172,8 @@ def test_plots_are_made_in_both_formats(tmp_path: Path) -> None:
 def test_plots_without_matplotlib_say_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paths, "find_spec", lambda name: None)
-    with pytest.raises(paths.Absent, match="matplotlib is not installed"):
+    monkeypatch.setattr(absent, "find_spec", lambda name: None)
+    with pytest.raises(absent.Absent, match="matplotlib is not installed"):
         save_plots(report(), tmp_path)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ctypes
 
 from ..._native.library import library
+from ..absent import Absent
 from ..running.compiled import custom_op
-from ..running.paths import Absent, Call
+from ..running.paths import Call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..running.paths import Call, optional
+from ..absent import optional
+from ..running.paths import Call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,7 +3,8 @@ as NHD, whatever the problem's layout."""
 
 from __future__ import annotations
 
-from ..running.paths import Call, optional
+from ..absent import optional
+from ..running.paths import Call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from functools import wraps
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from .paths import Absent, describe, optional
+from ..absent import Absent, optional
+from .paths import describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,10 +14,11 @@ from pathlib import Path as FilePath
 
 from ..._native.about import build_info
 from ...cli._devices import find_devices
+from ..absent import Absent
 from ..report.results import FLOOR, MEASURED, OURS, PART, PEER, Case, Row, SuiteResult, Target
 from ..report.statistics import summarise
 from ..running.isolated import environment, python
-from ..running.paths import Absent, Candidate, Path, build_all
+from ..running.paths import Candidate, Path, build_all
 from ..running.progress import Progress
 from ..running.sampling import in_order, interleave
 from . import cold_child

@@ -10,6 +10,7 @@ from functools import partial
 
 from ..._append.one_call import append_paged_kv
 from ..._model.workspace import Workspace
+from ..absent import Absent
 from ..operands.problem import Problem
 from ..operands.torch_operands import caches, check_writes, operand_set
 from ..ours.c_loop import CLoop, append_struct
@@ -17,7 +18,7 @@ from ..peers import empty_kernel, flashinfer_python
 from ..report.results import FLOOR, MEASURED, OURS, PEER, Case, SuiteResult
 from ..report.targets import same
 from ..running.gpu import torch_with_gpu
-from ..running.paths import Absent, Call, Candidate, Path, build_all
+from ..running.paths import Call, Candidate, Path, build_all
 from ..running.progress import Progress
 from ..running.replay import capture
 from ..running.sampling import in_order, interleave

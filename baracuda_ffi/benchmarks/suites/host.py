@@ -9,6 +9,7 @@ from itertools import product
 
 from ..._native.about import host_max_threads, set_host_max_threads
 from ..._native.library import library
+from ..absent import Absent
 from ..operands.numpy_operands import HostOperands, check_writes, host_operands
 from ..operands.problem import Problem
 from ..ours import statements as ours
@@ -18,7 +19,7 @@ from ..report.machine import cores
 from ..report.results import FLOOR, LIMIT, MEASURED, OURS, PEER, Case, SuiteResult
 from ..report.targets import at_least, at_most
 from ..running.compiled import launch_loop
-from ..running.paths import Absent, Call, Candidate, Path, build_all
+from ..running.paths import Call, Candidate, Path, build_all
 from ..running.progress import Progress
 from ..running.sampling import in_order, interleave
 

@@ -7,13 +7,14 @@ import time
 from functools import partial
 from itertools import product
 
+from ..absent import Absent
 from ..operands.problem import Problem
 from ..operands.torch_operands import Operands, check_writes, operand_sets
 from ..peers import device_copy, empty_kernel, flashinfer_python, header, indexing, vllm
 from ..report.results import FAILED, FLOOR, LIMIT, MEASURED, OURS, PEER, Case, Row, SuiteResult
 from ..report.targets import at_most, same
 from ..running.gpu import torch_with_gpu
-from ..running.paths import Absent, Call, Candidate, Path, build_all, describe
+from ..running.paths import Call, Candidate, Path, build_all, describe
 from ..running.progress import Progress
 from ..running.replay import Replay
 from ..running.sampling import in_order, interleave

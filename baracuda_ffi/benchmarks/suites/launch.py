@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from functools import partial
 
+from ..absent import Absent, optional
 from ..operands.problem import Problem
 from ..ours import statements as ours
 from ..ours.c_loop import NAME as C_LOOP
@@ -13,7 +14,7 @@ from ..peers import custom_op, flashinfer_python, indexing, vllm
 from ..report.results import FLOOR, MEASURED, OURS, PEER, Case, SuiteResult
 from ..report.targets import at_most
 from ..running.gpu import torch_with_gpu
-from ..running.paths import Absent, Candidate, Path, build_all, optional
+from ..running.paths import Candidate, Path, build_all
 from ..running.progress import Progress
 from ..running.sampling import in_order, interleave
 
