@@ -36,12 +36,24 @@ _STATEMENTS = {
 NAMES = tuple(_STATEMENTS)
 
 
+def over(name: str, kind: str) -> str:
+    """The path's name over operands of a kind."""
+    return f"{name}, {kind}"
+
+
 def call(
-    name: str, problem: Problem, sets: list[Any], stream: int | None, stream_object: object = None
+    name: str,
+    problem: Problem,
+    sets: list[Any],
+    stream: int | None,
+    stream_object: object = None,
+    *,
+    guarded: bool = False,
 ) -> Call:
-    """One of ``NAMES`` over the first operand set, or over the first two where it rebinds."""
+    """One of ``NAMES`` over the first operand set, or over the first two where it rebinds. Plans that are not
+    guarded take contiguous operands alone."""
     first, second = sets[0], sets[min(1, len(sets) - 1)]
-    plan = problem.select(stream)
+    plan = problem.select(stream, guarded=guarded)
     args = first.args()
     launch = plan.bind(stream, args)
     names = {

@@ -67,6 +67,16 @@ def one_line(machine: dict[str, Any]) -> str:
     return line
 
 
+def l2_bytes() -> int | None:
+    """Of the second-level cache of the first core; None where the system does not say."""
+    try:
+        with open("/sys/devices/system/cpu/cpu0/cache/index2/size", encoding="ascii") as file:
+            size = file.read().strip()
+        return int(size.removesuffix("K")) << 10 if size.endswith("K") else int(size)
+    except (OSError, ValueError):
+        return None
+
+
 def load() -> float | None:
     """Processes that wanted a core, the mean of the last minute: what else the machine was doing."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None

@@ -23,7 +23,7 @@ _GREY = "#868e96"
 _DASHES = {FLOOR: ":", LIMIT: "--", OURS: "-", PEER: "-"}
 _CONNECTOR = {"arrowstyle": "-", "lw": 0.5, "alpha": 0.6, "relpos": (0, 0.5)}
 # What a panel of a figure is of, the rest making figures of their own.
-_PANELS = {"kernel": ("heads",), "host": ("element", "layout")}
+_PANELS = {"kernel": ("heads", "operands"), "host": ("element", "layout", "operands")}
 
 
 def save_plots(report: Report, folder: Path, left_out: Collection[str] = ()) -> list[Path]:
