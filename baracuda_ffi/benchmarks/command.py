@@ -91,7 +91,7 @@ def _run_or_load(console: Console, arguments: argparse.Namespace) -> int:
         def finished(so_far: Report, suite: SuiteResult) -> None:
             if len(so_far.suites) == 1:
                 console.print(f"{so_far.date}; {one_line(so_far.machine)}", highlight=False)
-            print_suite(console, suite)
+            print_suite(console, suite, so_far.machine)
             if arguments.json:
                 so_far.save(arguments.json)
 

@@ -148,6 +148,17 @@ def test_the_tables_hold_ratios_absent_peers_and_verdicts() -> None:
     assert text.count("other peer: absent") == 1
 
 
+@pytest.mark.parametrize("gpu", ["", "NVIDIA GeForce RTX 4090"])
+def test_targets_of_another_machine_are_information(gpu: str) -> None:
+    console = Console(record=True, width=160)
+    print_report(console, report(1.5, gpu))
+    text = console.export_text()
+    assert "for information" in text
+    assert "beyond" in text
+    assert "missed" not in text
+    assert "met" not in text.split()
+
+
 @pytest.mark.parametrize(
     ("value", "text"), [(0.01234, "0.012"), (1.234, "1.23"), (12.34, "12.3"), (12345.6, "12346")]
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..._append.arguments import PagedKvAppendArgs
 from ..._interop.tensor_view import TensorView
+from ..._native.abi import WRITTEN_OPERANDS
 from ..absent import Absent, optional
 from .addresses import address_of, is_torch, ordinal_of
 
@@ -43,8 +44,8 @@ class OfKind:
 
 
 def of_kind(kind: str, operands: Any) -> OfKind:
-    """``operands`` are of torch or NumPy, and have to outlive what is made of them. ``Absent`` where the kind
-    is not installed, or has nothing where they are."""
+    """``operands`` are of torch or NumPy, and have to outlive what is made of them; the caches are the same
+    memory. ``Absent`` where the kind is not installed, or has nothing where they are."""
     make = _KINDS[kind]
     seven: dict[str, Any] = operands.seven()
     return OfKind(
@@ -83,7 +84,8 @@ def _jax(problem: Problem, name: str, array: Any) -> Any:
     except RuntimeError as error:
         raise Absent(f"the JAX that is installed has no {platform}: {error}") from error
     taken = optional("jax.numpy", "JAX").from_dlpack(array)
-    if taken.unsafe_buffer_pointer() != address_of(array):
+    # What is only read may be a copy.
+    if name in WRITTEN_OPERANDS and taken.unsafe_buffer_pointer() != address_of(array):
         raise Absent(f"JAX made a copy of {name}: it takes no memory that is not aligned to 64 bytes")
     return taken
 
