@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     from .report.results import NotAReport
 
     # Wide enough for the tables where nobody sets a width.
-    console = Console() if sys.stdout.isatty() else Console(width=160)
+    console = Console() if sys.stdout.isatty() else Console(width=190)
     unknown = [name for name in arguments.suites if name not in SUITES]
     if unknown:
         print(

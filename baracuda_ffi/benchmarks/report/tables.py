@@ -66,7 +66,7 @@ def _matrix(title: str, cases: Sequence[Case], reference: str) -> Table:
     table.add_column("batch", justify="right")
     names = list(dict.fromkeys(row.path for case in cases for row in case.rows if row.summary))
     for name in names:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")  # no path loses its name
     for case in cases:
         cells = [_cell(case.row(name), case.ratio(name, reference)) for name in names]
         table.add_row(str(case.parameters["batch"]), *cells)
