@@ -5,18 +5,21 @@ Everything else in the package, on every backend, is compared with this bit for 
 
 from __future__ import annotations
 
+from ._model.checks import choice
 from ._model.enums import Corruption, KvLayout, LengthConvention
 from ._model.seen_values import SeenValues
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Literal
 
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
     # The request, why it is corrupt, and what was seen.
     Corrupt = tuple[int, Corruption, SeenValues]
+
+_ME = "append_paged_kv_reference"
 
 
 def append_paged_kv_reference(
@@ -28,8 +31,8 @@ def append_paged_kv_reference(
     indptr: Array,
     last_page_len: Array,
     *,
-    layout: KvLayout = KvLayout.HND,
-    length_convention: LengthConvention = LengthConvention.BEFORE_APPEND,
+    layout: KvLayout | Literal["HND", "NHD"] = KvLayout.HND,
+    length_convention: LengthConvention | Literal["BEFORE_APPEND", "AFTER_APPEND"] | None = None,
     guarded: bool = False,
 ) -> list[Corrupt]:
     """Write each request's row of key and value to its slot of k_data and v_data, in place.
@@ -56,6 +59,10 @@ def append_paged_kv_reference(
         A page table that names no slot: a request without pages, a page id outside the cache, a length
         outside its convention.
     """
+    layout = choice(_ME, "layout", layout, KvLayout)
+    if length_convention is None:
+        length_convention = LengthConvention.BEFORE_APPEND
+    length_convention = choice(_ME, "length_convention", length_convention, LengthConvention)
     num_total_pages = k_data.shape[0]
     page_size = k_data.shape[2] if k_data.ndim == 4 and layout is KvLayout.HND else k_data.shape[1]
     corrupt: list[Corrupt] = []

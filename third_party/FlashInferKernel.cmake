@@ -8,7 +8,7 @@
 set(_baracuda_kernel_pieces
     "append_kernel|page.cuh|__global__ void AppendPagedKVCacheDecodeKernel(|\n}\n"
     "append_launcher|page.cuh|cudaError_t AppendPagedKVCacheDecode(|\n}\n"
-    "constructor|page.cuh|QKVLayout layout, DType* k_data,|\n  }\n"
+    "constructor|page.cuh|DType* v_data, const int64_t* kv_strides, IdType* indices,|\n  }\n"
     "get_elem_offset|page.cuh|size_t get_elem_offset(|\n  }\n"
     "get_k_ptr|page.cuh|DType* get_k_ptr(|\n  }\n"
     "get_v_ptr|page.cuh|DType* get_v_ptr(|\n  }\n"

@@ -50,8 +50,8 @@ class PagedKvAppendArgs:
     Raises
     ------
     InvalidProblem
-        A value without v_data or the reverse; kv_data beside either cache, or without a value; operands that
-        together say no place, or that say it twice.
+        key or k_data that is None; a value without v_data or the reverse; kv_data beside either cache, or
+        without a value; operands that together say no place, or that say it twice.
 
     Notes
     -----
@@ -91,7 +91,7 @@ class PagedKvAppendArgs:
     ) -> None:
         if hasattr(self, "_operands"):  # __init__ of one that threads may share already
             raise AttributeError("PagedKvAppendArgs is frozen; make another")
-        k_cache, v_cache = caches(_ME, value, k_data, v_data, kv_data)
+        k_cache, v_cache = rows_and_caches(_ME, key, value, k_data, v_data, kv_data)
         places: Operands = (
             indices,
             indptr,
@@ -181,6 +181,7 @@ class PagedKvAppendArgs:
 
 
 _NAMES = ("key", "value", "k_data", "v_data", "kv_data", *PLACE_NAMES)
+_VALUES = ("value", "v_data")  # which may both be absent
 
 # The slots' own setters: the one way past __setattr__.
 _set_operands = PagedKvAppendArgs.__dict__["_operands"].__set__
@@ -194,6 +195,32 @@ def _restore(operands: dict[str, Operand]) -> PagedKvAppendArgs:
 
 def parts_of(value: object) -> int:
     return abi.PARTS_KEY if value is None else abi.PARTS_KEY_AND_VALUE
+
+
+def rows_and_caches(
+    function: str, key: object, value: object, k_data: object, v_data: object, kv_data: object
+) -> tuple[object, object]:
+    """The two operands that hold what is written. Raises ``InvalidProblem`` where key or a cache is missing,
+    or the parts do not match."""
+    k_cache, v_cache = caches(function, value, k_data, v_data, kv_data)
+    for name, operand in (("key", key), ("k_data", k_cache)):
+        if operand is None:
+            instead = ", or kv_data be given, which is both caches" if name == "k_data" else ""
+            raise invalid_problem(
+                function, f"{name} is None; it should be an array, or a TensorView{instead}"
+            )
+    return k_cache, v_cache
+
+
+def check_same_parts(function: str, bound: Operands, given: Operands) -> None:
+    """Raise ``InvalidProblem`` where a part is given that a launch was bound without."""
+    for name, before, operand in zip(abi.OPERANDS, bound, given, strict=False):
+        if name in _VALUES and before is None and operand is not None:
+            raise invalid_problem(
+                function,
+                f"{name} is given and the launch was bound to key alone; it should be None, or another "
+                "launch be bound by PagedKvAppendPlan.bind",
+            )
 
 
 def caches(

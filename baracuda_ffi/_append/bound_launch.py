@@ -12,9 +12,9 @@ from .._native import abi
 from .._native.library import NOT_JUDGED
 from .._native.process_lock import ProcessLock
 from .addressing import DECODE
-from .arguments import caches
+from .arguments import caches, check_same_parts
 from .counts import check_counts, with_open_counts
-from .operands import BIND, bind, bind_described, describe, on_stream, operands_of, refusal
+from .operands import BIND_SYMBOL, RUN_SYMBOL, bind, bind_described, describe, on_stream, operands_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class BoundLaunch:
         # The call holds what it is given, whoever rebinds meanwhile.
         status = run(self._bound)
         if status:
-            raise self._library.error("baracuda_paged_kv_append_run", status)
+            raise self._library.error(RUN_SYMBOL, status)
 
     def rebind(
         self,
@@ -143,12 +143,13 @@ class BoundLaunch:
 
     def _rebind_each(self, given: Operands, status: int) -> None:
         """What ``bind_objects`` did not bind. The operands are asked once, whatever they do meanwhile."""
+        check_same_parts(_REBIND, self._bound[1], given)
         if status != NOT_JUDGED:
-            raise refusal(self._library, BIND, status, ())
+            raise self._library.error(BIND_SYMBOL, status)
         descriptions = describe(given)
         while True:
             before = self._bound
-            bound = bind_described(self._library, self._open(before, given), (), descriptions)
+            bound = bind_described(self._library, BIND_SYMBOL, self._open(before, given), descriptions)
             self._check_counts(before, bound, given)
             if _swap(self, before, bound):
                 return
@@ -176,7 +177,7 @@ class BoundLaunch:
             kind = "the host" if on_host else "CUDA"
             raise invalid_problem(_ON, f"stream is {described(stream)} and the launch is for {kind}")
         handle = 0 if stream is None else stream_handle(_ON, stream)
-        bound = bind(self._library, on_stream(op, handle), operands_of(kept))
+        bound = bind(self._library, BIND_SYMBOL, on_stream(op, handle), operands_of(kept))
         return BoundLaunch(self._library, bound, self._error_record, self._placed_by, self._open_counts)
 
     def _open(self, bound: Bound, given: Operands) -> Bound:

@@ -13,8 +13,8 @@ from .._model.errors import invalid_problem, unsupported
 from .._native import abi
 from .._native.library import NOT_JUDGED, library
 from .addressing import DECODE, SETS, set_of
-from .arguments import caches, parts_of
-from .operands import bind, on_stream, refusal
+from .arguments import parts_of, rows_and_caches
+from .operands import RUN_SYMBOL, bind, on_stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 _ME = "append_paged_kv"
-_RUN = "baracuda_paged_kv_append_run"
+_BEFORE_APPEND = LengthConvention.BEFORE_APPEND
 
 if TYPE_CHECKING:
     # A set of operands each, with two caches and with both in one.
@@ -387,20 +387,22 @@ def append_paged_kv(
     if type(layout) is not KvLayout:
         layout = choice(_ME, "layout", layout, KvLayout)
     if length_convention is None and placed_by.addressing is not Addressing.RAGGED:
-        length_convention = LengthConvention.BEFORE_APPEND
+        length_convention = _BEFORE_APPEND
     elif type(length_convention) is not LengthConvention:
         length_convention = convention_of(_ME, length_convention, placed_by.addressing, placed_by.lengths)
     if (
-        value is None
+        key is None  # type: ignore[redundant-expr]
+        or value is None
+        or k_data is None
         or v_data is None
-        or guarded
-        or backend
-        or error_record
-        or element
         or kv_data is not None
+        or guarded is not False
+        or backend is not None
+        or error_record is not None
+        or element is not None
         or skip_slot is not None
     ):
-        k_cache, v_cache = caches(_ME, value, k_data, v_data, kv_data)
+        k_cache, v_cache = rows_and_caches(_ME, key, value, k_data, v_data, kv_data)
         operands: Operands = (key, value, k_cache, v_cache, *places)
         chosen = _backend(stream is None, guarded, backend)
         special = _unstated(placed_by, chosen, guarded, layout, length_convention)
@@ -415,7 +417,7 @@ def append_paged_kv(
     if status == NOT_JUDGED:
         status = _append_each(opened, op, stream, operands)
     if status:
-        raise refusal(opened, _RUN, status, operands)
+        raise opened.error(RUN_SYMBOL, status)
 
 
 def _append_each(opened: Library, op: bytes, stream: Stream, operands: Operands) -> int:
@@ -425,7 +427,7 @@ def _append_each(opened: Library, op: bytes, stream: Stream, operands: Operands)
     as_it_is = stream is None or type(stream) is int
     status = NOT_JUDGED if as_it_is else opened.append(op, handle, operands)
     if status == NOT_JUDGED:
-        status = opened.run(bind(opened, on_stream(op, handle), operands))
+        status = opened.run(bind(opened, RUN_SYMBOL, on_stream(op, handle), operands))
     return status
 
 
@@ -459,12 +461,12 @@ def _ask_for_more(
         op.error_record = record.address
 
 
-def _backend(on_host: bool, guarded: bool, wanted: BackendKind | str | None) -> BackendKind:
+def _backend(on_host: bool, guarded: bool, given: BackendKind | str | None) -> BackendKind:
     instance(_ME, "guarded", guarded, bool)
     ours = BackendKind.HOST if on_host else BackendKind.BESPOKE
-    if wanted is None:
+    if given is None:
         return ours
-    wanted = choice(_ME, "backend", wanted, BackendKind)
+    wanted = choice(_ME, "backend", given, BackendKind)
     if on_host != (wanted is BackendKind.HOST):
         stream = "None" if on_host else "a CUDA stream"
         raise invalid_problem(

@@ -10,13 +10,16 @@ from .._native.library import NOT_JUDGED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .._model.errors import BaracudaError
     from .._native.library import Bound, Library, Operands
 
     # Of each operand the address of its tensor, and what keeps that and the memory; None for one that stays.
     Descriptions = list[tuple[int, object] | None]
 
-BIND = "baracuda_paged_kv_append_bind"
+# What errors name: the function of the C library that does what the package's caller asked for, whatever ways
+# the operands took to it.
+BIND_SYMBOL = "baracuda_paged_kv_append_bind"
+CAN_IMPLEMENT_SYMBOL = "baracuda_paged_kv_append_can_implement"
+RUN_SYMBOL = "baracuda_paged_kv_append_run"
 
 
 def on_stream(op: bytes, handle: int) -> bytes:
@@ -26,15 +29,15 @@ def on_stream(op: bytes, handle: int) -> bytes:
     return bytes(append)
 
 
-def bind(library: Library, op: bytes, operands: Operands) -> Bound:
+def bind(library: Library, function: str, op: bytes, operands: Operands) -> Bound:
     """Have the library check the operands against ``op``, and return it with their pointers. Raises what the
-    library refused."""
+    library refused, for ``function``."""
     status, bound = library.bind_objects((op, ()), operands)
     if status == 0:
         return bound
     if status != NOT_JUDGED:
-        raise refusal(library, BIND, status, operands)
-    return bind_described(library, (op, ()), operands, describe(operands))
+        raise library.error(function, status)
+    return bind_described(library, function, (op, ()), describe(operands))
 
 
 class Kept:
@@ -65,7 +68,7 @@ def describe(operands: Operands) -> Descriptions:
     return described
 
 
-def bind_described(library: Library, bound: Bound, operands: Operands, described: Descriptions) -> Bound:
+def bind_described(library: Library, function: str, bound: Bound, described: Descriptions) -> Bound:
     """``bound`` with what was described in place of what it had. Raises what the library refused."""
     op, before = bound
     kept = [*before, *[None] * (len(described) - len(before))]
@@ -76,16 +79,5 @@ def bind_described(library: Library, bound: Bound, operands: Operands, described
             pointers[i], kept[i] = description
     status = library.bind(addressof(append), addressof(pointers), len(described))
     if status:
-        raise refusal(library, BIND, status, operands)
+        raise library.error(function, status)
     return bytes(append), tuple(kept)
-
-
-def refusal(library: Library, function: str, status: int, operands: Operands) -> BaracudaError:
-    """The error for what the library refused; where the package's caller gave None for an operand, the
-    library calls that NULL."""
-    error = library.error(function, status)
-    name = error.message.partition(" is NULL; ")[0]
-    if name in abi.OPERANDS[: len(operands)] and operands[abi.OPERANDS.index(name)] is None:
-        error.message = f"{name} is None; it should be an array, or a TensorView"
-        error.args = (error.code, error.function, error.message)
-    return error

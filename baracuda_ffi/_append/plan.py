@@ -23,7 +23,7 @@ from .._native.library import NOT_JUDGED, library
 from .addressing import DECODE, set_for
 from .arguments import PagedKvAppendArgs
 from .bound_launch import BoundLaunch
-from .operands import bind, on_stream, refusal
+from .operands import BIND_SYMBOL, CAN_IMPLEMENT_SYMBOL, RUN_SYMBOL, bind, on_stream
 from .preference import PlanPreference
 
 TYPE_CHECKING = False
@@ -170,10 +170,10 @@ class PagedKvAppendPlan:
         BaracudaError
         """
         operands, op = self._operands_and_op(args, _CAN_IMPLEMENT)
-        bound = bind(self._library, op, operands)
+        bound = bind(self._library, CAN_IMPLEMENT_SYMBOL, op, operands)
         status = self._library.can_implement(bound[0])
         if status:
-            raise self._library.error("baracuda_paged_kv_append_can_implement", status)
+            raise self._library.error(CAN_IMPLEMENT_SYMBOL, status)
 
     def run(self, stream: Stream, workspace: Workspace, args: PagedKvAppendArgs) -> None:
         """Check the operands as ``can_implement`` does and append.
@@ -215,7 +215,7 @@ class PagedKvAppendPlan:
             if status == 0:
                 return
             if status != NOT_JUDGED:
-                raise refusal(self._library, "baracuda_paged_kv_append_run", status, args._operands)
+                raise self._library.error(RUN_SYMBOL, status)
         self._run_each(stream, workspace, args)
 
     def _run_each(self, stream: Stream, workspace: Workspace, args: PagedKvAppendArgs) -> None:
@@ -227,9 +227,9 @@ class PagedKvAppendPlan:
         as_it_is = stream is None or type(stream) is int
         status = NOT_JUDGED if as_it_is else self._library.append(op, handle, operands)
         if status == NOT_JUDGED:
-            status = self._library.run(bind(self._library, on_stream(op, handle), operands))
+            status = self._library.run(bind(self._library, RUN_SYMBOL, on_stream(op, handle), operands))
         if status:
-            raise refusal(self._library, "baracuda_paged_kv_append_run", status, operands)
+            raise self._library.error(RUN_SYMBOL, status)
 
     def bind(self, stream: Stream, args: PagedKvAppendArgs) -> BoundLaunch:
         """Check everything once, as ``run`` does, and return a launch that can be repeated: the decode loop's
@@ -251,7 +251,7 @@ class PagedKvAppendPlan:
         operands, op = self._operands_and_op(args, _BIND)
         if self._pooled is not None:
             self._pooled.launched = True
-        bound = bind(self._library, on_stream(op, handle), operands)
+        bound = bind(self._library, BIND_SYMBOL, on_stream(op, handle), operands)
         return BoundLaunch(self._library, bound, self._error_record, self._placed_by, self._open_counts)
 
     def check(self, stream: Stream) -> None:
@@ -426,7 +426,7 @@ def _check_problem(opened: Library, op: abi.Append, desc: PagedKvAppendDescripto
         judged.batch_size = 1  # any number that a call may bring
     status = opened.can_implement(bytes(judged))
     if status:
-        raise opened.error("baracuda_paged_kv_append_can_implement", status)
+        raise opened.error(CAN_IMPLEMENT_SYMBOL, status)
 
 
 def _check_preference(prefer: BackendKind | None, backend: BackendKind, guarded: bool) -> None:

@@ -9,21 +9,34 @@ from .._model.frozen import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Literal
+
     from .error_record import ErrorRecord
 
 
 class PlanPreference(Record):
-    """What the caller would rather have. Mirrors baracuda-kernels' ``PlanPreference``.
+    """What the caller would rather have. Mirrors baracuda-kernels' ``PlanPreference``; ``guarded`` and
+    ``error_record`` are ours.
 
-    ``max_workspace_bytes`` bounds ``workspace_size()`` (None: no bound); the append needs 0, so every bound
-    is met. ``prefer_backend`` must agree with the stream and with ``guarded``: ``HOST`` with None; with a
-    CUDA stream ``BESPOKE`` if guarded, else ``FLASHINFER``.
+    Parameters
+    ----------
+    max_workspace_bytes : int, optional
+        A bound for ``workspace_size()``, which is 0, so that every bound is met.
+    prefer_backend : BackendKind, optional
+        Must agree with the stream and with ``guarded``: ``HOST`` with None; with a CUDA stream ``BESPOKE`` if
+        guarded, else ``FLASHINFER``. Also by its name.
+    guarded : bool
+        Ask for an append that judges each request where it runs, serves those that are right and cannot write
+        outside the pages that the table names, whatever the table holds. It takes real tensors: any strides,
+        widths and alignment, int32 and int64 page tables.
+    error_record : ErrorRecord, optional
+        Where a guarded plan records the first corrupt request; None for a record of the plan's own. See
+        ``PagedKvAppendPlan.check``.
 
-    ``guarded`` (ours) asks for an append that judges each request where it runs, serves those that are right
-    and cannot write outside the pages that the table names, whatever the table holds. It also takes any
-    ``head_dim`` whose row is a multiple of 16 bytes. The first corrupt request goes to ``error_record`` (an
-    ``ErrorRecord``, only for guarded plans), or to a record of the plan's own: see
-    ``PagedKvAppendPlan.check``.
+    Raises
+    ------
+    InvalidProblem
+        An argument of a wrong type; an error_record without the guard.
     """
 
     _fields = ("max_workspace_bytes", "prefer_backend", "guarded", "error_record")
@@ -38,7 +51,7 @@ class PlanPreference(Record):
         self,
         *,
         max_workspace_bytes: int | None = None,
-        prefer_backend: BackendKind | None = None,
+        prefer_backend: BackendKind | Literal["FLASHINFER", "HOST", "BESPOKE"] | None = None,
         guarded: bool = False,
         error_record: ErrorRecord | None = None,
     ) -> None:

@@ -61,6 +61,6 @@ class Described:
         self.tensor = addressof(self._managed)
 
     def new_capsule(self) -> object:
-        """A DLPack capsule of it, for the library's built-in functions. It keeps nothing: whoever uses it
-        holds this object."""
-        return dlpack.new_capsule(self.tensor)
+        """A DLPack capsule of it, for the library's built-in functions; None where there are no capsules. It
+        keeps nothing: whoever uses it holds this object."""
+        return dlpack.new_capsule(self.tensor) if dlpack.CAPSULES else None

@@ -6,7 +6,7 @@ import ctypes
 
 from .._native import abi
 from .._native.process_lock import ProcessLock
-from .._native.python_api import capsule_pointer, python_api
+from .._native.python_api import capsule_pointer, is_there, python_api
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ _DELETER = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 _new = python_api("PyCapsule_New", ctypes.py_object, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
 _is_valid = python_api("PyCapsule_IsValid", ctypes.c_int, ctypes.py_object, ctypes.c_char_p)
 _set_name = python_api("PyCapsule_SetName", ctypes.c_int, ctypes.py_object, ctypes.c_char_p)
+
+CAPSULES = all(map(is_there, (_new, _is_valid, _set_name, capsule_pointer)))
+"""Whether this interpreter lets ctypes make and read capsules: CPython does."""
 
 # Held from looking at a capsule to marking it: an exporter may give one capsule to two threads.
 _taking = ProcessLock()

@@ -62,7 +62,8 @@ def tensor_of(operand: Any, name: str) -> tuple[int, object]:
     the memory that it describes, is used.
 
     Protocols in order: ``TensorView``, DLPack's C table, NumPy, ``__dlpack__``, ``__cuda_array_interface__``.
-    No protocol is asked to synchronise. Raises ``InvalidProblem`` or ``Unsupported``, naming the operand.
+    Without capsules (on an interpreter that has no ``ctypes.pythonapi``) DLPack's are passed over. No
+    protocol is asked to synchronise. Raises ``InvalidProblem`` or ``Unsupported``, naming the operand.
     """
     kind = type(operand)
     try:
@@ -85,11 +86,14 @@ def tensor_of(operand: Any, name: str) -> tuple[int, object]:
             _check_unmasked(name, getattr(array, "mask", None), numpy)
             if type(array).__dlpack__ is numpy.ndarray.__dlpack__:
                 return _tensor_of_numpy(array, name)
-        if hasattr(operand, "__dlpack__"):
+        exports = hasattr(operand, "__dlpack__")
+        if exports and dlpack.CAPSULES:
             return _tensor_of_exporter(operand, name)
         interface = getattr(operand, "__cuda_array_interface__", None)
         if interface is not None:
             return _tensor_of_cuda_array(operand, interface, name)
+        if exports:
+            raise _unreadable(operand, name)
     except BaracudaError:
         raise
     except Exception as error:
@@ -127,12 +131,13 @@ describers[TensorView] = attrgetter("_capsule")
 
 
 def _tensor_of_numpy(array: Any, name: str) -> tuple[int, object]:
-    try:
-        # The quickest way to ask NumPy. It exports no read-only array so, and no type that DLPack lacks.
-        capsule = array.__dlpack__()
-        return dlpack.borrow(capsule), (array, capsule)
-    except (BufferError, TypeError, RuntimeError):
-        pass
+    if dlpack.CAPSULES:
+        try:
+            # The quickest way to ask NumPy. It exports no read-only array so, and no type that DLPack lacks.
+            capsule = array.__dlpack__()
+            return dlpack.borrow(capsule), (array, capsule)
+        except (BufferError, TypeError, RuntimeError):
+            pass
     interface = array.__array_interface__
     dtype = array.dtype
     named = _NAMED_TYPES.get(dtype.type.__name__)
@@ -188,6 +193,14 @@ def _tensor_of_interface(
     return described.tensor, (array, interface, described)
 
 
+def _unreadable(operand: object, name: str) -> Unsupported:
+    return unsupported(
+        _ME,
+        f"{name}, {describe_value(operand)}, describes itself by DLPack capsules alone, which an interpreter "
+        "without ctypes.pythonapi cannot read; it should be a NumPy array, or a TensorView of its memory",
+    )
+
+
 def _check_unmasked(name: str, mask: Any, numpy: Any) -> None:
     """NumPy's masked arrays: one without a mask has the scalar False there."""
     if mask is not None and (numpy.ndim(mask) > 0 or mask):
@@ -219,16 +232,18 @@ def _parse(typestr: str, name: str, shown: object) -> ElementType:
 
 
 def _odd_type(name: str, shown: object) -> Unsupported:
-    if name in ("indices", "indptr", "last_page_len", "error_record"):
-        wanted = "int32"
+    if name == "error_record":
+        wanted = "int64"
+    elif name in abi.ROWS_AND_CACHES:
+        wanted = "float16, bfloat16, float32, float8_e4m3fn, float8_e5m2, int8 or uint8"
     else:
-        wanted = "float16, bfloat16, float32, float8_e4m3fn or float8_e5m2"
+        wanted = "int32 or int64"
     return unsupported(_ME, f"{name} has dtype {shown}; it should be {wanted}, in the machine's byte order")
 
 
 def _in_elements(strides: tuple[int, ...], itemsize: int, name: str) -> tuple[int, ...]:
     if any(stride % itemsize for stride in strides):
         raise unsupported(
-            _ME, f"{name} has strides {strides} bytes, its items have {itemsize}; it should be contiguous"
+            _ME, f"{name} has strides {strides} bytes, its items have {itemsize}; those should be multiples"
         )
     return tuple([stride // itemsize for stride in strides])

@@ -171,7 +171,7 @@ class PagedKvAppendDescriptor(Record):
         *,
         batch_size: int | None = None,
         paged_kv: PagedKvCacheDescriptor,
-        length_convention: LengthConvention | None = None,
+        length_convention: LengthConvention | Literal["BEFORE_APPEND", "AFTER_APPEND"] | None = None,
         addressing: Addressing = Addressing.LAST_PAGE,
         table: TableKind = TableKind.CSR,
         lengths: LengthsKind | None = None,

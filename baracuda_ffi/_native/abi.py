@@ -48,7 +48,7 @@ OPERANDS = (
     "v_scales",
 )
 NUM_OPERANDS = len(OPERANDS)
-ROWS_AND_CACHES = frozenset(OPERANDS[:4])
+ROWS_AND_CACHES = frozenset((*OPERANDS[:4], "kv_data"))
 WRITTEN_OPERANDS = frozenset(("k_data", "v_data", "kv_data", "k_scales", "v_scales", "error_record"))
 
 # DLPack's numbers, as baracuda_tensor uses them.

@@ -1,6 +1,6 @@
 """The calls of a decode loop as built-in functions of CPython: a call through ctypes takes longer than the
 library's own work. The package works without them, on any interpreter that has ctypes; this is how much they
-are: two functions, which ``native/src/python/accelerator.h`` describes.
+are: three functions, which ``native/src/python/accelerator.h`` describes.
 """
 
 from __future__ import annotations
@@ -67,8 +67,11 @@ class _PythonMethod(ctypes.Structure):
     _fields_ = (("name", c_char_p), ("function", c_void_p), ("flags", c_int32), ("doc", c_char_p))
 
 
-def builtin_calls(library: ctypes.CDLL) -> dict[str, Callable[..., Any]]:
-    """The functions by name; none where the interpreter or the library has no part in them."""
+def builtin_calls(
+    library: ctypes.CDLL, table: dict[type | int, Describer | Caution] = describers
+) -> dict[str, Callable[..., Any]]:
+    """The functions by name, which look types up in ``table``; none where the interpreter or the library has
+    no part in them."""
     pythonapi = getattr(ctypes, "pythonapi", None)
     methods = getattr(library, SYMBOL, None)
     if pythonapi is None or methods is None:
@@ -87,6 +90,6 @@ def builtin_calls(library: ctypes.CDLL) -> dict[str, Callable[..., Any]]:
     address = methods(ctypes.addressof(api))
     functions: dict[str, Callable[..., Any]] = {}
     while address and (method := _PythonMethod.from_address(address)).name:
-        functions[method.name.decode()] = new_function(address, describers, None)
+        functions[method.name.decode()] = new_function(address, table, None)
         address += ctypes.sizeof(_PythonMethod)
     return functions

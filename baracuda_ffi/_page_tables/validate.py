@@ -7,14 +7,14 @@ from enum import IntEnum
 
 from .._interop.index_vector import IndexVector
 from .._interop.streams import stream_handle
-from .._model.checks import INT32_MAX, instance, integer
+from .._model.checks import INT32_MAX, choice, instance, integer
 from .._model.enums import LengthConvention
 from .._model.errors import invalid_problem
 from .._model.frozen import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Literal
 
     from numpy.typing import NDArray
 
@@ -86,7 +86,7 @@ def validate_page_table(
     *,
     page_size: int,
     num_total_pages: int,
-    length_convention: LengthConvention = LengthConvention.BEFORE_APPEND,
+    length_convention: LengthConvention | Literal["BEFORE_APPEND", "AFTER_APPEND"] | None = None,
     stream: object,
     guarded: bool = False,
 ) -> list[PageTableFinding]:
@@ -97,7 +97,7 @@ def validate_page_table(
     - ``indices``: ``[total_used_pages]``, ``indptr``: ``[batch + 1]``, ``last_page_len``: ``[batch]``; int32
       or int64 and contiguous, each anything that an operand of an append may be, in host or device memory.
     - ``page_size``: tokens a page. ``num_total_pages``: pages in the cache.
-    - ``length_convention``: what ``last_page_len`` counts.
+    - ``length_convention``: what ``last_page_len`` counts, also by its name; None for ``BEFORE_APPEND``.
     - ``stream``: what is in CUDA memory is copied in the order of this stream, which is waited for; it must
       not be one that is being captured. None where the CPU can read all three.
     - ``guarded``: whether the table is for a guarded append, where requests without pages, and those whose
@@ -113,7 +113,9 @@ def validate_page_table(
     num_total_pages = integer(
         _ME, "num_total_pages", num_total_pages, 1, INT32_MAX, "a number of pages, at least 1"
     )
-    instance(_ME, "length_convention", length_convention, LengthConvention)
+    if length_convention is None:
+        length_convention = LengthConvention.BEFORE_APPEND
+    convention = choice(_ME, "length_convention", length_convention, LengthConvention)
     instance(_ME, "guarded", guarded, bool)
     operands = (indices, indptr, last_page_len)
     vectors = [
@@ -128,7 +130,7 @@ def validate_page_table(
         )
     from .faults import find_faults
 
-    bias = 1 if length_convention is LengthConvention.AFTER_APPEND else 0
+    bias = 1 if convention is LengthConvention.AFTER_APPEND else 0
     return find_faults(_read(vectors, stream), page_size, num_total_pages, bias, guarded)
 
 

@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from .results import suite_to_json
+from .report.results import suite_to_json
 from .settings import Settings
 from .suites import run_suite
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from .results import Report, SuiteResult
+    from .report.results import Report, SuiteResult
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,10 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
     """1 if a file cannot be read or written, or a suite failed; a target that is missed is not an error."""
     from rich.console import Console
 
-    from .results import NotAReport
+    from .report.results import NotAReport
 
     # Wide enough for the tables where nobody sets a width.
-    console = Console() if sys.stdout.isatty() else Console(width=160)
+    console = Console() if sys.stdout.isatty() else Console(width=190)
     unknown = [name for name in arguments.suites if name not in SUITES]
     if unknown:
         print(
@@ -67,17 +67,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _compare(console: Console, before: Path, after: Path) -> int:
-    from .compare import compare, print_comparison
-    from .results import load
+    from .report.compare import compare, print_comparison
+    from .report.results import load
 
     print_comparison(console, compare(load(before), load(after)))
     return 0
 
 
 def _run_or_load(console: Console, arguments: argparse.Namespace) -> int:
-    from .machine import one_line
-    from .results import FAILED, load
-    from .tables import print_report, print_suite
+    from .report.machine import one_line
+    from .report.results import FAILED, load
+    from .report.tables import print_report, print_suite
 
     if arguments.load:
         report = _joined([load(path) for path in arguments.load])
@@ -91,7 +91,7 @@ def _run_or_load(console: Console, arguments: argparse.Namespace) -> int:
         def finished(so_far: Report, suite: SuiteResult) -> None:
             if len(so_far.suites) == 1:
                 console.print(f"{so_far.date}; {one_line(so_far.machine)}", highlight=False)
-            print_suite(console, suite)
+            print_suite(console, suite, so_far.machine)
             if arguments.json:
                 so_far.save(arguments.json)
 
@@ -104,7 +104,7 @@ def _run_or_load(console: Console, arguments: argparse.Namespace) -> int:
 
 def _joined(reports: list[Report]) -> Report:
     """The suites of several runs of one machine, in one report with the first's date and settings."""
-    from .results import NotAReport, Report
+    from .report.results import NotAReport, Report
 
     first = reports[0]
     for report in reports[1:]:
@@ -116,11 +116,12 @@ def _joined(reports: list[Report]) -> Report:
 
 
 def _plot(report: Report, folder: Path) -> bool:
-    from .paths import Absent
-    from .plots import save_plots
+    from .absent import Absent
+    from .ours.c_loop import THROUGH_CTYPES
+    from .report.plots import save_plots
 
     try:
-        for path in save_plots(report, folder):
+        for path in save_plots(report, folder, left_out=(THROUGH_CTYPES,)):
             print(path)
     except Absent as error:
         print(f"baracuda-ffi bench: no plots: {error}; pip install 'baracuda-ffi[bench]'", file=sys.stderr)

@@ -8,9 +8,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from .isolated import PACKAGE_PARENT, environment, python
-from .machine import describe_machine, now
-from .results import FAILED, Report, SuiteResult, suite_from_json
+from .report.machine import describe_machine, now
+from .report.results import FAILED, Report, SuiteResult, suite_from_json
+from .running.isolated import PACKAGE_PARENT, environment, python
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

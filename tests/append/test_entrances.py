@@ -114,3 +114,30 @@ def test_rebind_some_operands(backend: Backend, names: tuple[str, ...]) -> None:
         assert_same_bits(backend.get(operand), expected[name], name)
     for name in names:  # what was replaced is left alone
         assert_same_bits(backend.get(bound[name]), one.arrays[name], f"replaced {name}")
+
+
+def test_key_alone(backend: Backend) -> None:
+    """A part that is absent when a launch is bound stays absent."""
+    one, other = Problem(seed=1), Problem(seed=2)
+    bound, fresh = ({name: backend.put(each.arrays[name]) for name in NAMES} for each in (one, other))
+    alone = {name: operand for name, operand in bound.items() if name not in ("value", "v_data")}
+    args = bf.PagedKvAppendArgs(**alone)
+    descriptor = one.case.descriptor(one.num_pages)
+    plan = bf.PagedKvAppendPlan.select(backend.stream, descriptor, bf.PlanPreference(guarded=True))
+    with pytest.raises(bf.Unsupported, match=r"parts 1.*both parts.*guarded append"):
+        select(backend, descriptor).run(backend.stream, bf.Workspace.NONE, args)
+    plan.run(backend.stream, bf.Workspace.NONE, args)
+    launch = plan.bind(backend.stream, args)
+    for name in ("value", "v_data"):
+        with pytest.raises(
+            bf.InvalidProblem, match=f"^{name} is given and the launch was bound to key alone"
+        ):
+            launch.rebind(**{name: bound[name]})
+    launch.rebind(key=fresh["key"], k_data=fresh["k_data"])
+    launch()
+    expected = one.snapshot() | {"k_data": one.expected()["k_data"]}
+    mixed = one.arrays | {name: other.arrays[name] for name in ("key", "k_data")}
+    replaced = other.snapshot() | {"k_data": expected_caches(one.case, mixed)["k_data"]}
+    for operands, should_be in ((bound, expected), (fresh, replaced)):
+        for name in NAMES:
+            assert_same_bits(backend.get(operands[name]), should_be[name], name)

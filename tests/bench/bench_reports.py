@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from baracuda_ffi.benchmarks.machine import describe_machine, now
-from baracuda_ffi.benchmarks.results import (
+from baracuda_ffi.benchmarks.report.machine import describe_machine, now
+from baracuda_ffi.benchmarks.report.results import (
     ABSENT,
     FLOOR,
     LIMIT,
@@ -16,8 +16,8 @@ from baracuda_ffi.benchmarks.results import (
     SuiteResult,
     Target,
 )
+from baracuda_ffi.benchmarks.report.statistics import Summary
 from baracuda_ffi.benchmarks.settings import Settings
-from baracuda_ffi.benchmarks.statistics import Summary
 
 
 def measured(path: str, role: str, median: float) -> Row:
@@ -31,8 +31,8 @@ def measured(path: str, role: str, median: float) -> Row:
     )
 
 
-def report(scale: float = 1.0) -> Report:
-    """``scale`` multiplies what ours took."""
+def report(scale: float = 1.0, gpu: str = "NVIDIA H100 80GB HBM3") -> Report:
+    """``scale`` multiplies what ours took; ``gpu`` is the machine's, "" for none."""
     cases = [
         Case(
             {"element": "f16", "layout": layout, "batch": batch, "heads": 8, "head_dim": 128},
@@ -58,7 +58,7 @@ def report(scale: float = 1.0) -> Report:
     )
     return Report(
         now(),
-        describe_machine(),
+        {**describe_machine(), "gpus": [gpu] if gpu else []},
         Settings().to_json(),
         [
             SuiteResult("launch", MEASURED, 1.5, "", "C loop", [launch], [target], {"samples": "few"}),

@@ -11,12 +11,12 @@ import pytest
 from bench_reports import report
 from rich.console import Console
 
-from baracuda_ffi.benchmarks import paths
-from baracuda_ffi.benchmarks.compare import compare, print_comparison
-from baracuda_ffi.benchmarks.plot_labels import spread
-from baracuda_ffi.benchmarks.plots import save_plots
-from baracuda_ffi.benchmarks.results import SCHEMA_VERSION, NotAReport, load
-from baracuda_ffi.benchmarks.tables import number, print_report
+from baracuda_ffi.benchmarks import absent
+from baracuda_ffi.benchmarks.report.compare import compare, print_comparison
+from baracuda_ffi.benchmarks.report.plot_labels import spread
+from baracuda_ffi.benchmarks.report.plots import save_plots
+from baracuda_ffi.benchmarks.report.results import SCHEMA_VERSION, NotAReport, load
+from baracuda_ffi.benchmarks.report.tables import number, print_report
 
 
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -148,6 +148,17 @@ def test_the_tables_hold_ratios_absent_peers_and_verdicts() -> None:
     assert text.count("other peer: absent") == 1
 
 
+@pytest.mark.parametrize("gpu", ["", "NVIDIA GeForce RTX 4090"])
+def test_targets_of_another_machine_are_information(gpu: str) -> None:
+    console = Console(record=True, width=160)
+    print_report(console, report(1.5, gpu))
+    text = console.export_text()
+    assert "for information" in text
+    assert "beyond" in text
+    assert "missed" not in text
+    assert "met" not in text.split()
+
+
 @pytest.mark.parametrize(
     ("value", "text"), [(0.01234, "0.012"), (1.234, "1.23"), (12.34, "12.3"), (12345.6, "12346")]
 )
@@ -172,8 +183,8 @@ def test_plots_are_made_in_both_formats(tmp_path: Path) -> None:
 def test_plots_without_matplotlib_say_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paths, "find_spec", lambda name: None)
-    with pytest.raises(paths.Absent, match="matplotlib is not installed"):
+    monkeypatch.setattr(absent, "find_spec", lambda name: None)
+    with pytest.raises(absent.Absent, match="matplotlib is not installed"):
         save_plots(report(), tmp_path)
 
 

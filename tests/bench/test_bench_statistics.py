@@ -7,10 +7,11 @@ from itertools import pairwise, permutations
 import numpy as np
 import pytest
 
-from baracuda_ffi.benchmarks.paths import Absent, Candidate, Path, build_all
-from baracuda_ffi.benchmarks.results import ABSENT, FAILED, MEASURED, OURS, PEER, Case, Row
-from baracuda_ffi.benchmarks.sampling import in_order, interleave
-from baracuda_ffi.benchmarks.statistics import Summary, paired_ratio, quantile, summarise
+from baracuda_ffi.benchmarks.absent import Absent
+from baracuda_ffi.benchmarks.report.results import ABSENT, FAILED, MEASURED, OURS, PEER, Case, Row
+from baracuda_ffi.benchmarks.report.statistics import Summary, paired_ratio, quantile, summarise
+from baracuda_ffi.benchmarks.running.paths import Candidate, Path, build_all
+from baracuda_ffi.benchmarks.running.sampling import in_order, interleave
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 10, 31])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from bench_reports import measured
 
-from baracuda_ffi.benchmarks.results import ABSENT, OURS, PEER, Case, Row
-from baracuda_ffi.benchmarks.statistics import Summary
-from baracuda_ffi.benchmarks.targets import at_least, at_most, same
+from baracuda_ffi.benchmarks.report.results import ABSENT, OURS, PEER, Case, Row
+from baracuda_ffi.benchmarks.report.statistics import Summary
+from baracuda_ffi.benchmarks.report.targets import at_least, at_most, same
 
 
 def _case(batch: int, ours: float, peer: float) -> Case:

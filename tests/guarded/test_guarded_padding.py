@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -29,6 +31,17 @@ def test_a_batch_that_is_all_padding(
     """Lengths do not matter, nor what indptr says, as long as it says the same everywhere."""
     lengths = int32(0, 4, 99, INT32.min, INT32.max)
     problem = GuardedProblem(CASE, 3, indices, np.full(6, everywhere, np.int32), lengths)
+    assert problem.corrupt == []
+    run_and_check(backend, problem)
+
+
+@pytest.mark.parametrize("indices", [NOTHING, int32(2, 1, 0)], ids=["no-indices", "indices"])
+@pytest.mark.parametrize("first", [0, 7, -1])
+def test_a_batch_of_nothing(
+    backend: Backend, first: int, indices: np.ndarray[tuple[int], np.dtype[np.int32]]
+) -> None:
+    """Whatever the one entry of indptr says."""
+    problem = GuardedProblem(dataclasses.replace(CASE, batch_size=0), 3, indices, int32(first), NOTHING)
     assert problem.corrupt == []
     run_and_check(backend, problem)
 

@@ -16,7 +16,15 @@ from support.backends import Backend
 from support.bits import Array, assert_same_bits
 from support.cases import Case
 from support.elements import F16, F32
-from support.guarded import GUARDED, INT32, UNCLAIMED, GuardedProblem, record_of, select_guarded
+from support.guarded import (
+    GUARDED,
+    INT32,
+    UNCLAIMED,
+    GuardedProblem,
+    record_of,
+    run_and_check,
+    select_guarded,
+)
 from support.host_memory import Guarded
 from support.operands import make_args
 
@@ -25,38 +33,41 @@ PAGES = 9
 INDICES, INDPTR, LENGTHS = (3, 1, 4, 0), (0, 1, 2, 3, 4), (0, 1, 2, 3)
 
 
-def make_problem(**parts: tuple[int, ...]) -> GuardedProblem:
+def make_problem(dtype: Any = np.int32, **parts: tuple[int, ...]) -> GuardedProblem:
     """Four requests of one page each, with whole parts of the table replaced."""
     table = {"indices": INDICES, "indptr": INDPTR, "last_page_len": LENGTHS, **parts}
-    return GuardedProblem(CASE, PAGES, **{name: np.array(part, np.int32) for name, part in table.items()})
+    return GuardedProblem(CASE, PAGES, **{name: np.array(part, dtype) for name, part in table.items()})
 
 
-# One corrupt request each, of every kind and at both edges: the table's part, request, reason, values seen.
-CORRUPT: list[tuple[str, tuple[int, ...], int, bf.Corruption, tuple[int, int, int | None, int]]] = [
-    ("indices", (3, 1, PAGES, 0), 2, bf.Corruption.PAGE, (2, 3, PAGES, 2)),
-    ("indices", (3, 1, 4, INT32.max), 3, bf.Corruption.PAGE, (3, 4, INT32.max, 3)),
-    ("last_page_len", (0, 4, 2, 3), 1, bf.Corruption.LAST_PAGE_LEN, (1, 2, 1, 4)),
-    ("last_page_len", (-1, 1, 2, 3), 0, bf.Corruption.LAST_PAGE_LEN, (0, 1, 3, -1)),
-    ("last_page_len", (INT32.min, 1, 2, 3), 0, bf.Corruption.LAST_PAGE_LEN, (0, 1, 3, INT32.min)),
-    ("last_page_len", (INT32.max, 1, 2, 3), 0, bf.Corruption.LAST_PAGE_LEN, (0, 1, 3, INT32.max)),
-    ("indptr", (0, 1, 2, 3, 5), 3, bf.Corruption.INDPTR, (3, 5, None, 3)),
-    ("indptr", (-1, 1, 2, 3, 4), 0, bf.Corruption.INDPTR, (-1, 1, None, 0)),
-    ("indptr", (0, 1, 2, 3, 2), 3, bf.Corruption.INDPTR, (3, 2, None, 3)),
-    ("indptr", (INT32.min, 1, 2, 3, 4), 0, bf.Corruption.INDPTR, (INT32.min, 1, None, 0)),
-    ("indptr", (0, 1, 2, 3, INT32.max), 3, bf.Corruption.INDPTR, (3, INT32.max, None, 3)),
+# One corrupt request each, of every kind and at both edges: the table's part, which is the operand that is
+# named, request, reason; the value seen, what it was held against, the page if one was read.
+CORRUPT: list[tuple[str, tuple[int, ...], int, bf.Corruption, tuple[int, int, int | None]]] = [
+    ("indices", (3, 1, PAGES, 0), 2, bf.Corruption.PAGE, (PAGES, PAGES, PAGES)),
+    ("indices", (3, 1, 4, INT32.max), 3, bf.Corruption.PAGE, (INT32.max, PAGES, INT32.max)),
+    ("last_page_len", (0, 4, 2, 3), 1, bf.Corruption.LAST_PAGE_LEN, (4, 4, 1)),
+    ("last_page_len", (-1, 1, 2, 3), 0, bf.Corruption.LAST_PAGE_LEN, (-1, 0, 3)),
+    ("last_page_len", (INT32.min, 1, 2, 3), 0, bf.Corruption.LAST_PAGE_LEN, (INT32.min, 0, 3)),
+    ("last_page_len", (INT32.max, 1, 2, 3), 0, bf.Corruption.LAST_PAGE_LEN, (INT32.max, 4, 3)),
+    ("indptr", (0, 1, 2, 3, 5), 3, bf.Corruption.INDPTR, (5, 5, None)),
+    ("indptr", (-1, 1, 2, 3, 4), 0, bf.Corruption.INDPTR, (-1, 0, None)),
+    ("indptr", (0, 1, 2, 3, 2), 3, bf.Corruption.INDPTR, (2, 3, None)),
+    ("indptr", (INT32.min, 1, 2, 3, 4), 0, bf.Corruption.INDPTR, (INT32.min, 0, None)),
+    ("indptr", (0, 1, 2, 3, INT32.max), 3, bf.Corruption.INDPTR, (INT32.max, 5, None)),
 ]
 
 
 @pytest.mark.parametrize(("part", "values", "request_", "reason", "seen"), CORRUPT)
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
 def test_what_check_raises(
     backend: Backend,
     part: str,
     values: tuple[int, ...],
     request_: int,
     reason: bf.Corruption,
-    seen: tuple[int, int, int | None, int],
+    seen: tuple[int, int, int | None],
+    dtype: Any,
 ) -> None:
-    problem = make_problem(**{part: values})
+    problem = make_problem(dtype, **{part: values})
     operands = problem.put(backend)
     plan = select_guarded(backend, problem)
     plan.check(backend.stream)
@@ -66,13 +77,37 @@ def test_what_check_raises(
     error = raised.value
     assert isinstance(error, (bf.BaracudaError, ValueError))
     assert (error.request, error.reason, error.code) == (request_, reason, 2)
-    begin, end, page, length = seen
-    assert error.values == bf.SeenValues(indptr_begin=begin, indptr_end=end, page=page, last_page_len=length)
+    value, limit, page = seen
+    assert error.values == bf.SeenValues(operand=part, row=request_, seen=value, limit=limit, page=page)
     assert error.function == "PagedKvAppendPlan.check"
-    shown = {bf.Corruption.INDPTR: end, bf.Corruption.PAGE: page, bf.Corruption.LAST_PAGE_LEN: length}[reason]
     assert f"request {request_} " in str(error)
-    assert str(shown) in str(error)
+    should_be = f"at least {limit}" if value < limit else f"below {limit}"
+    assert f"its {part} is {value}; it should be {should_be} (" in str(error)
     problem.check(backend, operands)
+
+
+@pytest.mark.parametrize(
+    ("part", "values", "reason", "seen"),
+    [
+        ("indices", (3, 1, 4 + 2**32, 0), bf.Corruption.PAGE, (4 + 2**32, PAGES, 4 + 2**32)),
+        ("last_page_len", (0, 1, 2 + 2**40, 3), bf.Corruption.LAST_PAGE_LEN, (2 + 2**40, 4, 4)),
+        ("last_page_len", (0, 1, -(2**63), 3), bf.Corruption.LAST_PAGE_LEN, (-(2**63), 0, 4)),
+        ("indptr", (0, 1, 2, 3 + 2**32, 4), bf.Corruption.INDPTR, (3 + 2**32, 5, None)),
+    ],
+)
+def test_entries_beyond_32_bits(
+    backend: Backend,
+    part: str,
+    values: tuple[int, ...],
+    reason: bf.Corruption,
+    seen: tuple[int, int, int | None],
+) -> None:
+    """int64 tables are judged as they are: entries whose low half would do are corrupt."""
+    problem = make_problem(np.int64, **{part: values})
+    corrupt = {request: (why, values) for request, why, values in problem.corrupt}
+    value, limit, page = seen
+    assert corrupt[2] == (reason, bf.SeenValues(operand=part, row=2, seen=value, limit=limit, page=page))
+    run_and_check(backend, problem)
 
 
 def test_the_first_claim_stays_until_reset(backend: Backend) -> None:
@@ -163,7 +198,7 @@ def test_the_error_survives_pickling_and_copying() -> None:
         "m",
         request=3,
         reason=bf.Corruption.PAGE,
-        values=bf.SeenValues(indptr_begin=0, indptr_end=1, page=9, last_page_len=2),
+        values=bf.SeenValues(operand="indices", row=3, seen=9, limit=9, page=9),
     )
     for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert type(again) is bf.CorruptPageTable
@@ -174,7 +209,7 @@ def test_the_error_survives_pickling_and_copying() -> None:
 def test_many_threads_claim_one_record(host_backend: Backend) -> None:
     """Each of them with another corrupt request: the record is all of one, whoever was first."""
     problems = [make_problem(last_page_len=(0, 1, 2, 100 + i)) for i in range(16)]
-    record = np.zeros(8, np.int32)
+    record = UNCLAIMED.copy()
     plan = select_guarded(host_backend, problems[0], record)
     operands = [make_args(problem.put(host_backend)) for problem in problems]
     for _ in range(100):
@@ -196,13 +231,14 @@ def test_many_threads_claim_one_record(host_backend: Backend) -> None:
 @pytest.mark.parametrize(
     ("memory", "error", "says"),
     [
-        (np.zeros(7, np.int32), bf.InvalidProblem, ("7", "8")),
-        (np.zeros((1, 8), np.int32), bf.InvalidProblem, ("2 dimensions", "1")),
-        (np.zeros(8, np.int64), bf.Unsupported, ("int32",)),
-        (np.zeros(16, np.int32)[::2], bf.Unsupported, ("stride 2", "contiguous")),
+        (np.zeros(7, np.int64), bf.InvalidProblem, ("7", "8")),
+        (np.zeros((1, 8), np.int64), bf.InvalidProblem, ("2 dimensions", "1")),
+        (np.zeros(16, np.int32), bf.Unsupported, ("int64",)),
+        (np.zeros(8, np.uint64), bf.Unsupported, ("int64",)),
+        (np.zeros(16, np.int64)[::2], bf.Unsupported, ("stride 2", "contiguous")),
         (None, bf.InvalidProblem, ("None",)),
-        (bf.TensorView(ptr=0, shape=(8,), element="i32"), bf.InvalidProblem, ("NULL",)),
-        (bf.TensorView(ptr=6, shape=(8,), element="i32"), bf.InvalidProblem, ("aligned", "4")),
+        (bf.TensorView(ptr=0, shape=(8,), element="i64"), bf.InvalidProblem, ("NULL",)),
+        (bf.TensorView(ptr=4, shape=(8,), element="i64"), bf.InvalidProblem, ("aligned", "8")),
     ],
 )
 def test_memory_that_is_no_record(memory: Any, error: type[Exception], says: tuple[str, ...]) -> None:
@@ -212,7 +248,7 @@ def test_memory_that_is_no_record(memory: Any, error: type[Exception], says: tup
 
 
 def test_read_only_memory_is_no_record() -> None:
-    memory = np.zeros(8, np.int32)
+    memory = UNCLAIMED.copy()
     memory.flags.writeable = False
     with pytest.raises(bf.InvalidProblem, match=r"error_record.*read-only"):
         bf.ErrorRecord(memory)
@@ -220,7 +256,7 @@ def test_read_only_memory_is_no_record() -> None:
 
 def test_a_record_in_cuda_memory_is_none_for_the_host() -> None:
     """Said before anything reads it."""
-    record = bf.ErrorRecord(bf.TensorView(ptr=64, shape=(8,), element="i32", device=0))
+    record = bf.ErrorRecord(bf.TensorView(ptr=64, shape=(8,), element="i64", device=0))
     problem = make_problem()
     with pytest.raises(bf.InvalidProblem, match=r"error_record is in CUDA memory"):
         bf.PagedKvAppendPlan.select(None, problem.descriptor, GUARDED.replace(error_record=record))
@@ -231,7 +267,7 @@ def test_a_record_in_cuda_memory_is_none_for_the_host() -> None:
 
 def test_a_record_without_the_guard_is_refused() -> None:
     with pytest.raises(bf.InvalidProblem, match=r"error_record is given and guarded is False"):
-        bf.PlanPreference(error_record=bf.ErrorRecord(np.zeros(8, np.int32)))
+        bf.PlanPreference(error_record=bf.ErrorRecord(UNCLAIMED.copy()))
     with pytest.raises(bf.InvalidProblem, match=r"error_record is 5; it should be an ErrorRecord"):
         bf.PlanPreference(guarded=True, error_record=5)  # type: ignore[arg-type]
 
@@ -282,20 +318,20 @@ class TestInC:
 
     def test_a_claimed_record_is_left_alone(self) -> None:
         """Whatever it says, reasons that this version does not know included."""
-        record = Guarded(np.arange(70, 78, dtype=np.int32))
+        record = Guarded(np.arange(70, 78))
         op, arrays = self.append(make_problem(indices=(3, 1, PAGES, 0)), record)
         assert abi.run(op) == abi.OK
         assert record.array.tolist() == list(range(70, 78))
         assert arrays
 
-    @pytest.mark.parametrize("by", [1, 2, 3])
+    @pytest.mark.parametrize("by", [1, 2, 4])
     def test_a_misaligned_record(self, by: int) -> None:
-        record = Guarded(np.zeros(16, np.int32))
+        record = Guarded(np.zeros(16, np.int64))
         op, arrays = self.append(make_problem(), record)
         op.error_record += by
         assert abi.run(op) == abi.MISALIGNED_OPERAND
         assert "error_record" in abi.message()
-        assert "4 bytes" in abi.message()
+        assert "8 bytes" in abi.message()
         assert arrays
 
     @pytest.mark.parametrize(

@@ -1,18 +1,28 @@
-"""baracuda_python_methods: the built-in functions, what they take, return and leave behind."""
+"""baracuda_private_python_methods: the built-in functions, what they take, return and leave behind."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
 import sys
+import types
+from typing import Any
 
 import pytest
 
 import baracuda_ffi as bf
-from baracuda_ffi._native import library as _library
-from baracuda_ffi._native.accelerator import builtin_calls
+from baracuda_ffi._native.accelerator import SYMBOL, builtin_calls
 from support import abi
-from support.builtin_calls import Calls, bound_to_nothing, unbound
+from support.builtin_calls import (
+    NOT_JUDGED,
+    Calls,
+    assert_refused,
+    bound_to_nothing,
+    described,
+    members,
+    one,
+    unbound,
+)
 from support.operands import NAMES
 from support.problem import Problem, assert_appended, assert_unchanged
 
@@ -27,7 +37,7 @@ def whole_api() -> abi.PythonApi:
 
 
 def methods(api: abi.PythonApi | None) -> int | None:
-    address: int | None = abi.library().baracuda_python_methods(
+    address: int | None = abi.library().baracuda_private_python_methods(
         None if api is None else ctypes.addressof(api)
     )
     return address
@@ -61,9 +71,9 @@ def test_append_reads_each_operand_once_and_leaves_the_op_as_it_was() -> None:
     before = problem.snapshot()
     calls, op = Calls(problem), unbound()
     copy = bytes(bytearray(op))
-    assert calls.append(op, None, calls.seven()) == abi.OK
+    assert calls.append(op, None, calls.given()) == abi.OK
     assert_appended(problem, before)
-    assert [operand.reads for operand in calls.seven()] == [1] * len(NAMES)
+    assert [operand.reads for operand in calls.given()] == [1] * len(NAMES)
     assert op == copy
 
 
@@ -71,25 +81,86 @@ def test_bind_then_run() -> None:
     problem = Problem()
     before = problem.snapshot()
     calls = Calls(problem)
-    bound = calls.bind(bound_to_nothing(), *calls.seven())
+    status, bound = calls.bind(bound_to_nothing(), calls.given())
+    assert status == abi.OK
     assert_unchanged(problem.arrays, before)
-    assert bound[0] == bytes(abi.make_append(problem.case, problem.arrays))
-    assert bound[1:] == calls.seven()
+    assert members(bound[0]) == described(problem)
+    assert bound[1] == calls.given()
     assert calls.run(bound) == abi.OK
     assert_appended(problem, before)
+
+
+@pytest.mark.parametrize("count", range(len(NAMES), len(abi.OPERANDS) + 1))
+def test_operands_that_nobody_wants_may_be_left_out_or_none(count: int) -> None:
+    problem = Problem()
+    calls = Calls(problem)
+    operands = calls.given() + (None,) * (count - len(NAMES))
+    before = problem.snapshot()
+    assert calls.append(unbound(), None, operands) == abi.OK
+    assert_appended(problem, before)
+    status, bound = calls.bind(bound_to_nothing(), operands)
+    assert (status, bound[1]) == (abi.OK, operands)
+    before = problem.snapshot()
+    assert calls.run(bound) == abi.OK
+    assert_appended(problem, before)
+    for few in ((), operands[:1]):
+        status, rebound = calls.bind(bound, few)
+        assert (status, *rebound) == (abi.OK, bound[0], operands)
+
+
+@pytest.mark.parametrize("name", abi.OPERANDS[len(NAMES) :])
+def test_an_operand_that_nobody_wants(name: str) -> None:
+    """An array in its place would be forgotten without a word."""
+    problem = Problem()
+    before = problem.snapshot()
+    calls = Calls(problem)
+    operands: list[Any] = [*calls.given(), *[None] * 10]
+    operands[abi.OPERANDS.index(name)] = calls.operands["indices"]
+    assert_refused(calls, tuple(operands), abi.INVALID_PROBLEM)
+    assert abi.message().startswith(f"{name} is given; ")
+    assert_unchanged(problem.arrays, before)
+
+
+@pytest.mark.parametrize("name", ["key", "k_data", "indptr"])
+def test_an_operand_that_is_missing(name: str) -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    calls = Calls(problem)
+    operands = calls.given(**{name: None})
+    assert calls.append(unbound(), None, operands) in (abi.INVALID_PROBLEM, abi.UNSUPPORTED)
+    status, bound = calls.bind(bound_to_nothing(), operands)
+    assert status in (abi.INVALID_PROBLEM, abi.UNSUPPORTED)
+    assert bound is None
+    assert_unchanged(problem.arrays, before)
+
+
+def test_key_alone() -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    calls = Calls(problem)
+    alone = abi.Append.from_buffer_copy(unbound())
+    alone.parts = abi.KEY
+    operands = calls.given(value=None, v_data=None)
+    assert calls.append(bytes(alone), None, operands) == abi.OK
+    status, bound = calls.bind((bytes(alone), ()), operands)
+    assert (status, bound[1]) == (abi.OK, operands)
+    expected = problem.expected() | {"v_data": before["v_data"]}
+    assert_unchanged(problem.arrays, before | expected)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_bind_keeps_what_is_none(name: str) -> None:
     problem, other = Problem(), Problem(seed=3)
     calls = Calls(problem)
-    bound = calls.bind(bound_to_nothing(), *calls.seven())
+    _, bound = calls.bind(bound_to_nothing(), calls.given())
     was = bytes(bytearray(bound[0]))
     new = calls.kind(other.arrays[name])
-    rebound = calls.bind(bound, *[new if each == name else None for each in NAMES])
-    assert rebound[1:] == calls.seven(**{name: new})
-    assert rebound[0] == bytes(abi.make_append(other.case, problem.arrays | {name: other.arrays[name]}))
+    status, rebound = calls.bind(bound, one(name, new))
+    assert status == abi.OK
+    assert rebound[1] == calls.given(**{name: new})
+    assert members(rebound[0]) == members(was) | {name: other.arrays[name].ctypes.data}
     assert bound[0] == was
+    assert bound[1] == calls.given()
     assert new.reads == 1
 
 
@@ -98,19 +169,18 @@ def test_a_refusal_is_a_status_with_a_message(name: str) -> None:
     problem = Problem()
     before = problem.snapshot()
     calls = Calls(problem)
-    empty = calls.kind(problem.arrays[name][:0])
-    bound = calls.bind(bound_to_nothing(), *calls.seven())
-    assert calls.append(unbound(), None, calls.seven(**{name: empty})) == -abi.INVALID_PROBLEM
-    assert abi.message()
-    assert calls.bind(bound, *[empty if each == name else None for each in NAMES]) == abi.INVALID_PROBLEM
-    assert abi.message()
+    flat = calls.kind(problem.arrays[name].reshape(1, 1, -1, 1, 1))
+    _, bound = calls.bind(bound_to_nothing(), calls.given())
+    assert_refused(calls, calls.given(**{name: flat}), abi.INVALID_PROBLEM)
+    assert calls.bind(bound, one(name, flat)) == (abi.INVALID_PROBLEM, None)
+    assert abi.message().startswith(name)
     assert_unchanged(problem.arrays, before)
 
 
 def test_run_refuses_as_the_c_function_does() -> None:
     calls = Calls(Problem())
     assert calls.run(bound_to_nothing()) == abi.INVALID_PROBLEM
-    assert "batch_size" in abi.message()
+    assert "num_heads" in abi.message()
 
 
 def test_a_struct_of_a_later_release() -> None:
@@ -122,15 +192,16 @@ def test_a_struct_of_a_later_release() -> None:
     later = abi.Append.from_buffer_copy(unbound())
     later.struct_size = known + 16
     op = bytes(later) + bytes(16)
-    bound = calls.bind((op, *[None] * len(NAMES)), *calls.seven())
+    status, bound = calls.bind((op, ()), calls.given())
+    assert status == abi.OK
     assert len(bound[0]) == known + 16
     assert abi.Append.from_buffer_copy(bound[0]).struct_size == known + 16
     assert calls.run(bound) == abi.OK
     assert_appended(problem, before)
-    assert calls.append(op, None, calls.seven()) == abi.OK
+    assert calls.append(op, None, calls.given()) == abi.OK
     asks_more = op[:-1] + b"\1"
-    assert calls.append(asks_more, None, calls.seven()) == -abi.INVALID_PROBLEM
-    assert calls.bind((asks_more, *[None] * len(NAMES)), *calls.seven()) == abi.INVALID_PROBLEM
+    assert calls.append(asks_more, None, calls.given()) == abi.INVALID_PROBLEM
+    assert calls.bind((asks_more, ()), calls.given()) == (abi.INVALID_PROBLEM, None)
     assert "struct_size" in abi.message()
 
 
@@ -139,31 +210,34 @@ def test_a_stream_for_the_host_is_left_to_others(stream: object) -> None:
     problem = Problem()
     before = problem.snapshot()
     calls = Calls(problem)
-    assert calls.append(unbound(), stream, calls.seven()) is None
+    assert calls.append(unbound(), stream, calls.given()) == NOT_JUDGED
     assert_unchanged(problem.arrays, before)
 
 
 @pytest.mark.parametrize("stream", CUDA_STREAMS, ids=[type(stream).__name__ for stream in CUDA_STREAMS])
-def test_what_is_no_handle_is_left_to_others(stream: object) -> None:
+@pytest.mark.parametrize("backend", [abi.FLASHINFER, abi.BESPOKE])
+def test_what_is_no_handle_is_left_to_others(stream: object, backend: int) -> None:
     calls = Calls(Problem())
-    assert calls.append(unbound(abi.FLASHINFER), stream, calls.seven()) is None
+    assert calls.append(unbound(backend), stream, calls.given()) == NOT_JUDGED
     assert calls.operands["key"].reads == 0
 
 
 def test_references_come_and_go() -> None:
     problem = Problem()
     calls = Calls(problem)
-    foreign = calls.seven(key=object())
-    watched = [*calls.seven(), None, calls.kind, calls.describers, *foreign]
+    foreign = calls.given(key=object())
+    watched = [*calls.given(), calls.kind, calls.describers, *foreign]
     nothing, op = bound_to_nothing(), unbound()
+    wrong = calls.given(indptr=calls.operands["indices"])
 
     def all_ways() -> None:
-        bound = calls.bind(nothing, *calls.seven())
-        calls.run(calls.bind(bound, *[calls.operands["key"], *[None] * 6]))
-        calls.append(op, None, calls.seven())
-        assert calls.append(op, None, foreign) is None
-        assert calls.bind(nothing, *foreign) is None
-        assert type(calls.bind(nothing, *calls.seven(key=calls.operands["indices"]))) is int
+        _, bound = calls.bind(nothing, calls.given())
+        calls.run(calls.bind(bound, one("key", calls.operands["key"]))[1])
+        calls.append(op, None, calls.given())
+        assert calls.append(op, None, foreign) == NOT_JUDGED
+        assert calls.bind(nothing, foreign) == (NOT_JUDGED, None)
+        assert calls.bind(nothing, wrong) == (abi.INVALID_PROBLEM, None)
+        assert calls.append(op, None, wrong) == abi.INVALID_PROBLEM
 
     all_ways()
     gc.collect()
@@ -175,8 +249,15 @@ def test_references_come_and_go() -> None:
     assert [count for count in grown if abs(count) > 10] == []
 
 
-def test_a_library_that_offers_no_functions(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert builtin_calls(lambda api: None, {}) == {}
-    monkeypatch.setattr(_library, "builtin_calls", lambda methods, describers: {})
-    with pytest.raises(bf.LibraryNotLoaded, match="libbaracuda_ffi"):
-        _library.Library(bf.library_path())
+def test_where_there_are_no_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither an older library nor another interpreter is a reason not to work."""
+    library = ctypes.CDLL(bf.library_path())
+    assert sorted(builtin_calls(library)) == ["append", "bind", "run"]
+    older: Any = object()
+    assert builtin_calls(older) == {}
+    without = types.SimpleNamespace(**{SYMBOL: lambda api: None})
+    assert builtin_calls(without) == {}  # type: ignore[arg-type]
+    monkeypatch.setattr(ctypes, "pythonapi", types.SimpleNamespace())
+    assert builtin_calls(library) == {}
+    monkeypatch.delattr(ctypes, "pythonapi")
+    assert builtin_calls(library) == {}

@@ -14,7 +14,16 @@ import pytest
 import baracuda_ffi as bf
 from baracuda_ffi._append import operands as _bind
 from support import abi
-from support.builtin_calls import Calls, assert_answers, assert_left_to_others, bound_to_nothing, unbound
+from support.builtin_calls import (
+    Calls,
+    assert_answers,
+    assert_left_to_others,
+    assert_refused,
+    bound_to_nothing,
+    described,
+    members,
+    unbound,
+)
 from support.cases import Case
 from support.elements import ELEMENTS, Element
 from support.exporters import LegacyExporter, VersionedExporter, exchange_type
@@ -27,13 +36,13 @@ def address_of(name: str) -> int | None:
     return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
 
 
-@pytest.mark.parametrize("operand", [None, 1, "x", object()])
+@pytest.mark.parametrize("operand", [1, "x", object()])
 @pytest.mark.parametrize("name", NAMES)
 def test_operands_that_have_no_reader_are_left_to_others(name: str, operand: Any) -> None:
     problem = Problem()
     before = problem.snapshot()
     calls = Calls(problem)
-    assert_left_to_others(calls, calls.seven(**{name: operand}))
+    assert_left_to_others(calls, calls.given(**{name: operand}))
     assert_unchanged(problem.arrays, before)
 
 
@@ -57,7 +66,7 @@ def test_operands_that_are_not_described_are_left_to_others(name: str, describer
     calls = Calls(problem)
     kind = exchange_type()
     calls.describers[kind] = describer
-    assert_left_to_others(calls, calls.seven(**{name: kind(problem.arrays[name])}))
+    assert_left_to_others(calls, calls.given(**{name: kind(problem.arrays[name])}))
     assert_unchanged(problem.arrays, before)
 
 
@@ -67,7 +76,7 @@ def test_only_an_exception_is_taken_for_an_answer(error: type[BaseException]) ->
     before = problem.snapshot()
     calls = Calls(problem)
     calls.describers[type] = address_of("PyErr_SetNone")  # of an operand that is a type of errors: raises it
-    assert_answers(error, calls, calls.seven(value=error))
+    assert_answers(error, calls, calls.given(value=error))
     assert_unchanged(problem.arrays, before)
 
 
@@ -79,7 +88,7 @@ def test_operands_of_several_types_are_read_each_by_its_own(name: str) -> None:
     kind = exchange_type()
     calls.describers[kind] = kind.reader
     other = kind(problem.arrays[name])
-    assert calls.append(unbound(), None, calls.seven(**{name: other})) == abi.OK
+    assert calls.append(unbound(), None, calls.given(**{name: other})) == abi.OK
     assert other.reads == 1
     assert_appended(problem, before)
 
@@ -97,10 +106,8 @@ def test_a_reader_that_throws(tmp_path: Path) -> None:
     calls = Calls(problem)
     kind = exchange_type()
     calls.describers[kind] = ctypes.cast(ctypes.CDLL(str(target)).throws, ctypes.c_void_p).value
-    seven = calls.seven(value=kind(problem.arrays["value"]))
-    assert calls.append(unbound(), None, seven) == -abi.UNSUPPORTED
+    assert_refused(calls, calls.given(value=kind(problem.arrays["value"])), abi.UNSUPPORTED)
     assert abi.message() == "value could not be read: not today"
-    assert calls.bind(bound_to_nothing(), *seven) == abi.UNSUPPORTED
     assert_unchanged(problem.arrays, before)
 
 
@@ -133,15 +140,17 @@ def test_a_capsule_is_read_and_given_back(name: str) -> None:
     before = problem.snapshot()
     calls = Calls(problem)
     capsules = Capsules(calls)
-    operand, empty = (capsules.new(array) for array in (problem.arrays[name], problem.arrays[name][:0]))
+    flat = problem.arrays[name].reshape(1, 1, -1, 1, 1)
+    operand, wrong = (capsules.new(array) for array in (problem.arrays[name], flat))
     references = capsules.references()
-    assert calls.append(unbound(), None, calls.seven(**{name: operand})) == abi.OK
+    assert calls.append(unbound(), None, calls.given(**{name: operand})) == abi.OK
     assert_appended(problem, before)
-    bound = calls.bind(bound_to_nothing(), *calls.seven(**{name: operand}))
-    assert bound[1:] == calls.seven(**{name: operand})
-    assert bound[0] == bytes(abi.make_append(problem.case, problem.arrays))
-    assert calls.append(unbound(), None, calls.seven(**{name: empty})) == -abi.INVALID_PROBLEM
-    assert capsules.calls == 3
+    status, bound = calls.bind(bound_to_nothing(), calls.given(**{name: operand}))
+    assert status == abi.OK
+    assert bound[1] == calls.given(**{name: operand})
+    assert members(bound[0]) == described(problem)
+    assert_refused(calls, calls.given(**{name: wrong}), abi.INVALID_PROBLEM)
+    assert capsules.calls == 4
     assert capsules.references() == references
 
 
@@ -159,7 +168,7 @@ def test_what_an_exporter_raises(error: type[BaseException]) -> None:
     calls.describers[kind] = raising
     first = capsules.new(problem.arrays["key"])
     references = capsules.references()
-    assert_answers(error, calls, calls.seven(key=first, value=kind(problem.arrays["value"])))
+    assert_answers(error, calls, calls.given(key=first, value=kind(problem.arrays["value"])))
     assert capsules.references() == references
     assert_unchanged(problem.arrays, before)
 
@@ -235,22 +244,36 @@ def test_a_table_of_another_major_version_is_not_used() -> None:
     assert key.reads == 0
 
 
-@pytest.mark.parametrize("kind", [exchange_type(), lambda array: array], ids=["exchange table", "NumPy"])
-def test_an_error_names_one_function_whatever_the_operands_are(kind: Any) -> None:
+KINDS = {"exchange table": exchange_type(), "NumPy": lambda array: array, "DLPack": LegacyExporter}
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_an_error_names_what_was_called_whatever_the_operands_are(kind: Any) -> None:
     problem = Problem()
     operands = {name: kind(array) for name, array in problem.arrays.items()}
     plan = bf.PagedKvAppendPlan.select(None, SMALL.descriptor(problem.num_pages))
-    plan.can_implement(make_args(operands))  # from here on the type is known
-    wrong = make_args(operands | {"key": kind(problem.arrays["key"][:1])})
-    with pytest.raises(bf.InvalidProblem, match="key has shape") as refused:
-        plan.run(None, bf.Workspace.NONE, wrong)
-    assert refused.value.function == "baracuda_paged_kv_append_bind"
-    problem.arrays["indices"][:] = -1
-    for call in (
-        lambda: plan.run(None, bf.Workspace.NONE, make_args(operands)),
-        lambda: bf.append_paged_kv(*operands.values(), stream=None),
-        plan.bind(None, make_args(operands)),
-    ):
-        with pytest.raises(bf.InvalidProblem, match="request 0: its last page") as refused:
+    args = make_args(operands)
+    plan.can_implement(args)  # from here on the type is known
+    launch = plan.bind(None, args)
+    wide = kind(problem.arrays["key"][:, :, :1])
+    wrong = make_args(operands | {"key": wide})
+
+    def one_call(**others: Any) -> None:
+        bf.append_paged_kv(**operands | others, stream=None)
+
+    def refusal_of(call: Any, says: str) -> str:
+        with pytest.raises(bf.InvalidProblem, match=says) as refused:
             call()
-        assert refused.value.function == "baracuda_paged_kv_append_run"
+        return refused.value.function.removeprefix("baracuda_paged_kv_append_")
+
+    assert refusal_of(lambda: plan.run(None, bf.Workspace.NONE, wrong), "key has shape") == "run"
+    assert refusal_of(lambda: plan.can_implement(wrong), "key has shape") == "can_implement"
+    assert refusal_of(lambda: plan.bind(None, wrong), "key has shape") == "bind"
+    assert refusal_of(lambda: launch.rebind(key=wide), "key has shape") == "bind"
+    assert refusal_of(lambda: one_call(key=wide), "k_data has shape") == "run"
+    problem.arrays["indices"][:] = problem.num_pages
+    says = "request 0: its last page"
+    assert refusal_of(lambda: plan.run(None, bf.Workspace.NONE, args), says) == "run"
+    assert refusal_of(lambda: plan.can_implement(args), says) == "can_implement"
+    assert refusal_of(launch, says) == "run"
+    assert refusal_of(one_call, says) == "run"

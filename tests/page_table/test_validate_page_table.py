@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from typing import Any
 
@@ -254,7 +255,8 @@ def test_operands_by_dlpack_and_by_pointer() -> None:
     ("changes", "error", "says"),
     [
         ({"indptr": np.zeros(3, np.int32)}, bf.InvalidProblem, ("indptr has 3", "last_page_len has 3")),
-        ({"indices": np.zeros(5, np.int64)}, bf.Unsupported, ("indices", "int32")),
+        ({"indices": np.zeros(5, np.int16)}, bf.Unsupported, ("indices", "int32 or int64")),
+        ({"indptr": np.zeros(4, np.uint32)}, bf.Unsupported, ("indptr", "int32 or int64")),
         ({"indices": np.zeros((5, 1), np.int32)}, bf.InvalidProblem, ("indices has 2 dimensions", "1")),
         ({"indices": np.zeros(10, np.int32)[::2]}, bf.Unsupported, ("indices has stride 2", "contiguous")),
         ({"last_page_len": [0, 1, 3]}, bf.InvalidProblem, ("last_page_len", "list")),
@@ -262,6 +264,7 @@ def test_operands_by_dlpack_and_by_pointer() -> None:
         ({"num_total_pages": -1}, bf.InvalidProblem, ("num_total_pages is -1",)),
         ({"page_size": 2.0}, bf.InvalidProblem, ("page_size is 2.0",)),
         ({"length_convention": 1}, bf.InvalidProblem, ("length_convention is 1", "LengthConvention")),
+        ({"length_convention": "AFTER"}, bf.InvalidProblem, ("length_convention is 'AFTER'", "AFTER_APPEND")),
         ({"guarded": 1}, bf.InvalidProblem, ("guarded is 1", "bool")),
         (
             {"indptr": bf.TensorView(ptr=0, shape=(4,), element="i32")},
@@ -279,6 +282,27 @@ def test_what_is_no_page_table(changes: Any, error: type[Exception], says: tuple
     with pytest.raises(error) as raised:
         validate(RIGHT | changes)
     assert all(text in str(raised.value) for text in ("[validate_page_table", *says))
+
+
+@pytest.mark.parametrize("dtypes", list(itertools.product(("i4", "i8"), repeat=3)), ids="-".join)
+def test_operands_of_either_width(dtypes: tuple[str, ...]) -> None:
+    """Each by itself; an entry whose low half alone would do is told as it is."""
+    table = {name: part.astype(dtype) for (name, part), dtype in zip(RIGHT.items(), dtypes, strict=True)}
+    assert validate(table) == []
+    for name, array in table.items():
+        if array.itemsize == 8:
+            far = array.copy()
+            far[-1] += 2**32
+            assert int(far[-1]) in [finding.value for finding in validate(table | {name: far})]
+
+
+def test_a_convention_by_its_name() -> None:
+    table = RIGHT | {"last_page_len": np.array([1, 2, 4], np.int32)}
+    for convention in ("AFTER_APPEND", "after_append", bf.LengthConvention.AFTER_APPEND):
+        assert validate(table | {"length_convention": convention}) == []
+    for convention in (None, "BEFORE_APPEND"):
+        (finding,) = validate(table | {"length_convention": convention})
+        assert finding.kind is bf.PageTableFault.LAST_PAGE_LEN
 
 
 def test_findings_are_values() -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from support.operands import NAMES
+from baracuda_ffi.reference import append_paged_kv_reference
+from support.bits import assert_same_bits
+from support.cases import CONVENTIONS, Case
+from support.elements import F16
+from support.operands import CACHES, NAMES, TABLE
 from support.problem import Problem, assert_appended, assert_unchanged
 
 
@@ -46,17 +51,53 @@ def test_what_is_no_stream(stream: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        ("layout", "HND"),
+        ("layout", "HDN"),
         ("layout", 1),
         ("layout", None),
         ("length_convention", 1),
         ("length_convention", "AFTER"),
+        ("backend", "CPU"),
+        ("backend", 2),
+        ("backend", 0),
+        ("element", "f17"),
+        ("element", 0),
+        ("element", ""),
+        ("guarded", 1),
+        ("guarded", None),
+        ("error_record", 0),
+        ("error_record", np.zeros(8, np.int64)),
     ],
 )
 def test_options_of_the_wrong_kind(name: str, wrong: Any) -> None:
     problem = Problem()
-    with pytest.raises(bf.InvalidProblem, match=name):
+    before = problem.snapshot()
+    with pytest.raises(bf.InvalidProblem, match=name) as refused:
         append(problem.arrays, **{name: wrong})
+    assert refused.value.function == "append_paged_kv"
+    assert_unchanged(problem.arrays, before)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"layout": "NHD", "length_convention": "AFTER_APPEND"},
+        {"layout": bf.KvLayout.NHD, "length_convention": bf.LengthConvention.AFTER_APPEND},
+        {"layout": "nhd", "length_convention": "after_append", "element": "f16", "backend": "host"},
+        {"layout": "NHD", "length_convention": "AFTER_APPEND", "element": np.float16, "guarded": True},
+    ],
+)
+def test_options_by_name(options: dict[str, Any]) -> None:
+    problem = Problem(Case(F16, "NHD", "AFTER_APPEND", 4, 3, 2, 64))
+    before = problem.snapshot()
+    append(problem.arrays, **options)
+    assert_appended(problem, before)
+
+
+def test_no_convention_is_baracuda_kernels() -> None:
+    problem = Problem(last_page_len=[0, 3, 1])
+    before = problem.snapshot()
+    append(problem.arrays, length_convention=None)
+    assert_appended(problem, before)
 
 
 def test_the_layout_decides_what_fits() -> None:
@@ -84,20 +125,149 @@ def test_elements_that_differ() -> None:
         append(problem.arrays | {"value": wrong})
 
 
-def test_a_head_dim_that_is_not_there() -> None:
-    pages = np.zeros((4, 2, 4, 96), np.float16)
-    table = {"indices": [0], "indptr": [0, 1], "last_page_len": [0]}
-    arrays: dict[str, Any] = {name: np.array(values, np.int32) for name, values in table.items()}
-    row = np.zeros((1, 2, 96), np.float16)
-    with pytest.raises(bf.Unsupported, match="head_dim is 96"):
-        append(arrays | {"key": row, "value": row, "k_data": pages, "v_data": pages.copy()})
-
-
-def test_a_page_table_of_64_bits_is_refused_and_not_reinterpreted() -> None:
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("guarded", [False, True])
+def test_an_operand_that_is_missing(name: str, guarded: bool) -> None:
+    """Nothing is written, and nothing passes for an append of no rows."""
     problem = Problem()
     before = problem.snapshot()
-    for name in ("indices", "indptr", "last_page_len"):
-        wide = problem.arrays[name].astype(np.int64)
-        with pytest.raises(bf.Unsupported, match=f"{name}.*int64.*int32"):
-            append(problem.arrays | {name: wide})
+    missing = problem.arrays | {name: None}
+    nothing = missing | {"indptr": None if name == "indptr" else np.zeros(1, np.int32)}
+    if name != "last_page_len":
+        nothing["last_page_len"] = np.zeros(0, np.int32)
+    for operands in (missing, nothing):
+        with pytest.raises(bf.InvalidProblem, match=rf"^{name} is None") as refused:
+            append(operands, guarded=guarded)
+        assert refused.value.function == "append_paged_kv"
+        with pytest.raises(bf.InvalidProblem, match=rf"^{name} is None") as refused:
+            bf.PagedKvAppendArgs(**operands)
+        assert refused.value.function == "PagedKvAppendArgs"
     assert_unchanged(problem.arrays, before)
+
+
+def test_nothing_but_a_key() -> None:
+    with pytest.raises(bf.InvalidProblem, match=r"^k_data is None; .*kv_data"):
+        bf.append_paged_kv(Problem().arrays["key"], stream=None)
+
+
+def test_key_alone() -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    expected = before | {"k_data": problem.expected()["k_data"]}
+    append(problem.arrays | {"value": None, "v_data": None})
+    assert_unchanged(problem.arrays, expected)
+
+
+@pytest.mark.parametrize("head_dim", [1, 3, 40, 63, 96, 192, 257, 512])
+def test_any_head_dim(head_dim: int) -> None:
+    for convention in CONVENTIONS:
+        problem = Problem(Case(F16, "HND", convention, 4, 3, 2, head_dim))
+        before = problem.snapshot()
+        append(problem.arrays, length_convention=convention)
+        assert_appended(problem, before)
+
+
+@pytest.mark.parametrize("names", [("indices",), ("indptr",), ("last_page_len",), TABLE], ids="+".join)
+def test_a_page_table_of_64_bits_is_taken_as_it_is(names: tuple[str, ...]) -> None:
+    problem = Problem()
+    expected = problem.expected()
+    wide = problem.arrays | {name: problem.arrays[name].astype(np.int64) for name in names}
+    append(wide)
+    for name in CACHES:
+        assert_same_bits(wide[name], expected[name], name)
+    entry = {"indices": 1, "indptr": 1, "last_page_len": 0}  # the first request's
+    for name in names:
+        far = wide[name].copy()
+        far[entry[name]] += 2**32
+        with pytest.raises(bf.InvalidProblem, match=rf"request 0: .*{name}.* is {far[entry[name]]}"):
+            append(wide | {name: far})
+
+
+class TestOnTheHost:
+    """What becomes of a table in which something is wrong, or nothing to do."""
+
+    def test_padding_is_skipped(self) -> None:
+        problem = Problem()
+        problem.arrays["indices"][1] = -1
+        problem.arrays["indptr"][2:] = 4  # the last request has no pages
+        guarded = Problem()
+        guarded.arrays |= problem.snapshot()
+        before = problem.snapshot()
+        expected = {name: before[name].copy() for name in NAMES}
+        append_paged_kv_reference(**expected, guarded=True)
+        for each, how in ((problem, False), (guarded, True)):
+            append(each.arrays, guarded=how)
+            assert_unchanged(each.arrays, expected)
+        with pytest.raises(AssertionError):
+            assert_unchanged(expected, before)  # the middle one was served
+
+    def test_what_is_corrupt_is_refused_whole(self) -> None:
+        problem = Problem()
+        problem.arrays["last_page_len"][2] = 4
+        before = problem.snapshot()
+        with pytest.raises(bf.InvalidProblem, match=r"request 2: last_page_len\[2\] is 4"):
+            append(problem.arrays)
+        assert_unchanged(problem.arrays, before)
+
+    def test_guarded_it_is_skipped_and_recorded(self) -> None:
+        problem = Problem()
+        problem.arrays["last_page_len"][1] = 4
+        expected = problem.snapshot()
+        ((request, reason, seen),) = append_paged_kv_reference(**expected, guarded=True)
+        record = bf.ErrorRecord.allocate(None)
+        append(problem.arrays, guarded=True, error_record=record)
+        assert_unchanged(problem.arrays, expected)
+        with pytest.raises(bf.CorruptPageTable) as raised:
+            record.check(None)
+        assert (raised.value.request, raised.value.reason, raised.value.values) == (request, reason, seen)
+        append(problem.arrays, guarded=True)  # a record is optional
+
+    def test_a_record_wants_the_guard(self) -> None:
+        with pytest.raises(bf.InvalidProblem, match=r"error_record is given .* guarded=True"):
+            append(Problem().arrays, error_record=bf.ErrorRecord.allocate(None))
+
+    @pytest.mark.parametrize("guarded", [False, True])
+    def test_no_requests(self, guarded: bool) -> None:
+        """Rows of key that nobody asked for are not read."""
+        problem = Problem()
+        before = problem.snapshot()
+        empty = problem.arrays | {
+            "indptr": np.zeros(1, np.int32),
+            "last_page_len": np.zeros(0, np.int32),
+        }
+        append(empty, guarded=guarded)
+        append(empty | {"indices": np.zeros(0, np.int64)}, guarded=guarded)
+        append(empty | {name: problem.arrays[name][:0] for name in ("key", "value")}, guarded=guarded)
+        assert_unchanged(problem.arrays, before)
+
+    def test_more_rows_than_requests(self) -> None:
+        """As engines pad graphs."""
+        problem = Problem()
+        expected = problem.expected()
+        longer = problem.arrays | {
+            name: np.concatenate([problem.arrays[name], problem.arrays[name]]) for name in ("key", "value")
+        }
+        append(longer)
+        for name in CACHES:
+            assert_same_bits(problem.arrays[name], expected[name], name)
+        with pytest.raises(bf.InvalidProblem, match=r"key has shape \[2, 2, 64\]; it should be \[3 or more"):
+            append(problem.arrays | {"key": problem.arrays["key"][:2]})
+
+
+@pytest.mark.parametrize(
+    ("backend", "stream", "says"),
+    [
+        ("BESPOKE", None, "backend is BESPOKE and stream is None; .* HOST$"),
+        ("FLASHINFER", None, "backend is FLASHINFER and stream is None; .* HOST$"),
+        ("HOST", 0, "backend is HOST and stream is a CUDA stream; .* BESPOKE or FLASHINFER$"),
+    ],
+)
+def test_a_backend_that_the_stream_contradicts(backend: str, stream: Any, says: str) -> None:
+    with pytest.raises(bf.InvalidProblem) as refused:
+        append(Problem().arrays, backend=backend, stream=stream)
+    assert re.search(says, refused.value.message)
+
+
+def test_flashinfers_kernel_is_not_guarded() -> None:
+    with pytest.raises(bf.Unsupported, match=r"backend is FLASHINFER and guarded is True.*BESPOKE"):
+        append(Problem().arrays, backend="FLASHINFER", guarded=True, stream=0)

@@ -46,7 +46,7 @@ def test_skus_are_keys() -> None:
         for convention in CONVENTIONS
         for batch in (1, 3)
     ]
-    assert {sku.element for sku in set(skus)} == set(bf.ElementKind)
+    assert {sku.element for sku in set(skus)} == {bf.ElementKind[element.kind] for element in ELEMENTS}
     for sku in skus:
         again = pickle.loads(pickle.dumps(sku))
         assert again == sku
@@ -147,5 +147,6 @@ def test_the_args_name_their_operands() -> None:
         assert getattr(args, name) is array
     with pytest.raises(AttributeError):
         args.key = problem.arrays["value"]  # type: ignore[misc]
+    assert args.kv_data is None
     with pytest.raises(TypeError):
         bf.PagedKvAppendArgs(key=1)  # type: ignore[call-arg]

@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -82,19 +83,94 @@ def test_integers_of_numpy_are_integers() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("element", "F16"),
-        ("element", np.float16),
+        ("element", "F17"),
+        ("element", "int16"),
+        ("element", np.float64),
+        ("element", ""),
         ("element", None),
         ("element", 1),
-        ("layout", "HND"),
+        ("layout", "HDN"),
+        ("layout", ""),
+        ("layout", None),
         ("layout", 0),
         ("length_convention", 1),
-        ("length_convention", None),
+        ("length_convention", "AFTER"),
     ],
 )
 def test_an_enumerator_of_the_wrong_kind(name: str, value: Any) -> None:
-    with pytest.raises(bf.InvalidProblem, match=name):
+    with pytest.raises(bf.InvalidProblem, match=f"{name} is .*; it should be an? .* name") as refused:
         make_descriptor(**{name: value})
+    kind = {"element": "F16", "layout": "HND", "length_convention": "AFTER_APPEND"}[name]
+    assert kind in refused.value.message
+
+
+@pytest.mark.parametrize("layout", [bf.KvLayout.NHD, "NHD", "nhd"])
+def test_a_layout_by_its_name(layout: Any) -> None:
+    assert make_descriptor(layout=layout).paged_kv.layout is bf.KvLayout.NHD
+
+
+@pytest.mark.parametrize("convention", [bf.LengthConvention.AFTER_APPEND, "AFTER_APPEND", "after_append"])
+def test_a_convention_by_its_name(convention: Any) -> None:
+    made = make_descriptor(length_convention=convention)
+    assert made.length_convention is bf.LengthConvention.AFTER_APPEND
+
+
+def test_no_convention_is_baracuda_kernels() -> None:
+    assert make_descriptor(length_convention=None) == make_descriptor()
+
+
+def test_a_preferred_backend_by_its_name() -> None:
+    for name in ("HOST", "host", bf.BackendKind.HOST):
+        assert bf.PlanPreference(prefer_backend=name).prefer_backend is bf.BackendKind.HOST  # type: ignore[arg-type]
+    for wrong in ("CPU", 2, ""):
+        with pytest.raises(bf.InvalidProblem, match=r"prefer_backend is .*'FLASHINFER', 'HOST', 'BESPOKE'"):
+            bf.PlanPreference(prefer_backend=wrong)  # type: ignore[arg-type]
+
+
+NAMES_OF_ELEMENTS: dict[bf.ElementKind, list[Any]] = {
+    bf.ElementKind.F16: ["f16", "F16", "float16", "half", np.float16, np.dtype(np.float16)],
+    bf.ElementKind.BF16: ["bf16", "bfloat16", ml_dtypes.bfloat16, np.dtype(ml_dtypes.bfloat16)],
+    bf.ElementKind.F32: ["f32", "float32", np.float32, np.dtype("<f4")],
+    bf.ElementKind.FP8_E4M3: ["fp8_e4m3", "float8_e4m3fn", ml_dtypes.float8_e4m3fn],
+    bf.ElementKind.FP8_E5M2: ["fp8_e5m2", "float8_e5m2", ml_dtypes.float8_e5m2],
+    bf.ElementKind.I8: ["i8", "int8", np.int8, np.dtype(np.int8)],
+    bf.ElementKind.U8: ["u8", "uint8", np.uint8, np.dtype(np.uint8)],
+}
+TORCH = ("float16", "bfloat16", "float32", "float8_e4m3fn", "float8_e5m2", "int8", "uint8")
+
+
+@pytest.mark.parametrize("kind", bf.ElementKind)
+def test_an_element_by_its_names_and_dtypes(kind: bf.ElementKind) -> None:
+    for name in (kind, *NAMES_OF_ELEMENTS[kind]):
+        assert make_descriptor(element=name).paged_kv.element is kind
+        assert bf.TensorView(ptr=64, shape=(1,), element=name).element is kind
+
+
+def test_an_element_by_torchs_dtypes() -> None:
+    torch = pytest.importorskip("torch")
+    for kind, name in zip(bf.ElementKind, TORCH, strict=True):
+        assert make_descriptor(element=getattr(torch, name)).paged_kv.element is kind
+    for name in ("float64", "int32", "bool"):
+        with pytest.raises(bf.InvalidProblem, match="element"):
+            make_descriptor(element=getattr(torch, name))
+
+
+@pytest.mark.parametrize("element", ["i8", "u8"])
+def test_elements_that_only_a_guarded_plan_takes(element: Any) -> None:
+    descriptor = make_descriptor(element=element)
+    with pytest.raises(bf.Unsupported, match=r"element is \d; .*a guarded append takes"):
+        bf.PagedKvAppendPlan.select(None, descriptor)
+    plan = bf.PagedKvAppendPlan.select(None, descriptor, bf.PlanPreference(guarded=True))
+    assert plan.sku().element is descriptor.paged_kv.element
+
+
+def test_two_widths_are_for_a_guarded_plan() -> None:
+    descriptor = make_descriptor(value_head_dim=128)
+    assert descriptor.paged_kv.shape == (8, 2, 4, 64)
+    assert descriptor.paged_kv.value_shape == (8, 2, 4, 128)
+    with pytest.raises(bf.Unsupported, match="value_head_dim 128"):
+        bf.PagedKvAppendPlan.select(None, descriptor)
+    bf.PagedKvAppendPlan.select(None, descriptor, bf.PlanPreference(guarded=True))
 
 
 def test_the_preference_is_optional_and_asks_for_little() -> None:

@@ -1,4 +1,4 @@
-"""The built-in functions of baracuda_python_methods with a table of types of their own."""
+"""The built-in functions of baracuda_private_python_methods with a table of types of their own."""
 
 from __future__ import annotations
 
@@ -14,42 +14,67 @@ from .exporters import exchange_type
 from .operands import NAMES
 from .problem import Problem
 
+NOT_JUDGED = -1
+
 
 class Calls:
     """The functions with a table of types of their own, and operands of one type that it has."""
 
     def __init__(self, problem: Problem) -> None:
         self.kind = exchange_type()
-        self.describers: dict[type, Any] = {self.kind: self.kind.reader}
-        functions = builtin_calls(abi.library().baracuda_python_methods, self.describers)
+        self.describers: dict[Any, Any] = {self.kind: self.kind.reader}
+        functions = builtin_calls(abi.library(), self.describers)
         self.run, self.bind, self.append = functions["run"], functions["bind"], functions["append"]
         self.operands = {name: self.kind(array) for name, array in problem.arrays.items()}
 
-    def seven(self, **others: Any) -> tuple[Any, ...]:
+    def given(self, **others: Any) -> tuple[Any, ...]:
+        """All seven, with some in place of others."""
         return tuple((self.operands | others)[name] for name in NAMES)
 
 
-def unbound(backend: int = abi.HOST) -> bytes:
-    op = abi.Append(struct_size=ctypes.sizeof(abi.Append), backend=backend, length_convention=0)
-    return bytes(op)
+def one(name: str, operand: Any) -> tuple[Any, ...]:
+    """One operand of seven, as for a rebinding."""
+    return tuple(operand if each == name else None for each in NAMES)
 
 
-def bound_to_nothing() -> tuple[Any, ...]:
-    return (unbound(), *[None] * len(NAMES))
+def unbound(backend: int = abi.HOST, flags: int = abi.INFER) -> bytes:
+    return bytes(abi.Append(struct_size=ctypes.sizeof(abi.Append), backend=backend, flags=flags))
 
 
-def assert_left_to_others(calls: Calls, seven: tuple[Any, ...]) -> None:
+def bound_to_nothing() -> tuple[bytes, tuple[Any, ...]]:
+    return (unbound(), ())
+
+
+def described(problem: Problem) -> dict[str, Any]:
+    """The members of the op that `unbound` becomes."""
+    op = abi.make_append(problem.case, problem.arrays, flags=abi.INFER)
+    op.value_head_dim = op.head_dim
+    return abi.describe(op)
+
+
+def members(op: bytes) -> dict[str, Any]:
+    return abi.describe(abi.Append.from_buffer_copy(op))
+
+
+def assert_left_to_others(calls: Calls, operands: tuple[Any, ...]) -> None:
     """Neither append nor bind judges them, and no error is left, or the call would raise it."""
-    assert calls.append(unbound(), None, seven) is None
-    assert calls.bind(bound_to_nothing(), *seven) is None
+    assert calls.append(unbound(), None, operands) == NOT_JUDGED
+    assert calls.bind(bound_to_nothing(), operands) == (NOT_JUDGED, None)
 
 
-def assert_answers(error: type[BaseException], calls: Calls, seven: tuple[Any, ...]) -> None:
+def assert_refused(calls: Calls, operands: tuple[Any, ...], status: int) -> None:
+    """By append and by bind, each with a message."""
+    assert calls.append(unbound(), None, operands) == status
+    assert abi.message()
+    assert calls.bind(bound_to_nothing(), operands) == (status, None)
+
+
+def assert_answers(error: type[BaseException], calls: Calls, operands: tuple[Any, ...]) -> None:
     """Of operands whose description raises that: an Exception is an answer, what is none goes on."""
     if issubclass(error, Exception):
-        assert_left_to_others(calls, seven)
+        assert_left_to_others(calls, operands)
         return
     with pytest.raises(error):
-        calls.append(unbound(), None, seven)
+        calls.append(unbound(), None, operands)
     with pytest.raises(error):
-        calls.bind(bound_to_nothing(), *seven)
+        calls.bind(bound_to_nothing(), operands)

@@ -14,13 +14,15 @@ from .guarded import INT32, GuardedProblem
 
 TABLE = ("indices", "indptr", "last_page_len")
 
-# Rows of 16 bytes and many more, the odd multiples among them.
+# Rows of 16-byte vectors, many and odd numbers of them among these, and rows that such vectors do not fill.
 ROW_VECTORS = (1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 17, 32, 33, 64)
+ODD_HEAD_DIMS = (1, 2, 3, 5, 6, 7, 9, 12, 18, 31, 33, 65, 100, 127, 250)
 
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     element = draw(st.sampled_from(ELEMENTS))
+    vectors = st.sampled_from(ROW_VECTORS).map(lambda count: 16 * count // element.itemsize)
     return Case(
         element,
         draw(st.sampled_from(LAYOUTS)),
@@ -28,7 +30,7 @@ def cases(draw: st.DrawFn) -> Case:
         page_size=draw(st.sampled_from((1, 2, 3, 7, 16, 17))),
         batch_size=draw(st.integers(1, 9)),
         num_heads=draw(st.sampled_from((1, 2, 3, 5, 8))),
-        head_dim=16 * draw(st.sampled_from(ROW_VECTORS)) // element.itemsize,
+        head_dim=draw(vectors | st.sampled_from(ODD_HEAD_DIMS)),
     )
 
 
@@ -48,27 +50,31 @@ def right_tables(draw: st.DrawFn, case: Case, *, padded: bool) -> tuple[int, dic
         for b in draw(st.sets(st.integers(0, case.batch_size - 1), max_size=3)):
             if sizes[b]:
                 indices[indptr[b + 1] - 1] = draw(st.sampled_from((-1, -2, INT32.min)))
-    return num_pages, {"indices": indices, "indptr": indptr, "last_page_len": np.array(lengths, np.int32)}
+    table = {"indices": indices, "indptr": indptr, "last_page_len": np.array(lengths)}
+    types = st.sampled_from((np.int32, np.int64))
+    return num_pages, {name: array.astype(draw(types)) for name, array in table.items()}
 
 
-def wrong_values(*limits: int) -> st.SearchStrategy[int]:
-    """Both sides of every limit, the extremes of the type, and anything."""
+def wrong_values(of: np.iinfo[Any], *limits: int) -> st.SearchStrategy[int]:
+    """Both sides of every limit, the extremes of the types, limits again in the low half, and anything."""
     near = [limit + by for limit in (0, *limits) for by in (-1, 0, 1)]
-    special = sorted({*near, INT32.min, INT32.min + 1, INT32.max, INT32.max - 1})
-    return st.sampled_from(special) | st.integers(INT32.min, INT32.max)
+    beyond = [value + high for value in near for high in (2**32, -(2**32), 2**62)]
+    extremes = [of.min, of.min + 1, of.max, of.max - 1, INT32.min, INT32.max]
+    special = sorted({value for value in (*near, *beyond, *extremes) if of.min <= value <= of.max})
+    return st.sampled_from(special) | st.integers(of.min, of.max)
 
 
 @st.composite
 def damaged(draw: st.DrawFn, case: Case, num_pages: int, table: dict[str, Array]) -> dict[str, Array]:
     """The table with up to five entries overwritten, now and then with all of one part."""
     table = {name: array.copy() for name, array in table.items()}
-    values = wrong_values(num_pages, case.page_size, table["indices"].size)
+    limits = (num_pages, case.page_size, table["indices"].size)
     for _ in range(draw(st.integers(1, 5))):
         array = table[draw(st.sampled_from(TABLE))]
         if array.size == 0:
             continue
         where: Any = draw(st.integers(0, array.size - 1) | st.just(slice(None)))
-        array[where] = draw(values)
+        array[where] = draw(wrong_values(np.iinfo(array.dtype), *limits))
     return table
 
 

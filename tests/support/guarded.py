@@ -12,6 +12,7 @@ import numpy as np
 import baracuda_ffi as bf
 from baracuda_ffi.reference import append_paged_kv_reference
 
+from . import abi
 from .backends import Backend, HostBackend
 from .bits import Array, assert_same_bits, random_bits
 from .cases import Case
@@ -19,7 +20,8 @@ from .operands import CACHES, INPUTS, NAMES, make_args
 
 INT32 = np.iinfo(np.int32)
 GUARDED = bf.PlanPreference(guarded=True)
-UNCLAIMED = np.zeros(8, np.int32)
+#: A baracuda_error_record as eight int64.
+UNCLAIMED = np.zeros(8, np.int64)
 
 
 @dataclass
@@ -92,9 +94,10 @@ class GuardedProblem:
 
 
 def record_of(request: int, reason: bf.Corruption, seen: bf.SeenValues) -> list[int]:
-    """A baracuda_error_record as eight int32."""
+    """A claimed baracuda_error_record as eight int64, of which the first is two int32."""
     page = -1 if seen.page is None else seen.page
-    return [int(reason), request, seen.indptr_begin, seen.indptr_end, page, seen.last_page_len, 0, 0]
+    halves = np.array([reason, abi.OPERANDS.index(seen.operand)], np.int32)
+    return [int(halves.view(np.int64)[0]), seen.row, request, seen.seen, seen.limit, page, 0, 0]
 
 
 def select_guarded(backend: Backend, problem: GuardedProblem, record: Any = None) -> bf.PagedKvAppendPlan:

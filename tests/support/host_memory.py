@@ -22,12 +22,12 @@ def aligned(shape: tuple[int, ...], dtype: Any, *, offset: int = 0) -> Array:
 
 
 class Guarded:
-    """A copy of `array` between two guard bands, with the strides that it has: of empty arrays and of extents
-    of 1 they may be any."""
+    """A copy of `array` between two guard bands, `offset` bytes after a multiple of 64, with the strides that
+    it has: of empty arrays and of extents of 1 they may be any."""
 
-    def __init__(self, array: Array) -> None:
+    def __init__(self, array: Array, *, offset: int = 0) -> None:
         size = array.nbytes
-        self._all = aligned((size + 2 * GUARD_BYTES,), np.uint8)
+        self._all = aligned((size + 2 * GUARD_BYTES,), np.uint8, offset=offset)
         self._all[:] = GUARD
         self.array: Array = np.ndarray(
             array.shape, array.dtype, buffer=self._all, offset=GUARD_BYTES, strides=array.strides

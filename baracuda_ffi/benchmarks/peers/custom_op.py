@@ -5,14 +5,15 @@ from __future__ import annotations
 import ctypes
 
 from ..._native.library import library
-from ..compiled import custom_op
-from ..paths import Absent, Call
+from ..absent import Absent
+from ..running.compiled import custom_op
+from ..running.paths import Call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..torch_operands import Operands
+    from ..operands.torch_operands import Operands
 
 NAME = "torch custom op, unchecked"
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ..paths import Call
+from ..running.paths import Call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..torch_operands import Operands
+    from ..operands.torch_operands import Operands
 
 NAME = "device copy of the same bytes"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from functools import cache
 
-from ..paths import Call
+from ..running.paths import Call
 
 NAME = "empty kernel"
 

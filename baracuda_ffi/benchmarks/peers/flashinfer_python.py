@@ -2,32 +2,59 @@
 
 from __future__ import annotations
 
-from ..paths import Call, optional
+from importlib.metadata import PackageNotFoundError, version
+
+from ..absent import optional
+from ..operands.torch_operands import once_each
+from ..running.paths import Call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..torch_operands import Operands
+    from ..operands.torch_operands import Operands
 
 NAME = "flashinfer-python append"
 CONVERSION = "flashinfer-python index conversion"
 
 
+def release() -> str:
+    """The one that is installed, or words that say that none is. Its append differs from release to release:
+    ratios to it are of this one."""
+    try:
+        return version("flashinfer-python")
+    except PackageNotFoundError:
+        return "not installed"
+
+
 def append(operands: Operands) -> Call:
     """The append alone: the indices that it wants were made before."""
-    names = _names(operands)
-    exec(f"batch_indices, positions = {_CONVERT}", names)
-    return Call(
-        "append_paged_kv_cache(key, value, batch_indices, positions, kv_cache, indices, indptr, "
-        f"last_page_len, {operands.problem.layout!r})",
-        names,
-    )
+    (call,) = appends([operands])
+    return call
+
+
+def appends(sets: list[Operands]) -> list[Call]:
+    """One call a set. Sets that share a page table share the indices too, as layers do."""
+    append_paged_kv_cache = optional("flashinfer", "flashinfer-python").append_paged_kv_cache
+    converted = once_each(_converted, sets, "indptr")
+    return [
+        Call(
+            "append_paged_kv_cache(key, value, batch_indices, positions, kv_cache, indices, indptr, "
+            f"last_page_len, {operands.problem.layout!r})",
+            {
+                "append_paged_kv_cache": append_paged_kv_cache,
+                **operands.seven(),
+                "kv_cache": (operands.k_data, operands.v_data),
+                **names,
+            },
+        )
+        for operands, names in zip(sets, converted, strict=True)
+    ]
 
 
 def index_conversion(operands: Operands) -> Call:
     """What has to be done once a step before it."""
-    return Call(_CONVERT, _names(operands))
+    return Call(_CONVERT, _to_convert(operands))
 
 
 _CONVERT = (
@@ -35,19 +62,27 @@ _CONVERT = (
 )
 
 
-def _names(operands: Operands) -> dict[str, Any]:
+def _to_convert(operands: Operands) -> dict[str, Any]:
     flashinfer = optional("flashinfer", "flashinfer-python")
     problem = operands.problem
     return {
-        "append_paged_kv_cache": flashinfer.append_paged_kv_cache,
         "get_batch_indices_positions": flashinfer.get_batch_indices_positions,
         "get_seq_lens": flashinfer.get_seq_lens,
-        **operands.seven(),
-        "kv_cache": (operands.k_data, operands.v_data),
+        "indptr": operands.indptr,
         "last_page_len": operands.last_page_len_after,
         "row_indptr": operands.torch.arange(
             problem.batch + 1, dtype=operands.torch.int32, device=operands.device
         ),
         "page_size": problem.page_size,
         "batch_size": problem.batch,
+    }
+
+
+def _converted(operands: Operands) -> dict[str, Any]:
+    names = _to_convert(operands)
+    batch_indices, positions = eval(_CONVERT, names)
+    return {
+        "batch_indices": batch_indices,
+        "positions": positions,
+        "last_page_len": operands.last_page_len_after,
     }

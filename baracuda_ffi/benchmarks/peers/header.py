@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..compiled import header_append
-from ..paths import Call
+from ..running.compiled import header_append
+from ..running.paths import Call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..torch_operands import Operands
+    from ..operands.torch_operands import Operands
 
 NAME = "FlashInfer's header, called directly"
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from ..paths import Call, optional
+from ..absent import optional
+from ..running.paths import Call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..torch_operands import Operands
+    from ..operands.torch_operands import Operands
 
 TORCH = "torch index_put, K and V"
 CUPY = "CuPy indexing, K and V"

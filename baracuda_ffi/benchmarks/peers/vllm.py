@@ -3,11 +3,12 @@ as NHD, whatever the problem's layout."""
 
 from __future__ import annotations
 
-from ..paths import Call, optional
+from ..absent import optional
+from ..running.paths import Call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..torch_operands import Operands
+    from ..operands.torch_operands import Operands
 
 NAME = "vLLM reshape_and_cache_flash"
 

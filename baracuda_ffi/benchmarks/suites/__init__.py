@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from importlib import import_module
 
-from ..paths import Absent, describe
-from ..results import ABSENT, FAILED, SuiteResult
+from ..absent import Absent
+from ..report.results import ABSENT, FAILED, SuiteResult
+from ..running.paths import describe
 from ..settings import SUITES, Settings
 
 

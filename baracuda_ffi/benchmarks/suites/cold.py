@@ -14,13 +14,14 @@ from pathlib import Path as FilePath
 
 from ..._native.about import build_info
 from ...cli._devices import find_devices
-from .. import cold_child
-from ..isolated import environment, python
-from ..paths import Absent, Candidate, Path, build_all
-from ..progress import Progress
-from ..results import FLOOR, MEASURED, OURS, PART, PEER, Case, Row, SuiteResult, Target
-from ..sampling import in_order, interleave
-from ..statistics import summarise
+from ..absent import Absent
+from ..report.results import FLOOR, MEASURED, OURS, PART, PEER, Case, Row, SuiteResult, Target
+from ..report.statistics import summarise
+from ..running.isolated import environment, python
+from ..running.paths import Candidate, Path, build_all
+from ..running.progress import Progress
+from ..running.sampling import in_order, interleave
+from . import cold_child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,17 +10,18 @@ from functools import partial
 
 from ..._append.one_call import append_paged_kv
 from ..._model.workspace import Workspace
-from ..c_loop import CLoop, append_struct
-from ..gpu import torch_with_gpu
-from ..paths import Absent, Call, Candidate, Path, build_all
+from ..absent import Absent
+from ..operands.problem import Problem
+from ..operands.torch_operands import caches, check_writes, operand_set
+from ..ours.c_loop import CLoop, append_struct
 from ..peers import empty_kernel, flashinfer_python
-from ..problem import Problem
-from ..progress import Progress
-from ..replay import capture
-from ..results import FLOOR, MEASURED, OURS, PEER, Case, SuiteResult
-from ..sampling import in_order, interleave
-from ..targets import same
-from ..torch_operands import caches, check_writes, operand_set
+from ..report.results import FLOOR, MEASURED, OURS, PEER, Case, SuiteResult
+from ..report.targets import same
+from ..running.gpu import torch_with_gpu
+from ..running.paths import Call, Candidate, Path, build_all
+from ..running.progress import Progress
+from ..running.replay import capture
+from ..running.sampling import in_order, interleave
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from itertools import product
 
-from .. import ours
-from ..c_loop import NAME as C_LOOP
-from ..c_loop import CLoop, append_struct
-from ..gpu import torch_with_gpu
-from ..paths import Absent, Candidate, Path, build_all, optional
+from ..absent import Absent, optional
+from ..operands import kinds
+from ..operands.problem import Problem
+from ..ours import statements as ours
+from ..ours.c_loop import NAME as C_LOOP
+from ..ours.c_loop import CLoop, append_struct
 from ..peers import custom_op, flashinfer_python, indexing, vllm
-from ..problem import Problem
-from ..progress import Progress
-from ..results import FLOOR, MEASURED, OURS, PEER, Case, SuiteResult
-from ..sampling import in_order, interleave
-from ..targets import at_most
+from ..report.results import FLOOR, MEASURED, OURS, PEER, Case, SuiteResult
+from ..report.targets import at_most
+from ..running.gpu import torch_with_gpu
+from ..running.paths import Candidate, Path, build_all
+from ..running.progress import Progress
+from ..running.sampling import in_order, interleave
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
-    from ..results import Target
+    from ..report.results import Target
+    from ..running.paths import Call
     from ..settings import Settings
 
 # Fewer launches than CUDA queues before it makes the caller wait.
@@ -34,21 +38,24 @@ def run(settings: Settings) -> SuiteResult:
     started = time.perf_counter()
     rounds = _QUICK_ROUNDS if settings.quick else _ROUNDS
     notes = {"samples": f"{_LAUNCHES} calls each, not synchronised in between; {rounds} rounds"}
+    cases: list[Case] = []
+    targets: list[Target] = []
     try:
         torch = torch_with_gpu()
     except Absent as error:
         notes["device"] = f"host backend: {error}"
-        case = _on_host(settings, rounds)
-        targets: list[Target] = []
     else:
-        notes["device"] = str(torch.cuda.get_device_name())
-        case = _on_gpu(torch, settings, rounds)
-        targets = _targets([case])
-    return SuiteResult("launch", MEASURED, time.perf_counter() - started, "", C_LOOP, [case], targets, notes)
+        notes["device"] = f"{torch.cuda.get_device_name()}, then the host backend"
+        notes["flashinfer-python"] = flashinfer_python.release()
+        cases.append(_on_gpu(torch, settings, rounds))
+        targets += _targets(cases)
+    cases.append(_on_host(settings, rounds, beside_gpu=bool(cases)))
+    targets += _host_targets(cases[-1:])
+    return SuiteResult("launch", MEASURED, time.perf_counter() - started, "", C_LOOP, cases, targets, notes)
 
 
 def _on_gpu(torch: Any, settings: Settings, rounds: int) -> Case:
-    from ..torch_operands import caches, check_writes, operand_set
+    from ..operands.torch_operands import caches, check_writes, operand_set
 
     problem = Problem(batch=64)
     stream = torch.cuda.Stream()
@@ -59,6 +66,7 @@ def _on_gpu(torch: Any, settings: Settings, rounds: int) -> Case:
         handle = stream.cuda_stream
         candidates = [
             *_common(problem, sets, handle, stream),
+            *_of_kinds(kinds.ON_GPU, problem, sets[0], handle),
             Candidate(custom_op.NAME, FLOOR, _unless(settings.quick, custom_op.append, sets[0])),
             Candidate(vllm.NAME, PEER, partial(vllm.append, sets[0])),
             Candidate(
@@ -77,25 +85,34 @@ def _on_gpu(torch: Any, settings: Settings, rounds: int) -> Case:
         )
 
 
-def _on_host(settings: Settings, rounds: int) -> Case:
-    """One request, so that the call and not the copy is what is measured."""
+def _on_host(settings: Settings, rounds: int, beside_gpu: bool) -> Case:
+    """One request, so that the call and not the copy is what is measured. Beside a GPU, where the other paths
+    were measured, only what depends on the kind of operands."""
     problem = Problem(batch=1)
     try:
         torch = optional("torch", "PyTorch")
     except Absent as error:
-        from ..numpy_operands import check_writes as check_numpy
-        from ..numpy_operands import host_operands
+        from ..operands.numpy_operands import check_writes as check_numpy
+        from ..operands.numpy_operands import host_operands
 
         arrays = [host_operands(problem, seed) for seed in range(2)]
         candidates = _common(problem, arrays, None)
+        candidates += _of_kinds(kinds.ON_HOST, problem, arrays[0], None)
         candidates += _absent(str(error), custom_op.NAME, indexing.TORCH)
         check: Callable[[Any], None] = partial(check_numpy, arrays[0])
     else:
-        from ..torch_operands import caches, check_writes, operand_set
+        from ..operands.torch_operands import caches, check_writes, operand_set
 
         sets = [operand_set(torch, problem, "cpu", *caches(torch, problem, "cpu"), seed) for seed in range(2)]
+        if beside_gpu:
+            candidates = [
+                _c_loop(problem, sets, None),
+                *_of_kinds(kinds.ON_HOST, problem, sets[0], None),
+            ]
+            return _measure(problem, candidates, rounds, partial(check_writes, sets[0]), lambda: None, "host")
         candidates = [
             *_common(problem, sets, None),
+            *_of_kinds(kinds.ON_HOST, problem, sets[0], None),
             Candidate(custom_op.NAME, FLOOR, _unless(settings.quick, custom_op.append, sets[0])),
             Candidate(indexing.TORCH, PEER, partial(indexing.torch_index_put, sets[0])),
         ]
@@ -107,16 +124,27 @@ def _on_host(settings: Settings, rounds: int) -> Case:
 def _common(
     problem: Problem, sets: list[Any], stream: int | None, stream_object: object = None
 ) -> list[Candidate]:
-    def c_loop() -> CLoop:
-        return CLoop([append_struct(problem, sets[0].seven(), stream)], sets)
-
     names = [name for name in ours.NAMES if stream_object is not None or name != ours.RUN_STREAM_OBJECT]
     return [
-        Candidate(C_LOOP, FLOOR, c_loop),
+        _c_loop(problem, sets, stream),
         *[
             Candidate(name, OURS, partial(ours.call, name, problem, sets, stream, stream_object))
             for name in names
         ],
+    ]
+
+
+def _c_loop(problem: Problem, sets: list[Any], stream: int | None) -> Candidate:
+    return Candidate(C_LOOP, FLOOR, lambda: CLoop([append_struct(problem, sets[0].seven(), stream)], sets))
+
+
+def _of_kinds(which: Sequence[str], problem: Problem, operands: Any, stream: int | None) -> list[Candidate]:
+    def build(path: str, kind: str) -> Call:
+        return ours.call(path, problem, [kinds.of_kind(kind, operands)], stream)
+
+    return [
+        Candidate(ours.over(path, kind), OURS, partial(build, path, kind))
+        for path, kind in product((ours.RUN, ours.ONE_LINER), which)
     ]
 
 
@@ -182,3 +210,8 @@ def _targets(cases: list[Case]) -> list[Target]:
         at_most("rebind key and value, launch / C loop", cases, ours.REBIND_ROWS, C_LOOP, 1.5),
         at_most("rebind a layer's four, launch / C loop", cases, ours.REBIND_LAYER, C_LOOP, 1.5),
     ]
+
+
+def _host_targets(cases: list[Case]) -> list[Target]:
+    view, array = (ours.over(ours.ONE_LINER, kind) for kind in (kinds.TENSOR_VIEW, kinds.NUMPY))
+    return [at_most("append_paged_kv over TensorView / over NumPy arrays", cases, view, array, 1.1)]

@@ -204,20 +204,28 @@ class Binding {
       if (operands_[i] == nullptr) continue;
       const Tensor& tensor = *operands_[i];
       if (!strided_) {
-        if (!is_contiguous(tensor))
-          return refuse_strides(i, tensor,
-                                mirrored_
-                                    ? "with baracuda-kernels' checks it should be contiguous: a guarded plan takes it "
-                                      "as it is, and so does append_paged_kv"
-                                    : "it should be contiguous, or BARACUDA_FLAG_STRIDED be set");
+        if (!is_contiguous(tensor)) return refuse_strides(i, tensor, packing_wanted(tensor));
         continue;
       }
-      const int last = tensor.ndim - 1;
-      if (tensor.shape[last] > 1 && stride_of(tensor, last) != 1 && !is_empty(tensor))
+      if (!has_whole_rows(tensor))
         return refuse_strides(i, tensor, "the elements of a row should lie side by side, the last stride be 1");
       store_strides(i, tensor);
     }
     return BARACUDA_OK;
+  }
+
+  // What takes any strides wants the elements of a row side by side too.
+  const char* packing_wanted(const Tensor& tensor) const noexcept {
+    if (!has_whole_rows(tensor)) return "it should be contiguous";
+    return mirrored_
+               ? "with baracuda-kernels' checks it should be contiguous: a guarded plan takes it as it is, and so "
+                 "does append_paged_kv"
+               : "it should be contiguous, or BARACUDA_FLAG_STRIDED be set";
+  }
+
+  static bool has_whole_rows(const Tensor& tensor) noexcept {
+    const int last = tensor.ndim - 1;
+    return tensor.shape[last] <= 1 || stride_of(tensor, last) == 1 || is_empty(tensor);
   }
 
   void store_strides(int operand, const Tensor& tensor) noexcept {

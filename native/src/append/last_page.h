@@ -1,5 +1,5 @@
-// A decode's place by its page table and the length of its last page: the way of every decode step, and so one without a
-// division, and without a branch before its last read.
+// Where a decode's row goes by its page table and the length of its last page: the way of every decode step, and so one
+// without a division.
 #ifndef BARACUDA_SRC_APPEND_LAST_PAGE_H_
 #define BARACUDA_SRC_APPEND_LAST_PAGE_H_
 
@@ -9,22 +9,26 @@
 
 namespace baracuda {
 
+template <typename Int>
+BARACUDA_HOST_DEVICE inline bool has_part(const Placement& placement, Int begin, Int end) {
+  return begin >= 0 && end > begin && end <= placement.used_pages;
+}
+
+// Where the row's page is listed: at the end of its request's part. Its slot is what the last page holds.
 template <bool kNarrow, typename Int>
-BARACUDA_HOST_DEVICE inline bool find_last_place(const Placement& placement, Int request, SeenOf<Int>* seen) {
+BARACUDA_HOST_DEVICE inline bool find_last_entry(const Placement& placement, Int request, SeenOf<Int>* seen) {
   using Unsigned = std::make_unsigned_t<Int>;
   seen->request = request;
   seen->begin = read_index<kNarrow>(placement, kIndptr, request);
-  seen->end = read_index<kNarrow>(placement, kIndptr, static_cast<Int>(request + 1));
+  seen->end = read_index<kNarrow>(placement, kIndptr, request + 1);
   seen->length = read_index<kNarrow>(placement, kLengths, request);
-  seen->page = -1;
-  // Of the least number there is, the largest: no slot.
+  // Both wrap: of the least number there is they make the largest, which is no slot.
   seen->slot = static_cast<Int>(static_cast<Unsigned>(seen->length) - static_cast<Unsigned>(placement.counts_new));
-  if (seen->begin < 0 || seen->end <= seen->begin || seen->end > placement.used_pages) return false;
-  seen->page = read_index<kNarrow>(placement, kPages, static_cast<Int>(seen->end - 1));
-  return is_below(seen->page, placement.num_pages) && is_below(seen->slot, placement.page_size);
+  seen->entry = static_cast<Int>(static_cast<Unsigned>(seen->end) - 1u);
+  return has_part(placement, seen->begin, seen->end);
 }
 
-// Why find_last_place refused what it saw. The order is the header's.
+// Why there was no place. The order is the header's.
 template <typename Int>
 BARACUDA_HOST_DEVICE inline Corruption last_page_corruption(const Placement& placement, const SeenOf<Int>& seen) {
   if (seen.begin == seen.end) return {BARACUDA_CORRUPT_NONE, BARACUDA_OPERAND_INDPTR, seen.end, 0};

@@ -141,8 +141,9 @@ int32_t check_fits(const Span& span) noexcept {
 
 int32_t check_aligned(const Span& span) noexcept {
   if (span.is_aligned()) return BARACUDA_OK;
-  return fail(BARACUDA_MISALIGNED_OPERAND, "%s is at %p; it should be aligned to %d bytes", span.name(), span.data(),
-              static_cast<int>(span.alignment));
+  return fail(BARACUDA_MISALIGNED_OPERAND, "%s is at %p; it should be aligned to %d bytes%s", span.name(), span.data(),
+              static_cast<int>(span.alignment),
+              span.alignment == kMirroredAlignment ? " (a guarded append takes it as it is)" : "");
 }
 
 int32_t refuse_overlap(const Span& output, const Span& other) noexcept {

@@ -11,51 +11,58 @@
 
 namespace baracuda {
 
-BARACUDA_HOST_DEVICE inline bool is_by_last_page_len(const Placement& placement) {
-  return (placement.addressing | placement.lengths) == 0;  // LAST_PAGE, LAST_PAGE_LEN
-}
-
-// What find_place wants to know of a row before: whose it is, for RAGGED.
-template <bool kNarrow>
-BARACUDA_HOST_DEVICE inline int64_t request_of(const Placement& placement, int64_t row) {
-  return placement.addressing == BARACUDA_ADDRESSING_RAGGED ? find_request<kNarrow>(placement, row) : -1;
-}
-
-// Whether the row is to be served, and if so in which page and slot of `seen`. `request` is what request_of, or a search of
-// the caller's own, found.
+// Whether a row has a page to go to, and if so at which entry of the page table, and its slot there: all that there is to
+// know before the page's id is read. `placing` is the append's, or a constant that is the same; `request` what
+// find_request, or a search of the caller's own, found for the row of a RAGGED append.
 template <bool kNarrow, typename Int>
-BARACUDA_HOST_DEVICE inline bool find_place(const Placement& placement, int64_t row, int64_t request,
+BARACUDA_HOST_DEVICE inline bool find_entry(const Placement& placement, Placing placing, int64_t row, int64_t request,
                                             SeenOf<Int>* seen) {
-  if (is_by_last_page_len(placement)) return find_last_place<kNarrow>(placement, static_cast<Int>(row), seen);
-  seen->request = -1;
   seen->page = -1;
-  seen->slot = 0;
-  switch (placement.addressing) {
-    case BARACUDA_ADDRESSING_LAST_PAGE:
+  switch (placing) {
+    case Placing::kLastPage:
+      return find_last_entry<kNarrow>(placement, static_cast<Int>(row), seen);
+    case Placing::kNewest:
       return find_newest<kNarrow>(placement, static_cast<Int>(row), seen);
-    case BARACUDA_ADDRESSING_RAGGED:
+    case Placing::kRagged:
       return find_row<kNarrow>(placement, row, static_cast<Int>(request), seen);
-    case BARACUDA_ADDRESSING_POSITIONS:
+    case Placing::kPositions:
       return find_position<kNarrow>(placement, row, seen);
-    case BARACUDA_ADDRESSING_SLOTS:
+    case Placing::kSlots:
       return find_slot<kNarrow>(placement, row, seen);
-    default:
-      return skip(seen);
   }
+  return false;
 }
 
-// Why find_place refused what it saw.
+// Reads the page's id where find_entry found it. Whether the row is to be served.
+template <bool kNarrow, typename Int>
+BARACUDA_HOST_DEVICE inline bool read_page(const Placement& placement, Placing placing, SeenOf<Int>* seen) {
+  seen->page = placing == Placing::kSlots ? seen->entry : read_index<kNarrow>(placement, kPages, seen->entry);
+  return is_below(seen->page, placement.num_pages) && is_below(seen->slot, placement.page_size);
+}
+
+// Both, for a row by itself. Whether it is to be served, and if so in which page and slot of `seen`.
+template <bool kNarrow>
+inline bool find_place(const Placement& placement, int64_t row, Seen* seen) {
+  const int64_t request = placement.placing == Placing::kRagged ? find_request<kNarrow>(placement, row) : -1;
+  return find_entry<kNarrow>(placement, placement.placing, row, request, seen) &&
+         read_page<kNarrow>(placement, placement.placing, seen);
+}
+
+// Why there was no place for the row.
 template <typename Int>
-BARACUDA_HOST_DEVICE inline Corruption corruption_of(const Placement& placement, const SeenOf<Int>& seen) {
-  return is_by_last_page_len(placement) ? last_page_corruption(placement, seen) : seen.corruption;
+BARACUDA_HOST_DEVICE inline Corruption corruption_of(const Placement& placement, Placing placing,
+                                                     const SeenOf<Int>& seen) {
+  if (placing == Placing::kLastPage) return last_page_corruption(placement, seen);
+  if (seen.entry < 0) return seen.corruption;
+  return {seen.page < 0 ? BARACUDA_CORRUPT_NONE : BARACUDA_CORRUPT_PAGE,
+          placement.table == BARACUDA_TABLE_DENSE ? BARACUDA_OPERAND_BLOCK_TABLE : BARACUDA_OPERAND_INDICES, seen.page,
+          placement.num_pages};
 }
 
 // What is wrong with a RAGGED append as a whole: rows that append_indptr says and key does not have, for which there is
 // no row to look at.
 template <bool kNarrow>
 BARACUDA_HOST_DEVICE inline Corruption lost_rows_of(const Placement& placement) {
-  if (placement.addressing != BARACUDA_ADDRESSING_RAGGED || placement.num_requests == 0)
-    return {BARACUDA_CORRUPT_NONE, 0, 0, 0};
   const int64_t end = read_index<kNarrow>(placement, kOwners, int64_t{placement.num_requests});
   return {end > placement.num_rows ? BARACUDA_CORRUPT_APPEND_INDPTR : BARACUDA_CORRUPT_NONE,
           BARACUDA_OPERAND_APPEND_INDPTR, end, int64_t{placement.num_rows} + 1};

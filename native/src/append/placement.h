@@ -27,14 +27,24 @@ enum PlaceOperand : uint32_t {
   kNumPlaceOperands = 5
 };
 
+// The ways to a place. An append has one for all of its rows, and a kernel may be made for one: choosing for each row costs
+// a GPU a tenth of a small append.
+enum class Placing : int32_t {
+  kLastPage,   // LAST_PAGE by last_page_len
+  kNewest,     // LAST_PAGE by seq_lens
+  kRagged,     // RAGGED
+  kPositions,  // POSITIONS
+  kSlots       // SLOTS
+};
+
 // Which place, for all rows of an append. A kernel's argument too.
 struct Placement {
   const void* operands[kNumPlaceOperands];  // nullptr where the addressing has none
   uint32_t wide;                            // bit i: operands[i] is int64, else int32
-  int32_t addressing;                       // baracuda_addressing
-  int32_t table;                            // baracuda_table
-  int32_t lengths;                          // baracuda_lengths
-  int32_t counts_new;                       // lengths count the new tokens too (AFTER_APPEND): 1, else 0
+  Placing placing;
+  int32_t table;       // baracuda_table
+  int32_t lengths;     // baracuda_lengths
+  int32_t counts_new;  // lengths count the new tokens too (AFTER_APPEND): 1, else 0
   int32_t num_requests;
   int32_t num_rows;    // rows that the operands say; for RAGGED as many as key has
   int32_t used_pages;  // entries of indices; of a row of block_table
@@ -54,16 +64,18 @@ struct Corruption {
 };
 
 // What was read of a row on the way to its place. Read once: what is judged is what is used. `Int` holds any entry of the
-// operands: int32_t suffices where all of them are int32, and is half of a GPU thread's registers.
+// operands and any number of one of the table's: int32_t suffices where is_narrow(), and is half of a GPU thread's
+// registers.
 template <typename Int>
 struct SeenOf {
-  Int request;  // -1 for SLOTS; RAGGED: set before the place is looked for
+  Int request;  // -1 for SLOTS
   Int begin;    // the request's part of the table: entries begin .. end - 1
   Int end;
   Int length;  // last_page_len
+  Int entry;   // of the table, that names the page; SLOTS: the page
   Int page;    // the place; -1 where none was read
   Int slot;
-  Corruption corruption;  // why there is none, but for decodes by last_page_len: corruption_of
+  Corruption corruption;  // why there is no entry; not filled in by find_last_entry
 };
 
 using Seen = SeenOf<int64_t>;
@@ -87,6 +99,12 @@ BARACUDA_HOST_DEVICE inline Int read_index(const Placement& placement, PlaceOper
   if (!kNarrow && (placement.wide >> operand & 1u) != 0)
     return static_cast<Int>(read_once(static_cast<const int64_t*>(data) + entry));
   return read_once(static_cast<const int32_t*>(data) + entry);
+}
+
+// Whether every entry of the operands that say places, and every number of one, is an int32.
+inline bool is_narrow(const Placement& placement) {
+  const int64_t table_entries = int64_t{placement.num_requests} * placement.table_stride + placement.used_pages;
+  return placement.wide == 0 && (placement.table == BARACUDA_TABLE_CSR || table_entries <= INT32_MAX);
 }
 
 // Whether a number is among 0 .. limit - 1.

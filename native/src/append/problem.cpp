@@ -97,7 +97,8 @@ int32_t check_mirrored_choices(const Op& op) noexcept {
     return fail(
         BARACUDA_UNSUPPORTED,
         "flags is 0x%x, parts %d, value_head_dim %d, int64_operands 0x%x; with BARACUDA_FLAG_MIRRORED both parts "
-        "should be packed, of one width, with int32 tables and without BARACUDA_FLAG_GUARDED",
+        "should be packed, of one width, with int32 tables and without BARACUDA_FLAG_GUARDED (a guarded append takes "
+        "one part, two widths, any strides and int64)",
         op.flags, op.parts, op.value_head_dim, op.int64_operands);
   return BARACUDA_OK;
 }
@@ -134,7 +135,8 @@ int32_t check_elements(const Op& op, bool mirrored) noexcept {
   const Element* const element = find_element(op.element);
   if (element == nullptr || (mirrored && !element->is_mirrored))
     return fail(BARACUDA_UNSUPPORTED, "element is %d; it should be %s", op.element,
-                mirrored ? "F16, BF16, F32, FP8_E4M3 or FP8_E5M2 (1 to 5)" : "a baracuda_element (1 to 7)");
+                mirrored ? "F16, BF16, F32, FP8_E4M3 or FP8_E5M2 (1 to 5); a guarded append takes every one, 1 to 7"
+                         : "a baracuda_element (1 to 7)");
   if (op.source_element != BARACUDA_ELEMENT_NONE && op.source_element != op.element)
     return fail(BARACUDA_UNSUPPORTED, "source_element is %d and element is %d; a copy should have one for both",
                 op.source_element, op.element);
@@ -182,6 +184,19 @@ void make_part(const Op& op, const PartOperands& from, int64_t element_bytes, Pa
   part.cache_head_stride = taken(part.cache_head_stride, op.num_heads);
 }
 
+Placing placing_of(const Op& op) noexcept {
+  switch (op.addressing) {
+    case BARACUDA_ADDRESSING_RAGGED:
+      return Placing::kRagged;
+    case BARACUDA_ADDRESSING_POSITIONS:
+      return Placing::kPositions;
+    case BARACUDA_ADDRESSING_SLOTS:
+      return Placing::kSlots;
+    default:
+      return op.lengths == BARACUDA_LENGTHS_SEQ_LENS ? Placing::kNewest : Placing::kLastPage;
+  }
+}
+
 uint32_t is_wide(const Op& op, int operand) noexcept { return op.int64_operands >> operand & 1u; }
 
 // Which operand of the append says it, and how wide its entries are.
@@ -192,7 +207,7 @@ void place_by(const Op& op, PlaceOperand says, int operand, Placement* placement
 
 void make_placement(const Op& op, bool states_pages, bool may_not_state_table, Placement* made) noexcept {
   Placement& placement = *made;
-  placement.addressing = op.addressing;
+  placement.placing = placing_of(op);
   placement.table = op.table;
   placement.lengths = op.lengths;
   placement.counts_new = op.length_convention == BARACUDA_AFTER_APPEND ? 1 : 0;

@@ -14,12 +14,14 @@ inline constexpr int64_t kMostTokens = int64_t{1} << 61;
 // Marks a row as padding, or as corrupt, and says that it is not to be served.
 template <typename Int>
 BARACUDA_HOST_DEVICE inline bool skip(SeenOf<Int>* seen) {
+  seen->entry = -1;
   seen->corruption.reason = BARACUDA_CORRUPT_NONE;
   return false;
 }
 template <typename Int>
 BARACUDA_HOST_DEVICE inline bool refuse(SeenOf<Int>* seen, int32_t reason, int32_t operand, int64_t value,
                                         int64_t limit) {
+  seen->entry = -1;
   seen->corruption = {reason, operand, value, limit};
   return false;
 }
@@ -56,19 +58,15 @@ BARACUDA_HOST_DEVICE inline int64_t room_of(const Placement& placement, const Se
   return static_cast<int64_t>(seen.end - seen.begin) * placement.page_size;
 }
 
-// The page and slot of a token of the request whose part was read. The position is one of those that the part has room
-// for.
-template <bool kNarrow, typename Int>
+// Where the page is listed of a token of the request whose part was read, and its slot there. The position is one of those
+// that the part has room for.
+template <typename Int>
 BARACUDA_HOST_DEVICE inline bool find_token(const Placement& placement, int64_t position, SeenOf<Int>* seen) {
   const int64_t nth = pages_before(placement, position);
-  const bool dense = placement.table == BARACUDA_TABLE_DENSE;
-  const int64_t first = dense ? seen->request * placement.table_stride : static_cast<int64_t>(seen->begin);
-  const int64_t page = read_index<kNarrow>(placement, kPages, first + nth);
-  if (page < 0) return skip(seen);
-  if (page >= placement.num_pages)
-    return refuse(seen, BARACUDA_CORRUPT_PAGE, dense ? BARACUDA_OPERAND_BLOCK_TABLE : BARACUDA_OPERAND_INDICES, page,
-                  placement.num_pages);
-  seen->page = static_cast<Int>(page);
+  const int64_t first = placement.table == BARACUDA_TABLE_DENSE
+                            ? static_cast<int64_t>(seen->request) * placement.table_stride
+                            : static_cast<int64_t>(seen->begin);
+  seen->entry = static_cast<Int>(first + nth);
   seen->slot = static_cast<Int>(position - nth * placement.page_size);
   return true;
 }
@@ -103,7 +101,7 @@ BARACUDA_HOST_DEVICE inline bool find_newest(const Placement& placement, Int req
   if (position >= room_of(placement, *seen))
     return refuse(seen, BARACUDA_CORRUPT_LAST_PAGE_LEN, BARACUDA_OPERAND_SEQ_LENS, total,
                   room_of(placement, *seen) + placement.counts_new);
-  return find_token<kNarrow>(placement, position, seen);
+  return find_token(placement, position, seen);
 }
 
 // Which request the row of a RAGGED append is of: the first whose rows end behind it. The last one for rows behind all.
@@ -142,7 +140,7 @@ BARACUDA_HOST_DEVICE inline bool find_row(const Placement& placement, int64_t ro
   if (position >= room_of(placement, *seen))
     return refuse(seen, BARACUDA_CORRUPT_LAST_PAGE_LEN, BARACUDA_OPERAND_SEQ_LENS, total,
                   room_of(placement, *seen) + (total - position));
-  return find_token<kNarrow>(placement, position, seen);
+  return find_token(placement, position, seen);
 }
 
 // POSITIONS: the token that the row's two entries name.
@@ -157,7 +155,7 @@ BARACUDA_HOST_DEVICE inline bool find_position(const Placement& placement, int64
   if (position < 0 || position >= room_of(placement, *seen))
     return refuse(seen, BARACUDA_CORRUPT_POSITION, BARACUDA_OPERAND_POSITIONS, position,
                   position < 0 ? 0 : room_of(placement, *seen));
-  return find_token<kNarrow>(placement, position, seen);
+  return find_token(placement, position, seen);
 }
 
 // SLOTS: the slot of the whole cache that the row's entry names.
@@ -169,7 +167,7 @@ BARACUDA_HOST_DEVICE inline bool find_slot(const Placement& placement, int64_t r
   if (page >= placement.num_pages)
     return refuse(seen, BARACUDA_CORRUPT_SLOT, BARACUDA_OPERAND_SLOT_MAPPING, slot,
                   int64_t{placement.num_pages} * placement.page_size);
-  seen->page = static_cast<Int>(page);
+  seen->entry = static_cast<Int>(page);
   seen->slot = static_cast<Int>(slot - page * placement.page_size);
   return true;
 }

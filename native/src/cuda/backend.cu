@@ -2,6 +2,7 @@
 #include "append/backend.h"
 #include "append/operands.h"
 #include "append/status.h"
+#include "cuda/backends.h"
 #include "cuda/context.h"
 #include "cuda/driver.h"
 #include "cuda/kernels.h"
@@ -9,33 +10,30 @@
 #define BARACUDA_TEXT(number) BARACUDA_TEXT_OF(number)
 #define BARACUDA_TEXT_OF(number) #number
 
-namespace baracuda {
+namespace baracuda::cuda {
 namespace {
 
-// The page table is on the device, and a launch does not wait to read it.
-int32_t check_page_table(const Append&) { return BARACUDA_OK; }
-
 template <const Kernels& kKernels>
-int32_t launch(const Append& op) {
+int32_t launch(const Append& append) {
   const Driver* driver = nullptr;
   BARACUDA_TRY(find_driver(&driver));
   CurrentContext context(*driver);
-  BARACUDA_TRY(context.enter(op.stream, op.k_data));
-  const cudaError_t error = kKernels.launch(op);
+  BARACUDA_TRY(context.enter(append.stream, append.parts[0].cache));
+  const cudaError_t error = kKernels.launch(append);
   return error == cudaSuccess ? BARACUDA_OK : fail_cuda("cudaLaunchKernel", error);
 }
 
 template <const Kernels& kKernels>
-int32_t preload(const Append& op, int32_t* arch) {
+int32_t preload(const Append& append, int32_t* arch) {
   const Driver* driver = nullptr;
   BARACUDA_TRY(find_driver(&driver));
   CurrentContext context(*driver);
-  BARACUDA_TRY(context.enter(op.stream, op.k_data));
+  BARACUDA_TRY(context.enter(append.stream, append.parts[0].cache));
   CUdevice device = -1;
   BARACUDA_TRY(context.device(&device));
   if (device >= 0) {
     cudaFuncAttributes attributes;
-    const cudaError_t error = cudaFuncGetAttributes(&attributes, kKernels.kernel(op));
+    const cudaError_t error = kKernels.load(append, &attributes);
     if (error != cudaSuccess) return fail_cuda("cudaFuncGetAttributes", error);
     *arch = attributes.binaryVersion;
     return BARACUDA_OK;
@@ -88,13 +86,6 @@ int32_t check_unplaced(const char* name, const void* address, CUdevice device) n
   return check_found_device(name, address, kind, device);
 }
 
-// Nothing of an empty tensor is read, and its address may be anything.
-bool is_empty(const Tensor& tensor) noexcept {
-  for (int i = 0; i < tensor.ndim; ++i)
-    if (tensor.shape[i] == 0) return true;
-  return false;
-}
-
 // Whether only the driver knows where this is.
 bool is_unplaced(const Tensor& tensor) noexcept {
   return tensor.device_type == kDeviceHost || (tensor.device_type == kDeviceCuda && tensor.device_id < 0);
@@ -102,14 +93,22 @@ bool is_unplaced(const Tensor& tensor) noexcept {
 
 // With one device there is nothing to find out about the stream, and where every operand says that it is on that device,
 // nothing to ask the driver. Entering the stream's context for that would be a tenth of what rebinding takes.
-bool needs_context(const Driver& driver, const Append& op, Operands operands) {
+bool needs_context(const Driver& driver, const Op& op, Operands operands) {
   if (driver.device_count > 1 || op.error_record != nullptr) return true;
   for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i)
     if (operands[i] != nullptr && is_unplaced(*operands[i])) return true;
   return false;
 }
 
-int32_t check_reachable(const Append& op, Operands operands) {
+}  // namespace
+
+int32_t launch_flashinfer(const Append& append) { return launch<kFlashInferKernels>(append); }
+int32_t preload_flashinfer(const Append& append, int32_t* arch) { return preload<kFlashInferKernels>(append, arch); }
+
+int32_t launch_bespoke(const Append& append) { return launch<kBespokeKernels>(append); }
+int32_t preload_bespoke(const Append& append, int32_t* arch) { return preload<kBespokeKernels>(append, arch); }
+
+int32_t check_reachable(const Op& op, Operands operands) {
   const Driver* driver = nullptr;
   BARACUDA_TRY(find_driver(&driver));
   CurrentContext context(*driver);
@@ -118,14 +117,16 @@ int32_t check_reachable(const Append& op, Operands operands) {
     BARACUDA_TRY(context.enter(op.stream, op.k_data));
     BARACUDA_TRY(context.device(&device));
   }
+  const uint32_t wanted = wanted_operands(op);
   const bool may_have_moved =
       operands[BARACUDA_OPERAND_K_DATA] != nullptr && is_default_stream(op.stream) && driver->device_count > 1;
   for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) {
-    const char* name = kOperandNames[i];
+    const char* name = name_of(i);
     if (operands[i] == nullptr) {
       // It was checked for another k_data, which on a default stream chooses the device.
       const void* kept = pointer_in(op, i);
-      if (may_have_moved) BARACUDA_TRY(check_found_device(name, kept, cuda_memory_kind(kept), device));
+      if (may_have_moved && wants(wanted, i))
+        BARACUDA_TRY(check_found_device(name, kept, cuda_memory_kind(kept), device));
       continue;
     }
     const Tensor& tensor = *operands[i];
@@ -146,29 +147,9 @@ int32_t check_reachable(const Append& op, Operands operands) {
   return op.error_record != nullptr ? check_unplaced("error_record", op.error_record, device) : BARACUDA_OK;
 }
 
-}  // namespace
+}  // namespace baracuda::cuda
 
-const Backend kFlashInferBackend = {
-    "flashinfer",
-    Guarding::kNever,
-    /*has_flashinfer_limits=*/true,
-    /*is_host=*/false,
-    check_page_table,
-    launch<kFlashInferKernels>,
-    preload<kFlashInferKernels>,
-    check_reachable,
-};
-
-const Backend kBespokeBackend = {
-    "bespoke",
-    Guarding::kAlways,
-    /*has_flashinfer_limits=*/false,
-    /*is_host=*/false,
-    check_page_table,
-    launch<kGuardedKernels>,
-    preload<kGuardedKernels>,
-    check_reachable,
-};
+namespace baracuda {
 
 const char* const kCudaBuildInfo =
     "flashinfer=" BARACUDA_FLASHINFER_VERSION ";cuda=" BARACUDA_TEXT(__CUDACC_VER_MAJOR__) "." BARACUDA_TEXT(
@@ -176,8 +157,8 @@ const char* const kCudaBuildInfo =
                               ";backends=flashinfer,bespoke,host";
 
 MemoryKind cuda_memory_kind(const void* address) noexcept {
-  const Driver* driver = nullptr;
-  if (find_driver(&driver) != BARACUDA_OK) return MemoryKind::kUnknown;
+  const cuda::Driver* driver = nullptr;
+  if (cuda::find_driver(&driver) != BARACUDA_OK) return MemoryKind::kUnknown;
   unsigned int managed = 0;
   const CUdeviceptr pointer = reinterpret_cast<CUdeviceptr>(address);
   if (driver->pointer_get_attribute(&managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, pointer) != CUDA_SUCCESS)

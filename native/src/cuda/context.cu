@@ -1,7 +1,7 @@
 #include "append/status.h"
 #include "cuda/context.h"
 
-namespace baracuda {
+namespace baracuda::cuda {
 
 CurrentContext::~CurrentContext() {
   CUcontext popped;
@@ -76,4 +76,4 @@ int32_t CurrentContext::device(CUdevice* device) const noexcept {
   return result == CUDA_SUCCESS ? BARACUDA_OK : fail_driver_call("cuCtxGetDevice", result);
 }
 
-}  // namespace baracuda
+}  // namespace baracuda::cuda

@@ -5,12 +5,12 @@
 #include "append/backend.h"
 #include "cuda/driver.h"
 
-namespace baracuda {
+namespace baracuda::cuda {
 
 // The handles of the default streams (NULL, legacy, per-thread) name no device.
 inline bool is_default_stream(const void* stream) noexcept { return reinterpret_cast<uintptr_t>(stream) <= 2; }
 
-// Makes the context of op.stream current; for a default stream, one on k_data's device. The destructor leaves the
+// Makes the context of an append's stream current; for a default stream, one on k_data's device. The destructor leaves the
 // thread as it was. Creates no context: a device whose primary context nobody has made is refused.
 class CurrentContext {
  public:
@@ -19,7 +19,7 @@ class CurrentContext {
   CurrentContext& operator=(const CurrentContext&) = delete;
   ~CurrentContext();
 
-  // `operand` of the default stream's append is k_data; NULL means that the current context counts, if any.
+  // `k_data` is asked on a default stream alone; NULL means that the current context counts, if any.
   int32_t enter(void* stream, const void* k_data) noexcept;
 
   // The device of the context that enter() made current. -1 where there is none (a default stream, no k_data).
@@ -36,6 +36,6 @@ class CurrentContext {
   CUdevice retained_device_ = 0;
 };
 
-}  // namespace baracuda
+}  // namespace baracuda::cuda
 
 #endif  // BARACUDA_SRC_CUDA_CONTEXT_H_

@@ -1,7 +1,7 @@
 #include "append/status.h"
 #include "cuda/driver.h"
 
-namespace baracuda {
+namespace baracuda::cuda {
 namespace {
 
 // The interface asked for: the oldest CUDA that the sources support, whatever builds them.
@@ -56,4 +56,4 @@ int32_t find_driver(const Driver** driver) noexcept {
   return BARACUDA_OK;
 }
 
-}  // namespace baracuda
+}  // namespace baracuda::cuda

@@ -9,7 +9,7 @@
 
 #include "cuda/error.h"
 
-namespace baracuda {
+namespace baracuda::cuda {
 
 struct Driver {
   CUresult (*stream_get_ctx)(CUstream, CUcontext*);
@@ -32,6 +32,6 @@ inline int32_t fail_driver_call(const char* call, CUresult result) noexcept {
   return fail_cuda(call, static_cast<cudaError_t>(result));
 }
 
-}  // namespace baracuda
+}  // namespace baracuda::cuda
 
 #endif  // BARACUDA_SRC_CUDA_DRIVER_H_

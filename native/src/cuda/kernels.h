@@ -4,24 +4,25 @@
 
 #include <cuda_runtime_api.h>
 
-#include "append/backend.h"
+#include "append/append.h"
 
-namespace baracuda {
+namespace baracuda::cuda {
 
 struct Kernels {
-  // Enqueues a checked append in the current context.
-  cudaError_t (*launch)(const Append& op);
+  // Enqueues a checked append, of at least one row, in the current context.
+  cudaError_t (*launch)(const Append& append);
 
-  // The kernel that launch(op) would launch, as cudaFuncGetAttributes wants it.
-  const void* (*kernel)(const Append& op);
+  // Loads into the current context each kernel that an append of this problem may launch, whatever the addresses and
+  // strides of its operands, and describes one of them.
+  cudaError_t (*load)(const Append& append, cudaFuncAttributes* attributes);
 };
 
 // AppendPagedKVCacheDecode, unmodified.
 extern const Kernels kFlashInferKernels;
 
-// The guarded kernel.
-extern const Kernels kGuardedKernels;
+// Ours: guarded, over any strides.
+extern const Kernels kBespokeKernels;
 
-}  // namespace baracuda
+}  // namespace baracuda::cuda
 
 #endif  // BARACUDA_SRC_CUDA_KERNELS_H_

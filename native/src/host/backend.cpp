@@ -58,7 +58,8 @@ int32_t judge_and_copy(const Append& append, Place* places) noexcept {
 
 void record_lost_rows(const Append& append) noexcept {
   const Placement& placement = append.placement;
-  const Corruption lost = placement.wide == 0 ? lost_rows_of<true>(placement) : lost_rows_of<false>(placement);
+  if (placement.placing != Placing::kRagged) return;
+  const Corruption lost = is_narrow(placement) ? lost_rows_of<true>(placement) : lost_rows_of<false>(placement);
   record_corruption(append.record, placement.num_rows, placement.num_requests - 1, -1, lost);
 }
 

@@ -109,19 +109,22 @@ int32_t refuse_row(int64_t row, int64_t request, Corruption corruption) noexcept
 template <bool kNarrow>
 int32_t judge_rows(const Append& append, Place* places) noexcept {
   const Placement& placement = append.placement;
-  if (const Corruption lost = lost_rows_of<kNarrow>(placement); lost.reason != BARACUDA_CORRUPT_NONE)
-    return fail(BARACUDA_INVALID_PROBLEM, "append_indptr[%d] is %lld; key has %d rows", placement.num_requests,
-                static_cast<long long>(lost.seen), placement.num_rows);
+  if (placement.placing == Placing::kRagged) {
+    const Corruption lost = lost_rows_of<kNarrow>(placement);
+    if (lost.reason != BARACUDA_CORRUPT_NONE)
+      return fail(BARACUDA_INVALID_PROBLEM, "append_indptr[%d] is %lld; key has %d rows", placement.num_requests,
+                  static_cast<long long>(lost.seen), placement.num_rows);
+  }
   for (int64_t row = 0; row < placement.num_rows; ++row) {
     Seen seen = {};
-    if (find_place<kNarrow>(placement, row, request_of<kNarrow>(placement, row), &seen)) {
+    if (find_place<kNarrow>(placement, row, &seen)) {
       if (places != nullptr) places[row] = {static_cast<int32_t>(seen.page), static_cast<int32_t>(seen.slot)};
       continue;
     }
-    const Corruption corruption = corruption_of(placement, seen);
+    const Corruption corruption = corruption_of(placement, placement.placing, seen);
     if (corruption.reason != BARACUDA_CORRUPT_NONE || append.mirrored)
-      return is_by_last_page_len(placement) ? refuse_decode(append, seen, corruption.operand)
-                                            : refuse_row(row, seen.request, corruption);
+      return placement.placing == Placing::kLastPage ? refuse_decode(append, seen, corruption.operand)
+                                                     : refuse_row(row, seen.request, corruption);
     if (places != nullptr) places[row] = {-1, 0};
   }
   return BARACUDA_OK;
@@ -135,7 +138,7 @@ int32_t judge(const Append& append, Place* places) noexcept {
     bounded.placement.num_pages = addressable_pages(append);
     return judge_rows<false>(bounded, places);
   }
-  return append.placement.wide == 0 ? judge_rows<true>(append, places) : judge_rows<false>(append, places);
+  return is_narrow(append.placement) ? judge_rows<true>(append, places) : judge_rows<false>(append, places);
 }
 
 int32_t check_page_table(const Append& append) { return append.guarded ? BARACUDA_OK : judge(append, nullptr); }

@@ -12,7 +12,8 @@ constexpr size_t kCachedUpToBytes = size_t{512} << 10;
 
 }  // namespace
 
-RowCopy::RowCopy(const Append& append, const Place* places) noexcept : append_(append), places_(places) {
+RowCopy::RowCopy(const Append& append, const Place* places) noexcept
+    : append_(append), places_(places), narrow_(is_narrow(append.placement)) {
   for (int i = 0; i < append.num_parts; ++i) {
     const Part& part = append.parts[i];
     const bool side_by_side =
@@ -29,8 +30,9 @@ template <bool kNarrow>
 inline bool RowCopy::judge_place(int64_t row, Place* place) const noexcept {
   Seen seen = {};
   const Placement& placement = append_.placement;
-  const bool served = find_place<kNarrow>(placement, row, request_of<kNarrow>(placement, row), &seen);
-  if (!served) record_corruption(append_.record, row, seen.request, seen.page, corruption_of(placement, seen));
+  const bool served = find_place<kNarrow>(placement, row, &seen);
+  if (!served)
+    record_corruption(append_.record, row, seen.request, seen.page, corruption_of(placement, placement.placing, seen));
   *place = {static_cast<int32_t>(seen.page), static_cast<int32_t>(seen.slot)};
   return served;
 }
@@ -40,7 +42,7 @@ inline bool RowCopy::find_place_of(int64_t row, Place* place) const noexcept {
     *place = {places_[row].page, places_[row].slot};
     return place->page >= 0;
   }
-  return append_.placement.wide == 0 ? judge_place<true>(row, place) : judge_place<false>(row, place);
+  return narrow_ ? judge_place<true>(row, place) : judge_place<false>(row, place);
 }
 
 inline void RowCopy::find_target(int64_t row, int64_t end, Target* target) const noexcept {

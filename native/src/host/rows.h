@@ -40,6 +40,7 @@ class RowCopy {
 
   const Append& append_;
   const Place* places_;
+  bool narrow_;
   WayToCopy way_;
   Runs runs_[kMaxParts] = {};
   size_t token_bytes_ = 0;

@@ -1,6 +1,7 @@
 // A backend's launch without the checks before it: the only way to a launch that fails, since the checks refuse it.
-#include "backend.h"
+#include "append/append.h"
+#include "append/backend.h"
 
 extern "C" __attribute__((visibility("default"))) int32_t proof_launch_unchecked(const baracuda_paged_kv_append* op) {
-  return baracuda::find_backend(op->backend)->launch(*op);
+  return baracuda::find_backend(op->backend)->launch(baracuda::make_append(*op));
 }

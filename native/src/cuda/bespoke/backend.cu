@@ -1,147 +1,281 @@
-// The guarded append. A thread copies one 16-byte vector of key and one of value, adjacent threads adjacent vectors,
-// across heads and requests: few heads put several requests in a block, many rows several blocks to a request.
+// The bespoke append: guarded, over any strides. A thread copies one vector of key and one of value, adjacent threads
+// adjacent vectors, across heads and rows: few heads put several rows in a block, many rows several blocks to a row.
+#include <algorithm>
 #include <cstdint>
+#include <cstdlib>
+#include <initializer_list>
+#include <type_traits>
 
-#include "append/element.h"
+#include "append/append.h"
 #include "append/place.h"
 #include "cuda/bespoke/divisor.h"
+#include "cuda/bespoke/vector.h"
 #include "cuda/kernels.h"
 
-namespace baracuda {
+namespace baracuda::cuda {
 
 // Not an unnamed namespace: nvcc names the symbols of one after the folder that the source is in, in the machine code
 // too, and two builds would not be the same bytes.
-namespace guarded {
-
-using Vector = uint4;
+namespace bespoke {
 
 constexpr uint32_t kThreads = 128;
 
-// Offsets and strides in vectors. Index counts the vectors of key and those of a page: 32 bits where they suffice. The
-// offset in a cache has 64 bits always.
-template <typename Index>
-struct GuardedAppend {
-  const Vector* key;
-  const Vector* value;
-  Vector* k_data;
-  Vector* v_data;
-  const int32_t* indices;
-  const int32_t* indptr;
-  const int32_t* last_page_len;
-  baracuda_error_record* record;
-  GuardLimits limits;
-  Index vectors;
-  Divisor<Index> request_vectors;
-  Divisor<Index> row_vectors;
-  Index page_stride;
-  Index head_stride;
-  Index slot_stride;
+// How wide the arithmetic of offsets is. A small one adds in 32 bits, divides by multiplying, and extends at the end; the
+// product of page and page stride has 64 bits always.
+struct Small {
+  using Index = uint32_t;
+  using Offset = int32_t;
+};
+struct Large {
+  using Index = uint64_t;
+  using Offset = int64_t;
 };
 
-// A store under a predicate, not behind a branch: a branch would draw the load of what is stored behind it, and with it
-// behind the page table.
-__device__ __forceinline__ void store_if(bool condition, Vector* to, const Vector& vector) {
-  asm volatile(
-      "{\n\t"
-      ".reg .pred p;\n\t"
-      "setp.ne.u32 p, %0, 0;\n\t"
-      "@p st.global.v4.u32 [%1], {%2, %3, %4, %5};\n\t"
-      "}"
-      :
-      : "r"(static_cast<uint32_t>(condition)), "l"(to), "r"(vector.x), "r"(vector.y), "r"(vector.z), "r"(vector.w)
-      : "memory");
+// From one place to the next, in vectors. A head's are less the vectors of a row: what is added to them counts the
+// vectors of a token.
+template <typename Size>
+struct Strides {
+  typename Size::Offset token;  // in rows
+  typename Size::Offset head;
+  typename Size::Offset page;  // in the cache
+  typename Size::Offset slot;
+  typename Size::Offset cache_head;
+  typename Size::Index row_vectors;  // 0 where there is no such part
+};
+
+// `kAlike`: both parts are there, with the same strides and widths, which strides[0] says.
+template <typename Vector, typename Size, bool kAlike>
+struct Copy {
+  typename Size::Index vectors;
+  Divisor<typename Size::Index> token_vectors;  // of the wider part
+  Divisor<typename Size::Index> row_vectors;
+  const Vector* rows[kMaxParts];
+  Vector* caches[kMaxParts];
+  Strides<Size> strides[kAlike ? 1 : kMaxParts];
+  Placement placement;
+  baracuda_error_record* record;
+};
+
+// Of all that meet a corrupt row, over all launches since the record was zeroed, one describes it.
+template <typename Int>
+__device__ void record_corruption(const Placement& placement, baracuda_error_record* record, int64_t row,
+                                  const SeenOf<Int>& seen) {
+  const Corruption found = corruption_of(placement, seen);
+  if (record == nullptr || found.reason == BARACUDA_CORRUPT_NONE) return;
+  if (atomicCAS(&record->reason, BARACUDA_CORRUPT_NONE, found.reason) == BARACUDA_CORRUPT_NONE)
+    describe(record, row, seen, found);
 }
 
-// Of all that meet a corrupt request, over all launches since the record was zeroed, one describes it.
-__device__ void record_corruption(const GuardLimits& limits, baracuda_error_record* record,
-                                  const baracuda_error_record& seen) {
-  const int32_t reason = corruption_of(limits, seen);
-  if (record == nullptr || reason == BARACUDA_CORRUPT_NONE) return;
-  if (atomicCAS(&record->reason, BARACUDA_CORRUPT_NONE, reason) == BARACUDA_CORRUPT_NONE) describe(record, seen);
-}
-
-template <typename Index>
-__global__ void __launch_bounds__(kThreads) guarded_append_kernel(const __grid_constant__ GuardedAppend<Index> append) {
+// `kNarrow`: every operand that says places is int32.
+template <typename Vector, typename Size, bool kAlike, bool kNarrow>
+__global__ void __launch_bounds__(kThreads) append_kernel(const __grid_constant__ Copy<Vector, Size, kAlike> copy) {
+  using Index = typename Size::Index;
+  using Offset = typename Size::Offset;
   const Index i = static_cast<Index>(blockIdx.x) * kThreads + threadIdx.x;
-  if (i >= append.vectors) return;
-  const Vector key = append.key[i];
-  const Vector value = append.value[i];
-  const Index request = append.request_vectors.divide(i);
-  const Index within = i - request * append.request_vectors.divisor;
-  const Index head = append.row_vectors.divide(within);
-  const Index vector = within - head * append.row_vectors.divisor;
-  const Index in_slot = head * append.head_stride + vector;
-  baracuda_error_record seen;
-  uint32_t slot;
-  const bool served =
-      find_slot(append.limits, append.indices, append.indptr, append.last_page_len, request, &seen, &slot);
-  const uint64_t to = static_cast<uint64_t>(static_cast<uint32_t>(seen.page)) * append.page_stride +
-                      (in_slot + slot * append.slot_stride);
-  store_if(served, append.k_data + to, key);
-  store_if(served, append.v_data + to, value);
-  if (!served && within == 0) record_corruption(append.limits, append.record, seen);
+  if (i >= copy.vectors) return;
+  const Index row = copy.token_vectors.divide(i);
+  const Index within = i - row * copy.token_vectors.divisor;
+  const Index head = copy.row_vectors.divide(within);
+  const auto strides = [&](int part) -> const Strides<Size>& { return copy.strides[kAlike ? 0 : part]; };
+  const auto has = [&](int part) {
+    return kAlike || within - head * copy.row_vectors.divisor < strides(part).row_vectors;
+  };
+
+  Vector vectors[kMaxParts];
+  for (int part = 0; part < kMaxParts; ++part) {
+    const Index from = row * strides(part).token + head * strides(part).head + within;
+    load_if(has(part), copy.rows[part] + static_cast<Offset>(from), &vectors[part]);
+  }
+  SeenOf<std::conditional_t<kNarrow, int32_t, int64_t>> seen;
+  if (find_entry<kNarrow>(copy.placement, static_cast<int64_t>(row), &seen)) {
+    const bool served = read_page<kNarrow>(copy.placement, &seen);
+    for (int part = 0; part < kMaxParts; ++part) {
+      const Index in_page =
+          static_cast<Index>(seen.slot) * strides(part).slot + head * strides(part).cache_head + within;
+      const int64_t to = int64_t{static_cast<Offset>(seen.page)} * strides(part).page + static_cast<Offset>(in_page);
+      store_if(served && has(part), copy.caches[part] + to, vectors[part]);
+    }
+    if (served) return;
+  }
+  if (within == 0) record_corruption(copy.placement, copy.record, static_cast<int64_t>(row), seen);
 }
 
-}  // namespace guarded
+}  // namespace bespoke
 
 namespace {
 
-using guarded::guarded_append_kernel;
-using guarded::GuardedAppend;
-using guarded::kThreads;
-using guarded::Vector;
+using bespoke::append_kernel;
+using bespoke::Copy;
+using bespoke::kThreads;
+using bespoke::Large;
+using bespoke::Small;
+using bespoke::Strides;
 
-int64_t row_vectors_of(const Append& op) {
-  return int64_t{op.head_dim} * find_element(op.element)->bytes() / int64_t{sizeof(Vector)};
+constexpr int64_t kWidestVector = 16;
+
+// 32-bit arithmetic, division too, ends here.
+constexpr int64_t kSmallEnd = int64_t{1} << 31;
+
+// How an append is cut into vectors.
+struct Cut {
+  int64_t vector_bytes;  // the widest that every row, in its source and in its cache, is a whole number of
+  int64_t row_vectors;   // of the wider part
+  int64_t vectors;       // of all rows
+};
+
+// All that has to be a multiple of a vector, as far as divisors of 16 can tell.
+uint64_t bits_of(const Part& part) noexcept {
+  uint64_t bits = reinterpret_cast<uintptr_t>(part.rows) | reinterpret_cast<uintptr_t>(part.cache);
+  for (const int64_t bytes : {part.row_bytes, part.token_stride, part.head_stride, part.page_stride, part.slot_stride,
+                              part.cache_head_stride})
+    bits |= static_cast<uint64_t>(bytes);
+  return bits;
 }
 
-int64_t vectors_of(const Append& op) { return row_vectors_of(op) * op.num_heads * op.batch_size; }
+// a * b, or the largest int64_t where that does not fit.
+int64_t product(int64_t a, int64_t b) noexcept { return a != 0 && b > INT64_MAX / a ? INT64_MAX : a * b; }
 
-// Whether 32-bit indices neither wrap nor leave the range of their division, which ends at 2^31.
-bool is_small(const Append& op) {
-  const int64_t limit = int64_t{1} << 31;
-  return vectors_of(op) < limit && row_vectors_of(op) * op.num_heads < limit / op.page_size;
+Cut cut_of(const Append& append) noexcept {
+  uint64_t bits = kWidestVector;
+  int64_t row_bytes = 0;
+  for (int i = 0; i < append.num_parts; ++i) {
+    bits |= bits_of(append.parts[i]);
+    row_bytes = std::max(row_bytes, append.parts[i].row_bytes);
+  }
+  const auto vector_bytes = static_cast<int64_t>(bits & (~bits + 1));
+  const int64_t row_vectors = row_bytes / vector_bytes;
+  return {vector_bytes, row_vectors, product(product(row_vectors, append.num_heads), rows_of(append))};
 }
 
-template <typename Index>
-cudaError_t launch_indexed(const Append& op) {
-  const int64_t row_vectors = row_vectors_of(op);
-  const int64_t token_vectors = row_vectors * op.num_heads;
-  const bool heads_first = op.layout == BARACUDA_LAYOUT_HND;
-  GuardedAppend<Index> append = {static_cast<const Vector*>(op.key),
-                                 static_cast<const Vector*>(op.value),
-                                 static_cast<Vector*>(op.k_data),
-                                 static_cast<Vector*>(op.v_data),
-                                 op.indices,
-                                 op.indptr,
-                                 op.last_page_len,
-                                 op.error_record,
-                                 guard_limits(op),
-                                 static_cast<Index>(vectors_of(op)),
-                                 Divisor<Index>(static_cast<uint64_t>(token_vectors)),
-                                 Divisor<Index>(static_cast<uint64_t>(row_vectors)),
-                                 static_cast<Index>(token_vectors * op.page_size),
-                                 static_cast<Index>(heads_first ? row_vectors * op.page_size : row_vectors),
-                                 static_cast<Index>(heads_first ? row_vectors : token_vectors)};
-  const int64_t blocks = (vectors_of(op) + kThreads - 1) / kThreads;
-  if (blocks > INT32_MAX) return cudaErrorInvalidConfiguration;
-  void* arguments[] = {&append};
-  return cudaLaunchKernel(reinterpret_cast<const void*>(&guarded_append_kernel<Index>),
-                          dim3(static_cast<unsigned int>(blocks)), dim3(kThreads), arguments, 0,
-                          static_cast<cudaStream_t>(op.stream));
+bool is_small(const Append& append, const Part& part, const Cut& cut) noexcept {
+  const int64_t bytes = cut.vector_bytes;
+  const auto magnitude = [bytes](int64_t stride) { return std::abs(stride / bytes); };
+  for (const int64_t stride :
+       {part.token_stride, part.head_stride, part.page_stride, part.slot_stride, part.cache_head_stride})
+    if (magnitude(stride) >= kSmallEnd) return false;
+  const int64_t heads = append.num_heads - 1;
+  const int64_t in_rows = (rows_of(append) - 1) * magnitude(part.token_stride) + heads * magnitude(part.head_stride);
+  const int64_t in_page =
+      int64_t{append.placement.page_size - 1} * magnitude(part.slot_stride) + heads * magnitude(part.cache_head_stride);
+  return in_rows < kSmallEnd - cut.row_vectors && in_page < kSmallEnd - cut.row_vectors;
 }
 
-cudaError_t launch(const Append& op) {
-  return is_small(op) ? launch_indexed<uint32_t>(op) : launch_indexed<uint64_t>(op);
+bool is_small(const Append& append, const Cut& cut) noexcept {
+  if (cut.vectors >= kSmallEnd) return false;
+  for (int i = 0; i < append.num_parts; ++i)
+    if (!is_small(append, append.parts[i], cut)) return false;
+  return true;
 }
 
-const void* kernel(const Append& op) {
-  return is_small(op) ? reinterpret_cast<const void*>(&guarded_append_kernel<uint32_t>)
-                      : reinterpret_cast<const void*>(&guarded_append_kernel<uint64_t>);
+bool has_parts_alike(const Append& append) noexcept {
+  if (append.num_parts != kMaxParts) return false;
+  const Part& k = append.parts[0];
+  const Part& v = append.parts[1];
+  return k.row_bytes == v.row_bytes && k.token_stride == v.token_stride && k.head_stride == v.head_stride &&
+         k.page_stride == v.page_stride && k.slot_stride == v.slot_stride && k.cache_head_stride == v.cache_head_stride;
+}
+
+template <typename Size>
+Strides<Size> strides_of(const Part& part, const Cut& cut) noexcept {
+  using Offset = typename Size::Offset;
+  const auto vectors = [&cut](int64_t bytes) { return bytes / cut.vector_bytes; };
+  return {static_cast<Offset>(vectors(part.token_stride)),
+          static_cast<Offset>(vectors(part.head_stride) - cut.row_vectors),
+          static_cast<Offset>(vectors(part.page_stride)),
+          static_cast<Offset>(vectors(part.slot_stride)),
+          static_cast<Offset>(vectors(part.cache_head_stride) - cut.row_vectors),
+          static_cast<typename Size::Index>(vectors(part.row_bytes))};
+}
+
+template <typename Vector, typename Size, bool kAlike, bool kNarrow>
+struct Kernel {
+  static constexpr auto kFunction = append_kernel<Vector, Size, kAlike, kNarrow>;
+
+  static cudaError_t launch(const Append& append, const Cut& cut) {
+    using Index = typename Size::Index;
+    Copy<Vector, Size, kAlike> copy = {
+        static_cast<Index>(cut.vectors),
+        Divisor<Index>(static_cast<uint64_t>(cut.row_vectors) * static_cast<uint64_t>(append.num_heads)),
+        Divisor<Index>(static_cast<uint64_t>(cut.row_vectors)),
+        {},
+        {},
+        {},
+        append.placement,
+        append.record};
+    for (int i = 0; i < append.num_parts; ++i) {
+      copy.rows[i] = reinterpret_cast<const Vector*>(append.parts[i].rows);
+      copy.caches[i] = reinterpret_cast<Vector*>(append.parts[i].cache);
+      if (i == 0 || !kAlike) copy.strides[i] = strides_of<Size>(append.parts[i], cut);
+    }
+    const int64_t blocks = (cut.vectors - 1) / kThreads + 1;
+    if (blocks > INT32_MAX) return cudaErrorInvalidConfiguration;
+    void* arguments[] = {&copy};
+    return cudaLaunchKernel(reinterpret_cast<const void*>(kFunction), dim3(static_cast<unsigned int>(blocks)),
+                            dim3(kThreads), arguments, 0, static_cast<cudaStream_t>(append.stream));
+  }
+};
+
+// Calls `visit` with the kernel that an append is launched with. Most are 16-byte vectors and small; the kernels for
+// what is left are fewer, and slower.
+template <typename Visitor>
+cudaError_t with_kernel(const Append& append, const Cut& cut, Visitor visit) {
+  const bool small = is_small(append, cut);
+  if (small && cut.vector_bytes == kWidestVector) {
+    const bool narrow = append.placement.wide == 0;
+    if (has_parts_alike(append))
+      return narrow ? visit(Kernel<uint4, Small, true, true>{}) : visit(Kernel<uint4, Small, true, false>{});
+    return narrow ? visit(Kernel<uint4, Small, false, true>{}) : visit(Kernel<uint4, Small, false, false>{});
+  }
+  const auto sized = [&](auto vector) {
+    using Vector = decltype(vector);
+    return small ? visit(Kernel<Vector, Small, false, false>{}) : visit(Kernel<Vector, Large, false, false>{});
+  };
+  switch (cut.vector_bytes) {
+    case 1:
+      return sized(uint8_t{});
+    case 2:
+      return sized(uint16_t{});
+    case 4:
+      return sized(uint32_t{});
+    case 8:
+      return sized(uint2{});
+    case 16:
+      return sized(uint4{});
+  }
+  return cudaErrorInvalidValue;
+}
+
+cudaError_t launch(const Append& append) {
+  const Cut cut = cut_of(append);
+  return with_kernel(append, cut, [&](auto kernel) { return decltype(kernel)::launch(append, cut); });
+}
+
+template <typename... Each>
+cudaError_t load_all(cudaFuncAttributes* attributes) {
+  cudaError_t error = cudaSuccess;
+  ((error = error == cudaSuccess ? cudaFuncGetAttributes(attributes, Each::kFunction) : error), ...);
+  return error;
+}
+
+template <typename Vector>
+cudaError_t load_vector(cudaFuncAttributes* attributes) {
+  return load_all<Kernel<Vector, Small, false, false>, Kernel<Vector, Large, false, false>>(attributes);
+}
+
+cudaError_t load(const Append& append, cudaFuncAttributes* attributes) {
+  const uint32_t bytes = append.element->bytes();
+  cudaError_t error = load_vector<uint4>(attributes);
+  if (error == cudaSuccess) error = load_vector<uint2>(attributes);
+  if (error == cudaSuccess && bytes <= sizeof(uint32_t)) error = load_vector<uint32_t>(attributes);
+  if (error == cudaSuccess && bytes <= sizeof(uint16_t)) error = load_vector<uint16_t>(attributes);
+  if (error == cudaSuccess && bytes <= sizeof(uint8_t)) error = load_vector<uint8_t>(attributes);
+  if (error != cudaSuccess) return error;
+  return load_all<Kernel<uint4, Small, false, true>, Kernel<uint4, Small, true, false>,
+                  Kernel<uint4, Small, true, true>>(attributes);
 }
 
 }  // namespace
 
-const Kernels kGuardedKernels = {launch, kernel};
+const Kernels kBespokeKernels = {launch, load};
 
-}  // namespace baracuda
+}  // namespace baracuda::cuda

@@ -2,91 +2,101 @@
 #include <cstdint>
 #include <flashinfer/page.cuh>
 
-#include "append/element.h"
+#include "append/append.h"
 #include "cuda/flashinfer/before_append_index.h"
 #include "cuda/flashinfer/geometry.h"
 #include "cuda/kernels.h"
 
-namespace baracuda {
+namespace baracuda::cuda {
 namespace {
 
 // A copy does not look into its elements: types of one width share one kernel.
-template <uint32_t kBits>
+template <uint32_t kBytes>
 struct Word;
 template <>
-struct Word<8> {
+struct Word<1> {
   using Type = uint8_t;
 };
 template <>
-struct Word<16> {
+struct Word<2> {
   using Type = half;
 };
 template <>
-struct Word<32> {
+struct Word<4> {
   using Type = float;
 };
 
 template <typename T, typename Index>
 struct FlashInfer {
-  static cudaError_t launch(const Append& op) {
-    const auto layout = op.layout == BARACUDA_LAYOUT_NHD ? flashinfer::QKVLayout::kNHD : flashinfer::QKVLayout::kHND;
-    auto index = [](const int32_t* table) { return reinterpret_cast<Index*>(const_cast<int32_t*>(table)); };
-    auto rows = [](const void* data) { return static_cast<T*>(const_cast<void*>(data)); };
-    const flashinfer::paged_kv_t<T, Index> cache(
-        static_cast<uint32_t>(op.num_heads), static_cast<uint32_t>(op.page_size), static_cast<uint32_t>(op.head_dim),
-        static_cast<uint32_t>(op.batch_size), layout, rows(op.k_data), rows(op.v_data), index(op.indices),
-        index(op.indptr), index(op.last_page_len));
-    return flashinfer::AppendPagedKVCacheDecode(cache, rows(op.key), rows(op.value),
-                                                static_cast<cudaStream_t>(op.stream));
+  static cudaError_t launch(const Append& append) {
+    const Part& k = append.parts[0];
+    const Part& v = append.parts[1];
+    const Placement& placement = append.placement;
+    const auto elements = [](int64_t bytes) { return bytes / int64_t{sizeof(T)}; };
+    const auto table = [&](PlaceOperand operand) {
+      return static_cast<Index*>(const_cast<void*>(placement.operands[operand]));
+    };
+    const auto rows = [](const unsigned char* data) { return reinterpret_cast<T*>(const_cast<unsigned char*>(data)); };
+    // Heads before slots: the order of the strides, whatever the order in memory.
+    const int64_t strides[] = {elements(k.page_stride), elements(k.cache_head_stride), elements(k.slot_stride)};
+    const ::flashinfer::paged_kv_t<T, Index> cache(
+        static_cast<uint32_t>(append.num_heads), static_cast<uint32_t>(placement.page_size),
+        static_cast<uint32_t>(append.head_dim), static_cast<uint32_t>(placement.num_requests),
+        ::flashinfer::QKVLayout::kHND, rows(k.cache), rows(v.cache), strides, table(kPages), table(kIndptr),
+        table(kLengths));
+    return ::flashinfer::AppendPagedKVCacheDecode(cache, rows(k.rows), rows(v.rows),
+                                                  static_cast<cudaStream_t>(append.stream));
+  }
+
+  static cudaError_t load(const Append& append, cudaFuncAttributes* attributes) {
+    switch (append.head_dim) {
+      case 64:
+        return load_width<64>(attributes);
+      case 128:
+        return load_width<128>(attributes);
+      case 256:
+        return load_width<256>(attributes);
+    }
+    return cudaErrorInvalidValue;
   }
 
   template <uint32_t kHeadDim>
-  static const void* kernel_of() {
-    constexpr uint32_t kVector = flashinfer_vector(kHeadDim, sizeof(T));
-    return reinterpret_cast<const void*>(&flashinfer::AppendPagedKVCacheDecodeKernel<kHeadDim, kVector, T, Index>);
-  }
-
-  static const void* kernel(const Append& op) {
-    switch (op.head_dim) {
-      case 64:
-        return kernel_of<64>();
-      case 128:
-        return kernel_of<128>();
-      default:
-        return kernel_of<256>();
-    }
+  static cudaError_t load_width(cudaFuncAttributes* attributes) {
+    constexpr uint32_t kVector = flashinfer::vector_elements(kHeadDim, sizeof(T));
+    return cudaFuncGetAttributes(attributes,
+                                 &::flashinfer::AppendPagedKVCacheDecodeKernel<kHeadDim, kVector, T, Index>);
   }
 };
 
-// Calls `visit` with the FlashInfer<...> that op asks for.
+// Calls `visit` with the FlashInfer<...> that the append asks for.
 template <typename Visitor>
-auto dispatch(const Append& op, Visitor visit) {
-  auto by_convention = [&](auto word) {
+cudaError_t dispatch(const Append& append, Visitor visit) {
+  const auto by_convention = [&](auto word) {
     using T = typename decltype(word)::Type;
-    return op.length_convention == BARACUDA_BEFORE_APPEND ? visit(FlashInfer<T, BeforeAppendIndex>{})
-                                                          : visit(FlashInfer<T, int32_t>{});
+    return append.placement.counts_new == 0 ? visit(FlashInfer<T, BeforeAppendIndex>{})
+                                            : visit(FlashInfer<T, int32_t>{});
   };
-  switch (op.element) {
-#define BARACUDA_CASE(ENUM, name, value, dlpack_code, bits) \
-  case value:                                               \
-    return by_convention(Word<bits>{});
-    BARACUDA_FOR_EACH_ELEMENT(BARACUDA_CASE)
-#undef BARACUDA_CASE
-    default:
-      return decltype(by_convention(Word<8>{})){};
+  switch (append.element->bytes()) {
+    case 1:
+      return by_convention(Word<1>{});
+    case 2:
+      return by_convention(Word<2>{});
+    case 4:
+      return by_convention(Word<4>{});
   }
+  return cudaErrorInvalidValue;
 }
 
-cudaError_t launch(const Append& op) {
-  return dispatch(op, [&](auto kernels) { return decltype(kernels)::launch(op); });
+cudaError_t launch(const Append& append) {
+  return dispatch(append, [&](auto kernels) { return decltype(kernels)::launch(append); });
 }
 
-const void* kernel(const Append& op) {
-  return dispatch(op, [&](auto kernels) { return decltype(kernels)::kernel(op); });
+cudaError_t load(const Append& append, cudaFuncAttributes* attributes) {
+  return dispatch(append, [&](auto kernels) { return decltype(kernels)::load(append, attributes); });
 }
 
 }  // namespace
 
-const Kernels kFlashInferKernels = {launch, kernel};
+const Kernels kFlashInferKernels = {launch, load};
 
-}  // namespace baracuda
+}  // namespace baracuda::cuda

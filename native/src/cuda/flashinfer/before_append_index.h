@@ -15,7 +15,7 @@
 
 #include <cstdint>
 
-namespace baracuda {
+namespace baracuda::cuda {
 
 struct BeforeAppendIndex {
   int32_t value;
@@ -36,6 +36,6 @@ __host__ __device__ constexpr uint32_t operator+(uint32_t tokens_before_last_pag
 __device__ __forceinline__ int32_t __ldg(const BeforeAppendIndex* index) { return ::__ldg(&index->value); }
 #endif
 
-}  // namespace baracuda
+}  // namespace baracuda::cuda
 
 #endif  // BARACUDA_SRC_CUDA_FLASHINFER_BEFORE_APPEND_INDEX_H_

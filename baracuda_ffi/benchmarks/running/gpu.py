@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .._native.about import build_info
-from ..cli._devices import find_devices
-from .paths import Absent, optional
+from ..._native.about import build_info
+from ...cli._devices import find_devices
+from ..absent import Absent, optional
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .._append.plan import PagedKvAppendPlan
-from .._append.preference import PlanPreference
-from .._model.descriptors import PagedKvAppendDescriptor, PagedKvCacheDescriptor
-from .._model.enums import ElementKind, KvLayout
-from .paths import Absent
+from ..._append.plan import PagedKvAppendPlan
+from ..._append.preference import PlanPreference
+from ..._model.descriptors import PagedKvAppendDescriptor, PagedKvCacheDescriptor
+from ..._model.enums import ElementKind, KvLayout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,18 +70,8 @@ class Problem:
         return 2 * self.pages * self.page_size * self.heads * self.head_dim * self.kind.itemsize
 
     def select(self, stream: Any, *, guarded: bool = False) -> PagedKvAppendPlan:
-        """``Absent`` if guarded appends are asked for and the release has none."""
         desc = PagedKvAppendDescriptor(batch_size=self.batch, paged_kv=self.cache)
-        return PagedKvAppendPlan.select(stream, desc, _guarded() if guarded else PlanPreference())
-
-
-def _guarded() -> PlanPreference:
-    make: Any = PlanPreference  # releases differ in whether it has the field
-    try:
-        preference: PlanPreference = make(guarded=True)
-    except TypeError:
-        raise Absent("this release has no guarded append") from None
-    return preference
+        return PagedKvAppendPlan.select(stream, desc, PlanPreference(guarded=guarded))
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import subprocess
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 
-from .._native.about import build_info
-from ..cli._devices import find_devices
+from ..._native.about import build_info
+from ...cli._devices import find_devices
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,6 +65,16 @@ def one_line(machine: dict[str, Any]) -> str:
     if busy is not None and busy > machine["cores"] / 2:
         line += f". The machine was busy before the run (load {busy:g}): expect spread"
     return line
+
+
+def l2_bytes() -> int | None:
+    """Of the second-level cache of the first core; None where the system does not say."""
+    try:
+        with open("/sys/devices/system/cpu/cpu0/cache/index2/size", encoding="ascii") as file:
+            size = file.read().strip()
+        return int(size.removesuffix("K")) << 10 if size.endswith("K") else int(size)
+    except (OSError, ValueError):
+        return None
 
 
 def load() -> float | None:

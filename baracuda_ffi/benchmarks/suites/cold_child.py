@@ -10,8 +10,7 @@ import os
 import sys
 import time
 
-# A script's folder is the first that modules are looked for in, and this one has names of the standard
-# library's.
+# A script's folder is the first that modules are looked for in, and nothing of this one is to be found so.
 if sys.path[:1] == [os.path.dirname(os.path.abspath(__file__))]:
     del sys.path[0]
 

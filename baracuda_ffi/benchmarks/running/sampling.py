@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from random import Random
 
+from ..report.results import FAILED, MEASURED, Row
+from ..report.statistics import summarise
 from .paths import describe
-from .results import FAILED, MEASURED, Row
-from .statistics import summarise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

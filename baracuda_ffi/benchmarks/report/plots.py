@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from .c_loop import THROUGH_CTYPES
-from .paths import optional
+from ..absent import optional
 from .plot_labels import spread
 from .results import FLOOR, LIMIT, MEASURED, OURS, PART, PEER
 from .tables import number
@@ -11,7 +10,7 @@ from .targets import label
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -24,14 +23,15 @@ _GREY = "#868e96"
 _DASHES = {FLOOR: ":", LIMIT: "--", OURS: "-", PEER: "-"}
 _CONNECTOR = {"arrowstyle": "-", "lw": 0.5, "alpha": 0.6, "relpos": (0, 0.5)}
 # What a panel of a figure is of, the rest making figures of their own.
-_PANELS = {"kernel": ("heads",), "host": ("element", "layout")}
-# In the tables only: their lines would lie on others'.
-_NOT_PLOTTED = (THROUGH_CTYPES,)
+_PANELS = {"kernel": ("heads", "operands"), "host": ("element", "layout", "operands")}
 
 
-def save_plots(report: Report, folder: Path) -> list[Path]:
+def save_plots(report: Report, folder: Path, left_out: Collection[str] = ()) -> list[Path]:
     """Write the plots of every suite that measured something; returns their paths. ``Absent`` without
-    matplotlib."""
+    matplotlib.
+
+    ``left_out`` are paths that no line is drawn for: it would lie on another's.
+    """
     matplotlib = optional("matplotlib", "matplotlib")
     matplotlib.use("Agg")
     pyplot = optional("matplotlib.pyplot", "matplotlib")
@@ -42,7 +42,7 @@ def save_plots(report: Report, folder: Path) -> list[Path]:
         for suite in report.suites:
             if suite.status != MEASURED:
                 continue
-            for name, figure in _figures(pyplot, suite, _origin(report, suite)):
+            for name, figure in _figures(pyplot, suite, _origin(report, suite), left_out):
                 for kind in _FORMATS:
                     path = folder / f"{name}.{kind}"
                     metadata = {"Date": None} if kind == "svg" else {}
@@ -52,9 +52,11 @@ def save_plots(report: Report, folder: Path) -> list[Path]:
     return written
 
 
-def _figures(pyplot: Any, suite: SuiteResult, origin: str) -> list[tuple[str, Any]]:
+def _figures(
+    pyplot: Any, suite: SuiteResult, origin: str, left_out: Collection[str]
+) -> list[tuple[str, Any]]:
     if suite.name in _PANELS:
-        return _series_figures(pyplot, suite, origin)
+        return _series_figures(pyplot, suite, origin, left_out)
     return [
         (f"{suite.name}-{case.parameters['device']}" if len(suite.cases) > 1 else suite.name, figure)
         for case in suite.cases
@@ -62,7 +64,9 @@ def _figures(pyplot: Any, suite: SuiteResult, origin: str) -> list[tuple[str, An
     ]
 
 
-def _series_figures(pyplot: Any, suite: SuiteResult, origin: str) -> list[tuple[str, Any]]:
+def _series_figures(
+    pyplot: Any, suite: SuiteResult, origin: str, left_out: Collection[str]
+) -> list[tuple[str, Any]]:
     panel_keys = _PANELS[suite.name]
     figures: dict[str, dict[str, list[Case]]] = {}
     for case in suite.cases:
@@ -74,14 +78,19 @@ def _series_figures(pyplot: Any, suite: SuiteResult, origin: str) -> list[tuple[
     for rest, panels in figures.items():
         words = [word for word in rest.replace(",", "").split() if word not in ("element", "layout")]
         name = "-".join([suite.name, *words]) if len(figures) > 1 else suite.name
-        figure = _lines(pyplot, suite, rest, panels, origin)
+        figure = _lines(pyplot, suite, rest, panels, origin, left_out)
         if figure is not None:
             found.append((name, figure))
     return found
 
 
 def _lines(
-    pyplot: Any, suite: SuiteResult, title: str, panels: dict[str, list[Case]], origin: str
+    pyplot: Any,
+    suite: SuiteResult,
+    title: str,
+    panels: dict[str, list[Case]],
+    origin: str,
+    left_out: Collection[str],
 ) -> Any | None:
     medians = [
         row.summary.median for cases in panels.values() for c in cases for row in c.rows if row.summary
@@ -97,7 +106,7 @@ def _lines(
     for axis in axes.flat[len(panels) :]:
         axis.set_visible(False)
     for axis, (panel, cases) in zip(axes.flat, panels.items(), strict=False):
-        _panel(axis, cases, low, high)
+        _panel(axis, cases, low, high, left_out)
         axis.set_title(panel, loc="left", fontweight="bold")
         axis.set_xlabel("requests a batch")
         axis.set_ylabel(f"microseconds {cases[0].unit.partition(' ')[2]}")
@@ -105,9 +114,9 @@ def _lines(
     return figure
 
 
-def _panel(axis: Any, cases: Sequence[Case], low: float, high: float) -> None:
+def _panel(axis: Any, cases: Sequence[Case], low: float, high: float, left_out: Collection[str]) -> None:
     cases = sorted(cases, key=lambda case: int(case.parameters["batch"]))
-    shown = (row for case in cases for row in case.rows if row.summary and row.path not in _NOT_PLOTTED)
+    shown = (row for case in cases for row in case.rows if row.summary and row.path not in left_out)
     paths = list(dict.fromkeys(row.path for row in shown))
     first_row = {path: next(row for case in cases if (row := case.row(path))) for path in paths}
     colours = _colours([first_row[path] for path in paths])

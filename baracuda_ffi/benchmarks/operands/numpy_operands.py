@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from .._append.arguments import PagedKvAppendArgs
+from ..._append.arguments import PagedKvAppendArgs
+from .forms import FORMS, Form, fused_heads, interleaved_shape
 from .problem import PageTable, Problem, random_page_table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .paths import Call
+    from ..running.paths import Call
 
 _DTYPES = {"f16": "float16", "f32": "float32"}
 
@@ -59,6 +60,26 @@ def host_operands(problem: Problem, seed: int) -> HostOperands:
         "last_page_len": table.last_page_len,
     }
     return HostOperands(problem, arrays, table)
+
+
+def in_forms(operands: HostOperands) -> dict[Form, HostOperands]:
+    """The set in every form, with the same rows and page table."""
+    import numpy as np
+
+    arrays, problem = operands.arrays, operands.problem
+    heads, keys, values = fused_heads(problem.heads)
+    fused = np.zeros((problem.batch, heads, problem.head_dim), arrays["key"].dtype)
+    fused[:, keys], fused[:, values] = arrays["key"], arrays["value"]
+    pair = np.empty(interleaved_shape(problem.cache_shape), fused.dtype)
+    slices = {"key": fused[:, keys], "value": fused[:, values]}
+    halves = {"k_data": pair[:, 0], "v_data": pair[:, 1]}
+    return {
+        form: replace(
+            operands,
+            arrays={**arrays, **(slices if form.slices else {}), **(halves if form.interleaved else {})},
+        )
+        for form in FORMS
+    }
 
 
 def check_writes(operands: HostOperands, call: Call) -> None:

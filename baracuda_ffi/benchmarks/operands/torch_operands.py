@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from .._append.arguments import PagedKvAppendArgs
+from ..._append.arguments import PagedKvAppendArgs
+from .forms import FORMS, Form, fused_heads, interleaved_shape
 from .problem import Problem, random_page_table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 _DTYPES = {
@@ -107,7 +109,46 @@ def operand_sets(torch: Any, problem: Problem, device: str, count: int, l2: str)
     return [first, *[replace(first, k_data=k_data, v_data=v_data) for k_data, v_data in layers]]
 
 
-def _random_rows(torch: Any, problem: Problem, device: str) -> Any:
+def once_each(make: Callable[[Operands], Any], sets: list[Operands], shared: str) -> list[Any]:
+    """``make`` of every set, but one and the same for sets that share the operand."""
+    made: dict[int, Any] = {}
+    for operands in sets:
+        which = id(getattr(operands, shared))
+        if which not in made:
+            made[which] = make(operands)
+    return [made[id(getattr(operands, shared))] for operands in sets]
+
+
+def in_forms(sets: list[Operands]) -> dict[Form, list[Operands]]:
+    """The sets in every form, with the same rows and page tables. What sets share they share in each."""
+    rows, pairs = once_each(_slices, sets, "key"), once_each(_interleaved, sets, "k_data")
+    return {
+        form: [
+            replace(operands, **(sliced if form.slices else {}), **(pair if form.interleaved else {}))
+            for operands, sliced, pair in zip(sets, rows, pairs, strict=True)
+        ]
+        for form in FORMS
+    }
+
+
+def _slices(operands: Operands) -> dict[str, Any]:
+    """Key and value copied into a fused projection."""
+    problem, torch = operands.problem, operands.torch
+    heads, keys, values = fused_heads(problem.heads)
+    fused = _random_rows(torch, replace(problem, heads=heads), operands.device)
+    key, value = fused[:, keys], fused[:, values]
+    _bytes_of(torch, key).copy_(_bytes_of(torch, operands.key))
+    _bytes_of(torch, value).copy_(_bytes_of(torch, operands.value))
+    return {"key": key, "value": value}
+
+
+def _interleaved(operands: Operands) -> dict[str, Any]:
+    cache = operands.k_data
+    pair = operands.torch.empty(interleaved_shape(cache.shape), dtype=cache.dtype, device=cache.device)
+    return {"k_data": pair[:, 0], "v_data": pair[:, 1]}
+
+
+def _random_rows(torch: Any, problem: Problem, device: Any) -> Any:
     shape = (*problem.row_shape[:-1], problem.head_dim * problem.kind.itemsize)
     raw = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
     return raw.view(getattr(torch, _DTYPES[problem.element]))

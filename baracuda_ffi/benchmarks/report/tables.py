@@ -7,11 +7,12 @@ from rich.table import Table
 from rich.text import Text
 
 from .results import MEASURED, OURS, PART
-from .targets import label
+from .targets import SET_ON, bind_here, label
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
 
     from rich.console import Console
 
@@ -23,14 +24,16 @@ _VERDICTS = {
     False: Text("missed", style="red"),
     None: Text("not judged", style="dim"),
 }
+_COMPARISONS = {True: Text("within"), False: Text("beyond"), None: Text("not judged", style="dim")}
 
 
 def print_report(console: Console, report: Report) -> None:
     for suite in report.suites:
-        print_suite(console, suite)
+        print_suite(console, suite, report.machine)
 
 
-def print_suite(console: Console, suite: SuiteResult) -> None:
+def print_suite(console: Console, suite: SuiteResult, machine: Mapping[str, Any]) -> None:
+    """``machine`` is the one that the suite ran on."""
     console.rule(f"[bold]{suite.name}[/], {suite.seconds:.0f} s" if suite.seconds else f"[bold]{suite.name}")
     if suite.status != MEASURED:
         console.print(f"not measured ({suite.status}): {escape(suite.why)}")
@@ -46,7 +49,7 @@ def print_suite(console: Console, suite: SuiteResult) -> None:
         for case in suite.cases:
             console.print(_column(case, suite.reference))
     if suite.targets:
-        console.print(_targets(suite.targets))
+        console.print(_targets(suite.targets, bind_here(machine)))
 
 
 def _series(cases: Sequence[Case]) -> dict[str, list[Case]]:
@@ -63,7 +66,7 @@ def _matrix(title: str, cases: Sequence[Case], reference: str) -> Table:
     table.add_column("batch", justify="right")
     names = list(dict.fromkeys(row.path for case in cases for row in case.rows if row.summary))
     for name in names:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")  # no path loses its name
     for case in cases:
         cells = [_cell(case.row(name), case.ratio(name, reference)) for name in names]
         table.add_row(str(case.parameters["batch"]), *cells)
@@ -102,8 +105,12 @@ def _print_missing(console: Console, cases: Iterable[Case]) -> None:
         console.print(f"[dim]{escape(reason)}[/]")
 
 
-def _targets(targets: Iterable[Target]) -> Table:
-    table = Table(title="targets, by the worst case", title_justify="left")
+def _targets(targets: Iterable[Target], bind: bool) -> Table:
+    title, verdicts = "targets, by the worst case", _VERDICTS
+    if not bind:
+        title = f"for information, by the worst case: targets that were set on {' and '.join(SET_ON)}"
+        verdicts = _COMPARISONS
+    table = Table(title=title, title_justify="left")
     for name in ("target", "limit", "found", "", "where"):
         table.add_column(name)
     for target in targets:
@@ -112,7 +119,7 @@ def _targets(targets: Iterable[Target]) -> Table:
             escape(target.name),
             target.limit,
             found,
-            _VERDICTS[target.met],
+            verdicts[target.met],
             escape(target.where or target.why),
         )
     return table

@@ -15,14 +15,15 @@ from functools import wraps
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from .paths import Absent, describe, optional
+from ..absent import Absent, optional
+from .paths import describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-_SOURCES = Path(__file__).parent / "sources"
+_SOURCES = Path(__file__).parents[1] / "sources"
 
 
 def remembered(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,4 +1,7 @@
-"""Targets, judged over the cases of one run. A target that is missed is a finding, not an error."""
+"""Targets, judged over the cases of one run. A target that is missed is a finding, not an error.
+
+They were set on machines with the GPUs of ``SET_ON``; on others they are information.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,15 @@ from .results import Target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
     from .results import Case
 
     Parameters = dict[str, str | int]
 
+
+SET_ON = ("NVIDIA H100", "NVIDIA H200")
 
 _SAMPLING = ("launches", "sets")
 
@@ -66,6 +72,11 @@ def same(name: str, cases: Sequence[Case], ours: str, other: str, noise: float) 
     if worst is None:
         return _not_judged(name, limit, cases, ours, other)
     return Target(name, limit, worst[0], worst[2], where=worst[1])
+
+
+def bind_here(machine: Mapping[str, Any]) -> bool:
+    """Whether a run on the machine (``describe_machine``) meets or misses targets, and not just compares."""
+    return any(gpu.startswith(SET_ON) for gpu in machine["gpus"])
 
 
 def label(parameters: Parameters) -> str:

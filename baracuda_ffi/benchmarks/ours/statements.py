@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from .._append.arguments import PagedKvAppendArgs
-from .._append.one_call import append_paged_kv
-from .._model.workspace import Workspace
-from .paths import Call
+from ..._append.arguments import PagedKvAppendArgs
+from ..._append.one_call import append_paged_kv
+from ..._model.workspace import Workspace
+from ..running.paths import Call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .problem import Problem
+    from ..operands.problem import Problem
 
 BOUND = "bound launch"
 REBIND_ROWS = "rebind key and value, launch"
@@ -36,12 +36,24 @@ _STATEMENTS = {
 NAMES = tuple(_STATEMENTS)
 
 
+def over(name: str, kind: str) -> str:
+    """The path's name over operands of a kind."""
+    return f"{name}, {kind}"
+
+
 def call(
-    name: str, problem: Problem, sets: list[Any], stream: int | None, stream_object: object = None
+    name: str,
+    problem: Problem,
+    sets: list[Any],
+    stream: int | None,
+    stream_object: object = None,
+    *,
+    guarded: bool = False,
 ) -> Call:
-    """One of ``NAMES`` over the first operand set, or over the first two where it rebinds."""
+    """One of ``NAMES`` over the first operand set, or over the first two where it rebinds. Plans that are not
+    guarded take contiguous operands alone."""
     first, second = sets[0], sets[min(1, len(sets) - 1)]
-    plan = problem.select(stream)
+    plan = problem.select(stream, guarded=guarded)
     args = first.args()
     launch = plan.bind(stream, args)
     names = {

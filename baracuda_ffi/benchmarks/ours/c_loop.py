@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import ctypes
 
-from .._native import abi
-from .._native.library import library
-from .compiled import launch_loop
+from ..._native import abi
+from ..._native.library import library
+from ..operands.addresses import address_of
+from ..running.compiled import launch_loop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from .problem import Problem
+    from ..operands.problem import Problem
 
 NAME = "C loop"
 THROUGH_CTYPES = "C function through ctypes"
@@ -37,11 +38,6 @@ def append_struct(problem: Problem, seven: dict[str, Any], stream: int | None) -
     for name, array in seven.items():
         setattr(op, name, address_of(array))
     return op
-
-
-def address_of(array: Any) -> int:
-    """Of a torch tensor's or a NumPy array's memory."""
-    return int(array.data_ptr() if hasattr(array, "data_ptr") else array.ctypes.data)
 
 
 class CLoop:

@@ -1,0 +1,1 @@
+"""How a path is made ready and timed, whatever it does."""

@@ -1,0 +1,85 @@
+"""The targets of the kernel suite."""
+
+from __future__ import annotations
+
+from ..operands.forms import INTERLEAVED, SLICES, SLICES_INTERLEAVED
+from ..peers import device_copy, flashinfer_python, header
+from ..report.targets import at_most, same
+from .kernel_paths import FLASHINFER, GUARDED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..report.results import Case, Target
+
+
+def targets(cases: list[Case]) -> list[Target]:
+    return [*_packed(cases), *_strided(cases)]
+
+
+def _packed(cases: list[Case]) -> list[Target]:
+    return [
+        same("FlashInfer path as the header called directly", cases, FLASHINFER, header.NAME, 0.03),
+        at_most(
+            "FlashInfer path / flashinfer-python, 8 heads, batch 1 to 64",
+            cases,
+            FLASHINFER,
+            flashinfer_python.NAME,
+            0.7,
+            lambda p: _batch(p) <= 64 and p["heads"] == 8,
+        ),
+        at_most(
+            "FlashInfer path / flashinfer-python, 8 heads",
+            cases,
+            FLASHINFER,
+            flashinfer_python.NAME,
+            1.0,
+            lambda p: p["heads"] == 8,
+        ),
+        at_most(
+            "FlashInfer path / flashinfer-python, one head",
+            cases,
+            FLASHINFER,
+            flashinfer_python.NAME,
+            1.0,
+            lambda p: p["heads"] == 1,
+        ),
+        at_most("guarded / flashinfer-python", cases, GUARDED, flashinfer_python.NAME, 1.0),
+        at_most("guarded / FlashInfer path", cases, GUARDED, FLASHINFER, 1.05),
+        at_most(
+            "guarded / FlashInfer path, one head, batch 4096 up",
+            cases,
+            GUARDED,
+            FLASHINFER,
+            0.6,
+            lambda p: _batch(p) >= 4096 and p["heads"] == 1,
+        ),
+        at_most(
+            "guarded / device copy, batch 4096 up",
+            cases,
+            GUARDED,
+            device_copy.NAME,
+            1.3,
+            lambda p: _batch(p) >= 4096,
+        ),
+    ]
+
+
+def _strided(cases: list[Case]) -> list[Target]:
+    ours, theirs = SLICES_INTERLEAVED.of(GUARDED), SLICES_INTERLEAVED.of(flashinfer_python.NAME)
+    return [
+        at_most("slices of a fused QKV / packed", cases, SLICES.of(GUARDED), GUARDED, 1.05),
+        at_most("interleaved caches / separate", cases, INTERLEAVED.of(GUARDED), GUARDED, 1.05),
+        same("slices, interleaved / flashinfer-python", cases, ours, theirs, 0.03),
+        at_most(
+            "slices, interleaved / flashinfer-python, batch 1 to 64",
+            cases,
+            ours,
+            theirs,
+            0.92,
+            lambda p: _batch(p) <= 64,
+        ),
+    ]
+
+
+def _batch(parameters: dict[str, str | int]) -> int:
+    return int(parameters["batch"])

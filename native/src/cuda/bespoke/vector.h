@@ -1,0 +1,96 @@
+// What a thread copies at once: vectors of 16 bytes, 8, 4, 2 or 1, loaded and stored under a predicate.
+//
+// The loads are volatile to stay where they are, between the page table's first loads and its last: an ordinary load
+// sinks to where its value is stored, behind the page table, and waits for it. What is loaded under a false predicate is
+// undefined.
+#ifndef BARACUDA_SRC_CUDA_BESPOKE_VECTOR_H_
+#define BARACUDA_SRC_CUDA_BESPOKE_VECTOR_H_
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+namespace baracuda::cuda {
+
+// `operands` are those of the instruction; it is carried out if the asm operand `condition` is not 0.
+#define BARACUDA_LOAD_IF(condition, type, operands) \
+  "{\n\t.reg .pred p;\n\tsetp.ne.u32 p, " condition ", 0;\n\t@p ld.volatile.global." type " " operands ";\n\t}"
+
+__device__ __forceinline__ void load_if(bool condition, const uint4* from, uint4* vector) {
+  asm volatile(BARACUDA_LOAD_IF("%5", "v4.u32", "{%0, %1, %2, %3}, [%4]")
+               : "=r"(vector->x), "=r"(vector->y), "=r"(vector->z), "=r"(vector->w)
+               : "l"(from), "r"(static_cast<uint32_t>(condition)));
+}
+
+__device__ __forceinline__ void load_if(bool condition, const uint2* from, uint2* vector) {
+  asm volatile(BARACUDA_LOAD_IF("%3", "v2.u32", "{%0, %1}, [%2]")
+               : "=r"(vector->x), "=r"(vector->y)
+               : "l"(from), "r"(static_cast<uint32_t>(condition)));
+}
+
+__device__ __forceinline__ void load_if(bool condition, const uint32_t* from, uint32_t* vector) {
+  asm volatile(BARACUDA_LOAD_IF("%2", "u32", "%0, [%1]")
+               : "=r"(*vector)
+               : "l"(from), "r"(static_cast<uint32_t>(condition)));
+}
+
+__device__ __forceinline__ void load_if(bool condition, const uint16_t* from, uint16_t* vector) {
+  asm volatile(BARACUDA_LOAD_IF("%2", "u16", "%0, [%1]")
+               : "=h"(*vector)
+               : "l"(from), "r"(static_cast<uint32_t>(condition)));
+}
+
+__device__ __forceinline__ void load_if(bool condition, const uint8_t* from, uint8_t* vector) {
+  uint32_t wide;
+  asm volatile(BARACUDA_LOAD_IF("%2", "u8", "%0, [%1]")
+               : "=r"(wide)
+               : "l"(from), "r"(static_cast<uint32_t>(condition)));
+  *vector = static_cast<uint8_t>(wide);
+}
+
+#undef BARACUDA_LOAD_IF
+
+#define BARACUDA_STORE_IF(condition, type, operands) \
+  "{\n\t.reg .pred p;\n\tsetp.ne.u32 p, " condition ", 0;\n\t@p st.global." type " " operands ";\n\t}"
+
+__device__ __forceinline__ void store_if(bool condition, uint4* to, const uint4& vector) {
+  asm volatile(BARACUDA_STORE_IF("%0", "v4.u32", "[%1], {%2, %3, %4, %5}")
+               :
+               : "r"(static_cast<uint32_t>(condition)), "l"(to), "r"(vector.x), "r"(vector.y), "r"(vector.z),
+                 "r"(vector.w)
+               : "memory");
+}
+
+__device__ __forceinline__ void store_if(bool condition, uint2* to, const uint2& vector) {
+  asm volatile(BARACUDA_STORE_IF("%0", "v2.u32", "[%1], {%2, %3}")
+               :
+               : "r"(static_cast<uint32_t>(condition)), "l"(to), "r"(vector.x), "r"(vector.y)
+               : "memory");
+}
+
+__device__ __forceinline__ void store_if(bool condition, uint32_t* to, uint32_t vector) {
+  asm volatile(BARACUDA_STORE_IF("%0", "u32", "[%1], %2")
+               :
+               : "r"(static_cast<uint32_t>(condition)), "l"(to), "r"(vector)
+               : "memory");
+}
+
+__device__ __forceinline__ void store_if(bool condition, uint16_t* to, uint16_t vector) {
+  asm volatile(BARACUDA_STORE_IF("%0", "u16", "[%1], %2")
+               :
+               : "r"(static_cast<uint32_t>(condition)), "l"(to), "h"(vector)
+               : "memory");
+}
+
+__device__ __forceinline__ void store_if(bool condition, uint8_t* to, uint8_t vector) {
+  asm volatile(BARACUDA_STORE_IF("%0", "u8", "[%1], %2")
+               :
+               : "r"(static_cast<uint32_t>(condition)), "l"(to), "r"(static_cast<uint32_t>(vector))
+               : "memory");
+}
+
+#undef BARACUDA_STORE_IF
+
+}  // namespace baracuda::cuda
+
+#endif  // BARACUDA_SRC_CUDA_BESPOKE_VECTOR_H_
