@@ -8,7 +8,7 @@ import pytest
 
 import baracuda_ffi as bf
 from baracuda_ffi._native import abi as _abi
-from support import abi, header
+from support import header
 from support.declarations import check_signatures, check_struct
 from support.elements import ELEMENTS
 from support.header import HEADER, PRIVATE_HEADER

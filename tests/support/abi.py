@@ -1,7 +1,7 @@
 """The C ABI as a caller in C sees it: written out here by hand, apart from the package's own declarations.
 
-tests/c_abi/test_declarations.py holds this, the header, the package's declarations and the library against each
-other.
+tests/c_abi/test_declarations.py holds this, the header and the library against each other, and
+test_package_declarations.py the package's declarations against the header.
 """
 
 from __future__ import annotations
@@ -286,7 +286,9 @@ def make_append(case: Case, arrays: dict[str, Array], *, backend: int = HOST, fl
 def describe(op: Append) -> dict[str, Any]:
     """The struct's members by name, arrays as lists: two structs differ where these do."""
     members = {name: getattr(op, name) for name, *_ in Append._fields_}
-    return {name: list(value) if isinstance(value, ctypes.Array) else value for name, value in members.items()}
+    return {
+        name: list(value) if isinstance(value, ctypes.Array) else value for name, value in members.items()
+    }
 
 
 def run(op: Append) -> int:

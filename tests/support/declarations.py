@@ -17,8 +17,8 @@ _SCALARS: dict[str, Any] = {
 
 
 def agrees(declared: str, used: Any) -> bool:
-    """Whether a ctypes type passes what the C type is: the same scalar, an array of as many, or some pointer for a
-    pointer.
+    """Whether a ctypes type passes what the C type is: the same scalar, an array of as many, some pointer for
+    a pointer.
     """
     if declared.endswith("]"):
         element, _, length = declared.removesuffix("]").partition("[")

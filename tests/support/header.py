@@ -57,7 +57,7 @@ def functions(path: Path = HEADER) -> dict[str, tuple[str, list[str]]]:
 
 
 def fields(struct: str, path: Path = HEADER) -> list[tuple[str, str]]:
-    """Type and name of every member of a struct, in order; an array's type ends in its length, "int64_t[3]"."""
+    """Type and name of every member of a struct, in order; an array's type ends in its length: int64_t[3]."""
     body = re.search(rf"typedef struct {struct} {{(.*?)}} {struct};", preprocessed(path))
     assert body, f"struct {struct} is not in the header"
     members = []
