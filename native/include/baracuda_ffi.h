@@ -25,7 +25,7 @@
  *
  * Row i of key goes, bit for bit, to its place in k_data, and row i of value to the same place in v_data. Not one other
  * byte of either changes. The page table (indices, indptr, last_page_len) is never written: advancing it is the
- * caller's. An append of no rows is legal and does nothing.
+ * caller's. An append of no rows is legal, does nothing, and looks at no operand but error_record.
  *
  * WHICH PLACE
  *
@@ -61,7 +61,8 @@
  * v_data. A cache without a head dimension (MLA) has num_heads 1, and its layout means nothing.
  *
  * K and V may lie in one allocation. What is written has to be disjoint: k_data and v_data of the same strides are
- * compared exactly, row against row; everything else by the spans that it lies in, and refused where these overlap.
+ * compared exactly, row against row, where each stride leads past all that the smaller ones reach; everything else by
+ * the spans that it lies in, and refused where these overlap.
  *
  * WHAT IS WRITTEN
  *
@@ -114,8 +115,8 @@
  * Status: functions that can fail return a baracuda_status: 0, or a refusal with a message for this thread in
  *   baracuda_last_error_message. A refusal comes before anything is launched or written: nothing is left behind.
  * Memory: the library keeps no pointer after a call returns and owns no operand. It allocates no device memory; the
- *   host backend may take memory of this process for the length of a call, and where there is none it refuses with 2. An
- *   asynchronous (CUDA) append reads and writes its operands until the stream has passed it: keep them alive.
+ *   host backend may take memory of this process for the length of a call, and where there is none it refuses with 2.
+ *   An asynchronous (CUDA) append reads and writes its operands until the stream has passed it: keep them alive.
  * Streams: a CUDA append is only enqueued on `stream`. Nothing is synchronised and nothing waits: operands made on
  *   another stream must be ordered before it by the caller, page tables included. A launch goes to the device of
  *   the stream, whatever device is current, and leaves the current context as it found it. The handles 0, 1 and 2
@@ -135,26 +136,33 @@
  *
  * REFUSALS, IN THE ORDER OF THE CHECKS
  *
+ * Of the problem:
+ *
  *   status 2   op is NULL, its struct_size is impossible, or it is larger than this library's and not zero there
- *   status 3   a flag, backend, layout, convention, addressing, table, lengths, transform or parts that this library does
- *              not know or has not built; FlashInfer with the guard, or the bespoke backend without it
- *   status 3   MIRRORED with strides, the guard, one part, or two widths
+ *   status 3   a flag, backend, layout, convention, addressing, table, lengths, transform or parts that this library
+ *              does not know or has not built; FlashInfer with the guard, or the bespoke backend without it
+ *   status 3   MIRRORED with strides, the guard, one part, two widths, or int64 operands
  *   status 2   batch_size negative (MIRRORED: not positive), page_size or num_heads not positive; num_total_pages or
- *              total_used_pages negative; guarded or strided: num_total_pages not positive
- *   status 3   head_dim or value_head_dim not positive (MIRRORED and FlashInfer: not 64, 128 or 256); an element that
- *              this library does not know (MIRRORED: that has no symbol); a source_element other than the element
- *   status 3   FlashInfer: num_heads * head_dim / vec > 1024 threads, vec = max(16 / sizeof(T), head_dim / 32); one part,
- *              or two widths; int64 operands
- *   status 3   FlashInfer: strides or extents beyond its 32-bit arithmetic: a page of 2^32 elements or more, a batch of
- *              that many, or a request that could reach 2^31 tokens
+ *              total_used_pages negative; num_total_pages 0 where it has to be stated
+ *   status 3   head_dim or value_head_dim not positive (MIRRORED: not 64, 128 or 256); an element that this library
+ *              does not know (MIRRORED: that has no symbol); a source_element other than the element
+ *   status 3   FlashInfer: a head_dim that is not 64, 128 or 256; one part, or two widths; int64 operands;
+ *              num_heads * head_dim / vec > 1024 threads, vec = max(16 / sizeof(T), head_dim / 32)
+ *   status 3   FlashInfer: what is beyond its 32-bit arithmetic: a page stride that is negative, or 2^32 elements or
+ *              more, a batch of that many, or a request that could reach 2^31 tokens
  *   status 2   FlashInfer: total_used_pages stated and below batch_size: some request has no page
- *   status 3   FlashInfer: strided key or value, caches whose strides differ or are no multiples of 16 bytes
+ *
+ * Of operands, where there are rows to append:
+ *
  *   status 2   a NULL pointer, or operands that do not fit in the address space; a host stream that is not NULL; an
  *              error_record without the guard
- *   status 1   an address or a stride that is no multiple of its element's size, nor error_record's of 8 (MIRRORED and
- *              FlashInfer: key, value, k_data or v_data not aligned to 16 bytes)
- *   status 2   k_data or v_data with a stride of 0 over more than one place, or overlapping each other; k_data, v_data or
- *              error_record overlapping an input (key and value may be the same memory)
+ *   status 1   an address that is no multiple of its element's size, nor error_record's of 8 (MIRRORED: key, value,
+ *              k_data or v_data not aligned to 16 bytes)
+ *   status 2   k_data or v_data with a stride of 0 over more than one place; k_data, v_data and error_record
+ *              overlapping each other or an input (key and value may be the same memory)
+ *   status 3   FlashInfer: key or value that is not packed; caches whose strides differ, or are negative, no multiples
+ *              of 16 bytes, or 2^32 elements or more
+ *   status 1   FlashInfer: key, value, k_data or v_data not aligned to 16 bytes
  *   status 2   host backend, unguarded: a corrupt row (MIRRORED: padding too). The message names it; no row is served.
  *   status 3   a CUDA function of a library that was built without CUDA
  *   1000 + e   what the CUDA runtime said (e is its cudaError_t)
@@ -334,9 +342,9 @@ typedef enum baracuda_corruption {
 
 /* ==== Structs ===================================================================================================== */
 
-/* Where a guarded append records the first corrupt row that it meets, of any number of appends: 64 bytes that the backend
- * can write (CUDA: device, managed or pinned memory), 8-byte aligned, zero when unclaimed. Claimed by one atomic on
- * `reason`, then kept until its owner zeroes it. Read it after the append has finished. */
+/* Where a guarded append records the first corrupt row that it meets, of any number of appends: 64 bytes that the
+ * backend can write (CUDA: device, managed or pinned memory), 8-byte aligned, zero when unclaimed. Claimed by one
+ * atomic on `reason`, then kept until its owner zeroes it. Read it after the append has finished. */
 typedef struct baracuda_error_record {
   int32_t reason;      /* baracuda_corruption; 0: unclaimed */
   int32_t operand;     /* baracuda_operand: the one that is wrong */
@@ -363,10 +371,10 @@ typedef struct baracuda_paged_kv_append {
   int32_t page_size;         /* tokens a page, >= 1 */
   int32_t num_heads;         /* KV heads, >= 1 */
   int32_t head_dim;          /* elements of a row of key, >= 1 */
-  int32_t num_total_pages;   /* pages in each of k_data and v_data; 0: not stated, and then not checked against;
-                                guarded or strided: always stated, >= 1 */
-  int32_t total_used_pages;  /* entries of indices; 0: not stated, and then not checked against; guarded: always
-                                stated, and 0 means none */
+  int32_t num_total_pages;   /* pages in each of k_data and v_data, >= 1. MIRRORED, and FlashInfer with packed caches:
+                                0 where it is not stated, and then not checked against */
+  int32_t total_used_pages;  /* entries of indices. MIRRORED, and FlashInfer: 0 where it is not stated, and then not
+                                checked against; else 0 means none */
   void* k_data;
   void* v_data;
   const void* indices;
@@ -444,17 +452,19 @@ typedef struct baracuda_tensor {
 /* Check the shape, strides, element type and device of each operand against `op` and store its pointer there, and with
  * BARACUDA_FLAG_STRIDED its strides; then judge the whole of `op` as _can_implement does, the page table's values
  * excepted. operands[i] is that of baracuda_operand i, and num_operands how many of them the caller knows; those beyond
- * are NULL, and those that the addressing, table, lengths, transform and parts do not want have to be. One that is wanted
- * and NULL keeps the pointer, strides and extents that `op` has, which must not be NULL either.
+ * this library's are NULL, and those that the addressing, table, lengths, transform and parts do not want have to be.
+ * One that is wanted and NULL keeps the pointer, strides and extents that `op` has, which must not be NULL either.
  *
  * With BARACUDA_FLAG_INFER what is 0 in `op` is taken from the operands: element, batch_size, page_size, num_heads,
  * head_dim, value_head_dim, num_total_pages. total_used_pages and the bits of int64_operands are always set from the
- * operands. op->backend, layout, conventions and stream are the caller's. key and value may have more rows than the
- * append, and rank 2 where the caches have rank 3: no head dimension. Elements of fp8 may be described as uint8.
+ * operands. op->backend, layout, conventions and stream are the caller's. Without BARACUDA_FLAG_MIRRORED key and value
+ * may have more rows than the append, and rank 2 where the caches have rank 3: no head dimension; and elements of fp8
+ * may be described as uint8.
  *
- * Refusals beyond those of _run: 2 for a shape that does not fit, memory that the backend cannot reach or that is on
- * another device than the stream's (for CUDA backends error_record's too); 3 for strides that the flags do not allow, or
- * a type that does not fit. On a refusal `op` is as it was. */
+ * Refusals beyond those of _run: 2 for operands that are missing or not wanted, a shape that does not fit, memory that
+ * the backend cannot reach or that is on another device than the stream's (for CUDA backends error_record's too), or an
+ * `op` that is too small for what it would have to keep; 3 for strides that the flags do not allow, or a type that does
+ * not fit. On a refusal `op` is as it was. */
 BARACUDA_API int32_t baracuda_paged_kv_append_bind(baracuda_paged_kv_append* op, const baracuda_tensor* const* operands,
                                                    int32_t num_operands);
 

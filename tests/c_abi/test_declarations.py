@@ -1,54 +1,35 @@
-"""The header, its table of types, the ctypes declarations and the library's symbols say the same."""
+"""The header, its tables, the tests' ctypes declarations and the library's symbols say the same."""
 
 from __future__ import annotations
 
-import ctypes
 import re
 import shutil
 import subprocess
-from typing import Any
 
 import pytest
 
-import baracuda_ffi as bf
-from baracuda_ffi._native import abi as _abi
 from support import abi, header
-from support.elements import ELEMENTS
+from support.declarations import check_signatures, check_struct
+from support.elements import ALL_ELEMENTS, ELEMENTS, Element
+from support.header import HEADER, PRIVATE_HEADER
 
 needs_compiler = pytest.mark.skipif(header.compiler() is None, reason="needs a C compiler, there is none")
 needs_nm = pytest.mark.skipif(shutil.which("nm") is None, reason="needs nm, there is none")
 
-_SCALARS = {
-    "int32_t": ctypes.c_int32,
-    "uint32_t": ctypes.c_uint32,
-    "uint64_t": ctypes.c_uint64,
-    "uint16_t": ctypes.c_uint16,
-    "uint8_t": ctypes.c_uint8,
-}
-
 
 def exported() -> set[str]:
     """Every symbol that the library defines for others."""
-    command = ["nm", "-D", "--defined-only", str(bf.library_path())]
+    command = ["nm", "-D", "--defined-only", str(abi.library_path())]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     return {line.split()[-1] for line in lines}
 
 
-def agrees(declared: str, used: Any) -> bool:
-    """Whether a ctypes type passes what the C type is: the same scalar, or some pointer for a pointer."""
-    if declared in _SCALARS:
-        return used is _SCALARS[declared]
-    if declared == "const char*":
-        return used is ctypes.c_char_p
-    assert declared.endswith("*") or declared == "baracuda_tensor_reader", declared
-    pointers = (ctypes._Pointer, ctypes.c_void_p, ctypes._CFuncPtr)
-    return isinstance(used, type) and issubclass(used, pointers)
-
-
 @needs_compiler
 @needs_nm
-def test_the_library_exports_what_the_header_declares_and_nothing_else() -> None:
-    assert exported() == set(header.functions())
+def test_the_library_exports_what_the_headers_declare_and_nothing_else() -> None:
+    private = header.functions(PRIVATE_HEADER)
+    assert exported() == set(header.functions()) | set(private)
+    assert list(private) == ["baracuda_private_python_methods"]
 
 
 @needs_nm
@@ -56,69 +37,88 @@ def test_symbols_are_ours_and_unversioned() -> None:
     assert [name for name in exported() if "@" in name or not name.startswith("baracuda_")] == []
 
 
-def test_the_packages_element_names_are_in_the_order_of_the_kinds() -> None:
-    assert [bf.ElementKind[element.kind] for element in ELEMENTS] == list(bf.ElementKind)
-    assert list(_abi.ELEMENT_NAMES) == [element.symbol for element in ELEMENTS]
-    assert [kind.itemsize for kind in bf.ElementKind] == [element.itemsize for element in ELEMENTS]
+def test_the_header_speaks_of_no_python() -> None:
+    lines = [line for line in HEADER.read_text().splitlines() if "python" in line.lower()]
+    # The names and the version are shared with the package; nothing of it is declared.
+    assert [line for line in lines if not line.lstrip().startswith(("*", "/*"))] == []
+    assert "private" not in HEADER.read_text()
+
+
+def test_the_header_fits_on_a_screen_and_has_banners() -> None:
+    text = HEADER.read_text()
+    assert [line for line in text.splitlines() if len(line) > 120] == []
+    banners = re.findall(r"^/\* ==== (.+?) =+ \*/$", text, re.MULTILINE)
+    assert len(banners) >= 5
+    assert len(banners) == len(set(banners))
 
 
 @needs_compiler
-@pytest.mark.parametrize("signatures", [abi.SIGNATURES, _abi.SIGNATURES], ids=["the tests'", "the package's"])
-def test_the_signatures_are_the_headers(signatures: dict[str, Any]) -> None:
-    declared = header.functions()
-    assert set(signatures) == set(declared)
-    for name, (restype, argtypes) in signatures.items():
-        returns, parameters = declared[name]
-        assert agrees(returns, restype), name
-        assert len(parameters) == len(argtypes), name
-        assert all(agrees(d, used) for d, used in zip(parameters, argtypes, strict=True)), name
+def test_the_signatures_are_the_headers() -> None:
+    check_signatures(abi.SIGNATURES, header.functions())
+    check_signatures(abi.PRIVATE_SIGNATURES, header.functions(PRIVATE_HEADER))
 
 
 @needs_compiler
 @pytest.mark.parametrize(
-    ("name", "structure"),
+    ("name", "structure", "path"),
     [
-        ("baracuda_paged_kv_append", abi.Append),
-        ("baracuda_paged_kv_append", _abi.Append),
-        ("baracuda_tensor", abi.Tensor),
-        ("baracuda_tensor", _abi.Tensor),
-        ("baracuda_python_api", abi.PythonApi),
-        ("baracuda_python_api", _abi.PythonApi),
-        ("baracuda_python_method", abi.PythonMethod),
-        ("baracuda_python_method", _abi.PythonMethod),
+        ("baracuda_paged_kv_append", abi.Append, HEADER),
+        ("baracuda_error_record", abi.ErrorRecord, HEADER),
+        ("baracuda_tensor", abi.Tensor, HEADER),
+        ("baracuda_python_api", abi.PythonApi, PRIVATE_HEADER),
+        ("baracuda_python_method", abi.PythonMethod, PRIVATE_HEADER),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_the_structs_are_the_headers(name: str, structure: Any) -> None:
-    members = header.fields(name)
-    assert [member for _, member in members] == [field for field, _ in structure._fields_]
-    for (declared, member), (_, used) in zip(members, structure._fields_, strict=True):
-        assert agrees(declared, used), member
+def test_the_structs_are_the_headers(name: str, structure: type, path: object) -> None:
+    check_struct(structure, header.fields(name, path))  # type: ignore[arg-type]
 
 
-def test_the_table_of_types() -> None:
+def rows_of(table: str) -> list[list[str]]:
+    """The arguments of each X(...) of a table's own lines."""
+    body = re.search(rf"#define {table}\(X\)(.*?)[^\\]\n", HEADER.read_text(), re.DOTALL)
+    assert body
+    return [re.split(r",\s*", row) for row in re.findall(r"\bX\((.*?)\)", body[1] + ")")]
+
+
+def test_the_table_of_elements() -> None:
     """X(enumerator, symbol name, value, DLPack type code, bits)."""
-    table = re.search(
-        r"#define BARACUDA_FOR_EACH_ELEMENT\(X\)(.*?)\n\n", header.HEADER.read_text(), re.DOTALL
-    )
-    assert table
-    rows = re.findall(r"X\((\w+), (\w+), (\d+), (\d+), (\d+)\)", table[1])
-    assert [
-        (kind, symbol, int(value), (int(code), int(bits))) for kind, symbol, value, code, bits in rows
-    ] == [(element.kind, element.symbol, element.value, element.dlpack) for element in ELEMENTS]
-    assert all(8 * element.itemsize == element.dlpack[1] for element in ELEMENTS)
+
+    def row(element: Element) -> list[str]:
+        return [element.kind, element.symbol, *map(str, (element.value, *element.dlpack))]
+
+    mirrored = rows_of("BARACUDA_FOR_EACH_MIRRORED_ELEMENT")
+    assert mirrored == [row(element) for element in ELEMENTS]
+    assert mirrored + rows_of("BARACUDA_FOR_EACH_ELEMENT") == [row(element) for element in ALL_ELEMENTS]
+    assert all(8 * element.itemsize == element.dlpack[1] for element in ALL_ELEMENTS)
+
+
+def test_the_table_of_operands() -> None:
+    """X(enumerator, name, value): the name is the struct's member, the value its place in _bind's arrays."""
+    expected = [[name.upper(), name, str(value)] for value, name in enumerate(abi.OPERANDS)]
+    assert rows_of("BARACUDA_FOR_EACH_OPERAND") == expected
+    assert set(abi.OPERANDS) <= {name for name, *_ in abi.Append._fields_}
 
 
 @needs_compiler
-@pytest.mark.parametrize(
-    ("enum", "prefix", "mirror"),
-    [
-        ("baracuda_element", "BARACUDA_ELEMENT_", bf.ElementKind),
-        ("baracuda_backend", "BARACUDA_BACKEND_", bf.BackendKind),
-        ("baracuda_layout", "BARACUDA_LAYOUT_", bf.KvLayout),
-        ("baracuda_length_convention", "BARACUDA_", bf.LengthConvention),
-    ],
-)
-def test_the_packages_enums_are_the_headers(enum: str, prefix: str, mirror: Any) -> None:
-    declared = {name.removeprefix(prefix): value for name, value in header.enumerators(enum).items()}
-    declared.pop("NONE", None)
-    assert {member.name: int(member) for member in mirror} == declared
+def test_the_enumerations_are_the_tests() -> None:
+    """What these tests write as numbers."""
+    assert header.enumerators("baracuda_operand") == {
+        **{f"BARACUDA_OPERAND_{name.upper()}": value for value, name in enumerate(abi.OPERANDS)},
+        "BARACUDA_NUM_OPERANDS": len(abi.OPERANDS),
+    }
+    elements = {f"BARACUDA_ELEMENT_{element.kind}": element.value for element in ALL_ELEMENTS}
+    assert header.enumerators("baracuda_element") == elements | {"BARACUDA_ELEMENT_NONE": 0}
+    backends = {f"BARACUDA_BACKEND_{name.upper()}": value for value, name in abi.BACKENDS.items()}
+    assert header.enumerators("baracuda_backend") == backends
+    layouts = {f"BARACUDA_LAYOUT_{name}": value for name, value in abi.LAYOUTS.items()}
+    assert header.enumerators("baracuda_layout") == layouts
+    conventions = {f"BARACUDA_{name}": value for name, value in abi.CONVENTIONS.items()}
+    assert header.enumerators("baracuda_length_convention") == conventions
+    parts = {"BARACUDA_PARTS_KEY_AND_VALUE": abi.KEY_AND_VALUE, "BARACUDA_PARTS_KEY": abi.KEY}
+    assert header.enumerators("baracuda_parts") == parts
+    corruption = header.enumerators("baracuda_corruption")
+    for name in ("CORRUPT_INDPTR", "CORRUPT_PAGE", "CORRUPT_LAST_PAGE_LEN"):
+        assert corruption[f"BARACUDA_{name}"] == getattr(abi, name)
+    for name in ("GUARDED", "STRIDED", "SKIP_SLOT", "INFER", "MIRRORED"):
+        assert header.macro(f"BARACUDA_FLAG_{name}").split("u ")[0] == str(getattr(abi, name))

@@ -12,7 +12,7 @@ import baracuda_ffi as bf
 from support import abi
 from support.gpu_problem import GpuProblem
 from support.operands import NAMES, make_args, select
-from support.refusals import REFUSALS, Refusal, name_of
+from support.refusals import FLASHINFER, Refusal, name_of, refusals_of
 
 pytestmark = pytest.mark.gpu
 
@@ -36,9 +36,7 @@ def check_no_error_is_pending(backend: Any) -> None:
     fresh.check_appended()
 
 
-@pytest.mark.parametrize(
-    "refusal", [refusal for refusal in REFUSALS if abi.FLASHINFER in refusal.backends], ids=name_of
-)
+@pytest.mark.parametrize("refusal", refusals_of(FLASHINFER), ids=name_of)
 def test_every_refusal(cuda_backend: Any, refusal: Refusal) -> None:
     problem = GpuProblem(cuda_backend)
     op = on_the_gpu(cuda_backend, problem)

@@ -40,5 +40,11 @@ F32 = Element("F32", "f32", 3, np.float32, (2, 32))
 FP8_E4M3 = Element("FP8_E4M3", "fp8_e4m3", 4, ml_dtypes.float8_e4m3fn, (10, 8))
 FP8_E5M2 = Element("FP8_E5M2", "fp8_e5m2", 5, ml_dtypes.float8_e5m2, (12, 8))
 
+I8 = Element("I8", "int8", 6, np.int8, (0, 8))
+U8 = Element("U8", "uint8", 7, np.uint8, (1, 8))
+
+#: Those that have symbols of their own.
 ELEMENTS = (F16, BF16, F32, FP8_E4M3, FP8_E5M2)
+#: The general append's.
+ALL_ELEMENTS = (*ELEMENTS, I8, U8)
 HEAD_DIMS = (64, 128, 256)

@@ -1,4 +1,7 @@
-"""native/include/baracuda_ffi.h, read: its macros, and its declarations after the C preprocessor."""
+"""native/include/baracuda_ffi.h, read: its macros, and its declarations after the C preprocessor.
+
+The header that the package alone has, PRIVATE_HEADER, is read the same way.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-HEADER = Path(__file__).parents[2] / "native" / "include" / "baracuda_ffi.h"
+_NATIVE = Path(__file__).parents[2] / "native"
+HEADER = _NATIVE / "include" / "baracuda_ffi.h"
+PRIVATE_HEADER = _NATIVE / "src" / "python" / "accelerator.h"
 
 
 def macro(name: str) -> str:
@@ -26,39 +31,39 @@ def compiler() -> str | None:
 
 
 @functools.cache
-def preprocessed() -> str:
-    """Every declaration of the header, macros expanded, without those of the standard headers."""
-    command = [compiler() or "cc", "-E", "-x", "c", "-std=c99", str(HEADER)]
+def preprocessed(path: Path = HEADER) -> str:
+    """Every declaration of the header, macros expanded, without those of the headers that it includes."""
+    command = [compiler() or "cc", "-E", "-x", "c", "-std=c99", f"-I{HEADER.parent}", str(path)]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     ours, keep = [], False
     for line in text.splitlines():
         marker = re.match(r'# \d+ "([^"]*)"', line)
         if marker:
-            keep = marker[1] == str(HEADER)
+            keep = marker[1] == str(path)
         elif keep:
             ours.append(line)
     return re.sub(r"__attribute__\s*\(\(.*?\)\)\)", "", " ".join(ours))
 
 
-def functions() -> dict[str, tuple[str, list[str]]]:
+def functions(path: Path = HEADER) -> dict[str, tuple[str, list[str]]]:
     """Name, return type and parameter types of every declared function, spelled with single spaces."""
     found = {}
     for returns, name, parameters in re.findall(
-        r"((?:const )?\w+ ?\*?) ?\b(baracuda_\w+)\s*\(([^()]*)\)\s*;", preprocessed()
+        r"((?:const )?\w+ ?\*?) ?\b(baracuda_\w+)\s*\(([^()]*)\)\s*;", preprocessed(path)
     ):
         kinds = [] if parameters.strip() == "void" else [_type(p) for p in parameters.split(",")]
         found[name] = (_squeeze(returns), kinds)
     return found
 
 
-def fields(struct: str) -> list[tuple[str, str]]:
-    """Type and name of every member of a struct, in order."""
-    body = re.search(rf"typedef struct {struct} {{(.*?)}} {struct};", preprocessed())
+def fields(struct: str, path: Path = HEADER) -> list[tuple[str, str]]:
+    """Type and name of every member of a struct, in order; an array's type ends in its length: int64_t[3]."""
+    body = re.search(rf"typedef struct {struct} {{(.*?)}} {struct};", preprocessed(path))
     assert body, f"struct {struct} is not in the header"
     members = []
     for member in filter(None, (part.strip() for part in body[1].split(";"))):
-        kind, name = re.fullmatch(r"(.*?)(\w+)", member).groups()  # type: ignore[union-attr]
-        members.append((_squeeze(kind), name))
+        kind, name, length = re.fullmatch(r"(.*?)(\w+)(\[\d+\])?", member).groups()  # type: ignore[union-attr]
+        members.append((_squeeze(kind) + (length or ""), name))
     return members
 
 

@@ -1,4 +1,4 @@
-"""baracuda_tensor over host arrays, for the C ABI's bind functions."""
+"""baracuda_tensor over host arrays, for baracuda_paged_kv_append_bind."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ import baracuda_ffi as bf
 
 from . import abi
 from .bits import Array
-from .elements import ELEMENTS
-from .operands import NAMES
+from .elements import ALL_ELEMENTS
 
-_CODES = {np.dtype(element.dtype): element.dlpack for element in ELEMENTS}
-_INT, _FLOAT = 0, 2
+_CODES = {np.dtype(element.dtype): element.dlpack for element in ALL_ELEMENTS}
+_CODE_OF_KIND = {"i": 0, "u": 1, "f": 2}
 
 
 def dlpack_type(dtype: Any) -> tuple[int, int]:
     dtype = np.dtype(dtype)
     if dtype in _CODES:
         return _CODES[dtype]
-    return {"i": _INT, "f": _FLOAT}[dtype.kind], 8 * dtype.itemsize
+    return _CODE_OF_KIND[dtype.kind], 8 * dtype.itemsize
 
 
 class HostTensor:
@@ -52,23 +51,26 @@ class HostTensor:
 
 def as_view(array: Array) -> bf.TensorView:
     """The package's own, with the strides that the array has."""
-    kinds: dict[Any, Any] = {np.dtype(e.dtype): bf.ElementKind[e.kind] for e in ELEMENTS}
+    kinds: dict[Any, Any] = {np.dtype(e.dtype): bf.ElementKind[e.kind] for e in ALL_ELEMENTS}
     strides = tuple(stride // array.itemsize for stride in array.strides)
     return bf.TensorView(
         ptr=array.ctypes.data,
         shape=array.shape,
         strides=strides,
-        element=kinds.get(array.dtype, "i32"),
+        element=kinds.get(array.dtype, f"i{8 * array.itemsize}"),
         device=None,
     )
 
 
-def pointers(tensors: dict[str, HostTensor]) -> Any:
+def pointers(tensors: dict[str, HostTensor], count: int = len(abi.OPERANDS)) -> Any:
     """The array of operands that baracuda_paged_kv_append_bind takes; what is not named is NULL."""
-    return (ctypes.c_void_p * len(NAMES))(
-        *(ctypes.addressof(tensors[name].c) if name in tensors else None for name in NAMES)
+    names = abi.OPERANDS[:count] + (None,) * (count - len(abi.OPERANDS))
+    return (ctypes.c_void_p * count)(
+        *(ctypes.addressof(tensors[name].c) if name in tensors else None for name in names)
     )
 
 
-def bind(op: abi.Append, tensors: dict[str, HostTensor]) -> int:
-    return int(abi.library().baracuda_paged_kv_append_bind(ctypes.addressof(op), pointers(tensors)))
+def bind(op: abi.Append, tensors: dict[str, HostTensor], count: int = len(abi.OPERANDS)) -> int:
+    """baracuda_paged_kv_append_bind with an array of `count` operands."""
+    function = abi.library().baracuda_paged_kv_append_bind
+    return int(function(ctypes.addressof(op), pointers(tensors, count), count))

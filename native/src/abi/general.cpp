@@ -73,7 +73,6 @@ extern "C" int32_t baracuda_paged_kv_append_bind(baracuda_paged_kv_append* op, c
     Op read;
     BARACUDA_TRY(baracuda::read_struct(op, &read));
     BARACUDA_TRY(baracuda::bind_operands(&read, known));
-    baracuda::write_struct(read, op);
-    return BARACUDA_OK;
+    return baracuda::write_struct(read, op);
   });
 }

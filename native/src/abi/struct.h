@@ -10,8 +10,8 @@ namespace baracuda {
 
 int32_t read_struct(const Op* caller, Op* op) noexcept;
 
-// Into a struct that read_struct has accepted.
-void write_struct(const Op& op, Op* caller) noexcept;
+// Into a struct that read_struct has accepted; refused where that is too small for what `op` has come to state.
+int32_t write_struct(const Op& op, Op* caller) noexcept;
 
 }  // namespace baracuda
 

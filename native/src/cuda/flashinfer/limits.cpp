@@ -35,11 +35,23 @@ int32_t check_choices(const Op& op) noexcept {
   return BARACUDA_OK;
 }
 
-// The kernel's page stride, as it would compute or be given it, in elements.
-uint64_t page_stride(const Op& op) noexcept {
-  if (has_flag(op, BARACUDA_FLAG_STRIDED)) return static_cast<uint64_t>(op.k_data_strides[0]);
-  return product(product(static_cast<uint64_t>(op.num_heads), static_cast<uint64_t>(op.head_dim)),
-                 static_cast<uint64_t>(op.page_size));
+// The kernel's page stride, as it would compute or be given it.
+int32_t check_page_stride(const Op& op) noexcept {
+  if (has_flag(op, BARACUDA_FLAG_STRIDED)) {
+    const int64_t stride = op.num_total_pages > 1 ? op.k_data_strides[0] : 0;
+    if (stride >= 0 && static_cast<uint64_t>(stride) < kTwoToThe32) return BARACUDA_OK;
+    return fail(BARACUDA_UNSUPPORTED,
+                "k_data has a page stride of %lld elements; FlashInfer's page stride is 32-bit, so it should be 0 to "
+                "2^32 - 1 (the bespoke backend takes any)",
+                static_cast<long long>(stride));
+  }
+  const uint64_t elements = product(product(static_cast<uint64_t>(op.num_heads), static_cast<uint64_t>(op.head_dim)),
+                                    static_cast<uint64_t>(op.page_size));
+  if (elements < kTwoToThe32) return BARACUDA_OK;
+  return fail(BARACUDA_UNSUPPORTED,
+              "a page of num_heads * page_size * head_dim = %d * %d * %d takes %llu elements; FlashInfer's page stride "
+              "is 32-bit, so it should be below 2^32",
+              op.num_heads, op.page_size, op.head_dim, static_cast<unsigned long long>(elements));
 }
 
 }  // namespace
@@ -55,12 +67,7 @@ int32_t check_limits(const Op& op) {
                 "num_heads is %d; FlashInfer's kernel takes at most %d heads of %s with head_dim %d (one block of "
                 "1024 threads a request; a guarded append takes any number)",
                 op.num_heads, static_cast<int>(kMaxThreadsPerBlock / threads_per_head), element.name, op.head_dim);
-  if (page_stride(op) >= kTwoToThe32)
-    return fail(
-        BARACUDA_UNSUPPORTED,
-        "a page of num_heads * page_size * head_dim = %d * %d * %d takes %llu elements; FlashInfer's page stride "
-        "is 32-bit, so it should be below 2^32",
-        op.num_heads, op.page_size, op.head_dim, static_cast<unsigned long long>(page_stride(op)));
+  BARACUDA_TRY(check_page_stride(op));
   if (product(heads * head_dim, static_cast<uint64_t>(op.batch_size)) >= kTwoToThe32)
     return fail(BARACUDA_UNSUPPORTED,
                 "batch_size * num_heads * head_dim is %d * %d * %d; FlashInfer's offsets into key and value are "
