@@ -11,7 +11,8 @@ import baracuda_ffi as bf
 
 from . import cuda
 from .bits import Array
-from .elements import ELEMENTS
+from .elements import ALL_ELEMENTS
+from .tensors import as_view
 
 
 class CudaBackend:
@@ -38,14 +39,18 @@ class CudaBackend:
         return operand
 
     def describe(self, memory: cuda.DeviceArray) -> Any:
-        """By pointer: the one way that has all five types."""
-        kinds: dict[Any, Any] = {np.dtype(e.dtype): bf.ElementKind[e.kind] for e in ELEMENTS}
+        """By pointer: the one way that has all types."""
+        kinds: dict[Any, Any] = {np.dtype(e.dtype): bf.ElementKind[e.kind] for e in ALL_ELEMENTS}
         return bf.TensorView(
             ptr=memory.ptr,
             shape=memory.shape,
-            element=kinds.get(memory.dtype, "i32"),
+            element=kinds.get(memory.dtype, f"i{8 * memory.dtype.itemsize}"),
             device=self.device.ordinal,
         )
+
+    def view(self, operand: Any, offset: int, like: Array) -> bf.TensorView:
+        memory = self._operands[id(operand)]
+        return as_view(like, ptr=memory.ptr + offset, device=self.device.ordinal)
 
     def get(self, operand: Any) -> Array:
         cuda.synchronize()

@@ -49,16 +49,15 @@ class HostTensor:
         )
 
 
-def as_view(array: Array) -> bf.TensorView:
-    """The package's own, with the strides that the array has."""
+def as_view(array: Array, *, ptr: int | None = None, device: int | None = None) -> bf.TensorView:
+    """The package's own, of the array's type, shape and strides; at `ptr` on a device, if given."""
     kinds: dict[Any, Any] = {np.dtype(e.dtype): bf.ElementKind[e.kind] for e in ALL_ELEMENTS}
-    strides = tuple(stride // array.itemsize for stride in array.strides)
     return bf.TensorView(
-        ptr=array.ctypes.data,
+        ptr=array.ctypes.data if ptr is None else ptr,
         shape=array.shape,
-        strides=strides,
+        strides=tuple(stride // array.itemsize for stride in array.strides),
         element=kinds.get(array.dtype, f"i{8 * array.itemsize}"),
-        device=None,
+        device=device,
     )
 
 

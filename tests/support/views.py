@@ -19,6 +19,9 @@ from .host_memory import GUARD, aligned
 # Memory around what the views span, to show that nothing beside is written.
 _MARGIN = 256
 
+#: The widest copy that the backends make.
+VECTOR_BYTES = 16
+
 
 class Memory:
     """Blocks of bytes, random where arrays are, and where in them a view lies."""
@@ -104,6 +107,35 @@ def _padded_heads(memory: Memory, e: Extents) -> Pair:
     return a[..., : e.width], b[..., 1 : 1 + e.value_width]
 
 
+def _padded_tokens(memory: Memory, e: Extents) -> Pair:
+    """Tokens further apart than they are long, by a vector."""
+
+    def rows(width: int) -> Array:
+        token = e.heads * width
+        padded = memory.new((e.rows, token + VECTOR_BYTES // e.element.itemsize), e.element.dtype)
+        return padded[:, :token].reshape(e.rows, e.heads, width)
+
+    return rows(e.width), rows(e.value_width)
+
+
+def _vector_between_heads(memory: Memory, e: Extents) -> Pair:
+    padding = VECTOR_BYTES // e.element.itemsize
+    a, b = (memory.new((e.rows, e.heads, w + padding), e.element.dtype) for w in (e.width, e.value_width))
+    return a[..., : e.width], b[..., padding:]
+
+
+def _odd_tokens(memory: Memory, e: Extents) -> Pair:
+    """One element into memory, and an odd number of elements from token to token."""
+
+    def rows(width: int) -> Array:
+        token = e.heads * width
+        stride = token + 1 + token % 2
+        flat = memory.new((1 + e.rows * stride,), e.element.dtype)
+        return flat[1:].reshape(e.rows, stride)[:, :token].reshape(e.rows, e.heads, width)
+
+    return rows(e.width), rows(e.value_width)
+
+
 def _heads_first(memory: Memory, e: Extents) -> Pair:
     a, b = (memory.new((e.heads, e.rows, width), e.element.dtype) for width in (e.width, e.value_width))
     return a.transpose(1, 0, 2), b.transpose(1, 0, 2)
@@ -135,7 +167,10 @@ ROWS: dict[str, RowForm] = {
     "packed": packed_rows,
     "fused-qkv": _fused_qkv,
     "more-rows": _more_rows,
+    "padded-tokens": _padded_tokens,
+    "odd-tokens": _odd_tokens,
     "padded-heads": _padded_heads,
+    "vector-between-heads": _vector_between_heads,
     "heads-first": _heads_first,
     "backwards": _backwards,
     "broadcast": _broadcast,
@@ -184,6 +219,28 @@ def _alternating_pages(memory: Memory, e: Extents, layout: str) -> Pair:
     return both[0::2, ..., : e.width], both[1::2, ..., : e.value_width]
 
 
+def _stacked(memory: Memory, e: Extents, layout: str) -> Pair:
+    """[2, pages, ...]."""
+    width = max(e.width, e.value_width)
+    both = memory.new((2, e.pages, *e.in_page(layout), width), e.element.dtype)
+    return both[0, ..., : e.width], both[1, ..., : e.value_width]
+
+
+def _pools_apart(memory: Memory, e: Extents, layout: str) -> Pair:
+    """One layer each of a pool of K and a pool of V."""
+    a, b = (
+        memory.new((e.pages, 3, *e.in_page(layout), w), e.element.dtype) for w in (e.width, e.value_width)
+    )
+    return a[:, 1], b[:, 2]
+
+
+def _heads_outermost(memory: Memory, e: Extents, layout: str) -> Pair:
+    """A whole cache of pages for each head."""
+    a, b = (memory.new((e.heads, e.pages, e.slots, w), e.element.dtype) for w in (e.width, e.value_width))
+    order = (1, 0, 2, 3) if layout == "HND" else (1, 2, 0, 3)
+    return a.transpose(order), b.transpose(order)
+
+
 def _backwards_caches(memory: Memory, e: Extents, layout: str) -> Pair:
     """Negative strides of pages in k_data, of slots or heads in v_data."""
     k_data, v_data = packed_caches(memory, e, layout)
@@ -210,8 +267,39 @@ CACHES: dict[str, CacheForm] = {
     "side-by-side": _side_by_side,
     "page-major": _page_major,
     "padded-pages": _padded_pages,
+    "stacked": _stacked,
+    "pools-apart": _pools_apart,
+    "heads-outermost": _heads_outermost,
     "alternating-pages": _alternating_pages,
     "backwards": _backwards_caches,
     "other-order": _other_order,
     "odd-rows": _odd_rows,
+}
+
+
+def _whole_interleaved(memory: Memory, e: Extents, layout: str) -> Array:
+    return memory.new((e.pages, 2, *e.in_page(layout), e.width), e.element.dtype)
+
+
+def _whole_of_layer(memory: Memory, e: Extents, layout: str) -> Array:
+    pool = memory.new((e.pages, 3, 2, *e.in_page(layout), e.width), e.element.dtype)
+    return pool[:, 1]
+
+
+def _whole_stacked(memory: Memory, e: Extents, layout: str) -> Array:
+    both = memory.new((2, e.pages, *e.in_page(layout), e.width), e.element.dtype)
+    return both.swapaxes(0, 1)
+
+
+def _whole_side_by_side(memory: Memory, e: Extents, layout: str) -> Array:
+    both = memory.new((e.pages, *e.in_page(layout), 2 * e.width + 1), e.element.dtype)
+    return np.moveaxis(both[..., :-1].reshape(*both.shape[:-1], 2, e.width), -2, 1)
+
+
+#: Both caches in one operand, [pages, 2, ...], of one width.
+KV_DATA: dict[str, Callable[[Memory, Extents, str], Array]] = {
+    "interleaved": _whole_interleaved,
+    "page-major": _whole_of_layer,
+    "stacked": _whole_stacked,
+    "side-by-side": _whole_side_by_side,
 }
