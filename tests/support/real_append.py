@@ -63,8 +63,8 @@ class RealCase:
         wide = "+".join(self.wide) or "none"
         return (
             f"{self.rows} rows, {self.caches} caches, {self.element.symbol}, widths {self.widths}, "
-            f"{self.heads} heads, pages of {self.page_size}, {self.layout}, {self.convention}, int64: {wide}, "
-            f"{self.table} table, uint8: {self.held}, by {self.entrance}, as {self.form}"
+            f"{self.heads} heads, pages of {self.page_size}, {self.layout}, {self.convention}, "
+            f"int64: {wide}, {self.table} table, uint8: {self.held}, by {self.entrance}, as {self.form}"
         )
 
     @property
