@@ -13,7 +13,8 @@ from .bits import Array
 from .cases import CONVENTIONS, LAYOUTS
 from .elements import ALL_ELEMENTS, Element
 from .page_tables import TABLE, keep_slots_apart
-from .real_append import FORMS, GUARDED, UNGUARDED, RealAppend, RealCase
+from .real_append import GUARDED, UNGUARDED, RealAppend, RealCase
+from .real_cases import FORMS
 from .views import Memory
 
 INT_TYPES = (np.int32, np.int64)
@@ -161,6 +162,6 @@ def real_appends(draw: st.DrawFn) -> RealAppend:
         table="any",
         held="none",
         entrance=draw(st.sampled_from((*UNGUARDED, *GUARDED))),
-        form=draw(st.sampled_from(tuple(FORMS))),
+        form=draw(st.sampled_from(FORMS)),
     )
     return RealAppend(case, memory, pages, views)

@@ -30,8 +30,21 @@ HELD = {
     "all": ("key", "value", "k_data", "v_data", "kv_data"),
 }
 
+
+def as_torch(array: Array) -> Any:
+    """A tensor of the array's memory."""
+    import torch
+
+    plain = torch.from_numpy(array.view(f"i{array.itemsize}"))
+    return plain.view(getattr(torch, array.dtype.name))
+
+
 #: How an operand in host memory is handed over.
-FORMS: dict[str, Callable[[Array], Any]] = {"array": lambda array: array, "pointer": as_view}
+FORMS: dict[str, Callable[[Array], Any]] = {
+    "array": lambda array: array,
+    "pointer": as_view,
+    "torch": as_torch,
+}
 
 ROW_NAMES = ("key", "value")
 
