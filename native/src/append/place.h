@@ -117,7 +117,7 @@ BARACUDA_HOST_DEVICE inline bool find_place(const Placement& placement, int64_t 
 
 // Why find_place refused what it saw. The order is the header's.
 BARACUDA_HOST_DEVICE inline Corruption corruption_of(const Placement& placement, const Seen& seen) {
-  if (seen.begin == seen.end) return {BARACUDA_CORRUPT_NONE, BARACUDA_OPERAND_INDPTR, seen.end, seen.begin + 1};
+  if (seen.begin == seen.end) return {BARACUDA_CORRUPT_NONE, BARACUDA_OPERAND_INDPTR, seen.end, 0};
   if (seen.begin < 0) return {BARACUDA_CORRUPT_INDPTR, BARACUDA_OPERAND_INDPTR, seen.begin, 0};
   if (seen.end < seen.begin) return {BARACUDA_CORRUPT_INDPTR, BARACUDA_OPERAND_INDPTR, seen.end, seen.begin};
   if (seen.end > placement.used_pages)
