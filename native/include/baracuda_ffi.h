@@ -140,7 +140,7 @@
  *              not know or has not built; FlashInfer with the guard, or the bespoke backend without it
  *   status 3   MIRRORED with strides, the guard, one part, or two widths
  *   status 2   batch_size negative (MIRRORED: not positive), page_size or num_heads not positive; num_total_pages or
- *              total_used_pages negative; guarded or strided: num_total_pages not positive
+ *              total_used_pages negative; num_total_pages 0, unless FlashInfer without strides or MIRRORED
  *   status 3   head_dim or value_head_dim not positive (MIRRORED and FlashInfer: not 64, 128 or 256); an element that
  *              this library does not know (MIRRORED: that has no symbol); a source_element other than the element
  *   status 3   FlashInfer: num_heads * head_dim / vec > 1024 threads, vec = max(16 / sizeof(T), head_dim / 32); one part,
@@ -363,10 +363,10 @@ typedef struct baracuda_paged_kv_append {
   int32_t page_size;         /* tokens a page, >= 1 */
   int32_t num_heads;         /* KV heads, >= 1 */
   int32_t head_dim;          /* elements of a row of key, >= 1 */
-  int32_t num_total_pages;   /* pages in each of k_data and v_data; 0: not stated, and then not checked against;
-                                guarded or strided: always stated, >= 1 */
-  int32_t total_used_pages;  /* entries of indices; 0: not stated, and then not checked against; guarded: always
-                                stated, and 0 means none */
+  int32_t num_total_pages;   /* pages in each of k_data and v_data, >= 1; for FLASHINFER without strides and with
+                                MIRRORED 0 means not stated, and then not checked against */
+  int32_t total_used_pages;  /* entries of indices; for FLASHINFER and with MIRRORED 0 means not stated, and then not
+                                checked against */
   void* k_data;
   void* v_data;
   const void* indices;
