@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from support.cuda import Device
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--all-real-tensors",
+        action="store_true",
+        help="tests/append/test_real_tensors.py: also every page size, number of heads, layout and way to "
+        "hold fp8 of every form (many minutes)",
+    )
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m looks at the markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     count = device_count()

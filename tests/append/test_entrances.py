@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -24,6 +26,7 @@ from support.operands import (
     select,
 )
 from support.problem import Problem, expected_caches
+from support.real_append import ENTRANCES, GUARDED, UNGUARDED, RealCase, append_and_check, make
 
 CASES = [
     Case(F16, "HND", "BEFORE_APPEND", 3, 5, 2, 128),
@@ -31,6 +34,47 @@ CASES = [
     Case(F32, "HND", "AFTER_APPEND", 1, 4, 1, 256),
     Case(FP8_E4M3, "NHD", "AFTER_APPEND", 3, 7, 2, 128),
 ]
+
+# Rows and caches at odd strides, and what baracuda-kernels' checks let pass.
+ODD = RealCase(
+    rows="odd-tokens",
+    caches="side-by-side",
+    element=BF16,
+    widths=(80, 48),
+    heads=3,
+    page_size=5,
+    layout="NHD",
+    convention="AFTER_APPEND",
+    wide=("indptr",),
+    table="padded",
+    held="none",
+    entrance="",
+    form="array",
+)
+PLAIN = replace(ODD, rows="packed", caches="packed", widths=(64, 64), wide=(), table="right")
+
+
+@pytest.mark.parametrize("form", ["array", "pointer"])
+@pytest.mark.parametrize(
+    ("case", "entrance"),
+    [
+        *((ODD, entrance) for entrance in (*UNGUARDED, *GUARDED)),
+        *((PLAIN, entrance) for entrance in ENTRANCES),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.rows,
+)
+def test_every_entrance_to_one_problem(backend: Backend, case: RealCase, entrance: str, form: str) -> None:
+    """One seed, and so the same bytes: the oracle's."""
+    append_and_check(backend, make(replace(case, entrance=entrance, form=form), seed=7))
+
+
+@pytest.mark.parametrize("rows", ["odd-tokens", "packed"])
+def test_an_entrance_that_is_not_guarded_says_what_takes_the_tensors(backend: Backend, rows: str) -> None:
+    """A plan held to baracuda-kernels' checks refuses views, and names the choices that take them."""
+    case = replace(PLAIN, rows=rows, caches="interleaved", entrance="unguarded run")
+    what = "k_data" if rows == "packed" else "key"
+    with pytest.raises(bf.Unsupported, match=rf"{what} .*a guarded plan takes it .*append_paged_kv"):
+        append_and_check(backend, make(case, seed=7))
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

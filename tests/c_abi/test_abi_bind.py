@@ -16,9 +16,10 @@ from support.cases import CONVENTIONS, LAYOUTS, Case
 from support.elements import ALL_ELEMENTS, ELEMENTS, F16, FP8_E4M3, FP8_E5M2, I8, U8, Element
 from support.operands import CACHES, NAMES, TABLE
 from support.problem import Problem, assert_appended
-from support.real_tensors import CACHES as CACHE_FORMS
-from support.real_tensors import ROWS, Extents, OnHost, Tensors
+from support.real_tensors import OnHost, Tensors
 from support.tensors import HostTensor, bind, dlpack_type, pointers
+from support.views import CACHES as CACHE_FORMS
+from support.views import ROWS, Extents
 
 CASES = [
     Case(element, layout, convention, page_size=4, batch_size=3, num_heads=2, head_dim=64)

@@ -9,7 +9,8 @@ import pytest
 
 from support import abi
 from support.elements import F32, I8
-from support.real_tensors import CACHES, Extents, Memory, OnHost, Pair, Tensors
+from support.real_tensors import OnHost, Tensors
+from support.views import CACHES, Extents, Memory, Pair
 
 
 def judge(tensors: Tensors) -> int:

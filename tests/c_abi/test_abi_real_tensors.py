@@ -12,20 +12,9 @@ import pytest
 
 from support import abi
 from support.elements import ALL_ELEMENTS, BF16, F16, F32, FP8_E4M3, I8, Element
-from support.real_tensors import (
-    CACHES,
-    KV,
-    ROWS,
-    TABLE,
-    Extents,
-    Memory,
-    OnDevice,
-    OnHost,
-    Pair,
-    Place,
-    Tensors,
-)
+from support.real_tensors import KV, TABLE, OnDevice, OnHost, Place, Tensors
 from support.tensors import bind
+from support.views import CACHES, ROWS, Extents, Memory, Pair
 
 #: Rows in 16-byte vectors, of few bytes, of one element, and of two widths.
 SIZES = {

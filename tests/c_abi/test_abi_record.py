@@ -9,7 +9,8 @@ import pytest
 
 from support import abi
 from support.bits import Array
-from support.real_tensors import CACHES, ROWS, TABLE, Extents, OnDevice, OnHost, Place, Tensors
+from support.real_tensors import TABLE, OnDevice, OnHost, Place, Tensors
+from support.views import CACHES, ROWS, Extents
 
 ROW = 2  # the request that is damaged
 PAGES, SLOTS = 9, 4

@@ -3,7 +3,9 @@
 #   problems   random right appends, AddressSanitizer and UndefinedBehaviorSanitizer
 #   append     libFuzzer on baracuda_paged_kv_append_run, _can_implement and _preload, the same sanitizers
 #   bind       libFuzzer on baracuda_paged_kv_append_bind, the same sanitizers
+#   overlap    caches in and beside each other, each held against all of its rows, the same sanitizers
 #   threads    16 threads at once, ThreadSanitizer
+#   edited_table  a page table that another thread edits, ThreadSanitizer
 # CMakePresets.json says how the library is built: asan, fuzz, tsan. The drivers get the same flags.
 # Without clang and its libFuzzer the two fuzz targets run on random bytes instead, built by the C compiler there is.
 # DRIVER_FLAGS are further flags for the drivers: -DPLANTED_ERROR makes two of them wrong, to see that it is found.
@@ -24,7 +26,7 @@ has_libfuzzer() {
 }
 
 # Clang where there is one: its sanitizers see streaming stores, which are calls of builtins to gcc.
-case $what in threads) preset=tsan ;; *) preset=asan ;; esac
+case $what in threads | edited_table) preset=tsan ;; *) preset=asan ;; esac
 fuzzer=
 cc=${CC:-cc}
 cxx=${CXX:-c++}
@@ -48,7 +50,7 @@ drivers=(-std=gnu11 -Wall -Wextra -Werror -O2 ${DRIVER_FLAGS:-})
 
 case $what in
   problems) sources="random_problems problem model" ;;
-  threads) sources="threads problem model" ;;
+  threads | overlap | edited_table) sources="$what problem model" ;;
   *) sources="fuzz_$what arena model ${fuzzer:-replay}" ;;
 esac
 objects=()
@@ -65,8 +67,9 @@ export UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS=halt_on_error=1:exitcode=99
 cd "$build"
 case $what in
-  problems) "./$what" "$seconds" "${SEED:-$RANDOM}" ;;
+  problems | overlap) "./$what" "$seconds" "${SEED:-$RANDOM}" ;;
   threads) "./$what" ;;
+  edited_table) "./$what" "$seconds" ;;
   *)
     if [ -n "$fuzzer" ]; then
       corpus=${FUZZ_CORPUS:-$build/corpus-$what}

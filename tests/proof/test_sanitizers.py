@@ -37,7 +37,7 @@ def has_sanitizer(folder: Path, name: str) -> bool:
 
 
 def run_script(folder: Path, what: str, seconds: int, **environment: str) -> subprocess.CompletedProcess[str]:
-    needed = "thread" if what == "threads" else "address,undefined"
+    needed = "thread" if what in ("threads", "edited_table") else "address,undefined"
     if not has_sanitizer(folder, needed):
         pytest.skip(f"needs a C compiler that has -fsanitize={needed}")
     if shutil.which("cmake") is None:
@@ -68,17 +68,45 @@ def test_random_problems(tmp_path: Path) -> None:
 def test_fuzzed_appends(tmp_path: Path) -> None:
     """Of what is tried, much is appended and much is refused: neither alone would prove much."""
     said = sanitize(tmp_path, "append", 2 * SECONDS)
-    inputs, appended, refused, _ = counts(
-        said, r"(\d+) inputs: (\d+) appended, (\d+) refused, (\d+) with operands beyond"
+    inputs, appended, refused, _, strided = counts(
+        said,
+        r"(\d+) inputs: (\d+) appended, (\d+) refused, (\d+) with operands beyond the arena; "
+        r"of those appended (\d+) had strides",
     )
     assert inputs > 1000
     assert min(appended, refused) > inputs // 100
+    assert strided > appended // 10
 
 
 def test_fuzzed_binds(tmp_path: Path) -> None:
-    inputs, bound, refused = counts(sanitize(tmp_path, "bind"), r"(\d+) inputs: (\d+) bound, (\d+) refused")
+    inputs, bound, refused, strided = counts(
+        sanitize(tmp_path, "bind"),
+        r"(\d+) inputs: (\d+) bound, (\d+) refused; of those bound (\d+) had strides",
+    )
     assert inputs > 1000
     assert min(bound, refused) > inputs // 1000
+    assert strided > bound // 10
+
+
+def test_overlapping_caches(tmp_path: Path) -> None:
+    """Of caches that a proof takes for disjoint, not one pair shares a byte."""
+    small, drawn, taken, refused_in_doubt = counts(
+        sanitize(tmp_path, "overlap"),
+        r"(\d+) small and (\d+) random caches as the model says, (\d+) taken, (\d+) refused in doubt",
+    )
+    assert small > 1_000_000
+    assert drawn > 1000
+    assert taken > small // 10
+    assert refused_in_doubt < taken // 100
+
+
+def test_a_table_that_is_edited_meanwhile(tmp_path: Path) -> None:
+    """Each entry is read once, and as an atomic: for ThreadSanitizer there is no race to report."""
+    appended, refused = counts(
+        sanitize(tmp_path, "edited_table"), r"edited_table: (\d+) appends whole, (\d+) refused"
+    )
+    assert appended > 0
+    assert refused > 0
 
 
 def test_threads_under_thread_sanitizer(tmp_path: Path) -> None:
@@ -86,7 +114,9 @@ def test_threads_under_thread_sanitizer(tmp_path: Path) -> None:
     assert re.search(r"threads: \d+ appends by 16 threads as the model says", said)
 
 
-@pytest.mark.parametrize(("what", "error"), [("problems", "heap-buffer-overflow"), ("threads", "data race")])
+@pytest.mark.parametrize(
+    ("what", "error"), [("problems", "AddressSanitizer: heap-"), ("threads", "data race")]
+)
 def test_a_planted_error_is_caught(tmp_path: Path, what: str, error: str) -> None:
     """The drivers with one thing wrong: a page that is not there, and one slot for two threads.
 

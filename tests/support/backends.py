@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import numpy as np
+
 import baracuda_ffi as bf
 
 from .bits import Array
@@ -19,6 +21,10 @@ class Backend(Protocol):
 
     def put(self, array: Array) -> Any:
         """An operand that holds a copy of the array, between guard bands."""
+        ...
+
+    def view(self, operand: Any, offset: int, like: Array) -> Any:
+        """Of the operand's memory, from `offset` bytes in, a view of the array's type, shape and strides."""
         ...
 
     def get(self, operand: Any) -> Array:
@@ -46,6 +52,9 @@ class HostBackend:
         guarded = Guarded(array)
         self._operands.append(guarded)
         return guarded.array
+
+    def view(self, operand: Array, offset: int, like: Array) -> Array:
+        return np.ndarray(like.shape, like.dtype, operand.data, offset, like.strides)
 
     def get(self, operand: Array) -> Array:
         return operand

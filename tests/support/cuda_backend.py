@@ -12,6 +12,7 @@ import baracuda_ffi as bf
 from . import cuda
 from .bits import Array
 from .elements import ALL_ELEMENTS
+from .tensors import as_view
 
 
 class CudaBackend:
@@ -46,6 +47,10 @@ class CudaBackend:
             element=kinds.get(memory.dtype, f"i{8 * memory.dtype.itemsize}"),
             device=self.device.ordinal,
         )
+
+    def view(self, operand: Any, offset: int, like: Array) -> bf.TensorView:
+        memory = self._operands[id(operand)]
+        return as_view(like, ptr=memory.ptr + offset, device=self.device.ordinal)
 
     def get(self, operand: Any) -> Array:
         cuda.synchronize()

@@ -11,7 +11,7 @@ import baracuda_ffi as bf
 
 from . import abi
 from .bits import Array
-from .elements import ALL_ELEMENTS, ELEMENTS
+from .elements import ALL_ELEMENTS
 
 _CODES = {np.dtype(element.dtype): element.dlpack for element in ALL_ELEMENTS}
 _CODE_OF_KIND = {"i": 0, "u": 1, "f": 2}
@@ -49,16 +49,15 @@ class HostTensor:
         )
 
 
-def as_view(array: Array) -> bf.TensorView:
-    """The package's own, with the strides that the array has."""
-    kinds: dict[Any, Any] = {np.dtype(e.dtype): bf.ElementKind[e.kind] for e in ELEMENTS}
-    strides = tuple(stride // array.itemsize for stride in array.strides)
+def as_view(array: Array, *, ptr: int | None = None, device: int | None = None) -> bf.TensorView:
+    """The package's own, of the array's type, shape and strides; at `ptr` on a device, if given."""
+    kinds: dict[Any, Any] = {np.dtype(e.dtype): bf.ElementKind[e.kind] for e in ALL_ELEMENTS}
     return bf.TensorView(
-        ptr=array.ctypes.data,
+        ptr=array.ctypes.data if ptr is None else ptr,
         shape=array.shape,
-        strides=strides,
-        element=kinds.get(array.dtype, "i32"),
-        device=None,
+        strides=tuple(stride // array.itemsize for stride in array.strides),
+        element=kinds.get(array.dtype, f"i{8 * array.itemsize}"),
+        device=device,
     )
 
 

@@ -115,7 +115,8 @@ class Binding {
     if (op_.element == BARACUDA_ELEMENT_NONE) BARACUDA_TRY(infer_element());
     for (int i = BARACUDA_OPERAND_KEY; i <= BARACUDA_OPERAND_VALUE; ++i) {
       if (operands_[i] == nullptr) continue;
-      int32_t& width = i == BARACUDA_OPERAND_KEY ? op_.head_dim : op_.value_head_dim;
+      // baracuda-kernels knows one width.
+      int32_t& width = i == BARACUDA_OPERAND_KEY || mirrored_ ? op_.head_dim : op_.value_head_dim;
       if (width != 0 && op_.num_heads != 0) continue;
       const int rank = rank_of(i) - (headless_ ? 1 : 0);
       BARACUDA_TRY(check_rank(i, *operands_[i], rank));
@@ -184,7 +185,7 @@ class Binding {
   const char* layout_hint(int operand) const noexcept {
     const Tensor& tensor = *operands_[operand];
     const bool heads_first = op_.layout == BARACUDA_LAYOUT_HND;
-    if (kOperands[operand].shape != Shape::kCache || tensor.ndim != 4) return "";
+    if (kOperands[operand].shape != Shape::kCache || tensor.ndim != 4 || tensor.shape == nullptr) return "";
     if (tensor.shape[heads_first ? 2 : 1] != op_.num_heads) return "";
     return heads_first ? " (for [pages, page_size, heads, head_dim] pass layout NHD)"
                        : " (for [pages, heads, page_size, head_dim] pass layout HND)";

@@ -79,7 +79,8 @@ uint64_t entries_of(const Op& op, const Append& append, Shape shape) noexcept {
   switch (shape) {
     case Shape::kPageIds:
       // Where the table's length is not stated, one entry at least is read.
-      return append.placement.used_pages == INT32_MAX ? 1 : static_cast<uint64_t>(append.placement.used_pages);
+      if (op.total_used_pages == 0 && append.placement.used_pages != 0) return 1;
+      return static_cast<uint64_t>(op.total_used_pages);
     case Shape::kPerRequest:
       return batch;
     case Shape::kPerRequestAnd1:

@@ -148,11 +148,12 @@ constexpr uint32_t wanted_by(int addressing, int table, int lengths, int transfo
   return wanted;
 }
 
-// A decode's, worked out once: what nearly every call asks for.
-inline constexpr uint32_t kWantedByDecode = wanted_by(0, 0, 0, 0, 0);
+// A decode's, of both parts and of key alone, worked out once: what nearly every call asks for.
+inline constexpr uint32_t kWantedByDecode[] = {wanted_by(0, 0, 0, 0, BARACUDA_PARTS_KEY_AND_VALUE),
+                                               wanted_by(0, 0, 0, 0, BARACUDA_PARTS_KEY)};
 
 inline uint32_t wanted_operands(const Op& op) noexcept {
-  if ((op.addressing | op.table | op.lengths | op.transform | op.parts) == 0) return kWantedByDecode;
+  if ((op.addressing | op.table | op.lengths | op.transform) == 0) return kWantedByDecode[op.parts];
   return wanted_by(op.addressing, op.table, op.lengths, op.transform, op.parts);
 }
 

@@ -16,22 +16,21 @@ namespace baracuda::host {
 namespace {
 
 // What a thread takes at a time: little enough that all finish together, enough that taking it costs nothing.
-constexpr size_t kBytesAtOnce = size_t{256} << 10;
+constexpr uint64_t kBytesAtOnce = uint64_t{256} << 10;
 
 // Rows whose places are kept on the stack: a decode step's.
 constexpr int64_t kPlacesOnStack = 256;
 
 int32_t copy_all(const Append& append, const Place* places) noexcept {
   const RowCopy rows(append, places);
-  const size_t token_bytes = rows.token_bytes();
   Work work{};
   work.process = [](const void* context, int32_t first, int32_t last) noexcept {
     static_cast<const RowCopy*>(context)->copy(first, last);
   };
   work.context = &rows;
   work.items = append.placement.num_rows;
-  work.items_at_once = static_cast<int32_t>(std::max<size_t>(kBytesAtOnce / token_bytes, 1));
-  run_in_threads(work, threads_for(token_bytes * static_cast<size_t>(work.items)));
+  work.items_at_once = static_cast<int32_t>(std::max<uint64_t>(kBytesAtOnce / rows.token_bytes(), 1));
+  run_in_threads(work, threads_for(rows.bytes()));
   return BARACUDA_OK;
 }
 

@@ -1,5 +1,6 @@
 #include "host/rows.h"
 
+#include "append/saturating.h"
 #include "host/record.h"
 
 namespace baracuda::host {
@@ -8,7 +9,7 @@ namespace {
 // Bytes of key and value up to which an append writes through the caches, where the new rows are best left for the
 // attention that reads them next. Beyond, its rows, read and written, outgrow the caches that a core has to itself, and
 // fetching the lines that they overwrite costs as much again as the copy.
-constexpr size_t kCachedUpToBytes = size_t{512} << 10;
+constexpr uint64_t kCachedUpToBytes = uint64_t{512} << 10;
 
 }  // namespace
 
@@ -21,9 +22,15 @@ RowCopy::RowCopy(const Append& append, const Place* places) noexcept
     runs_[i] = {side_by_side ? 1 : append.num_heads,
                 static_cast<size_t>(part.row_bytes * (side_by_side ? append.num_heads : 1)), part.head_stride,
                 part.cache_head_stride};
-    token_bytes_ += static_cast<size_t>(runs_[i].count) * runs_[i].bytes;
+    // Rows of a cache that overlap each other may be more bytes than there is memory.
+    token_bytes_ =
+        saturating_sum(token_bytes_, saturating_product(static_cast<uint64_t>(runs_[i].count), runs_[i].bytes));
   }
-  way_ = token_bytes_ * static_cast<size_t>(rows_of(append)) <= kCachedUpToBytes ? cached_copy() : streaming_copy();
+  way_ = bytes() <= kCachedUpToBytes ? cached_copy() : streaming_copy();
+}
+
+uint64_t RowCopy::bytes() const noexcept {
+  return saturating_product(token_bytes_, static_cast<uint64_t>(rows_of(append_)));
 }
 
 template <bool kNarrow>
@@ -60,8 +67,8 @@ inline void RowCopy::find_source(int64_t row, Source* source) const noexcept {
 }
 
 void RowCopy::copy(int64_t first, int64_t last) const noexcept {
-  Target targets[2];  // of this row and of the next, by turns
-  Source source;
+  Target targets[2] = {};  // of this row and of the next, by turns
+  Source source = {};
   find_target(first, last, &targets[0]);
   for (int64_t row = first; row < last; ++row) {
     const Target& to = targets[(row - first) & 1];

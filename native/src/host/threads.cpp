@@ -18,7 +18,7 @@ namespace {
 
 // The least bytes of key and value that a thread is made for. Starting and ending one takes some tens of microseconds,
 // up to 100 where a sleeping CPU must be woken, and its turn where all are busy; a core copies this much in 200 to 400.
-constexpr size_t kBytesPerThread = size_t{4} << 20;
+constexpr uint64_t kBytesPerThread = uint64_t{4} << 20;
 
 // Memory bandwidth is spent long before this many cores copy.
 constexpr int32_t kMostThreads = 64;
@@ -89,12 +89,12 @@ class Crew {
 
 }  // namespace
 
-int32_t threads_for(size_t bytes) noexcept {
+int32_t threads_for(uint64_t bytes) noexcept {
   if (bytes < 2 * kBytesPerThread) return 1;
   const int32_t setting = max_threads.load(std::memory_order_relaxed);
   if (setting == 1) return 1;
   const int32_t most = setting > 0 ? std::min(setting, usable_cpus()) : usable_cpus();
-  const auto worth = static_cast<int32_t>(std::min<size_t>(bytes / kBytesPerThread, kMostThreads));
+  const auto worth = static_cast<int32_t>(std::min<uint64_t>(bytes / kBytesPerThread, kMostThreads));
   return std::min(most, worth);
 }
 

@@ -2,7 +2,6 @@
 #ifndef BARACUDA_SRC_HOST_THREADS_H_
 #define BARACUDA_SRC_HOST_THREADS_H_
 
-#include <cstddef>
 #include <cstdint>
 
 namespace baracuda::host {
@@ -14,7 +13,7 @@ int32_t thread_limit() noexcept;
 
 // How many threads an append of `bytes` of key and value is worth, the calling one included: bounded by the setting, by
 // the CPUs that the calling thread may run on, and by what a thread costs.
-int32_t threads_for(size_t bytes) noexcept;
+int32_t threads_for(uint64_t bytes) noexcept;
 
 // Work cut into items 0 .. items-1, handed out in order, each to exactly one of the threads that ask.
 struct Work {

@@ -1,5 +1,6 @@
-/* libFuzzer's bytes become one append over an arena: struct sizes, flags, extents, page tables and pointers, sane and
- * not. The status and every byte of the arena must be what the model says. */
+/* libFuzzer's bytes become one append over an arena: struct sizes, flags, extents, strides, page tables and pointers, sane
+ * and not. The status and every byte of the arena must be what the model says. */
+#include <stddef.h>
 #include <string.h>
 
 #include "arena.h"
@@ -15,23 +16,26 @@ static uint8_t writers[ARENA_BYTES];
 
 /* What became of the inputs, told at the exit: a fuzzer that never gets to an append proves nothing. */
 static struct {
-  unsigned long inputs, appended, refused, beyond_the_arena;
+  unsigned long inputs, appended, refused, beyond_the_arena, strided;
 } outcomes;
 
 static void report(void) {
-  printf("fuzz_append: %lu inputs: %lu appended, %lu refused, %lu with operands beyond the arena\n", outcomes.inputs,
-         outcomes.appended, outcomes.refused, outcomes.beyond_the_arena);
+  printf(
+      "fuzz_append: %lu inputs: %lu appended, %lu refused, %lu with operands beyond the arena; of those appended "
+      "%lu had strides\n",
+      outcomes.inputs, outcomes.appended, outcomes.refused, outcomes.beyond_the_arena, outcomes.strided);
 }
 
 /* The next operand's place; once in 16 somewhere it should not be. */
-static uint8_t* take_place(Input* input, uint64_t* cursor, uint64_t bytes, uint64_t alignment, uint8_t* const* others,
+static uint8_t* take_place(Input* input, uint64_t* cursor, Reach reach, uint64_t alignment, uint8_t* const* others,
                            int count) {
   const uint8_t choice = take8(input);
   if (choice < 240) {
-    *cursor = (*cursor + alignment - 1) / alignment * alignment;
-    uint8_t* place = arena + (*cursor < ARENA_BYTES ? *cursor : 0);
-    *cursor += (bytes < ARENA_BYTES ? bytes : ARENA_BYTES) + 4 * (uint64_t)take_below(input, 9);
-    return place;
+    const uint64_t below = reach.below < ARENA_BYTES ? reach.below : 0;
+    const uint64_t above = reach.above < ARENA_BYTES ? reach.above : ARENA_BYTES;
+    const uint64_t at = (*cursor + below + alignment - 1) / alignment * alignment;
+    *cursor = at + above + 4 * (uint64_t)take_below(input, 9);
+    return arena + (at < ARENA_BYTES ? at : 0);
   }
   uint8_t* other = count > 0 ? others[take_below(input, (uint32_t)count)] : arena;
   switch (choice % 6) {
@@ -55,26 +59,78 @@ static void put32(uint8_t* base, int64_t index, int32_t value) {
   if (arena_holds(at, 4)) memcpy(at, &value, 4);
 }
 
+/* An entry of an operand that says places, as wide as `op` says. */
+static void put_entry(const baracuda_paged_kv_append* op, int operand, int64_t index, int64_t value) {
+  const uint64_t bytes = entry_bytes(op, operand);
+  const int32_t narrow = (int32_t)value;
+  uint8_t* at = (uint8_t*)((uintptr_t)pointer_of(op, operand) + (uintptr_t)index * bytes);
+  if (arena_holds(at, bytes)) memcpy(at, bytes == 8 ? (const void*)&value : (const void*)&narrow, bytes);
+}
+
+/* Numbers at which arithmetic on 64-bit integers goes wrong, too. */
+static int64_t take_hostile64(Input* input) {
+  static const int64_t kHostile[] = {INT64_MIN,           INT64_MAX,        INT64_MIN + 1,       INT64_MAX - 1,
+                                     (int64_t)1 << 31,    (int64_t)1 << 32, -((int64_t)1 << 32), (int64_t)1 << 61,
+                                     -((int64_t)1 << 61), (int64_t)1 << 62, (int64_t)1 << 40};
+  const uint32_t which = take_below(input, 2 * sizeof(kHostile) / sizeof(kHostile[0]));
+  return which < sizeof(kHostile) / sizeof(kHostile[0]) ? kHostile[which] : take_hostile(input);
+}
+
 /* A right table, and then up to three wrong entries. */
-static void fill_table(Input* input, const baracuda_paged_kv_append* op, uint8_t* indices, uint8_t* indptr,
-                       uint8_t* last_page_len) {
+static void fill_table(Input* input, const baracuda_paged_kv_append* op) {
   const int32_t batch = op->batch_size < MOST_REQUESTS ? op->batch_size : MOST_REQUESTS;
   const uint32_t pages = op->num_total_pages > 0 && op->num_total_pages < 16 ? (uint32_t)op->num_total_pages : 3;
   const uint32_t slots = op->page_size > 0 && op->page_size < 256 ? (uint32_t)op->page_size : 1;
   int32_t end = 0;
-  put32(indptr, 0, 0);
+  put_entry(op, BARACUDA_OPERAND_INDPTR, 0, 0);
   for (int32_t b = 0; b < batch; ++b) {
     end += 1 + (int32_t)take_below(input, 2);
-    put32(indptr, b + 1, end);
-    put32(last_page_len, b, (int32_t)take_below(input, slots) + (op->length_convention == BARACUDA_AFTER_APPEND));
+    put_entry(op, BARACUDA_OPERAND_INDPTR, b + 1, end);
+    put_entry(op, BARACUDA_OPERAND_LAST_PAGE_LEN, b,
+              (int64_t)take_below(input, slots) + (op->length_convention == BARACUDA_AFTER_APPEND));
   }
-  for (int32_t entry = 0; entry < end; ++entry) put32(indices, entry, (int32_t)take_below(input, pages));
+  for (int32_t entry = 0; entry < end; ++entry)
+    put_entry(op, BARACUDA_OPERAND_INDICES, entry, take_below(input, pages));
   for (uint32_t damage = take8(input) % 8; damage > 4; --damage) {
-    uint8_t* tables[] = {indices, indptr, last_page_len};
-    uint8_t* table = tables[take_below(input, 3)];
+    const int operand = BARACUDA_OPERAND_INDICES + (int)take_below(input, 3);
     const int64_t entry = take_below(input, MOST_REQUESTS + 1);
-    put32(table, entry, take8(input) % 2 ? (int32_t)take_below(input, 20) - 2 : take_hostile(input));
+    put_entry(op, operand, entry, take8(input) % 2 ? (int64_t)take_below(input, 20) - 2 : take_hostile64(input));
   }
+}
+
+/* The strides of dimensions that nest in some order, some with gaps, some negative, once in a while hostile. Steps over
+ * as many elements as all of it takes, times `together`. */
+static void take_strides(Input* input, int count, const int32_t* extents, int64_t width, int64_t together,
+                         int64_t* strides) {
+  const uint8_t turn = take8(input);
+  const uint8_t odd = take8(input);
+  int64_t step = width * (odd % 4 == 0 ? together : 1);
+  for (int i = 0; i < count; ++i) {
+    const int dimension = (i * (turn % 2 ? 1 : count - 1) + turn / 2) % count;
+    if (odd / 4 % 4 == 1 && i == count - 1) step *= together; /* between the two of a pair of caches */
+    if (odd / 16 % 4 == 1) step += take_below(input, 17);
+    strides[dimension] = odd / 64 == (uint8_t)dimension ? -step : step;
+    step = (int64_t)((uint64_t)step *
+                     (uint64_t)(extents[dimension] > 0 && extents[dimension] < 64 ? extents[dimension] : 1));
+  }
+  if (take8(input) >= 248) strides[take_below(input, (uint32_t)count)] = take_hostile64(input);
+}
+
+static void take_all_strides(Input* input, baracuda_paged_kv_append* op) {
+  const int32_t cache[] = {op->num_total_pages, op->page_size, op->num_heads};
+  const int32_t rows[] = {op->batch_size, op->num_heads};
+  const int64_t width = op->value_head_dim > op->head_dim ? op->value_head_dim : op->head_dim;
+  const bool same = take8(input) % 2 == 0;
+  take_strides(input, 3, cache, width, 2, op->k_data_strides);
+  take_strides(input, 2, rows, width, 3, op->key_strides);
+  if (same) {
+    memcpy(op->v_data_strides, op->k_data_strides, sizeof(op->v_data_strides));
+    memcpy(op->value_strides, op->key_strides, sizeof(op->value_strides));
+  } else {
+    take_strides(input, 3, cache, width, 2, op->v_data_strides);
+    take_strides(input, 2, rows, width, 3, op->value_strides);
+  }
+  if (take8(input) >= 224) op->key_strides[take_below(input, 2)] = 0;
 }
 
 static void take_append(Input* input, baracuda_paged_kv_append* op) {
@@ -83,32 +139,58 @@ static void take_append(Input* input, baracuda_paged_kv_append* op) {
   op->backend = TAKE_EXTENT(input, BARACUDA_BACKEND_HOST, BARACUDA_BACKEND_HOST, BARACUDA_BACKEND_HOST,
                             BARACUDA_BACKEND_FLASHINFER, BARACUDA_BACKEND_BESPOKE);
   const uint8_t flags = take8(input);
-  op->flags = flags < 250 ? flags % 2 : take32(input);
-  op->element = TAKE_EXTENT(input, 1, 2, 3, 4, 5);
+  op->flags = flags < 250 ? (uint32_t)(flags % 4) | (flags / 4 % 8 == 0 ? BARACUDA_FLAG_MIRRORED : 0) : take32(input);
+  if ((op->flags & BARACUDA_FLAG_MIRRORED) != 0 && flags < 240) op->flags = BARACUDA_FLAG_MIRRORED;
+  op->element = TAKE_EXTENT(input, 1, 2, 3, 4, 5, 6, 7);
   op->layout = TAKE_EXTENT(input, 0, 1);
   op->length_convention = TAKE_EXTENT(input, 0, 1);
-  op->batch_size = TAKE_EXTENT(input, 1, 2, 3, 4, 7, MOST_REQUESTS);
+  op->batch_size = TAKE_EXTENT(input, 1, 2, 3, 4, 7, MOST_REQUESTS, 0);
   op->page_size = TAKE_EXTENT(input, 1, 2, 3, 7, 16);
   op->num_heads = TAKE_EXTENT(input, 1, 2, 3, 4, 8);
-  op->head_dim = TAKE_EXTENT(input, 64, 64, 128, 256, 8, 16, 32, 80, 512);
+  op->head_dim = TAKE_EXTENT(input, 64, 64, 128, 256, 8, 16, 32, 80, 512, 1, 3, 5, 33);
   op->num_total_pages = TAKE_EXTENT(input, 1, 2, 3, 5, 8, 0);
   op->total_used_pages = TAKE_EXTENT(input, 2 * MOST_REQUESTS, 2 * MOST_REQUESTS, 16, 8, 1, 0);
+  const uint8_t choices = take8(input);
+  if (choices % 8 == 1) op->value_head_dim = TAKE_EXTENT(input, 64, 16, 1, 7, 24);
+  if (choices % 16 == 2) op->parts = TAKE_EXTENT(input, 1, 1, 0);
+  if (choices / 16 % 4 == 1) op->int64_operands = (uint32_t)take8(input) % 8 << BARACUDA_OPERAND_INDICES;
+  if (choices >= 250) {
+    int32_t* const others[] = {&op->addressing, &op->table, &op->lengths, &op->transform, &op->source_element};
+    *others[take_below(input, 5)] = TAKE_EXTENT(input, 0, 1, 2, 3, 4);
+  }
   if (take8(input) >= 252) op->stream = (void*)(uintptr_t)take32(input);
+  if ((op->flags & BARACUDA_FLAG_STRIDED) != 0) take_all_strides(input, op);
 
-  const Extents extents = status_of_problem(op) == BARACUDA_OK ? extents_of(op) : (Extents){16, 16, 16, 16, 4, 8, 4, 0};
-  uint8_t* places[8];
-  uint64_t cursor = 16 * (uint64_t)take_below(input, 5);
-  const uint64_t bytes[8] = {extents.cache,   extents.cache,  extents.rows,          extents.rows,
-                             extents.indices, extents.indptr, extents.last_page_len, sizeof(baracuda_error_record)};
-  for (int i = 0; i < 8; ++i) places[i] = take_place(input, &cursor, bytes[i], i < 4 ? 16 : 4, places, i);
+  uint8_t* places[8] = {NULL};
+  uint64_t cursor = 16 * (uint64_t)take_below(input, 5) + (take8(input) % 4 == 0 ? take_below(input, 16) : 0);
+  const bool is_right = status_of_problem(op) == BARACUDA_OK;
+  const uint64_t alignment = is_right && take8(input) % 4 == 0 ? element_bytes(op->element) : 16;
+  static const int kOrder[8] = {BARACUDA_OPERAND_K_DATA,        BARACUDA_OPERAND_V_DATA,  BARACUDA_OPERAND_KEY,
+                                BARACUDA_OPERAND_VALUE,         BARACUDA_OPERAND_INDICES, BARACUDA_OPERAND_INDPTR,
+                                BARACUDA_OPERAND_LAST_PAGE_LEN, BARACUDA_NUM_OPERANDS};
+  static baracuda_error_record none;
+  op->error_record = &none; /* so that it has a size */
+  for (int i = 0; i < 8; ++i) {
+    const Reach reach = is_right ? reach_of(op, kOrder[i]) : (Reach){0, 16};
+    places[i] = take_place(input, &cursor, reach, i < 4 ? alignment : 8, places, i);
+  }
+  op->error_record = NULL;
   op->k_data = places[0];
   op->v_data = places[1];
+  /* In the same block as k_data: beside it, or between its rows. */
+  if (take8(input) % 4 == 0 && op->head_dim > 0) {
+    const int64_t steps[] = {
+        op->head_dim, op->k_data_strides[0] / 2, op->k_data_strides[1] / 2, op->k_data_strides[2] / 2, op->head_dim / 2,
+        -op->head_dim};
+    const uint64_t step = (uint64_t)steps[take_below(input, 6)];
+    op->v_data = (void*)((uintptr_t)op->k_data + (uintptr_t)(step * element_bytes(op->element)));
+  }
   op->key = places[2];
   op->value = take8(input) % 8 == 0 ? places[2] : places[3];
-  op->indices = (const int32_t*)(const void*)places[4];
-  op->indptr = (const int32_t*)(const void*)places[5];
-  op->last_page_len = (const int32_t*)(const void*)places[6];
-  fill_table(input, op, places[4], places[5], places[6]);
+  op->indices = places[4];
+  op->indptr = places[5];
+  op->last_page_len = places[6];
+  fill_table(input, op);
   /* Guarded appends mostly have a record, some of them claimed already; others mostly have none. */
   if (take8(input) % 16 >= ((op->flags & BARACUDA_FLAG_GUARDED) != 0 ? 13 : 1)) return;
   op->error_record = (baracuda_error_record*)(void*)places[7];
@@ -117,12 +199,19 @@ static void take_append(Input* input, baracuda_paged_kv_append* op) {
 }
 
 /* The struct alone in a block of its own, of as many bytes as it says. *status is 2 if that must be refused. */
-static baracuda_paged_kv_append* take_struct(Input* input, const baracuda_paged_kv_append* op, int32_t* status) {
+static baracuda_paged_kv_append* take_struct(Input* input, baracuda_paged_kv_append* op, int32_t* status) {
+  enum { SMALLEST = offsetof(baracuda_paged_kv_append, addressing) };
   static const uint32_t kSizes[] = {0,
                                     1,
                                     4,
                                     8,
                                     40,
+                                    SMALLEST - 8,
+                                    SMALLEST - 4,
+                                    SMALLEST,
+                                    SMALLEST + 4,
+                                    SMALLEST + 8,
+                                    SMALLEST + 64,
                                     sizeof(*op) - 8,
                                     sizeof(*op) - 4,
                                     sizeof(*op) - 1,
@@ -138,7 +227,9 @@ static baracuda_paged_kv_append* take_struct(Input* input, const baracuda_paged_
   REQUIRE(block != NULL, "out of memory");
   memcpy(block, op, allocated < sizeof(*op) ? allocated : sizeof(*op));
   memcpy(block, &bytes, sizeof(bytes));
-  *status = bytes < sizeof(*op) || bytes % sizeof(void*) != 0 ? BARACUDA_INVALID_PROBLEM : BARACUDA_OK;
+  *status = bytes < SMALLEST || bytes % sizeof(void*) != 0 ? BARACUDA_INVALID_PROBLEM : BARACUDA_OK;
+  /* What an older caller does not know is zero. */
+  if (bytes < sizeof(*op)) memset((uint8_t*)op + allocated, 0, sizeof(*op) - allocated);
   if (bytes > sizeof(*op) && take8(input) % 2 == 0) {
     block[sizeof(*op) + take_below(input, bytes - (uint32_t)sizeof(*op))] = 1;
     *status = BARACUDA_INVALID_PROBLEM;
@@ -157,83 +248,65 @@ static void check_unchanged(const char* function) {
 }
 
 static bool states_operands(const baracuda_paged_kv_append* op) {
-  return op->k_data || op->v_data || op->key || op->value || op->indices || op->indptr || op->last_page_len;
-}
-
-typedef struct Operand {
-  const void* data;
-  uint64_t bytes;
-} Operand;
-
-/* The operands that have any bytes, as large as they are stated to be. */
-static int list_operands(const baracuda_paged_kv_append* op, Operand operands[8]) {
-  const Extents extents = extents_of(op);
-  const Operand all[8] = {{op->k_data, extents.cache},
-                          {op->v_data, extents.cache},
-                          {op->key, extents.rows},
-                          {op->value, extents.rows},
-                          {op->indices, extents.indices},
-                          {op->indptr, extents.indptr},
-                          {op->last_page_len, extents.last_page_len},
-                          {op->error_record, extents.record}};
-  int count = 0;
-  for (int i = 0; i < 8; ++i)
-    if (all[i].bytes != 0) operands[count++] = all[i];
-  return count;
+  for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i)
+    if (pointer_of(op, i) != NULL) return true;
+  return false;
 }
 
 static bool operands_are_in_the_arena(const baracuda_paged_kv_append* op) {
-  Operand operands[8];
-  for (int i = list_operands(op, operands) - 1; i >= 0; --i)
-    if (!arena_holds(operands[i].data, operands[i].bytes)) return false;
+  for (int i = 0; i <= BARACUDA_NUM_OPERANDS; ++i) {
+    const Reach reach = reach_of(op, i);
+    const uint8_t* begin = (const uint8_t*)((uintptr_t)pointer_of(op, i) - reach.below);
+    if (reach.above != 0 && !arena_holds(begin, reach.below + reach.above)) return false;
+  }
   return true;
 }
 
-/* Nothing but the operands is usable then. */
-static void open_operands(const baracuda_paged_kv_append* op) {
-  Operand operands[8];
+/* Nothing but what an append may read and write is usable then: of key, value and the caches the rows alone. */
+static void open_operands(const baracuda_paged_kv_append* op, const ModelRow* judged, int32_t count) {
   arena_close();
-  for (int i = list_operands(op, operands) - 1; i >= 0; --i) arena_open(operands[i].data, operands[i].bytes);
-}
-
-/* Writes what one served request writes into `expected`. False where that is outside the arena: a cache that is
- * not as large as its page table says, without num_total_pages to hold that against. */
-static bool expect_request(const baracuda_paged_kv_append* op, int32_t request, const Request* judged) {
-  const uint64_t row = extents_of(op).row;
-  const uint8_t* sources[] = {op->key, op->value};
-  uint8_t* caches[] = {op->k_data, op->v_data};
-  for (int which = 0; which < 2; ++which)
-    for (int32_t head = 0; head < op->num_heads; ++head) {
-      const uint64_t offset = row_offset(op, judged, head);
-      if (offset > ARENA_BYTES || !arena_holds(caches[which] + offset, row)) return false;
-      const size_t at = (size_t)(caches[which] - arena) + offset;
-      const uint8_t* source = sources[which] + ((uint64_t)request * (uint64_t)op->num_heads + (uint64_t)head) * row;
-      memcpy(expected + at, before + (source - arena), row);
-      for (uint64_t i = 0; i < row; ++i) writers[at + i] += writers[at + i] < 2;
+  for (int i = BARACUDA_OPERAND_INDICES; i <= BARACUDA_NUM_OPERANDS; ++i) {
+    const Reach reach = reach_of(op, i);
+    if (reach.above != 0) arena_open(pointer_of(op, i), reach.above);
+  }
+  for (int32_t row = 0; row < count; ++row) {
+    const uint64_t bytes = entry_bytes(op, BARACUDA_OPERAND_INDICES);
+    /* Where the table's length is not stated it may lie beyond. */
+    if (judged[row].entry >= 0) arena_open((const uint8_t*)op->indices + (uint64_t)judged[row].entry * bytes, bytes);
+    if (judged[row].verdict != SERVED) continue;
+    for (int i = 0; i < num_parts(op); ++i) {
+      const ModelPart part = part_of(op, i);
+      for (int32_t head = 0; head < op->num_heads; ++head) {
+        arena_open(source_of(&part, row, head), (uint64_t)part.row);
+        uint8_t* place = place_of(&part, &judged[row], head);
+        if (arena_holds(place, (uint64_t)part.row)) arena_open(place, (uint64_t)part.row);
+      }
     }
-  return true;
-}
-
-/* What lies beyond the stated operands because its extent is not stated. */
-static void open_unstated(const baracuda_paged_kv_append* op, const Request* judged) {
-  if (judged->entry >= 0) arena_open(&op->indices[judged->entry], sizeof(int32_t));
-  if (judged->verdict != SERVED) return;
-  for (int32_t head = 0; head < op->num_heads; ++head) {
-    const uint64_t offset = row_offset(op, judged, head);
-    const uint64_t row = extents_of(op).row;
-    if (arena_holds((uint8_t*)op->k_data + offset, row)) arena_open((uint8_t*)op->k_data + offset, row);
-    if (arena_holds((uint8_t*)op->v_data + offset, row)) arena_open((uint8_t*)op->v_data + offset, row);
   }
 }
 
+/* Writes what one served row writes into `expected`. False where that is outside the arena: a cache that is not as
+ * large as its page table says, without num_total_pages to hold that against. */
+static bool expect_row(const baracuda_paged_kv_append* op, int32_t row, const ModelRow* judged) {
+  for (int i = 0; i < num_parts(op); ++i) {
+    const ModelPart part = part_of(op, i);
+    const size_t bytes = (size_t)part.row;
+    for (int32_t head = 0; head < op->num_heads; ++head) {
+      const uint8_t* place = place_of(&part, judged, head);
+      if (!arena_holds(place, bytes)) return false;
+      const size_t at = (size_t)(place - arena);
+      memcpy(expected + at, before + (source_of(&part, row, head) - arena), bytes);
+      for (size_t byte = 0; byte < bytes; ++byte) writers[at + byte] += writers[at + byte] < 2;
+    }
+  }
+  return true;
+}
+
 static bool describes(const baracuda_error_record* record, const baracuda_paged_kv_append* op) {
-  if (record->request < 0 || record->request >= op->batch_size) return false;
+  if (record->row < 0 || record->row >= op->batch_size) return false;
   bool unreadable = false;
-  const Request judged = judge(op, record->request, arena_holds, &unreadable);
-  return judged.verdict >= CORRUPT_INDPTR && record->reason == (int32_t)(judged.verdict - CORRUPT_INDPTR) + 1 &&
-         record->indptr_begin == op->indptr[record->request] && record->indptr_end == op->indptr[record->request + 1] &&
-         record->page == (int32_t)judged.page && record->last_page_len == op->last_page_len[record->request] &&
-         record->reserved[0] == 0 && record->reserved[1] == 0;
+  const ModelRow judged = judge(op, (int32_t)record->row, arena_holds, &unreadable);
+  return judged.verdict == CORRUPT && memcmp(record, &judged.record, sizeof(*record)) == 0;
 }
 
 /* The record's bytes in the arena, whatever they are, are as they should be; `expected` is made to agree. */
@@ -243,8 +316,8 @@ static void check_record(const baracuda_paged_kv_append* op, bool corrupt) {
   baracuda_error_record was;
   memcpy(&was, before + at, sizeof(was));
   if (!corrupt || was.reason != BARACUDA_CORRUPT_NONE) return;
-  REQUIRE(describes(op->error_record, op), "reason %d, request %d", op->error_record->reason,
-          op->error_record->request);
+  REQUIRE(describes(op->error_record, op), "reason %d, row %lld", op->error_record->reason,
+          (long long)op->error_record->row);
   memcpy(expected + at, op->error_record, sizeof(was));
 }
 
@@ -256,40 +329,42 @@ static bool is_written(const void* data, uint64_t bytes) {
 }
 
 /* Whether pages or entries that nobody stated lie on top of what is read: not for the library to know. */
-static bool overlaps_unstated(const baracuda_paged_kv_append* op, const Request* judged, int32_t count) {
-  Operand operands[8];
+static bool overlaps_unstated(const baracuda_paged_kv_append* op, const ModelRow* judged, int32_t count) {
+  static const int kRead[] = {BARACUDA_OPERAND_KEY, BARACUDA_OPERAND_VALUE, BARACUDA_OPERAND_INDICES,
+                              BARACUDA_OPERAND_INDPTR, BARACUDA_OPERAND_LAST_PAGE_LEN};
   if (op->num_total_pages > 0 && op->total_used_pages > 0) return false;
-  for (int i = list_operands(op, operands) - 1; i >= 2; --i)
-    if (is_written(operands[i].data, operands[i].bytes)) return true;
-  for (int32_t request = 0; request < count; ++request)
-    if (judged[request].entry >= 0 && is_written(&op->indices[judged[request].entry], sizeof(int32_t))) return true;
+  for (size_t i = 0; i < sizeof(kRead) / sizeof(kRead[0]); ++i) {
+    const Reach reach = reach_of(op, kRead[i]);
+    if (is_written((const uint8_t*)pointer_of(op, kRead[i]) - reach.below, reach.below + reach.above)) return true;
+  }
+  const uint64_t bytes = entry_bytes(op, BARACUDA_OPERAND_INDICES);
+  for (int32_t row = 0; row < count; ++row) {
+    const int64_t entry = judged[row].entry;
+    if (entry >= 0 && is_written((const uint8_t*)op->indices + (uint64_t)entry * bytes, bytes)) return true;
+  }
   return false;
 }
 
 /* False where nothing was run, since it would leave the arena. */
 static bool check_host_run(const baracuda_paged_kv_append* op, const baracuda_paged_kv_append* passed) {
-  const bool guarded = (op->flags & BARACUDA_FLAG_GUARDED) != 0;
-  static Request judged[ARENA_BYTES / sizeof(int32_t)];
+  static ModelRow judged[ARENA_BYTES / sizeof(int32_t)];
   bool corrupt = false;
   bool unreadable = false;
   bool fits = true;
   int32_t count = 0;
   memcpy(expected, before, ARENA_BYTES);
   memset(writers, 0, ARENA_BYTES);
-  for (; count < op->batch_size; ++count) {
+  while (count < op->batch_size && (is_guarded(op) || !corrupt)) { /* no entry beyond the first wrong one is read */
     judged[count] = judge(op, count, arena_holds, &unreadable);
     if (unreadable) return false;
-    if (judged[count].verdict == SERVED) fits = fits && expect_request(op, count, &judged[count]);
-    const bool refused = judged[count].verdict != SERVED && !(guarded && judged[count].verdict == PADDING);
-    corrupt = corrupt || refused;
-    if (refused && !guarded) break; /* no later entry is read */
+    if (judged[count].verdict == SERVED) fits = fits && expect_row(op, count, &judged[count]);
+    corrupt = corrupt || is_refused(op, &judged[count]);
+    ++count;
   }
-  const bool serves = guarded || !corrupt;
+  const bool serves = is_guarded(op) || !corrupt;
   if (serves && (!fits || overlaps_unstated(op, judged, count))) return false;
-  open_operands(op);
-  for (int32_t request = 0; request < count; ++request) open_unstated(op, &judged[request]);
-  if (count < op->batch_size) open_unstated(op, &judged[count]);
-  const int32_t wanted = corrupt && !guarded ? BARACUDA_INVALID_PROBLEM : BARACUDA_OK;
+  open_operands(op, judged, count);
+  const int32_t wanted = serves ? BARACUDA_OK : BARACUDA_INVALID_PROBLEM;
   check_status("can_implement", baracuda_paged_kv_append_can_implement(passed), wanted);
   check_status("run", baracuda_paged_kv_append_run(passed), wanted);
   if (wanted != BARACUDA_OK) {
@@ -300,8 +375,9 @@ static bool check_host_run(const baracuda_paged_kv_append* op, const baracuda_pa
   arena_open_all();
   check_record(op, corrupt);
   ++outcomes.appended;
+  outcomes.strided += (op->flags & BARACUDA_FLAG_STRIDED) != 0;
   if (memcmp(arena, expected, ARENA_BYTES) == 0) return true;
-  for (size_t i = 0; i < ARENA_BYTES; ++i) /* of requests that share a slot, any may be the last */
+  for (size_t i = 0; i < ARENA_BYTES; ++i) /* of rows that share a place, any may be the last */
     REQUIRE(arena[i] == expected[i] || writers[i] > 1, "byte %zu is %02x, the model says %02x; it was %02x", i,
             arena[i], expected[i], before[i]);
   return true;
@@ -309,6 +385,7 @@ static bool check_host_run(const baracuda_paged_kv_append* op, const baracuda_pa
 
 static void check_append(const baracuda_paged_kv_append* op, const baracuda_paged_kv_append* passed, int32_t status) {
   int32_t arch = -1;
+  bool may_refuse = false;
   arena_close();
   if (status == BARACUDA_OK) status = status_of_problem(op);
   const bool is_host = op->backend == BARACUDA_BACKEND_HOST;
@@ -317,15 +394,26 @@ static void check_append(const baracuda_paged_kv_append* op, const baracuda_page
   REQUIRE(arch == (preloaded == BARACUDA_OK ? 0 : -1), "arch is %d", arch);
   const bool problem_only = !states_operands(op);
   if (problem_only) check_status("can_implement", baracuda_paged_kv_append_can_implement(passed), status);
-  if (status == BARACUDA_OK) status = status_of_operands(op);
-  if (status == BARACUDA_OK && is_host) {
+  if (status == BARACUDA_OK) status = status_of_operands(op, &may_refuse);
+  if (status == BARACUDA_OK && is_host && op->batch_size > 0) {
     arena_open_all();
-    if (!operands_are_in_the_arena(op) || !check_host_run(op, passed)) ++outcomes.beyond_the_arena;
-    return;
+    if (!operands_are_in_the_arena(op)) {
+      ++outcomes.beyond_the_arena;
+      return;
+    }
+    if (may_refuse && baracuda_paged_kv_append_can_implement(passed) == BARACUDA_INVALID_PROBLEM) {
+      status = BARACUDA_INVALID_PROBLEM;
+    } else {
+      if (!check_host_run(op, passed)) ++outcomes.beyond_the_arena;
+      return;
+    }
   }
+  if (may_refuse && baracuda_paged_kv_append_can_implement(passed) == BARACUDA_INVALID_PROBLEM)
+    status = BARACUDA_INVALID_PROBLEM;
   if (!problem_only) check_status("can_implement", baracuda_paged_kv_append_can_implement(passed), status);
   /* No CUDA is built in here. */
-  const int32_t wanted = status == BARACUDA_OK ? BARACUDA_UNSUPPORTED : status;
+  const bool runs = is_host || op->batch_size == 0;
+  const int32_t wanted = status == BARACUDA_OK && !runs ? BARACUDA_UNSUPPORTED : status;
   check_status("run", baracuda_paged_kv_append_run(passed), wanted);
   check_unchanged("a refused run");
   ++outcomes.refused;

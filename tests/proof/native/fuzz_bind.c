@@ -1,5 +1,6 @@
-/* libFuzzer's bytes become an append and seven described tensors, right ones and wrong ones. What bind accepts must be
- * an append that the model accepts, over the tensors' own memory; what it refuses must be left as it was. */
+/* libFuzzer's bytes become an append and described tensors, right ones and wrong ones. What bind accepts must be an
+ * append that the model accepts, over the tensors' own memory, extents and strides; what it refuses must be left as it
+ * was. */
 #include <string.h>
 
 #include "arena.h"
@@ -7,11 +8,20 @@
 #include "model.h"
 #include "require.h"
 
-static const int kRanks[BARACUDA_NUM_OPERANDS] = {3, 3, 4, 4, 1, 1, 1};
+enum { MOST_RANK = 4, MOST_GIVEN = BARACUDA_NUM_OPERANDS + 3 };
 
-static unsigned long inputs, bound, refused;
+static unsigned long inputs, bound, strided, refused;
 
-static void report(void) { printf("fuzz_bind: %lu inputs: %lu bound, %lu refused\n", inputs, bound, refused); }
+static void report(void) {
+  printf("fuzz_bind: %lu inputs: %lu bound, %lu refused; of those bound %lu had strides\n", inputs, bound, refused,
+         strided);
+}
+
+static bool is_row(int operand) { return operand == BARACUDA_OPERAND_KEY || operand == BARACUDA_OPERAND_VALUE; }
+static bool is_cache(int operand) { return operand == BARACUDA_OPERAND_K_DATA || operand == BARACUDA_OPERAND_V_DATA; }
+static bool is_index(int operand) {
+  return operand >= BARACUDA_OPERAND_INDICES && operand <= BARACUDA_OPERAND_LAST_PAGE_LEN;
+}
 
 /* A shape or strides in a block of its own size, so that reading past it is found. */
 static int64_t* new_extents(const int64_t* values, int count) {
@@ -21,47 +31,71 @@ static int64_t* new_extents(const int64_t* values, int count) {
   return block;
 }
 
-/* The extents that the operand should have, `dims` of them. */
-static void right_shape(const baracuda_paged_kv_append* op, int operand, int64_t dims[4]) {
-  const int64_t rows[] = {op->batch_size, op->num_heads, op->head_dim, 1};
-  const int64_t hnd[] = {op->num_total_pages, op->num_heads, op->page_size, op->head_dim};
-  const int64_t nhd[] = {op->num_total_pages, op->page_size, op->num_heads, op->head_dim};
-  const int64_t lengths[] = {op->total_used_pages, (int64_t)op->batch_size + 1, op->batch_size};
-  if (operand <= BARACUDA_OPERAND_VALUE)
-    memcpy(dims, rows, sizeof(rows));
-  else if (operand <= BARACUDA_OPERAND_V_DATA)
-    memcpy(dims, op->layout == BARACUDA_LAYOUT_NHD ? nhd : hnd, sizeof(hnd));
-  else
-    dims[0] = lengths[operand - BARACUDA_OPERAND_INDICES];
+/* The extents that the operand should have: how many. */
+static int right_shape(const baracuda_paged_kv_append* op, int operand, bool has_heads, int64_t dims[MOST_RANK]) {
+  const bool is_value = operand == BARACUDA_OPERAND_VALUE || operand == BARACUDA_OPERAND_V_DATA;
+  const int64_t width = is_value && op->value_head_dim != 0 ? op->value_head_dim : op->head_dim;
+  int rank = 0;
+  if (is_row(operand)) {
+    dims[rank++] = op->batch_size;
+    if (has_heads) dims[rank++] = op->num_heads;
+    dims[rank++] = width;
+  } else if (is_cache(operand)) {
+    dims[rank++] = op->num_total_pages;
+    if (has_heads && op->layout == BARACUDA_LAYOUT_HND) dims[rank++] = op->num_heads;
+    dims[rank++] = op->page_size;
+    if (has_heads && op->layout != BARACUDA_LAYOUT_HND) dims[rank++] = op->num_heads;
+    dims[rank++] = width;
+  } else if (operand == BARACUDA_OPERAND_INDICES) {
+    dims[rank++] = op->total_used_pages;
+  } else {
+    dims[rank++] = (int64_t)op->batch_size + (operand == BARACUDA_OPERAND_INDPTR);
+  }
+  return rank;
 }
 
 static void take_type(Input* input, int operand, int32_t element, baracuda_tensor* tensor) {
-  static const uint8_t kTypes[6][2] = {{0, 32}, {2, 16}, {4, 16}, {2, 32}, {10, 8}, {12, 8}};
+  static const uint8_t kTypes[9][2] = {{0, 32}, {2, 16}, {4, 16}, {2, 32}, {10, 8}, {12, 8}, {0, 8}, {1, 8}, {0, 64}};
   const uint8_t choice = take8(input);
-  const int right = operand >= BARACUDA_OPERAND_INDICES ? 0 : element >= 1 && element <= 5 ? element : 1;
-  const int which = choice < 240 ? right : choice % 6;
+  const int of_rows = element >= 1 && element <= 7 ? element : 1;
+  const int right = operand < BARACUDA_OPERAND_INDICES ? of_rows : choice % 8 == 1 ? 8 : 0;
+  const int which = choice < 240 ? right : choice % 9;
   tensor->type_code = choice == 255 ? take8(input) : kTypes[which][0];
   tensor->type_bits = choice == 254 ? take8(input) : kTypes[which][1];
   tensor->type_lanes = choice == 253 ? 4 : 1;
 }
 
-static void take_tensor(Input* input, const baracuda_paged_kv_append* op, int operand, uint8_t* data,
-                        baracuda_tensor* tensor) {
-  int64_t dims[8] = {1, 1, 1, 1, 1, 1, 1, 1};
-  int64_t strides[8];
-  right_shape(op, operand, dims);
-  memset(tensor, 0, sizeof(*tensor));
-  tensor->ndim = kRanks[operand];
-  if (take8(input) >= 248) tensor->ndim = (int32_t)take_below(input, 10) - 1;
-  if (take8(input) >= 248) dims[take_below(input, 4)] = (int64_t)take_hostile(input) * (take8(input) % 2 ? 1 : 1 << 20);
+static void take_strides(Input* input, bool may_stride, const int64_t* dims, int rank, int64_t* strides) {
+  const uint8_t choice = take8(input);
   uint64_t step = 1;
-  for (int i = tensor->ndim - 1; i >= 0; --i) {
+  for (int i = rank - 1; i >= 0; --i) {
     strides[i] = (int64_t)step;
     step *= (uint64_t)dims[i];
+    if (may_stride && choice % 4 == i) step += take_below(input, 8); /* a gap */
   }
-  if (tensor->ndim > 0 && take8(input) >= 248) strides[take_below(input, (uint32_t)tensor->ndim)] = take_hostile(input);
+  if (may_stride && choice / 4 % 4 == 1 && rank > 2) { /* two dimensions the other way round */
+    const int64_t swapped = strides[0];
+    strides[0] = (int64_t)((uint64_t)strides[1] * (uint64_t)dims[1]);
+    strides[1] = swapped;
+  }
+  if (may_stride && choice / 16 % 8 == 1) strides[0] = (int64_t)(0 - (uint64_t)strides[0]);
+  if (may_stride && choice / 16 % 8 == 2 && rank > 0) strides[take_below(input, (uint32_t)rank)] = 0;
+  if (rank > 0 && take8(input) >= 248) strides[take_below(input, (uint32_t)rank)] = take_hostile(input);
+}
+
+static void take_tensor(Input* input, const baracuda_paged_kv_append* op, int operand, bool has_heads, uint8_t* data,
+                        baracuda_tensor* tensor) {
+  int64_t dims[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+  int64_t strides[8] = {0};
+  memset(tensor, 0, sizeof(*tensor));
+  tensor->ndim = right_shape(op, operand, has_heads, dims);
+  if (take8(input) >= 248) tensor->ndim = (int32_t)take_below(input, 10) - 1;
+  if (take8(input) >= 248) dims[take_below(input, 4)] = (int64_t)take_hostile(input) * (take8(input) % 2 ? 1 : 1 << 20);
+  if (is_row(operand) && take8(input) % 4 == 0) dims[0] += take_below(input, 3); /* more than are appended */
+  const bool may_stride = !is_index(operand) && (op->flags & BARACUDA_FLAG_STRIDED) != 0;
+  take_strides(input, may_stride, dims, tensor->ndim, strides);
   tensor->shape = take8(input) >= 252 ? NULL : new_extents(dims, tensor->ndim);
-  tensor->strides = take8(input) % 2 == 0 ? NULL : new_extents(strides, tensor->ndim);
+  tensor->strides = take8(input) % 4 == 0 ? NULL : new_extents(strides, tensor->ndim);
   take_type(input, operand, op->element, tensor);
   tensor->byte_offset = take8(input) >= 248 ? take_below(input, 64) : 0;
   tensor->data = data;
@@ -73,83 +107,188 @@ static void take_problem(Input* input, baracuda_paged_kv_append* op) {
   memset(op, 0, sizeof(*op));
   op->struct_size = sizeof(*op);
   op->backend = TAKE_EXTENT(input, BARACUDA_BACKEND_HOST, BARACUDA_BACKEND_HOST, BARACUDA_BACKEND_FLASHINFER);
-  op->flags = take8(input) % 2;
-  op->element = TAKE_EXTENT(input, 1, 2, 3, 4, 5);
+  const uint8_t flags = take8(input);
+  op->flags = flags % 16; /* GUARDED, STRIDED, SKIP_SLOT, INFER */
+  if (flags < 240) op->flags &= ~BARACUDA_FLAG_SKIP_SLOT;
+  if (flags / 16 % 4 == 0) op->flags = (op->flags & BARACUDA_FLAG_INFER) | BARACUDA_FLAG_MIRRORED;
+  op->element = TAKE_EXTENT(input, 1, 2, 3, 4, 5, 6, 7);
   op->layout = TAKE_EXTENT(input, 0, 1);
   op->length_convention = TAKE_EXTENT(input, 0, 1);
-  op->batch_size = TAKE_EXTENT(input, 1, 2, 3);
+  op->batch_size = TAKE_EXTENT(input, 1, 2, 3, 0);
   op->page_size = TAKE_EXTENT(input, 1, 2, 3);
   op->num_heads = TAKE_EXTENT(input, 1, 2, 3);
-  op->head_dim = TAKE_EXTENT(input, 64, 64, 64, 128, 16);
+  op->head_dim = TAKE_EXTENT(input, 64, 64, 64, 128, 16, 5);
   op->num_total_pages = TAKE_EXTENT(input, 1, 2, 3);
-  op->total_used_pages = TAKE_EXTENT(input, 1, 2, 3, 4);
+  op->total_used_pages = TAKE_EXTENT(input, 1, 2, 3, 4, 0);
+  const uint8_t choices = take8(input);
+  if (choices % 8 == 1) op->value_head_dim = TAKE_EXTENT(input, 64, 32, 7);
+  if (choices / 8 % 8 == 1) op->parts = TAKE_EXTENT(input, 1, 1, 1, 2);
 }
 
 /* Forget some of what the tensors tell. */
 static void unstate(Input* input, baracuda_paged_kv_append* op) {
   const uint8_t which = take8(input);
+  op->total_used_pages = which & 64 ? 0 : op->total_used_pages;
+  if ((op->flags & BARACUDA_FLAG_INFER) == 0 && which < 250) return;
   if (which & 1) op->element = BARACUDA_ELEMENT_NONE;
   if (which & 2) op->batch_size = 0;
   if (which & 4) op->num_heads = 0;
-  if (which & 8) op->head_dim = 0;
+  if (which & 8) op->head_dim = op->value_head_dim = 0;
   if (which & 16) op->page_size = 0;
   if (which & 32) op->num_total_pages = 0;
-  if (which & 64) op->total_used_pages = 0;
 }
 
-static const void* pointer_of(const baracuda_paged_kv_append* op, int operand) {
-  const void* pointers[] = {op->key, op->value, op->k_data, op->v_data, op->indices, op->indptr, op->last_page_len};
-  return pointers[operand];
+static bool is_contiguous(const baracuda_tensor* tensor) {
+  uint64_t step = 1;
+  for (int i = 0; i < tensor->ndim; ++i)
+    if (tensor->shape[i] == 0 || tensor->strides == NULL) return true;
+  for (int i = tensor->ndim - 1; i >= 0; step *= (uint64_t)tensor->shape[i--])
+    if (tensor->shape[i] != 1 && (uint64_t)tensor->strides[i] != step) return false;
+  return true;
+}
+
+/* As if from a contiguous tensor where there are none. */
+static int64_t stride_of(const baracuda_tensor* tensor, int dimension) {
+  uint64_t step = 1;
+  if (tensor->strides != NULL) return tensor->strides[dimension];
+  for (int i = tensor->ndim - 1; i > dimension; --i) step *= (uint64_t)tensor->shape[i];
+  return (int64_t)step;
+}
+
+static void check_shape(const baracuda_paged_kv_append* op, int operand, const baracuda_tensor* tensor) {
+  int64_t dims[MOST_RANK];
+  const bool has_heads = is_index(operand) || tensor->ndim == (is_row(operand) ? 3 : 4);
+  const int rank = right_shape(op, operand, has_heads, dims);
+  REQUIRE(tensor->ndim == rank, "operand %d has %d dimensions", operand, tensor->ndim);
+  REQUIRE(has_heads || op->num_heads == 1, "operand %d has no dimension for %d heads", operand, op->num_heads);
+  for (int i = 0; i < rank; ++i) {
+    const bool or_more = i == 0 && is_row(operand) && (op->flags & BARACUDA_FLAG_MIRRORED) == 0;
+    REQUIRE(or_more ? tensor->shape[i] >= dims[i] : tensor->shape[i] == dims[i], "operand %d, dimension %d", operand,
+            i);
+  }
+}
+
+static void check_stride(int64_t found, const baracuda_tensor* tensor, int dimension) {
+  REQUIRE(found == stride_of(tensor, dimension), "a stride of %lld, dimension %d has %lld", (long long)found, dimension,
+          (long long)stride_of(tensor, dimension));
+}
+
+static void check_strides(const baracuda_paged_kv_append* op, int operand, const baracuda_tensor* tensor) {
+  if (is_index(operand) || (op->flags & BARACUDA_FLAG_STRIDED) == 0) {
+    REQUIRE(is_contiguous(tensor), "operand %d is not contiguous", operand);
+    return;
+  }
+  const int last = tensor->ndim - 1;
+  bool is_empty = false;
+  for (int i = 0; i <= last; ++i) is_empty = is_empty || tensor->shape[i] == 0;
+  REQUIRE(is_empty || tensor->shape[last] == 1 || stride_of(tensor, last) == 1, "operand %d's rows", operand);
+  if (is_row(operand)) {
+    const int64_t* strides = operand == BARACUDA_OPERAND_KEY ? op->key_strides : op->value_strides;
+    check_stride(strides[0], tensor, 0);
+    if (last == 2) check_stride(strides[1], tensor, 1);
+    return;
+  }
+  const int64_t* strides = operand == BARACUDA_OPERAND_K_DATA ? op->k_data_strides : op->v_data_strides;
+  const bool heads_first = last == 3 && op->layout == BARACUDA_LAYOUT_HND;
+  check_stride(strides[0], tensor, 0);
+  check_stride(strides[1], tensor, heads_first ? 2 : 1);
+  if (last == 3) check_stride(strides[2], tensor, heads_first ? 1 : 2);
+}
+
+static void check_type(const baracuda_paged_kv_append* op, int operand, const baracuda_tensor* tensor) {
+  static const uint8_t kTypes[8][2] = {{0, 0}, {2, 16}, {4, 16}, {2, 32}, {10, 8}, {12, 8}, {0, 8}, {1, 8}};
+  const bool mirrored = (op->flags & BARACUDA_FLAG_MIRRORED) != 0;
+  REQUIRE(tensor->type_lanes == 1, "operand %d has %d lanes", operand, tensor->type_lanes);
+  if (is_index(operand)) {
+    REQUIRE(tensor->type_code == 0 && tensor->type_bits == 8 * entry_bytes(op, operand), "operand %d's type", operand);
+    return;
+  }
+  const bool is_its_own = tensor->type_code == kTypes[op->element][0] && tensor->type_bits == kTypes[op->element][1];
+  const bool is_fp8 = op->element == BARACUDA_ELEMENT_FP8_E4M3 || op->element == BARACUDA_ELEMENT_FP8_E5M2;
+  const bool is_uint8 = tensor->type_code == 1 && tensor->type_bits == 8;
+  REQUIRE(is_its_own || (is_fp8 && is_uint8 && !mirrored), "operand %d's type", operand);
+}
+
+static void check_kept(const char* name, const baracuda_paged_kv_append* asked, int32_t was, int32_t is) {
+  const bool may_change = was == 0 && (asked->flags & BARACUDA_FLAG_INFER) != 0;
+  REQUIRE(was == is || may_change, "%s was %d and is %d", name, was, is);
 }
 
 static void check_bound(const baracuda_paged_kv_append* op, const baracuda_paged_kv_append* asked,
-                        const baracuda_tensor* const operands[BARACUDA_NUM_OPERANDS]) {
+                        const baracuda_tensor* const operands[MOST_GIVEN]) {
+  bool may_refuse;
   REQUIRE(status_of_problem(op) == BARACUDA_OK, "bound a problem that the model refuses");
-  REQUIRE(status_of_operands(op) == BARACUDA_OK, "bound operands that the model refuses");
+  REQUIRE(status_of_operands(op, &may_refuse) == BARACUDA_OK, "bound operands that the model refuses");
   REQUIRE(op->backend == BARACUDA_BACKEND_HOST, "bound for backend %d without CUDA", op->backend);
-  for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) {
+  REQUIRE(op->flags == asked->flags, "the flags have changed");
+  check_kept("element", asked, asked->element, op->element);
+  check_kept("batch_size", asked, asked->batch_size, op->batch_size);
+  check_kept("page_size", asked, asked->page_size, op->page_size);
+  check_kept("num_heads", asked, asked->num_heads, op->num_heads);
+  check_kept("head_dim", asked, asked->head_dim, op->head_dim);
+  check_kept("value_head_dim", asked, asked->value_head_dim, op->value_head_dim);
+  check_kept("num_total_pages", asked, asked->num_total_pages, op->num_total_pages);
+  for (int i = 0; i < MOST_GIVEN; ++i) {
     if (operands[i] == NULL) {
-      REQUIRE(pointer_of(op, i) == pointer_of(asked, i), "operand %d is not the one there was", i);
+      if (i < BARACUDA_NUM_OPERANDS)
+        REQUIRE(pointer_of(op, i) == pointer_of(asked, i), "operand %d is not the one there was", i);
       continue;
     }
+    REQUIRE(i <= BARACUDA_OPERAND_LAST_PAGE_LEN, "operand %d is none of this append", i);
+    REQUIRE(num_parts(op) == 2 || (i != BARACUDA_OPERAND_VALUE && i != BARACUDA_OPERAND_V_DATA), "there is no value");
     /* No memory, whatever the offset, is NULL. */
     const uintptr_t data = operands[i]->data == NULL ? 0 : (uintptr_t)operands[i]->data + operands[i]->byte_offset;
-    REQUIRE(operands[i]->data != NULL || i == BARACUDA_OPERAND_INDICES, "operand %d is NULL", i);
+    const bool has_elements = reach_of(op, i).above != 0;
+    REQUIRE(operands[i]->data != NULL || !has_elements, "operand %d is NULL", i);
     REQUIRE((uintptr_t)pointer_of(op, i) == data, "operand %d is not the tensor's memory", i);
     REQUIRE(operands[i]->device_type != 2, "operand %d is not host memory", i);
-    int64_t dims[4];
-    right_shape(op, i, dims);
-    REQUIRE(operands[i]->ndim == kRanks[i], "operand %d has %d dimensions", i, operands[i]->ndim);
-    for (int d = 0; d < operands[i]->ndim; ++d)
-      REQUIRE(operands[i]->shape[d] == dims[d], "operand %d, dimension %d", i, d);
+    check_shape(op, i, operands[i]);
+    check_strides(op, i, operands[i]);
+    check_type(op, i, operands[i]);
   }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Input input = {data, data + size};
   baracuda_paged_kv_append op;
-  baracuda_tensor tensors[BARACUDA_NUM_OPERANDS];
-  const baracuda_tensor* operands[BARACUDA_NUM_OPERANDS];
+  baracuda_tensor tensors[MOST_GIVEN];
+  const baracuda_tensor* operands[MOST_GIVEN] = {NULL};
+  const baracuda_tensor* passed_operands[MOST_GIVEN];
   if (inputs++ == 0) atexit(report);
+  memset(tensors, 0, sizeof(tensors));
   take_problem(&input, &op);
+  const bool has_heads = op.num_heads != 1 || take8(&input) % 2 == 0;
   /* Bind reads no operand, so that where they are is all that matters. */
-  for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) {
+  for (int i = 0; i <= BARACUDA_OPERAND_LAST_PAGE_LEN; ++i) {
     const uint8_t choice = take8(&input);
-    uint8_t* place = arena + 4096 * i;
+    uint8_t* place = arena + 4096 * i + (is_index(i) || choice >= 64 ? 0 : choice % 16);
     if (choice >= 248) place = choice % 2 ? NULL : arena + take_below(&input, ARENA_BYTES);
-    take_tensor(&input, &op, i, place, &tensors[i]);
-    operands[i] = take8(&input) < 248 ? &tensors[i] : NULL;
+    take_tensor(&input, &op, i, has_heads, place, &tensors[i]);
+    const bool is_wanted =
+        op.parts != BARACUDA_PARTS_KEY || (i != BARACUDA_OPERAND_VALUE && i != BARACUDA_OPERAND_V_DATA);
+    if (take8(&input) < (is_wanted ? 248 : 8)) operands[i] = &tensors[i];
   }
+  int32_t num_operands = TAKE_EXTENT(&input, 7, 7, BARACUDA_NUM_OPERANDS, MOST_GIVEN);
+  if (num_operands > MOST_GIVEN) num_operands = MOST_GIVEN;
+  if (take8(&input) >= 248) {
+    const int extra = BARACUDA_OPERAND_APPEND_INDPTR + (int)take_below(&input, MOST_GIVEN - 7);
+    take_tensor(&input, &op, BARACUDA_OPERAND_LAST_PAGE_LEN, true, arena, &tensors[extra]);
+    operands[extra] = &tensors[extra];
+  }
+  for (int i = num_operands < 0 ? 0 : num_operands; i < MOST_GIVEN; ++i) operands[i] = NULL; /* not handed over */
   unstate(&input, &op);
   op.key = take8(&input) % 2 ? arena : NULL;
   op.k_data = take8(&input) % 2 ? arena + 8192 : NULL;
 
   baracuda_paged_kv_append passed = op;
+  memcpy(passed_operands, operands, sizeof(operands));
   arena_close();
-  const int32_t status = baracuda_paged_kv_append_bind(&passed, operands);
+  const int32_t status = baracuda_paged_kv_append_bind(&passed, passed_operands, num_operands);
   arena_open_all();
   if (status == BARACUDA_OK) {
     ++bound;
+    strided += (op.flags & BARACUDA_FLAG_STRIDED) != 0;
+    REQUIRE(num_operands >= 0, "%d operands", num_operands);
     check_bound(&passed, &op, operands);
   } else {
     ++refused;
@@ -157,7 +296,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     REQUIRE(memcmp(&passed, &op, sizeof(op)) == 0, "a refused bind changed the append");
     REQUIRE(baracuda_last_error_message()[0] != '\0', "status %d without a message", status);
   }
-  for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) {
+  for (int i = 0; i < MOST_GIVEN; ++i) {
     free((void*)(uintptr_t)tensors[i].shape);
     free((void*)(uintptr_t)tensors[i].strides);
   }

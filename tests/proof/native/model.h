@@ -7,42 +7,62 @@
 
 #include "baracuda_ffi.h"
 
-/* The largest uint64_t stands for all that are larger. */
-typedef struct Extents {
-  uint64_t row;     /* bytes of one head's row */
-  uint64_t rows;    /* bytes of key, and of value */
-  uint64_t page;    /* bytes of one page */
-  uint64_t cache;   /* bytes of k_data, and of v_data, as far as they are stated: of one page at least */
-  uint64_t indices; /* bytes of indices, as far as they are stated: one entry at least, none only if guarded */
-  uint64_t indptr;
-  uint64_t last_page_len;
-  uint64_t record;
-} Extents;
+/* Holds every product of three extents and a stride. */
+__extension__ typedef __int128 Wide;
+
+/* Key and its cache, or value and its. Strides in bytes; those of extents of 1 and less are 0. */
+typedef struct ModelPart {
+  const uint8_t* rows;
+  uint8_t* cache;
+  int64_t row; /* bytes of one head's row */
+  Wide token, head;
+  Wide page, slot, cache_head;
+} ModelPart;
 
 uint64_t element_bytes(int32_t element); /* 0 for one that does not exist */
+int32_t num_parts(const baracuda_paged_kv_append* op);
+bool is_guarded(const baracuda_paged_kv_append* op);
 
-/* Of a problem for which status_of_problem is 0. */
-Extents extents_of(const baracuda_paged_kv_append* op);
+/* Of a problem for which status_of_problem is 0, as everything below. */
+ModelPart part_of(const baracuda_paged_kv_append* op, int part);
 
-/* The header's list of refusals, in its order, as far as each judges: the problem, the pointers. */
+/* How far from its address an operand may be reached, in bytes; the largest uint64_t stands for all that are larger. Both
+ * are 0 for one that has no elements, or that the append does not want. BARACUDA_NUM_OPERANDS stands for the record. */
+typedef struct Reach {
+  uint64_t below, above;
+} Reach;
+
+Reach reach_of(const baracuda_paged_kv_append* op, int operand);
+const void* pointer_of(const baracuda_paged_kv_append* op, int operand);
+
+/* The header's list of refusals, in its order, as far as each judges: the problem, the pointers. *may_refuse is set where
+ * caches are disjoint, but not of the kind of which the header says that this is found out: then 2 is right too. */
 int32_t status_of_problem(const baracuda_paged_kv_append* op);
-int32_t status_of_operands(const baracuda_paged_kv_append* op);
+int32_t status_of_operands(const baracuda_paged_kv_append* op, bool* may_refuse);
 
-/* What becomes of one request. */
-typedef enum Verdict { SERVED, PADDING, CORRUPT_INDPTR, CORRUPT_PAGE, CORRUPT_LENGTH } Verdict;
+/* What becomes of one row. */
+typedef enum Verdict { SERVED, PADDING, CORRUPT } Verdict;
 
-typedef struct Request {
+typedef struct ModelRow {
   Verdict verdict;
   int64_t entry; /* of indices: the one that was read, or -1 */
-  int64_t page;
   int64_t slot;
-} Request;
+  baracuda_error_record record; /* what is said of a corrupt row; its page is that of every row */
+} ModelRow;
 
 /* `can_read` says whether an entry of indices is memory at all; if not, *unreadable is set and nothing is read. */
-Request judge(const baracuda_paged_kv_append* op, int32_t request, bool (*can_read)(const void*, uint64_t),
-              bool* unreadable);
+ModelRow judge(const baracuda_paged_kv_append* op, int32_t row, bool (*can_read)(const void*, uint64_t),
+               bool* unreadable);
 
-/* The bytes of one head's row from the start of a cache. */
-uint64_t row_offset(const baracuda_paged_kv_append* op, const Request* request, int32_t head);
+/* Whether an append that is not guarded is refused for such a row. */
+bool is_refused(const baracuda_paged_kv_append* op, const ModelRow* row);
+
+/* Of a row that is served. */
+const uint8_t* source_of(const ModelPart* part, int32_t row, int32_t head);
+uint8_t* place_of(const ModelPart* part, const ModelRow* row, int32_t head);
+
+/* The entry of an operand that says places. */
+int64_t table_entry(const baracuda_paged_kv_append* op, int operand, int64_t entry);
+uint64_t entry_bytes(const baracuda_paged_kv_append* op, int operand);
 
 #endif

@@ -4,6 +4,8 @@
 
 #include "require.h"
 
+enum { MOST_DIMENSIONS = 4 };
+
 uint64_t next_random(uint64_t* state) {
   *state ^= *state << 13;
   *state ^= *state >> 7;
@@ -11,21 +13,30 @@ uint64_t next_random(uint64_t* state) {
   return *state;
 }
 
-static void* new_bytes(uint64_t bytes, uint64_t* state) {
-  uint8_t* block = aligned_alloc(64, (bytes + 63) / 64 * 64);
-  REQUIRE(block != NULL, "out of memory");
-  for (uint64_t i = 0; i < bytes; i += 8) {
-    const uint64_t word = next_random(state);
-    memcpy(block + i, &word, bytes - i < 8 ? bytes - i : 8);
-  }
-  return block;
-}
+int64_t random_below(uint64_t* state, int64_t limit) { return (int64_t)(next_random(state) % (uint64_t)limit); }
 
-static void* copy_of(const void* bytes, uint64_t count) {
-  uint8_t* block = malloc(count);
-  REQUIRE(block != NULL, "out of memory");
-  memcpy(block, bytes, count);
-  return block;
+static bool once_in(uint64_t* state, int64_t times) { return random_below(state, times) == 0; }
+
+/* A block of `size` random bytes, `lead` bytes past an aligned address. */
+static uint8_t* new_block(Problem* problem, uint64_t size, uint64_t lead, uint64_t* state) {
+  REQUIRE(problem->num_blocks < MOST_BLOCKS, "too many blocks");
+  Block* block = &problem->blocks[problem->num_blocks++];
+  block->size = size + lead;
+  block->bytes = aligned_alloc(64, (block->size + 63) / 64 * 64);
+  REQUIRE(block->bytes != NULL, "out of memory");
+  for (uint64_t i = 0; i < block->size; i += 8) {
+    const uint64_t word = next_random(state);
+    memcpy(block->bytes + i, &word, block->size - i < 8 ? block->size - i : 8);
+  }
+#if defined(__SANITIZE_ADDRESS__)
+  /* Of exactly its size. */
+  uint8_t* exact = malloc(block->size > 0 ? block->size : 1);
+  REQUIRE(exact != NULL, "out of memory");
+  memcpy(exact, block->bytes, block->size);
+  free(block->bytes);
+  block->bytes = exact;
+#endif
+  return block->bytes + lead;
 }
 
 /* Pages in random order, each once. */
@@ -34,7 +45,7 @@ static int32_t* new_permutation(int32_t count, uint64_t* state) {
   REQUIRE(order != NULL, "out of memory");
   for (int32_t i = 0; i < count; ++i) order[i] = i;
   for (int32_t i = count - 1; i > 0; --i) {
-    const int32_t j = (int32_t)(next_random(state) % (uint64_t)(i + 1));
+    const int32_t j = (int32_t)random_below(state, i + 1);
     const int32_t swapped = order[i];
     order[i] = order[j];
     order[j] = swapped;
@@ -42,41 +53,185 @@ static int32_t* new_permutation(int32_t count, uint64_t* state) {
   return order;
 }
 
+/* The operand's memory, of as wide entries as `op` says. */
+static void* new_table(Problem* problem, int operand, const int32_t* entries, int64_t count, uint64_t* state) {
+  const uint64_t bytes = entry_bytes(&problem->op, operand);
+  uint8_t* table = new_block(problem, (uint64_t)count * bytes, 0, state);
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t wide = entries[i];
+    if (bytes == 8)
+      memcpy(table + 8 * i, &wide, 8);
+    else
+      memcpy(table + 4 * i, &entries[i], 4);
+  }
+  return table;
+}
+
 /* Every request owns one page, the first few also what is left over. */
 static void fill_table(Problem* problem, uint64_t* state) {
   baracuda_paged_kv_append* op = &problem->op;
   const size_t batch = (size_t)op->batch_size;
+  const bool may_pad = (op->flags & BARACUDA_FLAG_MIRRORED) == 0;
   int32_t* indptr = malloc((batch + 1) * sizeof(int32_t));
-  int32_t* last_page_len = malloc(batch * sizeof(int32_t));
+  int32_t* last_page_len = malloc((batch + 1) * sizeof(int32_t));
+  int32_t* indices = new_permutation(op->num_total_pages, state);
   REQUIRE(indptr != NULL && last_page_len != NULL, "out of memory");
-  op->total_used_pages = op->num_total_pages;
   indptr[0] = 0;
   for (int32_t b = 0; b < op->batch_size; ++b) {
     const int32_t left = op->num_total_pages - indptr[b] - (op->batch_size - b);
-    indptr[b + 1] = indptr[b] + 1 + (int32_t)(next_random(state) % (uint64_t)(left + 1));
-    last_page_len[b] = (int32_t)(next_random(state) % (uint64_t)op->page_size) + op->length_convention;
+    indptr[b + 1] = indptr[b] + 1 + (int32_t)random_below(state, left + 1);
+    last_page_len[b] = (int32_t)random_below(state, op->page_size) + op->length_convention;
+    if (!may_pad || !once_in(state, 16)) continue;
+    if (once_in(state, 2)) {
+      indptr[b + 1] = indptr[b];
+      last_page_len[b] = -5;
+    } else {
+      indices[indptr[b + 1] - 1] = -1 - (int32_t)random_below(state, 7);
+    }
   }
-  op->indices = new_permutation(op->num_total_pages, state);
-  op->indptr = indptr;
-  op->last_page_len = last_page_len;
+  op->total_used_pages = op->num_total_pages;
+  op->indices = new_table(problem, BARACUDA_OPERAND_INDICES, indices, op->total_used_pages, state);
+  op->indptr = new_table(problem, BARACUDA_OPERAND_INDPTR, indptr, op->batch_size + 1, state);
+  op->last_page_len = new_table(problem, BARACUDA_OPERAND_LAST_PAGE_LEN, last_page_len, op->batch_size, state);
+  free(indices);
+  free(indptr);
+  free(last_page_len);
+}
+
+/* Strides that nest in random order, some negative, with gaps; in elements. */
+typedef struct Layout {
+  int64_t strides[MOST_DIMENSIONS]; /* of a dimension of extent 1 anything */
+  int64_t first;                    /* element 0 of the first row, from the lowest element */
+  int64_t elements;
+} Layout;
+
+static Layout make_layout(int count, const int64_t* extents, int64_t width, uint64_t* state) {
+  int32_t* order = new_permutation(count, state);
+  const bool has_gaps = once_in(state, 2);
+  Layout layout = {.elements = width};
+  for (int i = 0; i < count; ++i) {
+    const int dimension = order[i];
+    const int64_t extent = extents[dimension];
+    int64_t step = layout.elements;
+    if (has_gaps && once_in(state, 2)) step += random_below(state, 24);
+    layout.elements += step * (extent - 1);
+    layout.strides[dimension] = step;
+    if (once_in(state, 6)) {
+      layout.strides[dimension] = -step;
+      layout.first += step * (extent - 1);
+    }
+    if (extent == 1) layout.strides[dimension] = (int64_t)next_random(state);
+  }
+  free(order);
+  return layout;
+}
+
+/* Bytes that a block begins earlier, for addresses that are aligned to no more than the element. */
+static uint64_t take_lead(const Problem* problem, uint64_t* state) {
+  const bool mirrored = (problem->op.flags & BARACUDA_FLAG_MIRRORED) != 0;
+  return mirrored || once_in(state, 2) ? 0 : element_bytes(problem->op.element) * (uint64_t)random_below(state, 17);
+}
+
+/* Two operands that differ in nothing but one dimension of extent 2, wherever it nests; or one. */
+static void place_together(Problem* problem, int count, const int64_t* extents, int64_t width, int64_t* strides[2],
+                           uint8_t* places[2], uint64_t* state) {
+  const int64_t bytes = (int64_t)element_bytes(problem->op.element);
+  const int num_places = places[1] != NULL ? 2 : 1;
+  int64_t all[MOST_DIMENSIONS] = {0};
+  memcpy(all, extents, (size_t)count * sizeof(int64_t));
+  all[count] = num_places;
+  const Layout layout = make_layout(count + 1, all, width, state);
+  uint8_t* block = new_block(problem, (uint64_t)(layout.elements * bytes), take_lead(problem, state), state);
+  for (int i = 0; i < num_places; ++i) {
+    places[i] = block + (layout.first + (i == 1 ? layout.strides[count] : 0)) * bytes;
+    memcpy(strides[i], layout.strides, (size_t)count * sizeof(int64_t));
+  }
+}
+
+static void place_alone(Problem* problem, int count, const int64_t* extents, int64_t width, int64_t* strides,
+                        uint8_t** place, uint64_t* state) {
+  uint8_t* places[2] = {NULL, NULL};
+  int64_t* both[2] = {strides, NULL};
+  place_together(problem, count, extents, width, both, places, state);
+  *place = places[0];
+}
+
+/* Rows that are read may repeat. */
+static void maybe_broadcast(int64_t* strides, uint64_t* state) {
+  if (once_in(state, 8)) strides[random_below(state, 2)] = 0;
+}
+
+static void place_strided(Problem* problem, uint64_t* state) {
+  baracuda_paged_kv_append* op = &problem->op;
+  const int64_t cache[] = {op->num_total_pages, op->page_size, op->num_heads};
+  const int64_t tokens = op->batch_size + random_below(state, 3);
+  const int64_t rows[] = {tokens > 0 ? tokens : 1, op->num_heads};
+  const int64_t widths[] = {op->head_dim, op->value_head_dim != 0 ? op->value_head_dim : op->head_dim};
+  const int64_t widest = widths[0] > widths[1] ? widths[0] : widths[1];
+  int64_t* cache_strides[] = {op->k_data_strides, op->v_data_strides};
+  int64_t* row_strides[] = {op->key_strides, op->value_strides};
+  uint8_t* caches[2] = {NULL, NULL};
+  uint8_t* sources[2] = {NULL, NULL};
+  uint8_t any;
+  const int parts = num_parts(op);
+  if (parts == 2 && once_in(state, 2)) {
+    caches[1] = &any;
+    place_together(problem, 3, cache, widest, cache_strides, caches, state);
+  } else {
+    for (int i = 0; i < parts; ++i) place_alone(problem, 3, cache, widths[i], cache_strides[i], &caches[i], state);
+  }
+  if (parts == 2 && once_in(state, 2)) {
+    sources[1] = &any;
+    place_together(problem, 2, rows, widest, row_strides, sources, state);
+  } else {
+    for (int i = 0; i < parts; ++i) place_alone(problem, 2, rows, widths[i], row_strides[i], &sources[i], state);
+  }
+  for (int i = 0; i < parts; ++i) maybe_broadcast(row_strides[i], state);
+  op->k_data = caches[0];
+  op->v_data = caches[1];
+  op->key = sources[0];
+  op->value = sources[1];
+}
+
+static void place_packed(Problem* problem, uint64_t* state) {
+  baracuda_paged_kv_append* op = &problem->op;
+  for (int i = 0; i < num_parts(op); ++i) {
+    const ModelPart part = part_of(op, i);
+    const uint64_t token = (uint64_t)part.row * (uint64_t)op->num_heads;
+    uint8_t* cache = new_block(problem, token * (uint64_t)op->page_size * (uint64_t)op->num_total_pages,
+                               take_lead(problem, state), state);
+    uint8_t* rows = new_block(problem, token * (uint64_t)op->batch_size, take_lead(problem, state), state);
+    *(i == 0 ? &op->k_data : &op->v_data) = cache;
+    *(i == 0 ? &op->key : &op->value) = rows;
+  }
 }
 
 static bool can_read_anything(const void* address, uint64_t bytes) { return address != NULL && bytes > 0; }
 
+static uint8_t* expected_at(Problem* problem, const uint8_t* place) {
+  for (int i = 0; i < problem->num_blocks; ++i) {
+    const Block* block = &problem->blocks[i];
+    if (place >= block->bytes && place < block->bytes + block->size) return block->expected + (place - block->bytes);
+  }
+  REQUIRE(false, "a place outside of every block");
+}
+
 static void expect(Problem* problem) {
   const baracuda_paged_kv_append* op = &problem->op;
-  const Extents extents = extents_of(op);
   bool unreadable = false;
-  problem->expected_k = copy_of(op->k_data, extents.cache);
-  problem->expected_v = copy_of(op->v_data, extents.cache);
-  for (int32_t b = 0; b < op->batch_size; ++b) {
-    const Request judged = judge(op, b, can_read_anything, &unreadable);
-    REQUIRE(judged.verdict == SERVED, "request %d of a right table", b);
-    for (int32_t head = 0; head < op->num_heads; ++head) {
-      const uint64_t to = row_offset(op, &judged, head);
-      const uint64_t from = ((uint64_t)b * (uint64_t)op->num_heads + (uint64_t)head) * extents.row;
-      memcpy(problem->expected_k + to, (const uint8_t*)op->key + from, extents.row);
-      memcpy(problem->expected_v + to, (const uint8_t*)op->value + from, extents.row);
+  for (int i = 0; i < problem->num_blocks; ++i) {
+    Block* block = &problem->blocks[i];
+    block->expected = malloc(block->size > 0 ? block->size : 1);
+    REQUIRE(block->expected != NULL, "out of memory");
+    memcpy(block->expected, block->bytes, block->size);
+  }
+  for (int32_t row = 0; row < op->batch_size; ++row) {
+    const ModelRow judged = judge(op, row, can_read_anything, &unreadable);
+    REQUIRE(judged.verdict != CORRUPT, "row %d of a right table", row);
+    for (int i = 0; i < num_parts(op) && judged.verdict == SERVED; ++i) {
+      const ModelPart part = part_of(op, i);
+      for (int32_t head = 0; head < op->num_heads; ++head)
+        memcpy(expected_at(problem, place_of(&part, &judged, head)), source_of(&part, row, head), (size_t)part.row);
     }
   }
 }
@@ -86,26 +241,31 @@ Problem* new_problem(const baracuda_paged_kv_append* op, uint64_t* state) {
   REQUIRE(problem != NULL, "out of memory");
   problem->op = *op;
   fill_table(problem, state);
-  const Extents extents = extents_of(&problem->op);
-  problem->op.k_data = new_bytes(extents.cache, state);
-  problem->op.v_data = new_bytes(extents.cache, state);
-  problem->op.key = new_bytes(extents.rows, state);
-  problem->op.value = new_bytes(extents.rows, state);
+  if ((op->flags & BARACUDA_FLAG_STRIDED) != 0)
+    place_strided(problem, state);
+  else
+    place_packed(problem, state);
+  if (num_parts(op) == 1) { /* not looked at */
+    problem->op.value = (void*)(uintptr_t)next_random(state);
+    problem->op.v_data = (void*)(uintptr_t)next_random(state);
+  }
   expect(problem);
   return problem;
 }
 
 void free_problem(Problem* problem) {
-  const baracuda_paged_kv_append* op = &problem->op;
-  const void* blocks[] = {op->k_data,        op->v_data,          op->key,
-                          op->value,         op->indices,         op->indptr,
-                          op->last_page_len, problem->expected_k, problem->expected_v};
-  for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); ++i) free((void*)(uintptr_t)blocks[i]);
+  for (int i = 0; i < problem->num_blocks; ++i) {
+    free(problem->blocks[i].bytes);
+    free(problem->blocks[i].expected);
+  }
   free(problem);
 }
 
 void check_problem_done(const Problem* problem) {
-  const uint64_t bytes = extents_of(&problem->op).cache;
-  REQUIRE(memcmp(problem->op.k_data, problem->expected_k, bytes) == 0, "k_data differs from the model's");
-  REQUIRE(memcmp(problem->op.v_data, problem->expected_v, bytes) == 0, "v_data differs from the model's");
+  for (int i = 0; i < problem->num_blocks; ++i) {
+    const Block* block = &problem->blocks[i];
+    for (uint64_t at = 0; memcmp(block->bytes, block->expected, block->size) != 0; ++at)
+      REQUIRE(block->bytes[at] == block->expected[at], "block %d differs from the model's at byte %llu of %llu", i,
+              (unsigned long long)at, (unsigned long long)block->size);
+  }
 }

@@ -1,5 +1,5 @@
 /* `random_problems SECONDS [SEED]`: right appends of every kind, large ones too, by the general and by the mirrored
- * functions of the host twin. */
+ * functions of the host backend. */
 #include <string.h>
 #include <time.h>
 
@@ -8,25 +8,42 @@
 
 static uint64_t state;
 
-static int32_t below(int32_t limit) { return (int32_t)(next_random(&state) % (uint64_t)limit); }
+static int32_t below(int32_t limit) { return (int32_t)random_below(&state, limit); }
+
+static const int32_t kHeadDims[] = {64, 128, 256};
 
 static baracuda_paged_kv_append random_problem(void) {
-  static const int32_t kHeadDims[] = {64, 128, 256};
   baracuda_paged_kv_append op;
   memset(&op, 0, sizeof(op));
   op.struct_size = sizeof(op);
   op.backend = BARACUDA_BACKEND_HOST;
-  op.element = 1 + below(5);
+  op.element = 1 + below(7);
   op.layout = below(2);
   op.length_convention = below(2);
   op.flags = (uint32_t)below(2);
-  op.batch_size = 1 + below(below(8) == 0 ? 300 : 20);
+  op.batch_size = below(32) == 0 ? 0 : 1 + below(below(8) == 0 ? 300 : 20);
   op.page_size = 1 + below(17);
-  op.num_heads = 1 + below(below(4) == 0 ? 40 : 8);
+  op.num_heads = below(4) == 0 ? 1 : 1 + below(below(4) == 0 ? 40 : 8);
+  op.head_dim = below(2) == 0 ? kHeadDims[below(3)] : 1 + below(below(2) == 0 ? 16 : 300);
+  op.num_total_pages = op.batch_size + 1 + below(8);
+  if (below(4) != 0) op.flags |= BARACUDA_FLAG_STRIDED;
+  if (below(4) == 0) op.value_head_dim = 1 + below(200);
+  if (below(6) == 0) op.parts = BARACUDA_PARTS_KEY;
+  if (below(3) == 0) op.int64_operands = (uint32_t)below(8) << BARACUDA_OPERAND_INDICES;
+  return op;
+}
+
+/* What the mirrored functions take. */
+static baracuda_paged_kv_append random_mirrored_problem(void) {
+  baracuda_paged_kv_append op = random_problem();
+  op.flags = BARACUDA_FLAG_MIRRORED;
+  op.element = 1 + op.element % 5;
+  op.layout = BARACUDA_LAYOUT_HND;
+  op.length_convention = BARACUDA_BEFORE_APPEND;
+  op.batch_size += op.batch_size == 0;
   op.head_dim = kHeadDims[below(3)];
-  /* 16, 32, ... 512 elements: a multiple of 16 bytes in every type. */
-  if (op.flags == BARACUDA_FLAG_GUARDED && below(2) == 0) op.head_dim = 16 * (1 + below(32));
-  op.num_total_pages = op.batch_size + below(8);
+  op.value_head_dim = op.parts = 0;
+  op.int64_operands = 0;
   return op;
 }
 
@@ -38,7 +55,7 @@ static int32_t run_mirrored(const baracuda_paged_kv_append* op) {
         op->batch_size, op->page_size, op->num_heads, op->head_dim, op->k_data, op->v_data,                        \
         (void*)(uintptr_t)op->indices, (void*)(uintptr_t)op->indptr, (void*)(uintptr_t)op->last_page_len, op->key, \
         op->value, NULL);
-    BARACUDA_FOR_EACH_ELEMENT(CASE)
+    BARACUDA_FOR_EACH_MIRRORED_ELEMENT(CASE)
 #undef CASE
     default:
       return -1;
@@ -51,25 +68,24 @@ int main(int count, char** arguments) {
   unsigned long appends = 0;
   state = seed * 2 + 1;
   do {
-    const baracuda_paged_kv_append wanted = random_problem();
-    const Extents extents = extents_of(&(baracuda_paged_kv_append){
-        .element = wanted.element,
-        .head_dim = wanted.head_dim,
-        .num_heads = wanted.num_heads,
-        .page_size = wanted.page_size,
-        .batch_size = wanted.batch_size,
-        .num_total_pages = wanted.num_total_pages,
-    });
-    if (extents.cache > (16u << 20)) continue;
+    const bool mirrored = below(6) == 0;
+    baracuda_paged_kv_append wanted = mirrored ? random_mirrored_problem() : random_problem();
+#if defined(PLANTED_ERROR)
+    wanted.flags &= ~BARACUDA_FLAG_STRIDED; /* pages are outermost then */
+#endif
+    if ((uint64_t)wanted.num_total_pages * (uint64_t)wanted.page_size * (uint64_t)wanted.num_heads *
+            (uint64_t)wanted.head_dim >
+        8u << 20)
+      continue;
     Problem* problem = new_problem(&wanted, &state);
 #if defined(PLANTED_ERROR)
-    /* A page more than there is memory for. */
-    ((int32_t*)(uintptr_t)problem->op.indices)[problem->op.indptr[1] - 1] = problem->op.num_total_pages++;
+    /* A page more than there is memory for, for the first row. */
+    const bool plants = wanted.batch_size > 0 && wanted.int64_operands == 0;
+    const int32_t first = plants ? ((const int32_t*)problem->op.indptr)[1] : 0;
+    if (first > 0) ((int32_t*)(uintptr_t)problem->op.indices)[first - 1] = problem->op.num_total_pages++;
 #endif
     const baracuda_paged_kv_append* op = &problem->op;
-    const bool is_mirrored = op->layout == BARACUDA_LAYOUT_HND && op->length_convention == BARACUDA_BEFORE_APPEND &&
-                             op->flags == 0 && below(2) == 0;
-    const int32_t status = is_mirrored ? run_mirrored(op) : baracuda_paged_kv_append_run(op);
+    const int32_t status = mirrored && below(2) == 0 ? run_mirrored(op) : baracuda_paged_kv_append_run(op);
 #if defined(PLANTED_ERROR)
     if (status == BARACUDA_INVALID_PROBLEM) continue; /* the page that is not there was in another operand */
 #endif

@@ -1,4 +1,4 @@
-/* Sixteen threads append at once, some so much that the twin uses threads of its own, into one cache and into
+/* Sixteen threads append at once, some so much that the host backend uses threads of its own, into one cache and into
  * caches of their own, while the limit on threads changes and other calls are refused. For ThreadSanitizer. */
 #include <pthread.h>
 #include <string.h>
@@ -11,7 +11,7 @@ enum { THREADS = 16, ROUNDS = 6 };
 typedef struct Job {
   Problem* problem; /* the thread's own */
   const baracuda_paged_kv_append* shared;
-  baracuda_paged_kv_append part; /* one of THREADS parts of the shared problem */
+  baracuda_paged_kv_append share; /* one of THREADS shares of the shared problem */
   int number;
 } Job;
 
@@ -35,21 +35,23 @@ static void* work(void* argument) {
     REQUIRE(baracuda_paged_kv_append_run(&job->problem->op) == BARACUDA_OK, "%s", baracuda_last_error_message());
     refuse_by_number(job);
     REQUIRE(baracuda_paged_kv_append_can_implement(job->shared) == BARACUDA_OK, "%s", baracuda_last_error_message());
-    REQUIRE(baracuda_paged_kv_append_run(&job->part) == BARACUDA_OK, "%s", baracuda_last_error_message());
+    REQUIRE(baracuda_paged_kv_append_run(&job->share) == BARACUDA_OK, "%s", baracuda_last_error_message());
   }
   return NULL;
 }
 
-/* Requests [first, first + count) of `op`. */
-static baracuda_paged_kv_append part_of(const baracuda_paged_kv_append* op, int32_t first, int32_t count) {
-  const uint64_t request_bytes = extents_of(op).row * (uint64_t)op->num_heads;
-  baracuda_paged_kv_append part = *op;
-  part.batch_size = count;
-  part.key = (const uint8_t*)op->key + (uint64_t)first * request_bytes;
-  part.value = (const uint8_t*)op->value + (uint64_t)first * request_bytes;
-  part.indptr += first;
-  part.last_page_len += first;
-  return part;
+/* Rows [first, first + count) of `op`. */
+static baracuda_paged_kv_append share_of(const baracuda_paged_kv_append* op, int32_t first, int32_t count) {
+  const ModelPart key = part_of(op, 0);
+  const ModelPart value = part_of(op, 1);
+  baracuda_paged_kv_append share = *op;
+  share.batch_size = count;
+  share.key = source_of(&key, first, 0);
+  share.value = source_of(&value, first, 0);
+  share.indptr = (const uint8_t*)op->indptr + (uint64_t)first * entry_bytes(op, BARACUDA_OPERAND_INDPTR);
+  share.last_page_len =
+      (const uint8_t*)op->last_page_len + (uint64_t)first * entry_bytes(op, BARACUDA_OPERAND_LAST_PAGE_LEN);
+  return share;
 }
 
 int main(void) {
@@ -63,12 +65,15 @@ int main(void) {
                                         .head_dim = 256,
                                         .num_total_pages = 162};
   baracuda_paged_kv_append whole = own;
-  whole.flags = BARACUDA_FLAG_GUARDED;
+  whole.flags = BARACUDA_FLAG_GUARDED | BARACUDA_FLAG_STRIDED;
+  whole.int64_operands = 1u << BARACUDA_OPERAND_INDPTR;
   whole.layout = BARACUDA_LAYOUT_NHD;
   whole.batch_size = THREADS * 5;
   whole.page_size = 2;
   baracuda_paged_kv_append large = own;
   large.batch_size = 160; /* 10 MiB */
+  baracuda_paged_kv_append strided = own;
+  strided.flags = BARACUDA_FLAG_STRIDED;
   Problem* shared = new_problem(&whole, &state);
   Job jobs[THREADS];
   pthread_t threads[THREADS];
@@ -79,7 +84,11 @@ int main(void) {
 #else
     const int32_t first = i * 5;
 #endif
-    jobs[i] = (Job){new_problem(i % 4 == 0 ? &large : &own, &state), &shared->op, part_of(&shared->op, first, 5), i};
+    jobs[i] = (Job){new_problem(i % 4 == 0   ? &large
+                                : i % 4 == 1 ? &strided
+                                             : &own,
+                                &state),
+                    &shared->op, share_of(&shared->op, first, 5), i};
     REQUIRE(pthread_create(&threads[i], NULL, work, &jobs[i]) == 0, "no thread");
   }
   for (int i = 0; i < THREADS; ++i) pthread_join(threads[i], NULL);

@@ -1,0 +1,53 @@
+"""Real tensors through the Python package: every form of rows and caches in every type and width, by every
+way in, all memory compared with the oracle's.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from support.backends import Backend
+from support.cases import CONVENTIONS, LAYOUTS
+from support.guarded import fresh
+from support.real_append import ALL_CACHES, RealCase, append_and_check, make
+from support.real_cases import MIRRORED_CASES, complete, every_form, exhaustive, pairs
+from support.views import ROWS
+
+FORMS = list(itertools.product(ROWS, ALL_CACHES))
+
+
+def check(backend: Backend, cases: Iterator[RealCase]) -> None:
+    seed = -1
+    for seed, case in enumerate(cases):
+        try:
+            with fresh(backend) as inner:
+                append_and_check(inner, make(case, seed))
+        except BaseException as error:
+            raise AssertionError(f"{case}, seed {seed}") from error
+    assert seed >= 0
+
+
+@pytest.mark.parametrize(("rows", "caches"), FORMS)
+def test_every_form(backend: Backend, rows: str, caches: str, pytestconfig: pytest.Config) -> None:
+    every = pytestconfig.getoption("all_real_tensors")
+    check(backend, (exhaustive if every else every_form)(rows, caches))
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_plans_that_are_not_guarded(backend: Backend, layout: str, convention: str) -> None:
+    check(backend, (c for c in MIRRORED_CASES if (c.layout, c.convention) == (layout, convention)))
+
+
+def test_every_pair_of_values_meets() -> None:
+    """What the cases are drawn from has no pair that the matrix lacks."""
+    met = {pair for form in FORMS for case in every_form(*form) for pair in pairs(case)}
+    rng = random.Random(5)
+    for _ in range(5000):
+        case = complete(rng, {})
+        missing = [pair for pair in pairs(case) if pair not in met]
+        assert not missing, case
