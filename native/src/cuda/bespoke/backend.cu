@@ -7,8 +7,9 @@
 #include <type_traits>
 
 #include "append/append.h"
+#include "append/divisor.h"
 #include "append/place.h"
-#include "cuda/bespoke/divisor.h"
+#include "cuda/bespoke/ragged.h"
 #include "cuda/bespoke/vector.h"
 #include "cuda/kernels.h"
 
@@ -56,23 +57,28 @@ struct Copy {
   baracuda_error_record* record;
 };
 
-// Of all that meet a corrupt row, over all launches since the record was zeroed, one describes it.
-template <typename Int>
-__device__ void record_corruption(const Placement& placement, baracuda_error_record* record, int64_t row,
-                                  const SeenOf<Int>& seen) {
-  const Corruption found = corruption_of(placement, seen);
+// Of all that meet what is corrupt, over all launches since the record was zeroed, one describes it.
+__device__ inline void record_corruption(baracuda_error_record* record, int64_t row, int64_t request, int64_t page,
+                                         const Corruption& found) {
   if (record == nullptr || found.reason == BARACUDA_CORRUPT_NONE) return;
   if (atomicCAS(&record->reason, BARACUDA_CORRUPT_NONE, found.reason) == BARACUDA_CORRUPT_NONE)
-    describe(record, row, seen, found);
+    describe(record, row, request, page, found);
 }
 
-// `kNarrow`: every operand that says places is int32.
-template <typename Vector, typename Size, bool kAlike, bool kNarrow>
+// Chosen where the kernel runs, by what the append has.
+constexpr int kAnyPlacing = -1;
+
+// `kPlacing`: the append's Placing, or kAnyPlacing. `kNarrow`: is_narrow() of its placement.
+template <typename Vector, typename Size, bool kAlike, bool kNarrow, int kPlacing>
 __global__ void __launch_bounds__(kThreads) append_kernel(const __grid_constant__ Copy<Vector, Size, kAlike> copy) {
   using Index = typename Size::Index;
   using Offset = typename Size::Offset;
-  const Index i = static_cast<Index>(blockIdx.x) * kThreads + threadIdx.x;
-  if (i >= copy.vectors) return;
+  const Placing placing = kPlacing == kAnyPlacing ? copy.placement.placing : static_cast<Placing>(kPlacing);
+  const Index thread = static_cast<Index>(blockIdx.x) * kThreads + threadIdx.x;
+  // The threads of a warp look for a RAGGED row's request together: those that are too many look on.
+  const bool is_one_of_many = placing == Placing::kRagged;
+  if (!is_one_of_many && thread >= copy.vectors) return;
+  const Index i = is_one_of_many && thread >= copy.vectors ? copy.vectors - 1 : thread;
   const Index row = copy.token_vectors.divide(i);
   const Index within = i - row * copy.token_vectors.divisor;
   const Index head = copy.row_vectors.divide(within);
@@ -86,9 +92,17 @@ __global__ void __launch_bounds__(kThreads) append_kernel(const __grid_constant_
     const Index from = row * strides(part).token + head * strides(part).head + within;
     load_if(has(part), copy.rows[part] + static_cast<Offset>(from), &vectors[part]);
   }
+  int64_t request = -1;
+  if (placing == Placing::kRagged) {
+    request = find_request_in_warp<kNarrow>(copy.placement, static_cast<int64_t>(row));
+    if (thread >= copy.vectors) return;
+    if (thread == 0)
+      record_corruption(copy.record, copy.placement.num_rows, copy.placement.num_requests - 1, -1,
+                        lost_rows_of<kNarrow>(copy.placement));
+  }
   SeenOf<std::conditional_t<kNarrow, int32_t, int64_t>> seen;
-  if (find_entry<kNarrow>(copy.placement, static_cast<int64_t>(row), &seen)) {
-    const bool served = read_page<kNarrow>(copy.placement, &seen);
+  if (find_entry<kNarrow>(copy.placement, placing, static_cast<int64_t>(row), request, &seen)) {
+    const bool served = read_page<kNarrow>(copy.placement, placing, &seen);
     for (int part = 0; part < kMaxParts; ++part) {
       const Index in_page =
           static_cast<Index>(seen.slot) * strides(part).slot + head * strides(part).cache_head + within;
@@ -97,7 +111,9 @@ __global__ void __launch_bounds__(kThreads) append_kernel(const __grid_constant_
     }
     if (served) return;
   }
-  if (within == 0) record_corruption(copy.placement, copy.record, static_cast<int64_t>(row), seen);
+  if (within == 0)
+    record_corruption(copy.record, static_cast<int64_t>(row), seen.request, seen.page,
+                      corruption_of(copy.placement, placing, seen));
 }
 
 }  // namespace bespoke
@@ -106,6 +122,7 @@ namespace {
 
 using bespoke::append_kernel;
 using bespoke::Copy;
+using bespoke::kAnyPlacing;
 using bespoke::kThreads;
 using bespoke::Large;
 using bespoke::Small;
@@ -187,9 +204,9 @@ Strides<Size> strides_of(const Part& part, const Cut& cut) noexcept {
           static_cast<typename Size::Index>(vectors(part.row_bytes))};
 }
 
-template <typename Vector, typename Size, bool kAlike, bool kNarrow>
+template <typename Vector, typename Size, bool kAlike, bool kNarrow, int kPlacing>
 struct Kernel {
-  static constexpr auto kFunction = append_kernel<Vector, Size, kAlike, kNarrow>;
+  static constexpr auto kFunction = append_kernel<Vector, Size, kAlike, kNarrow, kPlacing>;
 
   static cudaError_t launch(const Append& append, const Cut& cut) {
     using Index = typename Size::Index;
@@ -215,20 +232,46 @@ struct Kernel {
   }
 };
 
-// Calls `visit` with the kernel that an append is launched with. Most are 16-byte vectors and small; the kernels for
-// what is left are fewer, and slower.
+// Calls `visit` with an append's way to a place, as an integral constant.
+template <typename Visitor>
+cudaError_t with_placing(Placing placing, Visitor visit) {
+  switch (placing) {
+    case Placing::kLastPage:
+      return visit(std::integral_constant<int, static_cast<int>(Placing::kLastPage)>{});
+    case Placing::kNewest:
+      return visit(std::integral_constant<int, static_cast<int>(Placing::kNewest)>{});
+    case Placing::kRagged:
+      return visit(std::integral_constant<int, static_cast<int>(Placing::kRagged)>{});
+    case Placing::kPositions:
+      return visit(std::integral_constant<int, static_cast<int>(Placing::kPositions)>{});
+    case Placing::kSlots:
+      return visit(std::integral_constant<int, static_cast<int>(Placing::kSlots)>{});
+  }
+  return cudaErrorInvalidValue;
+}
+
+// The kernels for most appends: vectors of 16 bytes, and small.
+template <int kPlacing, bool kAlike, bool kNarrow>
+using Usual = Kernel<uint4, Small, kAlike, kNarrow, kPlacing>;
+
+// Those for what is left are fewer, and slower.
+template <typename Vector, typename Size>
+using Unusual = Kernel<Vector, Size, false, false, kAnyPlacing>;
+
+// Calls `visit` with the kernel that an append is launched with.
 template <typename Visitor>
 cudaError_t with_kernel(const Append& append, const Cut& cut, Visitor visit) {
   const bool small = is_small(append, cut);
-  if (small && cut.vector_bytes == kWidestVector) {
-    const bool narrow = append.placement.wide == 0;
-    if (has_parts_alike(append))
-      return narrow ? visit(Kernel<uint4, Small, true, true>{}) : visit(Kernel<uint4, Small, true, false>{});
-    return narrow ? visit(Kernel<uint4, Small, false, true>{}) : visit(Kernel<uint4, Small, false, false>{});
-  }
+  if (small && cut.vector_bytes == kWidestVector)
+    return with_placing(append.placement.placing, [&](auto placing) {
+      const bool narrow = is_narrow(append.placement);
+      if (has_parts_alike(append))
+        return narrow ? visit(Usual<placing.value, true, true>{}) : visit(Usual<placing.value, true, false>{});
+      return narrow ? visit(Usual<placing.value, false, true>{}) : visit(Usual<placing.value, false, false>{});
+    });
   const auto sized = [&](auto vector) {
     using Vector = decltype(vector);
-    return small ? visit(Kernel<Vector, Small, false, false>{}) : visit(Kernel<Vector, Large, false, false>{});
+    return small ? visit(Unusual<Vector, Small>{}) : visit(Unusual<Vector, Large>{});
   };
   switch (cut.vector_bytes) {
     case 1:
@@ -240,7 +283,7 @@ cudaError_t with_kernel(const Append& append, const Cut& cut, Visitor visit) {
     case 8:
       return sized(uint2{});
     case 16:
-      return sized(uint4{});
+      return visit(Unusual<uint4, Large>{});
   }
   return cudaErrorInvalidValue;
 }
@@ -259,19 +302,21 @@ cudaError_t load_all(cudaFuncAttributes* attributes) {
 
 template <typename Vector>
 cudaError_t load_vector(cudaFuncAttributes* attributes) {
-  return load_all<Kernel<Vector, Small, false, false>, Kernel<Vector, Large, false, false>>(attributes);
+  return load_all<Unusual<Vector, Small>, Unusual<Vector, Large>>(attributes);
 }
 
 cudaError_t load(const Append& append, cudaFuncAttributes* attributes) {
   const uint32_t bytes = append.element->bytes();
-  cudaError_t error = load_vector<uint4>(attributes);
+  cudaError_t error = load_all<Unusual<uint4, Large>>(attributes);
   if (error == cudaSuccess) error = load_vector<uint2>(attributes);
   if (error == cudaSuccess && bytes <= sizeof(uint32_t)) error = load_vector<uint32_t>(attributes);
   if (error == cudaSuccess && bytes <= sizeof(uint16_t)) error = load_vector<uint16_t>(attributes);
   if (error == cudaSuccess && bytes <= sizeof(uint8_t)) error = load_vector<uint8_t>(attributes);
   if (error != cudaSuccess) return error;
-  return load_all<Kernel<uint4, Small, false, true>, Kernel<uint4, Small, true, false>,
-                  Kernel<uint4, Small, true, true>>(attributes);
+  return with_placing(append.placement.placing, [&](auto placing) {
+    return load_all<Usual<placing.value, false, false>, Usual<placing.value, false, true>,
+                    Usual<placing.value, true, false>, Usual<placing.value, true, true>>(attributes);
+  });
 }
 
 }  // namespace
