@@ -17,6 +17,7 @@ namespace baracuda {
 template <bool kNarrow, typename Int>
 BARACUDA_HOST_DEVICE inline bool find_entry(const Placement& placement, Placing placing, int64_t row, int64_t request,
                                             SeenOf<Int>* seen) {
+  seen->request = -1;
   seen->page = -1;
   switch (placing) {
     case Placing::kLastPage:

@@ -68,7 +68,7 @@ struct Corruption {
 // registers.
 template <typename Int>
 struct SeenOf {
-  Int request;  // -1 for SLOTS
+  Int request;  // -1 where the row is of none: SLOTS, a batch index that is padding or wrong
   Int begin;    // the request's part of the table: entries begin .. end - 1
   Int end;
   Int length;  // last_page_len
