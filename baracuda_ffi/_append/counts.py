@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from .addressing import OperandSet
 
 
+# The operand that the library takes the number of rows from.
+_SAYS_ROWS = {
+    Addressing.RAGGED: "key",
+    Addressing.POSITIONS: "batch_indices",
+    Addressing.SLOTS: "slot_mapping",
+}
+
+
 def with_open_counts(op: bytes, placed_by: OperandSet, given: Operands) -> bytes:
     """The problem without the counts that the given operands say, for the library to take them from there."""
     append = abi.Append.from_buffer_copy(op)
@@ -21,7 +29,7 @@ def with_open_counts(op: bytes, placed_by: OperandSet, given: Operands) -> bytes
         placed_by.addressing is Addressing.POSITIONS and "indptr" in names
     ):
         append.batch_size = 0
-    if placed_by.addressing is not Addressing.LAST_PAGE and any(name in names for name in OF_ROWS):
+    if _SAYS_ROWS.get(placed_by.addressing) in names:
         append.num_rows = 0
     return bytes(append)
 
