@@ -100,7 +100,8 @@ def set_of(function: str, operands: tuple[object, ...]) -> OperandSet:
 def _problem(given: list[str]) -> str:
     if not given:
         return "nothing says where the rows go"
-    nearest = min(SETS, key=lambda row: len(set(row.names) ^ set(given)))
+    # Of sets that are as near, one that lacks nothing: what was given too much is sooner left out.
+    nearest = min(SETS, key=lambda row: (len(set(row.names) ^ set(given)), len(set(row.names) - set(given))))
     missing = [name for name in nearest.names if name not in given]
     surplus = [name for name in given if name not in nearest.names]
     parts = [f"{' and '.join(missing)} should be given too"] if missing else []
