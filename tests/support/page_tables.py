@@ -76,6 +76,21 @@ def rows_for(way: str, requests: int) -> int:
     return requests if WAYS[way].addressing is bf.Addressing.LAST_PAGE else requests + 2
 
 
+def right_table(
+    rng: np.random.Generator, extent: Extent, *, wide: tuple[str, ...] = ()
+) -> tuple[int, dict[str, Array]]:
+    """Pages in the cache, and the operands; `wide` names the roles that are int64."""
+    pages, table = _right_table(rng, extent, padded=False)
+    return pages, _typed(table, wide)
+
+
+def _typed(table: dict[str, Any], wide: tuple[str, ...]) -> dict[str, Array]:
+    return {
+        name: np.asarray(part).astype(np.int64 if ROLE[name] in wide else np.int32)
+        for name, part in table.items()
+    }
+
+
 def random_table(
     rng: np.random.Generator, extent: Extent, *, state: str, wide: tuple[str, ...] = ()
 ) -> tuple[int, dict[str, Array]]:
@@ -84,10 +99,7 @@ def random_table(
     No two rows name one slot, since which of the two it keeps is undefined.
     """
     pages, table = _right_table(rng, extent, padded=state == "padded")
-    typed = {
-        name: np.asarray(part).astype(np.int64 if ROLE[name] in wide else np.int32)
-        for name, part in table.items()
-    }
+    typed = _typed(table, wide)
     if state == "padded":
         _pad(rng, extent, typed)
     if state == "damaged":
@@ -129,13 +141,15 @@ def _right_table(rng: np.random.Generator, e: Extent, *, padded: bool) -> tuple[
         for row, part in zip(table, parts, strict=False):
             row[: len(part)] = part
         full["block_table"] = table
-    tokens = [(b, t) for b in range(batch) for t in range(int(total[b])) if held[b] * size > t]
-    chosen = rng.permutation(len(tokens))[: e.rows]
     if "positions" in names:
+        counts = np.minimum(total, held * size)
+        owner = np.repeat(np.arange(batch), counts)
+        token = np.arange(owner.size) - np.repeat(np.cumsum(counts) - counts, counts)
+        chosen = rng.permutation(owner.size)[: e.rows]
         full["batch_indices"] = np.full(e.rows, -1)
         full["positions"] = np.full(e.rows, 77)
-        for row, i in enumerate(chosen):
-            full["batch_indices"][row], full["positions"][row] = tokens[i]
+        full["batch_indices"][: chosen.size] = owner[chosen]
+        full["positions"][: chosen.size] = token[chosen]
     if "slot_mapping" in names:
         slots = rng.permutation(pages * size)[: e.rows]
         full["slot_mapping"] = np.concatenate((slots, np.full(e.rows - len(slots), -1)))
