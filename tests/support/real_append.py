@@ -310,6 +310,14 @@ def _rebind_each(call: Call) -> None:
     launch()
 
 
+def _on(call: Call) -> None:
+    """Another launch of the same operands, which stays as it is when the first is rebound."""
+    launch = call.plan(guarded=True).bind(call.backend.stream, bf.PagedKvAppendArgs(**call.operands))
+    other = launch.on(call.backend.stream)
+    launch.rebind(**call.other)
+    other()
+
+
 #: The ways in of an append that is not guarded: on the host it refuses what is corrupt.
 UNGUARDED: dict[str, Callable[[Call], None]] = {"one-liner": _one_liner}
 #: Those held to baracuda-kernels' checks.
@@ -323,6 +331,7 @@ GUARDED: dict[str, Callable[[Call], None]] = {
     "bind": _bind,
     "rebind": _rebind,
     "rebind each": _rebind_each,
+    "launch.on": _on,
 }
 ENTRANCES = UNGUARDED | MIRRORED | GUARDED
 
