@@ -147,6 +147,24 @@ BARACUDA_HOST_DEVICE inline int64_t find_request(const Placement& placement, int
   return first;
 }
 
+// What is read of a request for a row of a RAGGED append, besides its part of the table.
+template <typename Int>
+struct RowsOf {
+  Int first;  // rows first .. end - 1 are the request's
+  Int end;
+  Int length;  // last_page_len, or seq_lens
+};
+
+template <bool kNarrow, typename Int>
+BARACUDA_HOST_DEVICE inline void read_rows(const Placement& placement, Int request, SeenOf<Int>* seen,
+                                           RowsOf<Int>* rows) {
+  seen->request = request;
+  rows->first = read_index<kNarrow>(placement, kOwners, request);
+  rows->end = read_index<kNarrow>(placement, kOwners, static_cast<Int>(request + 1));
+  read_part<kNarrow>(placement, request, seen);
+  rows->length = read_index<kNarrow>(placement, kLengths, request);
+}
+
 // Why the rows of the request are none of which this is one; padding for those behind all.
 template <typename Int>
 BARACUDA_HOST_DEVICE inline bool refuse_rows(const Placement& placement, int64_t row, int64_t first, int64_t end,
@@ -160,16 +178,15 @@ BARACUDA_HOST_DEVICE inline bool refuse_rows(const Placement& placement, int64_t
   return refuse(seen, kReason, kOperand, end, end > placement.num_rows ? int64_t{placement.num_rows} + 1 : row + 1);
 }
 
-// RAGGED: the row of the request that was found for it.
-template <bool kNarrow, typename Int>
-BARACUDA_HOST_DEVICE inline bool find_row(const Placement& placement, int64_t row, Int request, SeenOf<Int>* seen) {
-  seen->request = request;
-  const int64_t first = read_index<kNarrow>(placement, kOwners, request);
-  const int64_t end = read_index<kNarrow>(placement, kOwners, static_cast<Int>(request + 1));
-  read_part<kNarrow>(placement, request, seen);
-  const int64_t length = read_index<kNarrow>(placement, kLengths, request);
+// RAGGED: the row of the request that was found and read for it.
+template <typename Int>
+BARACUDA_HOST_DEVICE inline bool find_row(const Placement& placement, int64_t row, const RowsOf<Int>& rows,
+                                          SeenOf<Int>* seen) {
+  const int64_t first = rows.first;
+  const int64_t end = rows.end;
+  const int64_t length = rows.length;
   const bool is_its =
-      first >= 0 && row >= first && row < end && end <= placement.num_rows && (request != 0 || first == 0);
+      first >= 0 && row >= first && row < end && end <= placement.num_rows && (seen->request != 0 || first == 0);
   int64_t total;
   const bool counted = is_total(placement, *seen, length, &total);
   const int64_t position =
