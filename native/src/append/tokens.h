@@ -8,9 +8,6 @@
 
 namespace baracuda {
 
-// Lengths beyond this are beyond every table, and are not added to.
-inline constexpr int64_t kMostTokens = int64_t{1} << 61;
-
 // Marks a row as padding, or as corrupt, and says that it is not to be served.
 template <typename Int>
 BARACUDA_HOST_DEVICE inline bool skip(SeenOf<Int>* seen) {
@@ -78,9 +75,7 @@ BARACUDA_HOST_DEVICE inline bool read_total(const Placement& placement, SeenOf<I
   const int64_t length = read_index<kNarrow>(placement, kLengths, static_cast<int64_t>(seen->request));
   if (placement.lengths == BARACUDA_LENGTHS_SEQ_LENS) {
     if (length == 0 && placement.counts_new != 0) return skip(seen);
-    if (length < 0 || length > kMostTokens)
-      return refuse(seen, BARACUDA_CORRUPT_LAST_PAGE_LEN, BARACUDA_OPERAND_SEQ_LENS, length,
-                    length < 0 ? 0 : room_of(placement, *seen) + placement.counts_new);
+    if (length < 0) return refuse(seen, BARACUDA_CORRUPT_LAST_PAGE_LEN, BARACUDA_OPERAND_SEQ_LENS, length, 0);
     *total = length;
     return true;
   }
@@ -97,11 +92,9 @@ template <bool kNarrow, typename Int>
 BARACUDA_HOST_DEVICE inline bool find_newest(const Placement& placement, Int request, SeenOf<Int>* seen) {
   int64_t total;
   if (!read_part<kNarrow>(placement, request, seen) || !read_total<kNarrow>(placement, seen, &total)) return false;
-  const int64_t position = total - placement.counts_new;
-  if (position >= room_of(placement, *seen))
-    return refuse(seen, BARACUDA_CORRUPT_LAST_PAGE_LEN, BARACUDA_OPERAND_SEQ_LENS, total,
-                  room_of(placement, *seen) + placement.counts_new);
-  return find_token(placement, position, seen);
+  const int64_t limit = room_of(placement, *seen) + placement.counts_new;
+  if (total >= limit) return refuse(seen, BARACUDA_CORRUPT_LAST_PAGE_LEN, BARACUDA_OPERAND_SEQ_LENS, total, limit);
+  return find_token(placement, total - placement.counts_new, seen);
 }
 
 // Which request the row of a RAGGED append is of: the first whose rows end behind it. The last one for rows behind all.
@@ -126,26 +119,29 @@ BARACUDA_HOST_DEVICE inline bool find_row(const Placement& placement, int64_t ro
   seen->request = request;
   const int64_t first = read_index<kNarrow>(placement, kOwners, static_cast<int64_t>(request));
   const int64_t end = read_index<kNarrow>(placement, kOwners, static_cast<int64_t>(request) + 1);
-  if (row >= end && request == placement.num_requests - 1) return skip(seen);
   constexpr int32_t kReason = BARACUDA_CORRUPT_APPEND_INDPTR;
   constexpr int32_t kOperand = BARACUDA_OPERAND_APPEND_INDPTR;
+  if (row >= end && request == placement.num_requests - 1)
+    return end < first ? refuse(seen, kReason, kOperand, end, first) : skip(seen);
   if (first < 0 || row < first || (request == 0 && first != 0))
     return refuse(seen, kReason, kOperand, first, first < 0 ? 0 : request == 0 ? 1 : row + 1);
   if (end > placement.num_rows) return refuse(seen, kReason, kOperand, end, int64_t{placement.num_rows} + 1);
   if (row >= end) return refuse(seen, kReason, kOperand, end, row + 1);
   int64_t total;
   if (!read_part<kNarrow>(placement, request, seen) || !read_total<kNarrow>(placement, seen, &total)) return false;
-  const int64_t position = placement.counts_new != 0 ? total - (end - row) : total + (row - first);
+  // Held against the total before anything is added to it, which may be any number.
+  const int64_t from_total = placement.counts_new != 0 ? row - end : row - first;
+  const int64_t limit = room_of(placement, *seen) - from_total;
+  if (total >= limit) return refuse(seen, BARACUDA_CORRUPT_LAST_PAGE_LEN, BARACUDA_OPERAND_SEQ_LENS, total, limit);
+  const int64_t position = total + from_total;
   if (position < 0) return refuse(seen, kReason, kOperand, end, first + total + 1);
-  if (position >= room_of(placement, *seen))
-    return refuse(seen, BARACUDA_CORRUPT_LAST_PAGE_LEN, BARACUDA_OPERAND_SEQ_LENS, total,
-                  room_of(placement, *seen) + (total - position));
   return find_token(placement, position, seen);
 }
 
 // POSITIONS: the token that the row's two entries name.
 template <bool kNarrow, typename Int>
 BARACUDA_HOST_DEVICE inline bool find_position(const Placement& placement, int64_t row, SeenOf<Int>* seen) {
+  seen->request = -1;
   const int64_t owner = read_index<kNarrow>(placement, kOwners, row);
   if (owner < 0) return skip(seen);
   if (owner >= placement.num_requests)
@@ -161,6 +157,7 @@ BARACUDA_HOST_DEVICE inline bool find_position(const Placement& placement, int64
 // SLOTS: the slot of the whole cache that the row's entry names.
 template <bool kNarrow, typename Int>
 BARACUDA_HOST_DEVICE inline bool find_slot(const Placement& placement, int64_t row, SeenOf<Int>* seen) {
+  seen->request = -1;
   const int64_t slot = read_index<kNarrow>(placement, kTargets, row);
   if (slot < 0 || slot == placement.skip_slot) return skip(seen);
   const int64_t page = pages_before(placement, slot);
