@@ -22,18 +22,50 @@
  *   indptr           [B + 1]                                 index     read: request b owns
  *                                                                      indices[indptr[b] .. indptr[b+1]-1]
  *   last_page_len    [B]                                     index     read: tokens in each request's last page
+ *   append_indptr    [B + 1]                                 index     read: request b's new rows are rows
+ *                                                                      append_indptr[b] .. append_indptr[b+1]-1
+ *   batch_indices    [n]                                     index     read: whose each row is
+ *   positions        [n]                                     index     read: which token of its request each row is
+ *   slot_mapping     [n]                                     index     read: slots of the whole cache
+ *   block_table      [B or more, max_pages]                  index     read: request b's page ids, row by row
+ *   seq_lens         [B]                                     index     read: tokens of each request
+ *
+ * An index is int32 or int64, each operand by itself; one-dimensional operands are contiguous. The addressing says
+ * which of these operands there are, and n: the others are not looked at.
  *
  * Row i of key goes, bit for bit, to its place in k_data, and row i of value to the same place in v_data. Not one other
- * byte of either changes. The page table (indices, indptr, last_page_len) is never written: advancing it is the
- * caller's. An append of no rows is legal, does nothing, and looks at no operand but error_record.
+ * byte of either changes. What says places is never written: advancing it is the caller's. An append of no rows is
+ * legal, does nothing, and looks at no operand but error_record; nor does one of nothing but padding write anything.
  *
  * WHICH PLACE
  *
- *   BARACUDA_ADDRESSING_LAST_PAGE   n = B: row b goes to the end of request b's last page (decode)
+ *   BARACUDA_ADDRESSING_LAST_PAGE   n = B: row b is request b's newest token (decode)
+ *                                   operands: a table, lengths
+ *   BARACUDA_ADDRESSING_RAGGED      n = append_indptr[B], of num_rows rows that key has: row append_indptr[b] + j is
+ *                                   the j-th of request b's new tokens, its newest ones in order (prefill)
+ *                                   operands: a table, lengths, append_indptr
+ *   BARACUDA_ADDRESSING_POSITIONS   n = num_rows: row i is token positions[i] of request batch_indices[i]
+ *                                   operands: indices and indptr, batch_indices, positions
+ *   BARACUDA_ADDRESSING_SLOTS       n = num_rows: row i goes to page slot_mapping[i] / P, slot slot_mapping[i] % P
+ *                                   operands: slot_mapping
  *
- * The other addressings, tables and lengths that the enumerations below name are refused with 3 by this release.
+ *   a table   BARACUDA_TABLE_CSR              indices and indptr
+ *             BARACUDA_TABLE_DENSE            block_table, whose rows lie block_table_stride entries apart; rows behind
+ *                                             the B-th are not read. Lengths are seq_lens.
+ *   lengths   BARACUDA_LENGTHS_LAST_PAGE_LEN  a request has (pages - 1) * P + last_page_len[b] tokens
+ *             BARACUDA_LENGTHS_SEQ_LENS       it has seq_lens[b]
+ *
+ * Token t of a request goes to the page that its part of the table lists at t / P, slot t % P. A request of `total` new
+ * and old tokens that gets m rows gets them as tokens total - m .. total - 1. Whether the lengths count the new tokens
+ * is the length convention's to say. RAGGED by last_page_len is AFTER_APPEND only: the pages that its table lists have
+ * to hold the new tokens. POSITIONS and SLOTS take no lengths, and no convention.
+ *
+ * By seq_lens nothing is taken from how many pages a request has: a page that is listed too early is not written, and
+ * one that is missing is corrupt, where last_page_len would name a slot of the page before. It is the safe way.
  *
  * THE SLOT, AND THE TRAP IN IT
+ *
+ * Of LAST_PAGE by last_page_len, which names the slot:
  *
  *   length convention         last_page_len[b] counts      legal at the call   slot s
  *   BARACUDA_BEFORE_APPEND    the tokens already there     0 .. P-1            last_page_len[b]
@@ -48,6 +80,9 @@
  * When the last page is full (two more tokens from here), append a page id to the request's part of `indices` and
  * move the later `indptr` up BEFORE the call; the length then passed is 0 (BEFORE_APPEND) or 1 (AFTER_APPEND).
  * Every mirrored symbol is BEFORE_APPEND. FlashInfer's own attention kernels take the AFTER_APPEND table.
+ *
+ * seq_lens count the tokens there before the append (BEFORE_APPEND), or the new ones too (AFTER_APPEND). Of the request
+ * above that gets its seventh token they say 6, or 7; mixing them up writes its neighbour's slot, in the same pages.
  *
  * WHICH ROWS
  *
@@ -79,19 +114,66 @@
  * THE GUARD
  *
  * With BARACUDA_FLAG_GUARDED no page table, however wrong, makes an append write outside the caches or into a page
- * that it does not name, or read outside the operands. Each row is judged where the append runs, without
- * synchronising, in this order (LAST_PAGE):
+ * that it does not name, or read outside the operands, whatever the integers are. Each row is judged where the append
+ * runs, without synchronising, in the order of these lines. Padding (of batches for CUDA graphs) is skipped silently.
  *
- *   indptr[b] == indptr[b+1]                              padding: skipped silently (batches padded for CUDA graphs)
- *   indptr negative, decreasing, beyond total_used_pages  corrupt
- *   the id of its last page is negative                   padding: skipped silently
- *   the id of its last page is num_total_pages or more    corrupt
- *   last_page_len outside its convention's range          corrupt
+ * LAST_PAGE by last_page_len:
  *
- * The last page's id is the only one that is read. Of a corrupt row nothing is written, every other row is served, and
- * the first one met is described in the caller's baracuda_error_record, if there is one. The call itself returns 0.
- * num_total_pages has to be stated. The bespoke backend is always guarded; the host backend, unguarded, skips padding
- * and refuses a table in which anything is corrupt whole, before it has written a byte.
+ *   indptr[b] == indptr[b+1]                              padding
+ *   indptr negative, decreasing, beyond total_used_pages  corrupt: INDPTR
+ *   the id of its last page is negative                   padding
+ *   the id of its last page is num_total_pages or more    corrupt: PAGE
+ *   last_page_len outside its convention's range          corrupt: LAST_PAGE_LEN
+ *
+ * LAST_PAGE by seq_lens:
+ *
+ *   indptr negative, decreasing, beyond total_used_pages  corrupt: INDPTR
+ *   seq_lens[b] is 0, AFTER_APPEND                        padding
+ *   seq_lens[b] negative, or the request has no page for  corrupt: LAST_PAGE_LEN, of the operand seq_lens
+ *     its token (no pages at all included)
+ *   then the id of that page                              as below
+ *
+ * RAGGED, of the request whose rows its row is among:
+ *
+ *   rows behind append_indptr[B]                          padding
+ *   append_indptr[0] other than 0, a negative entry, a    corrupt: APPEND_INDPTR
+ *     decrease, an end beyond num_rows
+ *   indptr negative, decreasing, beyond total_used_pages  corrupt: INDPTR
+ *   by last_page_len: no pages                            padding
+ *   by last_page_len: it is not 1 .. P                    corrupt: LAST_PAGE_LEN
+ *   by seq_lens: 0, AFTER_APPEND                          padding
+ *   by seq_lens: negative, or no page for the row's token corrupt: LAST_PAGE_LEN, of the operand seq_lens
+ *   more rows than tokens, AFTER_APPEND: those rows that  corrupt: APPEND_INDPTR
+ *     come before the request's first token
+ *   then the id of that page                              as below
+ *
+ * POSITIONS:
+ *
+ *   batch_indices[i] negative                             padding
+ *   batch_indices[i] is B or more                         corrupt: BATCH_INDEX
+ *   indptr negative, decreasing, beyond total_used_pages  corrupt: INDPTR
+ *   positions[i] negative, or beyond the request's pages  corrupt: POSITION
+ *   then the id of that page                              as below
+ *
+ * SLOTS:
+ *
+ *   slot_mapping[i] negative, or skip_slot where one is   padding
+ *     set (BARACUDA_FLAG_SKIP_SLOT)
+ *   slot_mapping[i] is num_total_pages * P or more        corrupt: SLOT
+ *
+ * The page's id, in indices or block_table, of all these but the first:
+ *
+ *   negative                                              padding
+ *   num_total_pages or more                               corrupt: PAGE
+ *
+ * The id of the row's own page is the only one that is read. A request without rows is not judged. Where append_indptr
+ * is out of order, each row is skipped or goes to a page that the table names, and backends need not agree on which. Of
+ * rows from num_rows on, which key does not have, the record says row num_rows of the last request.
+ *
+ * Of a corrupt row nothing is written, every other row is served, and the first one met is described in the caller's
+ * baracuda_error_record, if there is one. The call itself returns 0. num_total_pages has to be stated. The bespoke
+ * backend is always guarded; the host backend, unguarded, skips padding and refuses an append in which anything is
+ * corrupt whole, before it has written a byte.
  *
  * SYMBOLS (T is f16, bf16, f32, fp8_e4m3 or fp8_e5m2)
  *
@@ -130,9 +212,9 @@
  *   cancellation point. Host functions are safe in a child after fork(); CUDA itself is not.
  * Never: no function throws, prints, exits, leaves a CUDA error pending, or changes process-wide state, but for
  *   baracuda_host_set_max_threads, whose purpose that is.
- * What is not checked: the CUDA backends do not read the page table on the host. With the FlashInfer backend a page id
- *   outside the cache, a length outside its convention, or a request with no pages writes or reads elsewhere. The host
- *   backend checks all of it, each value once, where it is used; a guarded append cannot do it.
+ * What is not checked: the CUDA backends do not read on the host what says places. With the FlashInfer backend a page
+ *   id outside the cache, a length outside its convention, or a request with no pages writes or reads elsewhere. The
+ *   host backend checks all of it where it is used; a guarded append cannot do it.
  *
  * REFUSALS, IN THE ORDER OF THE CHECKS
  *
@@ -141,13 +223,18 @@
  *   status 2   op is NULL, its struct_size is impossible, or it is larger than this library's and not zero there
  *   status 3   a flag, backend, layout, convention, addressing, table, lengths, transform or parts that this library
  *              does not know or has not built; FlashInfer with the guard, or the bespoke backend without it
- *   status 3   MIRRORED with strides, the guard, one part, two widths, or int64 operands
+ *   status 3   choices that do not go together: POSITIONS or SLOTS with a dense table or seq_lens; a dense table with
+ *              last_page_len; RAGGED by last_page_len, BEFORE_APPEND; SKIP_SLOT without SLOTS
+ *   status 3   MIRRORED with another addressing, table or lengths than 0, strides, the guard, one part, two widths, or
+ *              int64 operands
  *   status 2   batch_size negative (MIRRORED: not positive), page_size or num_heads not positive; num_total_pages or
- *              total_used_pages negative; num_total_pages 0 where it has to be stated
+ *              total_used_pages negative; num_rows negative or 2^31 and more, but for LAST_PAGE; with a dense table
+ *              max_pages the same, or block_table_stride negative; num_total_pages 0 where it has to be stated
  *   status 3   head_dim or value_head_dim not positive (MIRRORED: not 64, 128 or 256); an element that this library
  *              does not know (MIRRORED: that has no symbol); a source_element other than the element
- *   status 3   FlashInfer: a head_dim that is not 64, 128 or 256; one part, or two widths; int64 operands;
- *              num_heads * head_dim / vec > 1024 threads, vec = max(16 / sizeof(T), head_dim / 32)
+ *   status 3   FlashInfer: another addressing, table or lengths than 0; a head_dim that is not 64, 128 or 256; one
+ *              part, or two widths; int64 operands; num_heads * head_dim / vec > 1024 threads,
+ *              vec = max(16 / sizeof(T), head_dim / 32)
  *   status 3   FlashInfer: what is beyond its 32-bit arithmetic: a page stride that is negative, or 2^32 elements or
  *              more, a batch of that many, or a request that could reach 2^31 tokens
  *   status 2   FlashInfer: total_used_pages stated and below batch_size: some request has no page
@@ -272,30 +359,30 @@ typedef enum baracuda_layout {
   BARACUDA_LAYOUT_NHD = 1  /* [num_total_pages, page_size, num_heads, head_dim] */
 } baracuda_layout;
 
-/* What last_page_len counts: see THE SLOT above. */
+/* What last_page_len and seq_lens count: see THE SLOT above. Means nothing to POSITIONS and SLOTS. */
 typedef enum baracuda_length_convention {
-  BARACUDA_BEFORE_APPEND = 0, /* 0 .. page_size - 1; the slot is last_page_len */
-  BARACUDA_AFTER_APPEND = 1   /* 1 .. page_size; the slot is last_page_len - 1 */
+  BARACUDA_BEFORE_APPEND = 0, /* last_page_len is 0 .. page_size - 1, and the slot */
+  BARACUDA_AFTER_APPEND = 1   /* last_page_len is 1 .. page_size; the slot is last_page_len - 1 */
 } baracuda_length_convention;
 
 /* What says where rows go: see WHICH PLACE above. */
 typedef enum baracuda_addressing {
   BARACUDA_ADDRESSING_LAST_PAGE = 0,
-  BARACUDA_ADDRESSING_RAGGED = 1,    /* not built yet */
-  BARACUDA_ADDRESSING_POSITIONS = 2, /* not built yet */
-  BARACUDA_ADDRESSING_SLOTS = 3      /* not built yet */
+  BARACUDA_ADDRESSING_RAGGED = 1,
+  BARACUDA_ADDRESSING_POSITIONS = 2,
+  BARACUDA_ADDRESSING_SLOTS = 3
 } baracuda_addressing;
 
 /* How the requests' pages are listed. */
 typedef enum baracuda_table {
   BARACUDA_TABLE_CSR = 0,  /* indices and indptr */
-  BARACUDA_TABLE_DENSE = 1 /* block_table; not built yet */
+  BARACUDA_TABLE_DENSE = 1 /* block_table; with BARACUDA_LENGTHS_SEQ_LENS */
 } baracuda_table;
 
 /* What says how long the requests are. */
 typedef enum baracuda_lengths {
-  BARACUDA_LENGTHS_LAST_PAGE_LEN = 0,
-  BARACUDA_LENGTHS_SEQ_LENS = 1 /* not built yet */
+  BARACUDA_LENGTHS_LAST_PAGE_LEN = 0, /* by their last pages */
+  BARACUDA_LENGTHS_SEQ_LENS = 1       /* by all of their tokens */
 } baracuda_lengths;
 
 /* What is written: see WHAT IS WRITTEN above. */
@@ -324,7 +411,7 @@ typedef enum baracuda_operand {
 /* An append's flags. */
 #define BARACUDA_FLAG_GUARDED 1u   /* see THE GUARD above; for the host and the bespoke backend */
 #define BARACUDA_FLAG_STRIDED 2u   /* the strides are read; else key, value and the caches are packed */
-#define BARACUDA_FLAG_SKIP_SLOT 4u /* skip_slot is read; not built yet */
+#define BARACUDA_FLAG_SKIP_SLOT 4u /* skip_slot is read; with SLOTS */
 #define BARACUDA_FLAG_INFER 8u     /* _bind takes what is 0 from the operands; without it 0 is 0 */
 #define BARACUDA_FLAG_MIRRORED 16u /* see BARACUDA-KERNELS' CHECKS above */
 
@@ -333,10 +420,11 @@ typedef enum baracuda_corruption {
   BARACUDA_CORRUPT_NONE = 0,
   BARACUDA_CORRUPT_INDPTR = 1,        /* negative, decreasing, or beyond total_used_pages */
   BARACUDA_CORRUPT_PAGE = 2,          /* a page id of num_total_pages or more */
-  BARACUDA_CORRUPT_LAST_PAGE_LEN = 3, /* a length outside its convention's range, or beyond the request's pages */
+  BARACUDA_CORRUPT_LAST_PAGE_LEN = 3, /* last_page_len outside its convention's range; seq_lens negative, or beyond the
+                                         request's pages */
   BARACUDA_CORRUPT_BATCH_INDEX = 4,   /* batch_size or more */
   BARACUDA_CORRUPT_POSITION = 5,      /* negative, or beyond the request's pages */
-  BARACUDA_CORRUPT_SLOT = 6,          /* beyond the last page */
+  BARACUDA_CORRUPT_SLOT = 6,          /* num_total_pages * page_size or more */
   BARACUDA_CORRUPT_APPEND_INDPTR = 7  /* not from 0, decreasing, beyond num_rows, or more rows than tokens */
 } baracuda_corruption;
 
@@ -348,8 +436,8 @@ typedef enum baracuda_corruption {
 typedef struct baracuda_error_record {
   int32_t reason;      /* baracuda_corruption; 0: unclaimed */
   int32_t operand;     /* baracuda_operand: the one that is wrong */
-  int64_t row;         /* the row of key that was not written */
-  int64_t request;     /* whose row it is; -1 where the addressing knows no requests */
+  int64_t row;         /* the row of key that was not written; num_rows for those that key does not have */
+  int64_t request;     /* whose row it is; -1 for SLOTS, and where batch_indices names none */
   int64_t seen;        /* the value that is wrong */
   int64_t limit;       /* what it was held against: the least that is too large, or for what is too small the least that
                           is not */
@@ -367,14 +455,14 @@ typedef struct baracuda_paged_kv_append {
   int32_t element;      /* baracuda_element: the caches' */
   int32_t layout;       /* baracuda_layout: what packed caches lie by, and the order of a bound cache's dimensions */
   int32_t length_convention; /* baracuda_length_convention */
-  int32_t batch_size;        /* requests */
+  int32_t batch_size;        /* requests; means nothing to SLOTS */
   int32_t page_size;         /* tokens a page, >= 1 */
   int32_t num_heads;         /* KV heads, >= 1 */
   int32_t head_dim;          /* elements of a row of key, >= 1 */
   int32_t num_total_pages;   /* pages in each of k_data and v_data, >= 1. MIRRORED, and FlashInfer with packed caches:
                                 0 where it is not stated, and then not checked against */
   int32_t total_used_pages;  /* entries of indices. MIRRORED, and FlashInfer: 0 where it is not stated, and then not
-                                checked against; else 0 means none */
+                                checked against; else 0 means none. Not read where there are no indices */
   void* k_data;
   void* v_data;
   const void* indices;
@@ -392,20 +480,21 @@ typedef struct baracuda_paged_kv_append {
   int32_t source_element;              /* baracuda_element of key and value; 0: element */
   int32_t value_head_dim;              /* elements of a row of value; 0: head_dim */
   uint32_t int64_operands;             /* bit i: the index operand of ordinal i is int64; else int32 */
-  int64_t num_rows;                    /* not read by LAST_PAGE, which has batch_size rows */
-  int64_t max_pages;                   /* entries of a row of block_table */
-  int64_t block_table_stride;          /* from one row of block_table to the next, in entries */
-  int64_t skip_slot;                   /* with BARACUDA_FLAG_SKIP_SLOT */
+  int64_t num_rows;                    /* rows to append, below 2^31; RAGGED: rows of key, as many or more. Not read by
+                                          LAST_PAGE, which has batch_size of them */
+  int64_t max_pages;                   /* DENSE: entries of a row of block_table, below 2^31 */
+  int64_t block_table_stride;          /* DENSE: from one row of block_table to the next, in entries; 0 repeats a row */
+  int64_t skip_slot;                   /* with BARACUDA_FLAG_SKIP_SLOT: an entry of slot_mapping that is padding */
   int64_t key_strides[2];              /* token, head; in elements, as all strides; with BARACUDA_FLAG_STRIDED */
   int64_t value_strides[2];
   int64_t k_data_strides[3]; /* page, slot, head */
   int64_t v_data_strides[3];
-  const void* append_indptr;
-  const void* batch_indices;
-  const void* positions;
-  const void* slot_mapping;
-  const void* block_table;
-  const void* seq_lens;
+  const void* append_indptr; /* RAGGED */
+  const void* batch_indices; /* POSITIONS */
+  const void* positions;     /* POSITIONS */
+  const void* slot_mapping;  /* SLOTS */
+  const void* block_table;   /* DENSE, for indices and indptr */
+  const void* seq_lens;      /* SEQ_LENS, for last_page_len */
   const void* k_scale;
   const void* v_scale;
   int64_t k_scale_stride; /* 0: [1], 1: [num_heads] */
@@ -455,11 +544,12 @@ typedef struct baracuda_tensor {
  * this library's are NULL, and those that the addressing, table, lengths, transform and parts do not want have to be.
  * One that is wanted and NULL keeps the pointer, strides and extents that `op` has, which must not be NULL either.
  *
- * With BARACUDA_FLAG_INFER what is 0 in `op` is taken from the operands: element, batch_size, page_size, num_heads,
- * head_dim, value_head_dim, num_total_pages. total_used_pages and the bits of int64_operands are always set from the
- * operands. op->backend, layout, conventions and stream are the caller's. Without BARACUDA_FLAG_MIRRORED key and value
- * may have more rows than the append, and rank 2 where the caches have rank 3: no head dimension; and elements of fp8
- * may be described as uint8.
+ * With BARACUDA_FLAG_INFER what is 0 in `op` is taken from the operands: element, page_size, num_heads, head_dim,
+ * value_head_dim, num_total_pages; batch_size from last_page_len or seq_lens, for POSITIONS from indptr; num_rows from
+ * key for RAGGED, from batch_indices for POSITIONS, from slot_mapping for SLOTS. total_used_pages, max_pages,
+ * block_table_stride and the bits of int64_operands are always set from the operands. op->backend, layout, conventions
+ * and stream are the caller's. Without BARACUDA_FLAG_MIRRORED key and value may have more rows than the append, and
+ * rank 2 where the caches have rank 3: no head dimension; and elements of fp8 may be described as uint8.
  *
  * Refusals beyond those of _run: 2 for operands that are missing or not wanted, a shape that does not fit, memory that
  * the backend cannot reach or that is on another device than the stream's (for CUDA backends error_record's too), or an

@@ -74,7 +74,7 @@ case $what in
     if [ -n "$fuzzer" ]; then
       corpus=${FUZZ_CORPUS:-$build/corpus-$what}
       mkdir -p "$corpus"
-      "./$what" "-max_total_time=$seconds" -max_len=256 -len_control=0 -print_final_stats=1 "$corpus" 2>&1 | tail -25
+      "./$what" "-max_total_time=$seconds" -max_len=512 -len_control=0 -print_final_stats=1 "$corpus" 2>&1 | tail -25
     else
       echo "no clang with libFuzzer: random bytes instead"
       "./$what" "$seconds" "${SEED:-$RANDOM}"

@@ -28,6 +28,10 @@ class SparseCache:
         """Without bringing a hole into being, as a look through the mapping would."""
         return os.pread(self._file, count, offset)
 
+    def write(self, offset: int, data: bytes) -> None:
+        """As read: without a look through the mapping."""
+        assert os.pwrite(self._file, data, offset) == len(data)
+
     def written_parts(self) -> list[tuple[int, int]]:
         """Begin and end of every part that was written, in whole pages of memory."""
         parts, at = [], 0

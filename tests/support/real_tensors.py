@@ -92,13 +92,12 @@ class Tensors:
         """The struct with everything that an append states of itself, filled in by hand."""
         e = self.extents
         op = self.asked(place)
-        op.flags = place.flags | abi.STRIDED
+        op.flags &= ~abi.INFER
         op.element = e.element.value
-        op.batch_size = self.views["last_page_len"].size
         op.page_size, op.num_heads = e.slots, 1 if self.headless else e.heads
         op.head_dim, op.value_head_dim = e.width, e.value_width
         op.num_total_pages = self.views["k_data"].shape[0]
-        op.total_used_pages = self.views["indices"].size
+        self.state_counts(op)
         for name, view in self.views.items():
             setattr(op, name, place.address(self.memory, view))
             if name in KV:
@@ -106,6 +105,11 @@ class Tensors:
             elif view.itemsize == 8:
                 op.int64_operands |= 1 << abi.OPERANDS.index(name)
         return op
+
+    def state_counts(self, op: abi.Append) -> None:
+        """Of what says places."""
+        op.batch_size = self.views["last_page_len"].size
+        op.total_used_pages = self.views["indices"].size
 
     def asked(self, place: Place) -> abi.Append:
         """The struct with only what the operands cannot say."""

@@ -293,7 +293,7 @@ class Binding {
         return fail(BARACUDA_INVALID_PROBLEM, "block_table has %lld rows; it should have one for each of %d requests",
                     static_cast<long long>(table->shape[0]), op_.batch_size);
       op_.max_pages = table->shape[1];
-      op_.block_table_stride = stride_of(*table, 0);
+      op_.block_table_stride = table->shape[0] > 1 ? stride_of(*table, 0) : 0;
       if (table->shape[1] > 1 && stride_of(*table, 1) != 1 && !is_empty(*table))
         return refuse_strides(BARACUDA_OPERAND_BLOCK_TABLE, *table, "the entries of a row should lie side by side");
     }

@@ -68,7 +68,7 @@ struct Corruption {
 // registers.
 template <typename Int>
 struct SeenOf {
-  Int request;  // -1 where the row is of none: SLOTS, a batch index that is padding or wrong
+  Int request;  // -1 for SLOTS, and where batch_indices names none
   Int begin;    // the request's part of the table: entries begin .. end - 1
   Int end;
   Int length;  // last_page_len
@@ -103,7 +103,7 @@ BARACUDA_HOST_DEVICE inline Int read_index(const Placement& placement, PlaceOper
 
 // Whether every entry of the operands that say places, and every number of one, is an int32.
 inline bool is_narrow(const Placement& placement) {
-  const int64_t table_entries = int64_t{placement.num_requests} * placement.table_stride + placement.used_pages;
+  const int64_t table_entries = (int64_t{placement.num_requests} - 1) * placement.table_stride + placement.used_pages;
   return placement.wide == 0 && (placement.table == BARACUDA_TABLE_CSR || table_entries <= INT32_MAX);
 }
 

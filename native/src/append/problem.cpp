@@ -110,7 +110,7 @@ int32_t check_counts(const Op& op, bool mirrored, bool may_not_state_pages) noex
   BARACUDA_TRY(check_positive("page_size", op.page_size));
   BARACUDA_TRY(check_not_negative("num_total_pages", op.num_total_pages));
   BARACUDA_TRY(check_not_negative("total_used_pages", op.total_used_pages));
-  BARACUDA_TRY(check_wide_count("num_rows", num_rows(op)));
+  if (op.addressing != BARACUDA_ADDRESSING_LAST_PAGE) BARACUDA_TRY(check_wide_count("num_rows", op.num_rows));
   if (op.table == BARACUDA_TABLE_DENSE) {
     BARACUDA_TRY(check_wide_count("max_pages", op.max_pages));
     BARACUDA_TRY(check_not_negative("block_table_stride", op.block_table_stride));
@@ -233,7 +233,7 @@ void make_placement(const Op& op, bool states_pages, bool may_not_state_table, P
   if (op.table == BARACUDA_TABLE_DENSE) {
     placement.wide = 0;
     place_by(op, kPages, BARACUDA_OPERAND_BLOCK_TABLE, &placement);
-    placement.table_stride = op.block_table_stride;
+    placement.table_stride = op.max_pages > 0 ? taken(op.block_table_stride, op.batch_size) : 0;
     placement.used_pages = static_cast<int32_t>(op.max_pages);
   }
   if (op.lengths == BARACUDA_LENGTHS_SEQ_LENS) {

@@ -11,9 +11,6 @@
 
 namespace baracuda {
 
-// Lengths beyond this are beyond every table, and are not added to.
-inline constexpr int64_t kMostTokens = int64_t{1} << 61;
-
 // Of numbers that are yet to be judged: a sum that does not fit wraps, and is not used.
 BARACUDA_HOST_DEVICE inline int64_t sum(int64_t a, int64_t b) {
   return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
@@ -86,14 +83,14 @@ BARACUDA_HOST_DEVICE inline bool find_token(const Placement& placement, int64_t 
   return true;
 }
 
-// Whether what says a request's length says one, and if so how many tokens it has: of these the new ones are the last, or
-// they come after, by counts_new.
+// Whether what says a request's length says one, and if so how many tokens it has, which may be any number: of these the new
+// ones are the last, or they come after, by counts_new.
 template <typename Int>
 BARACUDA_HOST_DEVICE inline bool is_total(const Placement& placement, const SeenOf<Int>& seen, int64_t length,
                                           int64_t* total) {
   if (placement.lengths == BARACUDA_LENGTHS_SEQ_LENS) {
     *total = length;
-    return length >= placement.counts_new && length <= kMostTokens;
+    return length >= placement.counts_new;
   }
   *total = sum(room_of(placement, seen) - placement.page_size, length);
   return seen.begin != seen.end && length >= 1 && length <= placement.page_size;
@@ -105,8 +102,7 @@ BARACUDA_HOST_DEVICE inline bool refuse_total(const Placement& placement, int64_
   constexpr int32_t kReason = BARACUDA_CORRUPT_LAST_PAGE_LEN;
   if (placement.lengths == BARACUDA_LENGTHS_SEQ_LENS) {
     if (length == 0) return skip(seen);
-    return refuse(seen, kReason, BARACUDA_OPERAND_SEQ_LENS, length,
-                  length < 0 ? 0 : room_of(placement, *seen) + placement.counts_new);
+    return refuse(seen, kReason, BARACUDA_OPERAND_SEQ_LENS, length, 0);
   }
   if (seen->begin == seen->end) return skip(seen);
   return refuse(seen, kReason, BARACUDA_OPERAND_LAST_PAGE_LEN, length,
@@ -121,14 +117,12 @@ BARACUDA_HOST_DEVICE inline bool find_newest(const Placement& placement, Int req
   const int64_t length = read_index<kNarrow>(placement, kLengths, request);
   int64_t total;
   const bool counted = is_total(placement, *seen, length, &total);
-  const int64_t position = difference(total, placement.counts_new);
-  if (is_part(placement, *seen) && counted && position < room_of(placement, *seen))
-    return find_token(placement, position, seen);
-  if (length == 0 && placement.counts_new != 0) return skip(seen);
+  const int64_t limit = room_of(placement, *seen) + placement.counts_new;
+  if (is_part(placement, *seen) && counted && total < limit)
+    return find_token(placement, total - placement.counts_new, seen);
   if (!is_part(placement, *seen)) return refuse_part(placement, seen);
   if (!counted) return refuse_total(placement, length, seen);
-  return refuse(seen, BARACUDA_CORRUPT_LAST_PAGE_LEN, BARACUDA_OPERAND_SEQ_LENS, total,
-                room_of(placement, *seen) + placement.counts_new);
+  return refuse(seen, BARACUDA_CORRUPT_LAST_PAGE_LEN, BARACUDA_OPERAND_SEQ_LENS, total, limit);
 }
 
 // Which request the row of a RAGGED append is of: the first whose rows end behind it. The last one for rows behind all.
@@ -172,7 +166,8 @@ BARACUDA_HOST_DEVICE inline bool refuse_rows(const Placement& placement, int64_t
   constexpr int32_t kReason = BARACUDA_CORRUPT_APPEND_INDPTR;
   constexpr int32_t kOperand = BARACUDA_OPERAND_APPEND_INDPTR;
   const bool is_first = seen->request == 0;
-  if (row >= end && seen->request == placement.num_requests - 1) return skip(seen);
+  if (row >= end && seen->request == placement.num_requests - 1)
+    return end < first ? refuse(seen, kReason, kOperand, end, first) : skip(seen);
   if (first < 0 || row < first || (is_first && first != 0))
     return refuse(seen, kReason, kOperand, first, first < 0 ? 0 : is_first ? 1 : row + 1);
   return refuse(seen, kReason, kOperand, end, end > placement.num_rows ? int64_t{placement.num_rows} + 1 : row + 1);
@@ -189,18 +184,17 @@ BARACUDA_HOST_DEVICE inline bool find_row(const Placement& placement, int64_t ro
       first >= 0 && row >= first && row < end && end <= placement.num_rows && (seen->request != 0 || first == 0);
   int64_t total;
   const bool counted = is_total(placement, *seen, length, &total);
-  const int64_t position =
-      placement.counts_new != 0 ? difference(total, difference(end, row)) : sum(total, difference(row, first));
-  if (is_its && is_part(placement, *seen) && counted && position >= 0 && position < room_of(placement, *seen))
+  // Held against the total before anything is added to it, which may be any number.
+  const int64_t from_total = placement.counts_new != 0 ? difference(row, end) : difference(row, first);
+  const int64_t limit = difference(room_of(placement, *seen), from_total);
+  const int64_t position = sum(total, from_total);
+  if (is_its && is_part(placement, *seen) && counted && total < limit && position >= 0)
     return find_token(placement, position, seen);
   if (!is_its) return refuse_rows(placement, row, first, end, seen);
-  if (placement.lengths == BARACUDA_LENGTHS_SEQ_LENS && length == 0 && placement.counts_new != 0) return skip(seen);
   if (!is_part(placement, *seen)) return refuse_part(placement, seen);
   if (!counted) return refuse_total(placement, length, seen);
-  if (position < 0)
-    return refuse(seen, BARACUDA_CORRUPT_APPEND_INDPTR, BARACUDA_OPERAND_APPEND_INDPTR, end, first + total + 1);
-  return refuse(seen, BARACUDA_CORRUPT_LAST_PAGE_LEN, BARACUDA_OPERAND_SEQ_LENS, total,
-                room_of(placement, *seen) + (total - position));
+  if (total >= limit) return refuse(seen, BARACUDA_CORRUPT_LAST_PAGE_LEN, BARACUDA_OPERAND_SEQ_LENS, total, limit);
+  return refuse(seen, BARACUDA_CORRUPT_APPEND_INDPTR, BARACUDA_OPERAND_APPEND_INDPTR, end, first + total + 1);
 }
 
 // POSITIONS: the token that the row's two entries name.

@@ -106,15 +106,32 @@ int32_t refuse_row(int64_t row, int64_t request, Corruption corruption) noexcept
               hint_of(corruption));
 }
 
+// append_indptr as a whole. Where it is out of order a row finds some request, and may be right there.
+template <bool kNarrow>
+int32_t judge_append_indptr(const Placement& placement) noexcept {
+  int64_t begin = 0;
+  for (int64_t b = 0; b <= placement.num_requests; ++b) {
+    const int64_t end = read_index<kNarrow>(placement, kOwners, b);
+    if (b == 0 && end != 0)
+      return fail(BARACUDA_INVALID_PROBLEM, "append_indptr[0] is %lld; it should be 0", static_cast<long long>(end));
+    if (end < begin)
+      return fail(
+          BARACUDA_INVALID_PROBLEM,
+          "append_indptr[%lld] is %lld, below append_indptr[%lld], which is %lld; append_indptr should increase",
+          static_cast<long long>(b), static_cast<long long>(end), static_cast<long long>(b - 1),
+          static_cast<long long>(begin));
+    if (end > placement.num_rows)
+      return fail(BARACUDA_INVALID_PROBLEM, "append_indptr[%lld] is %lld; it should be at most %d, the rows of key",
+                  static_cast<long long>(b), static_cast<long long>(end), placement.num_rows);
+    begin = end;
+  }
+  return BARACUDA_OK;
+}
+
 template <bool kNarrow>
 int32_t judge_rows(const Append& append, Place* places) noexcept {
   const Placement& placement = append.placement;
-  if (placement.placing == Placing::kRagged) {
-    const Corruption lost = lost_rows_of<kNarrow>(placement);
-    if (lost.reason != BARACUDA_CORRUPT_NONE)
-      return fail(BARACUDA_INVALID_PROBLEM, "append_indptr[%d] is %lld; key has %d rows", placement.num_requests,
-                  static_cast<long long>(lost.seen), placement.num_rows);
-  }
+  if (placement.placing == Placing::kRagged) BARACUDA_TRY(judge_append_indptr<kNarrow>(placement));
   for (int64_t row = 0; row < placement.num_rows; ++row) {
     Seen seen = {};
     if (find_place<kNarrow>(placement, row, &seen)) {

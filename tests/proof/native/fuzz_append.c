@@ -8,7 +8,7 @@
 #include "model.h"
 #include "require.h"
 
-enum { MOST_REQUESTS = 16 };
+enum { MOST_REQUESTS = 16, MOST_LISTED = 4, NUM_ADDRESSINGS = 4, MOST_ROWS = ARENA_BYTES / 4 };
 
 static uint8_t before[ARENA_BYTES];
 static uint8_t expected[ARENA_BYTES];
@@ -17,13 +17,17 @@ static uint8_t writers[ARENA_BYTES];
 /* What became of the inputs, told at the exit: a fuzzer that never gets to an append proves nothing. */
 static struct {
   unsigned long inputs, appended, refused, beyond_the_arena, strided;
+  unsigned long by_addressing[NUM_ADDRESSINGS], dense, by_seq_lens, out_of_order;
 } outcomes;
 
 static void report(void) {
   printf(
       "fuzz_append: %lu inputs: %lu appended, %lu refused, %lu with operands beyond the arena; of those appended "
-      "%lu had strides\n",
-      outcomes.inputs, outcomes.appended, outcomes.refused, outcomes.beyond_the_arena, outcomes.strided);
+      "%lu had strides; %lu last page, %lu ragged, %lu positions, %lu slots; %lu dense, %lu by seq_lens; %lu were out "
+      "of order\n",
+      outcomes.inputs, outcomes.appended, outcomes.refused, outcomes.beyond_the_arena, outcomes.strided,
+      outcomes.by_addressing[0], outcomes.by_addressing[1], outcomes.by_addressing[2], outcomes.by_addressing[3],
+      outcomes.dense, outcomes.by_seq_lens, outcomes.out_of_order);
 }
 
 /* The next operand's place; once in 16 somewhere it should not be. */
@@ -76,23 +80,50 @@ static int64_t take_hostile64(Input* input) {
   return which < sizeof(kHostile) / sizeof(kHostile[0]) ? kHostile[which] : take_hostile(input);
 }
 
-/* A right table, and then up to three wrong entries. */
-static void fill_table(Input* input, const baracuda_paged_kv_append* op) {
+static uint32_t at_most(int32_t stated, uint32_t most, uint32_t otherwise) {
+  return stated > 0 && (uint32_t)stated < most ? (uint32_t)stated : otherwise;
+}
+
+/* Entries of every operand that says places, wanted or not: those that are not have no memory. */
+static void fill_places(Input* input, const baracuda_paged_kv_append* op) {
   const int32_t batch = op->batch_size < MOST_REQUESTS ? op->batch_size : MOST_REQUESTS;
-  const uint32_t pages = op->num_total_pages > 0 && op->num_total_pages < 16 ? (uint32_t)op->num_total_pages : 3;
-  const uint32_t slots = op->page_size > 0 && op->page_size < 256 ? (uint32_t)op->page_size : 1;
+  const uint32_t pages = at_most(op->num_total_pages, 16, 3);
+  const uint32_t slots = at_most(op->page_size, 256, 1);
+  const bool after = op->length_convention == BARACUDA_AFTER_APPEND;
   int32_t end = 0;
+  int64_t rows = 0;
   put_entry(op, BARACUDA_OPERAND_INDPTR, 0, 0);
+  put_entry(op, BARACUDA_OPERAND_APPEND_INDPTR, 0, 0);
   for (int32_t b = 0; b < batch; ++b) {
     end += 1 + (int32_t)take_below(input, 2);
     put_entry(op, BARACUDA_OPERAND_INDPTR, b + 1, end);
-    put_entry(op, BARACUDA_OPERAND_LAST_PAGE_LEN, b,
-              (int64_t)take_below(input, slots) + (op->length_convention == BARACUDA_AFTER_APPEND));
+    put_entry(op, BARACUDA_OPERAND_LAST_PAGE_LEN, b, (int64_t)take_below(input, slots) + after);
+    if (op->lengths != 0) put_entry(op, BARACUDA_OPERAND_SEQ_LENS, b, (int64_t)take_below(input, slots) + after);
+    if (op->addressing == BARACUDA_ADDRESSING_RAGGED) rows += take_below(input, 3);
+    if (rows > op->num_rows) rows = op->num_rows;
+    put_entry(op, BARACUDA_OPERAND_APPEND_INDPTR, b + 1, rows);
+    for (int64_t i = 0; op->table != 0 && i < op->max_pages && i < MOST_LISTED; ++i)
+      put_entry(op, BARACUDA_OPERAND_BLOCK_TABLE,
+                (int64_t)((uint64_t)b * (uint64_t)op->block_table_stride + (uint64_t)i), take_below(input, pages));
   }
   for (int32_t entry = 0; entry < end; ++entry)
     put_entry(op, BARACUDA_OPERAND_INDICES, entry, take_below(input, pages));
-  for (uint32_t damage = take8(input) % 8; damage > 4; --damage) {
-    const int operand = BARACUDA_OPERAND_INDICES + (int)take_below(input, 3);
+  for (int64_t row = 0; op->addressing >= BARACUDA_ADDRESSING_POSITIONS && row < op->num_rows && row < 32; ++row) {
+    put_entry(op, BARACUDA_OPERAND_BATCH_INDICES, row, (int64_t)take_below(input, (uint32_t)(batch > 0 ? batch : 1)));
+    put_entry(op, BARACUDA_OPERAND_POSITIONS, row, take_below(input, slots));
+    put_entry(op, BARACUDA_OPERAND_SLOT_MAPPING, row, take_below(input, pages * slots));
+  }
+}
+
+/* Right entries, and then up to three wrong ones. */
+static void fill_table(Input* input, const baracuda_paged_kv_append* op) {
+  int wanted[BARACUDA_NUM_OPERANDS];
+  uint32_t count = 0;
+  for (int i = BARACUDA_OPERAND_INDICES; i <= BARACUDA_OPERAND_SEQ_LENS; ++i)
+    if (is_wanted(op, i)) wanted[count++] = i;
+  fill_places(input, op);
+  for (uint32_t damage = take8(input) % 8; damage > 4 && count > 0; --damage) {
+    const int operand = wanted[take_below(input, count)];
     const int64_t entry = take_below(input, MOST_REQUESTS + 1);
     put_entry(op, operand, entry, take8(input) % 2 ? (int64_t)take_below(input, 20) - 2 : take_hostile64(input));
   }
@@ -118,7 +149,8 @@ static void take_strides(Input* input, int count, const int32_t* extents, int64_
 
 static void take_all_strides(Input* input, baracuda_paged_kv_append* op) {
   const int32_t cache[] = {op->num_total_pages, op->page_size, op->num_heads};
-  const int32_t rows[] = {op->batch_size, op->num_heads};
+  const int64_t tokens = rows_of(op);
+  const int32_t rows[] = {tokens < 64 ? (int32_t)tokens : 64, op->num_heads};
   const int64_t width = op->value_head_dim > op->head_dim ? op->value_head_dim : op->head_dim;
   const bool same = take8(input) % 2 == 0;
   take_strides(input, 3, cache, width, 2, op->k_data_strides);
@@ -131,6 +163,26 @@ static void take_all_strides(Input* input, baracuda_paged_kv_append* op) {
     take_strides(input, 2, rows, width, 3, op->value_strides);
   }
   if (take8(input) >= 224) op->key_strides[take_below(input, 2)] = 0;
+}
+
+/* A way to say places, mostly one that there is. */
+static void take_placing(Input* input, baracuda_paged_kv_append* op) {
+  static const int32_t kWays[][3] = {{0, 0, 1}, {0, 1, 1}, {1, 0, 0}, {1, 0, 1}, {1, 1, 1}, {2, 0, 0}, {3, 0, 0}};
+  const int32_t* way = kWays[take_below(input, sizeof(kWays) / sizeof(kWays[0]))];
+  const uint8_t choice = take8(input);
+  op->addressing = way[0];
+  op->table = way[1];
+  op->lengths = way[2];
+  if (op->addressing == BARACUDA_ADDRESSING_RAGGED && op->lengths == 0 && choice < 240)
+    op->length_convention = BARACUDA_AFTER_APPEND;
+  op->num_rows = TAKE_EXTENT(input, 1, 3, 6, 12, 16, 0);
+  op->max_pages = TAKE_EXTENT(input, 1, 2, 3, MOST_LISTED, 0);
+  op->block_table_stride = TAKE_EXTENT(input, 4, 5, MOST_LISTED, 0, 1, 9);
+  if (choice % 32 == 1) op->num_rows = take_hostile64(input);
+  if (choice % 32 == 2) op->max_pages = take_hostile64(input);
+  if (choice % 32 == 3) op->block_table_stride = take_hostile64(input);
+  if (choice % 4 == 0 && op->addressing == BARACUDA_ADDRESSING_SLOTS) op->flags |= BARACUDA_FLAG_SKIP_SLOT;
+  op->skip_slot = choice % 32 == 4 ? take_hostile64(input) : take_below(input, 4);
 }
 
 static void take_append(Input* input, baracuda_paged_kv_append* op) {
@@ -153,7 +205,8 @@ static void take_append(Input* input, baracuda_paged_kv_append* op) {
   const uint8_t choices = take8(input);
   if (choices % 8 == 1) op->value_head_dim = TAKE_EXTENT(input, 64, 16, 1, 7, 24);
   if (choices % 16 == 2) op->parts = TAKE_EXTENT(input, 1, 1, 0);
-  if (choices / 16 % 4 == 1) op->int64_operands = (uint32_t)take8(input) % 8 << BARACUDA_OPERAND_INDICES;
+  if (choices / 16 % 4 == 1) op->int64_operands = take_below(input, 512) << BARACUDA_OPERAND_INDICES;
+  if (choices % 4 != 3 && (op->flags & BARACUDA_FLAG_MIRRORED) == 0) take_placing(input, op);
   if (choices >= 250) {
     int32_t* const others[] = {&op->addressing, &op->table, &op->lengths, &op->transform, &op->source_element};
     *others[take_below(input, 5)] = TAKE_EXTENT(input, 0, 1, 2, 3, 4);
@@ -161,18 +214,23 @@ static void take_append(Input* input, baracuda_paged_kv_append* op) {
   if (take8(input) >= 252) op->stream = (void*)(uintptr_t)take32(input);
   if ((op->flags & BARACUDA_FLAG_STRIDED) != 0) take_all_strides(input, op);
 
-  uint8_t* places[8] = {NULL};
+  uint8_t* places[BARACUDA_NUM_OPERANDS + 1] = {NULL};
   uint64_t cursor = 16 * (uint64_t)take_below(input, 5) + (take8(input) % 4 == 0 ? take_below(input, 16) : 0);
   const bool is_right = status_of_problem(op) == BARACUDA_OK;
   const uint64_t alignment = is_right && take8(input) % 4 == 0 ? element_bytes(op->element) : 16;
-  static const int kOrder[8] = {BARACUDA_OPERAND_K_DATA,        BARACUDA_OPERAND_V_DATA,  BARACUDA_OPERAND_KEY,
-                                BARACUDA_OPERAND_VALUE,         BARACUDA_OPERAND_INDICES, BARACUDA_OPERAND_INDPTR,
-                                BARACUDA_OPERAND_LAST_PAGE_LEN, BARACUDA_NUM_OPERANDS};
+  static const int kOrder[] = {
+      BARACUDA_OPERAND_K_DATA,        BARACUDA_OPERAND_V_DATA,        BARACUDA_OPERAND_KEY,
+      BARACUDA_OPERAND_VALUE,         BARACUDA_NUM_OPERANDS,          BARACUDA_OPERAND_INDICES,
+      BARACUDA_OPERAND_INDPTR,        BARACUDA_OPERAND_LAST_PAGE_LEN, BARACUDA_OPERAND_APPEND_INDPTR,
+      BARACUDA_OPERAND_BATCH_INDICES, BARACUDA_OPERAND_POSITIONS,     BARACUDA_OPERAND_SLOT_MAPPING,
+      BARACUDA_OPERAND_BLOCK_TABLE,   BARACUDA_OPERAND_SEQ_LENS};
+  enum { PLACED = sizeof(kOrder) / sizeof(kOrder[0]), RECORD = 4 };
   static baracuda_error_record none;
   op->error_record = &none; /* so that it has a size */
-  for (int i = 0; i < 8; ++i) {
+  for (int i = 0; i < PLACED; ++i) {
     const Reach reach = is_right ? reach_of(op, kOrder[i]) : (Reach){0, 16};
-    places[i] = take_place(input, &cursor, reach, i < 4 ? alignment : 8, places, i);
+    if (kOrder[i] == BARACUDA_NUM_OPERANDS || is_wanted(op, kOrder[i]))
+      places[i] = take_place(input, &cursor, reach, i < 4 ? alignment : 8, places, i);
   }
   op->error_record = NULL;
   op->k_data = places[0];
@@ -187,15 +245,21 @@ static void take_append(Input* input, baracuda_paged_kv_append* op) {
   }
   op->key = places[2];
   op->value = take8(input) % 8 == 0 ? places[2] : places[3];
-  op->indices = places[4];
-  op->indptr = places[5];
-  op->last_page_len = places[6];
+  op->indices = places[5];
+  op->indptr = places[6];
+  op->last_page_len = places[7];
+  op->append_indptr = places[8];
+  op->batch_indices = places[9];
+  op->positions = places[10];
+  op->slot_mapping = places[11];
+  op->block_table = places[12];
+  op->seq_lens = places[13];
   fill_table(input, op);
   /* Guarded appends mostly have a record, some of them claimed already; others mostly have none. */
   if (take8(input) % 16 >= ((op->flags & BARACUDA_FLAG_GUARDED) != 0 ? 13 : 1)) return;
-  op->error_record = (baracuda_error_record*)(void*)places[7];
+  op->error_record = (baracuda_error_record*)(void*)places[RECORD];
   if (arena_holds(places[7], sizeof(baracuda_error_record))) memset(places[7], 0, sizeof(baracuda_error_record));
-  if (take8(input) % 4 == 0) put32(places[7], 0, BARACUDA_CORRUPT_PAGE);
+  if (take8(input) % 4 == 0) put32(places[RECORD], 0, BARACUDA_CORRUPT_PAGE);
 }
 
 /* The struct alone in a block of its own, of as many bytes as it says. *status is 2 if that must be refused. */
@@ -270,9 +334,10 @@ static void open_operands(const baracuda_paged_kv_append* op, const ModelRow* ju
     if (reach.above != 0) arena_open(pointer_of(op, i), reach.above);
   }
   for (int32_t row = 0; row < count; ++row) {
-    const uint64_t bytes = entry_bytes(op, BARACUDA_OPERAND_INDICES);
+    const uint64_t bytes = entry_bytes(op, table_of(op));
     /* Where the table's length is not stated it may lie beyond. */
-    if (judged[row].entry >= 0) arena_open((const uint8_t*)op->indices + (uint64_t)judged[row].entry * bytes, bytes);
+    if (judged[row].entry >= 0)
+      arena_open((const uint8_t*)pointer_of(op, table_of(op)) + (uint64_t)judged[row].entry * bytes, bytes);
     if (judged[row].verdict != SERVED) continue;
     for (int i = 0; i < num_parts(op); ++i) {
       const ModelPart part = part_of(op, i);
@@ -303,7 +368,9 @@ static bool expect_row(const baracuda_paged_kv_append* op, int32_t row, const Mo
 }
 
 static bool describes(const baracuda_error_record* record, const baracuda_paged_kv_append* op) {
-  if (record->row < 0 || record->row >= op->batch_size) return false;
+  baracuda_error_record lost;
+  if (judge_append_indptr(op, &lost) == LOST && memcmp(record, &lost, sizeof(lost)) == 0) return true;
+  if (record->row < 0 || record->row >= rows_of(op)) return false;
   bool unreadable = false;
   const ModelRow judged = judge(op, (int32_t)record->row, arena_holds, &unreadable);
   return judged.verdict == CORRUPT && memcmp(record, &judged.record, sizeof(*record)) == 0;
@@ -332,7 +399,7 @@ static bool is_written(const void* data, uint64_t bytes) {
 static bool overlaps_unstated(const baracuda_paged_kv_append* op, const ModelRow* judged, int32_t count) {
   static const int kRead[] = {BARACUDA_OPERAND_KEY, BARACUDA_OPERAND_VALUE, BARACUDA_OPERAND_INDICES,
                               BARACUDA_OPERAND_INDPTR, BARACUDA_OPERAND_LAST_PAGE_LEN};
-  if (op->num_total_pages > 0 && op->total_used_pages > 0) return false;
+  if ((op->flags & BARACUDA_FLAG_MIRRORED) == 0 || (op->num_total_pages > 0 && op->total_used_pages > 0)) return false;
   for (size_t i = 0; i < sizeof(kRead) / sizeof(kRead[0]); ++i) {
     const Reach reach = reach_of(op, kRead[i]);
     if (is_written((const uint8_t*)pointer_of(op, kRead[i]) - reach.below, reach.below + reach.above)) return true;
@@ -345,22 +412,71 @@ static bool overlaps_unstated(const baracuda_paged_kv_append* op, const ModelRow
   return false;
 }
 
+static void count_appended(const baracuda_paged_kv_append* op) {
+  ++outcomes.appended;
+  outcomes.strided += (op->flags & BARACUDA_FLAG_STRIDED) != 0;
+  ++outcomes.by_addressing[op->addressing];
+  outcomes.dense += op->table == BARACUDA_TABLE_DENSE;
+  outcomes.by_seq_lens += op->lengths == BARACUDA_LENGTHS_SEQ_LENS;
+}
+
+/* What decreasing entries leave is not said to the row: every row is skipped or goes to a page that the table names, and
+ * nothing else changes. */
+static void check_out_of_order(const baracuda_paged_kv_append* op, const baracuda_paged_kv_append* passed) {
+  const Reach reach = reach_of(op, table_of(op));
+  const uint64_t entries = reach.above / entry_bytes(op, table_of(op));
+  const int32_t wanted = is_guarded(op) ? BARACUDA_OK : BARACUDA_INVALID_PROBLEM;
+  check_status("can_implement", baracuda_paged_kv_append_can_implement(passed), wanted);
+  check_status("run", baracuda_paged_kv_append_run(passed), wanted);
+  if (wanted != BARACUDA_OK) {
+    check_unchanged("a refused run");
+    ++outcomes.refused;
+    return;
+  }
+  memset(writers, 0, ARENA_BYTES);
+  for (uint64_t entry = 0; entry < entries; ++entry) {
+    ModelRow row = {.record.page = table_entry(op, table_of(op), (int64_t)entry)};
+    if (row.record.page < 0 || row.record.page >= op->num_total_pages) continue;
+    for (row.slot = 0; row.slot < op->page_size; ++row.slot)
+      for (int i = 0; i < num_parts(op); ++i) {
+        const ModelPart part = part_of(op, i);
+        for (int32_t head = 0; head < op->num_heads; ++head)
+          memset(writers + (place_of(&part, &row, head) - arena), 1, (size_t)part.row);
+      }
+  }
+  const uint8_t* record = (const uint8_t*)op->error_record;
+  for (size_t i = 0; i < ARENA_BYTES; ++i) {
+    const bool is_recorded = record != NULL && arena + i >= record && arena + i < record + 64;
+    REQUIRE(arena[i] == before[i] || writers[i] != 0 || is_recorded, "byte %zu was written", i);
+  }
+  ++outcomes.out_of_order;
+  count_appended(op);
+}
+
 /* False where nothing was run, since it would leave the arena. */
 static bool check_host_run(const baracuda_paged_kv_append* op, const baracuda_paged_kv_append* passed) {
-  static ModelRow judged[ARENA_BYTES / sizeof(int32_t)];
-  bool corrupt = false;
+  static ModelRow judged[MOST_ROWS];
+  baracuda_error_record lost;
+  const AppendIndptr order = judge_append_indptr(op, &lost);
+  bool corrupt = order != IN_ORDER;
   bool unreadable = false;
   bool fits = true;
   int32_t count = 0;
+  if (order == DECREASING) {
+    check_out_of_order(op, passed);
+    return true;
+  }
   memcpy(expected, before, ARENA_BYTES);
   memset(writers, 0, ARENA_BYTES);
-  while (count < op->batch_size && (is_guarded(op) || !corrupt)) { /* no entry beyond the first wrong one is read */
+  while (count < rows_of(op) && (is_guarded(op) || !corrupt)) { /* no entry beyond the first wrong one is read */
     judged[count] = judge(op, count, arena_holds, &unreadable);
     if (unreadable) return false;
     if (judged[count].verdict == SERVED) fits = fits && expect_row(op, count, &judged[count]);
     corrupt = corrupt || is_refused(op, &judged[count]);
     ++count;
   }
+  bool claims = order == LOST;
+  for (int32_t row = 0; row < count; ++row) claims = claims || judged[row].verdict == CORRUPT;
   const bool serves = is_guarded(op) || !corrupt;
   if (serves && (!fits || overlaps_unstated(op, judged, count))) return false;
   open_operands(op, judged, count);
@@ -373,9 +489,8 @@ static bool check_host_run(const baracuda_paged_kv_append* op, const baracuda_pa
     return true;
   }
   arena_open_all();
-  check_record(op, corrupt);
-  ++outcomes.appended;
-  outcomes.strided += (op->flags & BARACUDA_FLAG_STRIDED) != 0;
+  check_record(op, claims);
+  count_appended(op);
   if (memcmp(arena, expected, ARENA_BYTES) == 0) return true;
   for (size_t i = 0; i < ARENA_BYTES; ++i) /* of rows that share a place, any may be the last */
     REQUIRE(arena[i] == expected[i] || writers[i] > 1, "byte %zu is %02x, the model says %02x; it was %02x", i,
@@ -395,9 +510,9 @@ static void check_append(const baracuda_paged_kv_append* op, const baracuda_page
   const bool problem_only = !states_operands(op);
   if (problem_only) check_status("can_implement", baracuda_paged_kv_append_can_implement(passed), status);
   if (status == BARACUDA_OK) status = status_of_operands(op, &may_refuse);
-  if (status == BARACUDA_OK && is_host && op->batch_size > 0) {
+  if (status == BARACUDA_OK && is_host && rows_of(op) > 0) {
     arena_open_all();
-    if (!operands_are_in_the_arena(op)) {
+    if (!operands_are_in_the_arena(op) || rows_of(op) > MOST_ROWS) { /* which repeat a row, of a stride of 0 */
       ++outcomes.beyond_the_arena;
       return;
     }
@@ -412,7 +527,7 @@ static void check_append(const baracuda_paged_kv_append* op, const baracuda_page
     status = BARACUDA_INVALID_PROBLEM;
   if (!problem_only) check_status("can_implement", baracuda_paged_kv_append_can_implement(passed), status);
   /* No CUDA is built in here. */
-  const bool runs = is_host || op->batch_size == 0;
+  const bool runs = is_host || rows_of(op) == 0;
   const int32_t wanted = status == BARACUDA_OK && !runs ? BARACUDA_UNSUPPORTED : status;
   check_status("run", baracuda_paged_kv_append_run(passed), wanted);
   check_unchanged("a refused run");

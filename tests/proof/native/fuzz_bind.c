@@ -10,17 +10,19 @@
 
 enum { MOST_RANK = 4, MOST_GIVEN = BARACUDA_NUM_OPERANDS + 3 };
 
-static unsigned long inputs, bound, strided, refused;
+static unsigned long inputs, bound, strided, refused, by_addressing[4];
 
 static void report(void) {
-  printf("fuzz_bind: %lu inputs: %lu bound, %lu refused; of those bound %lu had strides\n", inputs, bound, refused,
-         strided);
+  printf(
+      "fuzz_bind: %lu inputs: %lu bound, %lu refused; of those bound %lu had strides; %lu last page, %lu ragged, %lu "
+      "positions, %lu slots\n",
+      inputs, bound, refused, strided, by_addressing[0], by_addressing[1], by_addressing[2], by_addressing[3]);
 }
 
 static bool is_row(int operand) { return operand == BARACUDA_OPERAND_KEY || operand == BARACUDA_OPERAND_VALUE; }
 static bool is_cache(int operand) { return operand == BARACUDA_OPERAND_K_DATA || operand == BARACUDA_OPERAND_V_DATA; }
 static bool is_index(int operand) {
-  return operand >= BARACUDA_OPERAND_INDICES && operand <= BARACUDA_OPERAND_LAST_PAGE_LEN;
+  return operand >= BARACUDA_OPERAND_INDICES && operand <= BARACUDA_OPERAND_SEQ_LENS;
 }
 
 /* A shape or strides in a block of its own size, so that reading past it is found. */
@@ -37,7 +39,7 @@ static int right_shape(const baracuda_paged_kv_append* op, int operand, bool has
   const int64_t width = is_value && op->value_head_dim != 0 ? op->value_head_dim : op->head_dim;
   int rank = 0;
   if (is_row(operand)) {
-    dims[rank++] = op->batch_size;
+    dims[rank++] = rows_of(op);
     if (has_heads) dims[rank++] = op->num_heads;
     dims[rank++] = width;
   } else if (is_cache(operand)) {
@@ -48,8 +50,14 @@ static int right_shape(const baracuda_paged_kv_append* op, int operand, bool has
     dims[rank++] = width;
   } else if (operand == BARACUDA_OPERAND_INDICES) {
     dims[rank++] = op->total_used_pages;
+  } else if (operand == BARACUDA_OPERAND_BLOCK_TABLE) {
+    dims[rank++] = op->batch_size;
+    dims[rank++] = op->max_pages;
+  } else if (operand >= BARACUDA_OPERAND_BATCH_INDICES && operand <= BARACUDA_OPERAND_SLOT_MAPPING) {
+    dims[rank++] = rows_of(op);
   } else {
-    dims[rank++] = (int64_t)op->batch_size + (operand == BARACUDA_OPERAND_INDPTR);
+    const bool bounds = operand == BARACUDA_OPERAND_INDPTR || operand == BARACUDA_OPERAND_APPEND_INDPTR;
+    dims[rank++] = (int64_t)op->batch_size + bounds;
   }
   return rank;
 }
@@ -91,8 +99,10 @@ static void take_tensor(Input* input, const baracuda_paged_kv_append* op, int op
   tensor->ndim = right_shape(op, operand, has_heads, dims);
   if (take8(input) >= 248) tensor->ndim = (int32_t)take_below(input, 10) - 1;
   if (take8(input) >= 248) dims[take_below(input, 4)] = (int64_t)take_hostile(input) * (take8(input) % 2 ? 1 : 1 << 20);
-  if (is_row(operand) && take8(input) % 4 == 0) dims[0] += take_below(input, 3); /* more than are appended */
-  const bool may_stride = !is_index(operand) && (op->flags & BARACUDA_FLAG_STRIDED) != 0;
+  const bool or_more = is_row(operand) || operand == BARACUDA_OPERAND_BLOCK_TABLE;
+  if (or_more && take8(input) % 4 == 0) dims[0] += take_below(input, 3); /* more than are appended */
+  const bool may_stride =
+      operand == BARACUDA_OPERAND_BLOCK_TABLE || (!is_index(operand) && (op->flags & BARACUDA_FLAG_STRIDED) != 0);
   take_strides(input, may_stride, dims, tensor->ndim, strides);
   tensor->shape = take8(input) >= 252 ? NULL : new_extents(dims, tensor->ndim);
   tensor->strides = take8(input) % 4 == 0 ? NULL : new_extents(strides, tensor->ndim);
@@ -123,6 +133,17 @@ static void take_problem(Input* input, baracuda_paged_kv_append* op) {
   const uint8_t choices = take8(input);
   if (choices % 8 == 1) op->value_head_dim = TAKE_EXTENT(input, 64, 32, 7);
   if (choices / 8 % 8 == 1) op->parts = TAKE_EXTENT(input, 1, 1, 1, 2);
+  if (take8(input) % 4 == 0 || (op->flags & BARACUDA_FLAG_MIRRORED) != 0) return;
+  static const int32_t kWays[][3] = {{0, 0, 1}, {0, 1, 1}, {1, 0, 0}, {1, 0, 1}, {1, 1, 1}, {2, 0, 0}, {3, 0, 0}};
+  const int32_t* way = kWays[take_below(input, 7)];
+  op->addressing = way[0];
+  op->table = way[1];
+  op->lengths = way[2];
+  if (op->addressing == BARACUDA_ADDRESSING_RAGGED && op->lengths == 0 && choices < 250)
+    op->length_convention = BARACUDA_AFTER_APPEND;
+  op->num_rows = TAKE_EXTENT(input, 1, 2, 3, 5, 0);
+  op->max_pages = TAKE_EXTENT(input, 1, 2, 3, 0);
+  if (choices % 64 == 5) op->addressing = TAKE_EXTENT(input, 0, 1, 2, 3, 4);
 }
 
 /* Forget some of what the tensors tell. */
@@ -136,6 +157,7 @@ static void unstate(Input* input, baracuda_paged_kv_append* op) {
   if (which & 8) op->head_dim = op->value_head_dim = 0;
   if (which & 16) op->page_size = 0;
   if (which & 32) op->num_total_pages = 0;
+  if (which & 128) op->num_rows = op->max_pages = 0;
 }
 
 static bool is_contiguous(const baracuda_tensor* tensor) {
@@ -162,7 +184,8 @@ static void check_shape(const baracuda_paged_kv_append* op, int operand, const b
   REQUIRE(tensor->ndim == rank, "operand %d has %d dimensions", operand, tensor->ndim);
   REQUIRE(has_heads || op->num_heads == 1, "operand %d has no dimension for %d heads", operand, op->num_heads);
   for (int i = 0; i < rank; ++i) {
-    const bool or_more = i == 0 && is_row(operand) && (op->flags & BARACUDA_FLAG_MIRRORED) == 0;
+    const bool is_table = operand == BARACUDA_OPERAND_BLOCK_TABLE;
+    const bool or_more = i == 0 && (is_table || (is_row(operand) && (op->flags & BARACUDA_FLAG_MIRRORED) == 0));
     REQUIRE(or_more ? tensor->shape[i] >= dims[i] : tensor->shape[i] == dims[i], "operand %d, dimension %d", operand,
             i);
   }
@@ -174,6 +197,12 @@ static void check_stride(int64_t found, const baracuda_tensor* tensor, int dimen
 }
 
 static void check_strides(const baracuda_paged_kv_append* op, int operand, const baracuda_tensor* tensor) {
+  if (operand == BARACUDA_OPERAND_BLOCK_TABLE) {
+    const bool is_stepped = tensor->shape[0] > 1;
+    REQUIRE(op->block_table_stride == (is_stepped ? stride_of(tensor, 0) : 0), "block_table's stride");
+    REQUIRE(tensor->shape[0] == 0 || tensor->shape[1] <= 1 || stride_of(tensor, 1) == 1, "block_table's rows");
+    return;
+  }
   if (is_index(operand) || (op->flags & BARACUDA_FLAG_STRIDED) == 0) {
     REQUIRE(is_contiguous(tensor), "operand %d is not contiguous", operand);
     return;
@@ -228,14 +257,18 @@ static void check_bound(const baracuda_paged_kv_append* op, const baracuda_paged
   check_kept("head_dim", asked, asked->head_dim, op->head_dim);
   check_kept("value_head_dim", asked, asked->value_head_dim, op->value_head_dim);
   check_kept("num_total_pages", asked, asked->num_total_pages, op->num_total_pages);
+  const bool infers = (asked->flags & BARACUDA_FLAG_INFER) != 0;
+  REQUIRE(op->num_rows == asked->num_rows || (asked->num_rows == 0 && infers), "num_rows was %lld and is %lld",
+          (long long)asked->num_rows, (long long)op->num_rows);
+  if (op->addressing == BARACUDA_ADDRESSING_RAGGED && infers && asked->num_rows == 0 && operands[0] != NULL)
+    REQUIRE(op->num_rows == operands[0]->shape[0], "num_rows is %lld, not key's", (long long)op->num_rows);
   for (int i = 0; i < MOST_GIVEN; ++i) {
     if (operands[i] == NULL) {
       if (i < BARACUDA_NUM_OPERANDS)
         REQUIRE(pointer_of(op, i) == pointer_of(asked, i), "operand %d is not the one there was", i);
       continue;
     }
-    REQUIRE(i <= BARACUDA_OPERAND_LAST_PAGE_LEN, "operand %d is none of this append", i);
-    REQUIRE(num_parts(op) == 2 || (i != BARACUDA_OPERAND_VALUE && i != BARACUDA_OPERAND_V_DATA), "there is no value");
+    REQUIRE(i < BARACUDA_NUM_OPERANDS && is_wanted(op, i), "operand %d is none of this append", i);
     /* No memory, whatever the offset, is NULL. */
     const uintptr_t data = operands[i]->data == NULL ? 0 : (uintptr_t)operands[i]->data + operands[i]->byte_offset;
     const bool has_elements = reach_of(op, i).above != 0;
@@ -259,26 +292,25 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   take_problem(&input, &op);
   const bool has_heads = op.num_heads != 1 || take8(&input) % 2 == 0;
   /* Bind reads no operand, so that where they are is all that matters. */
-  for (int i = 0; i <= BARACUDA_OPERAND_LAST_PAGE_LEN; ++i) {
+  for (int i = 0; i <= BARACUDA_OPERAND_SEQ_LENS; ++i) {
+    if (!is_wanted(&op, i) && take8(&input) >= 16) continue;
     const uint8_t choice = take8(&input);
-    uint8_t* place = arena + 4096 * i + (is_index(i) || choice >= 64 ? 0 : choice % 16);
+    uint8_t* place = arena + 2048 * i + (is_index(i) || choice >= 64 ? 0 : choice % 16);
     if (choice >= 248) place = choice % 2 ? NULL : arena + take_below(&input, ARENA_BYTES);
     take_tensor(&input, &op, i, has_heads, place, &tensors[i]);
-    const bool is_wanted =
-        op.parts != BARACUDA_PARTS_KEY || (i != BARACUDA_OPERAND_VALUE && i != BARACUDA_OPERAND_V_DATA);
-    if (take8(&input) < (is_wanted ? 248 : 8)) operands[i] = &tensors[i];
+    if (take8(&input) < (is_wanted(&op, i) ? 252 : 8)) operands[i] = &tensors[i];
   }
-  int32_t num_operands = TAKE_EXTENT(&input, 7, 7, BARACUDA_NUM_OPERANDS, MOST_GIVEN);
+  int32_t num_operands = TAKE_EXTENT(&input, BARACUDA_OPERAND_SEQ_LENS + 1, BARACUDA_NUM_OPERANDS, MOST_GIVEN);
   if (num_operands > MOST_GIVEN) num_operands = MOST_GIVEN;
   if (take8(&input) >= 248) {
-    const int extra = BARACUDA_OPERAND_APPEND_INDPTR + (int)take_below(&input, MOST_GIVEN - 7);
+    const int extra = BARACUDA_OPERAND_K_SCALE + (int)take_below(&input, MOST_GIVEN - BARACUDA_OPERAND_K_SCALE);
     take_tensor(&input, &op, BARACUDA_OPERAND_LAST_PAGE_LEN, true, arena, &tensors[extra]);
     operands[extra] = &tensors[extra];
   }
   for (int i = num_operands < 0 ? 0 : num_operands; i < MOST_GIVEN; ++i) operands[i] = NULL; /* not handed over */
   unstate(&input, &op);
   op.key = take8(&input) % 2 ? arena : NULL;
-  op.k_data = take8(&input) % 2 ? arena + 8192 : NULL;
+  op.k_data = take8(&input) % 2 ? arena + 4096 : NULL;
 
   baracuda_paged_kv_append passed = op;
   memcpy(passed_operands, operands, sizeof(operands));
@@ -288,6 +320,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (status == BARACUDA_OK) {
     ++bound;
     strided += (op.flags & BARACUDA_FLAG_STRIDED) != 0;
+    by_addressing[passed.addressing & 3] += 1;
     REQUIRE(num_operands >= 0, "%d operands", num_operands);
     check_bound(&passed, &op, operands);
   } else {

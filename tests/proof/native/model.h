@@ -19,7 +19,9 @@ typedef struct ModelPart {
   Wide page, slot, cache_head;
 } ModelPart;
 
-uint64_t element_bytes(int32_t element); /* 0 for one that does not exist */
+uint64_t element_bytes(int32_t element);             /* 0 for one that does not exist */
+int64_t rows_of(const baracuda_paged_kv_append* op); /* RAGGED: at most */
+bool is_wanted(const baracuda_paged_kv_append* op, int operand);
 int32_t num_parts(const baracuda_paged_kv_append* op);
 bool is_guarded(const baracuda_paged_kv_append* op);
 
@@ -45,12 +47,20 @@ typedef enum Verdict { SERVED, PADDING, CORRUPT } Verdict;
 
 typedef struct ModelRow {
   Verdict verdict;
-  int64_t entry; /* of indices: the one that was read, or -1 */
+  int64_t entry; /* of the table: the one that was read, or -1 */
   int64_t slot;
   baracuda_error_record record; /* what is said of a corrupt row; its page is that of every row */
 } ModelRow;
 
-/* `can_read` says whether an entry of indices is memory at all; if not, *unreadable is set and nothing is read. */
+/* indices or block_table; no operand for SLOTS. */
+int table_of(const baracuda_paged_kv_append* op);
+
+/* What append_indptr says as a whole; IN_ORDER for the other addressings. Where entries decrease, judge says nothing of a
+ * row. LOST: rows that key does not have; *record is what is said of them then. */
+typedef enum AppendIndptr { IN_ORDER, NOT_FROM_0, LOST, DECREASING } AppendIndptr;
+AppendIndptr judge_append_indptr(const baracuda_paged_kv_append* op, baracuda_error_record* record);
+
+/* `can_read` says whether an entry of the table is memory at all; if not, *unreadable is set and nothing is read. */
 ModelRow judge(const baracuda_paged_kv_append* op, int32_t row, bool (*can_read)(const void*, uint64_t),
                bool* unreadable);
 

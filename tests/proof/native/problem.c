@@ -98,6 +98,154 @@ static void fill_table(Problem* problem, uint64_t* state) {
   free(last_page_len);
 }
 
+/* One request: the pages that are its, among the permutation's, and its tokens. */
+typedef struct Request {
+  int32_t first_page, pages;
+  int64_t total; /* with the new ones */
+  int32_t rows;
+} Request;
+
+enum { MOST_PAGES = 4 };
+
+static void* take_memory(size_t bytes) {
+  void* memory = calloc(bytes > 0 ? bytes : 1, 1);
+  REQUIRE(memory != NULL, "out of memory");
+  return memory;
+}
+
+/* No more pages than there are: every request has one, and the first few more. */
+static Request* new_requests(const baracuda_paged_kv_append* op, uint64_t* state) {
+  Request* requests = take_memory((size_t)op->batch_size * sizeof(Request));
+  int32_t used = 0;
+  for (int32_t b = 0; b < op->batch_size; ++b) {
+    const int32_t left = op->num_total_pages - used - (op->batch_size - b - 1);
+    Request* request = &requests[b];
+    request->first_page = used;
+    request->pages = 1 + (int32_t)random_below(state, left < MOST_PAGES ? left : MOST_PAGES);
+    used += request->pages;
+    const int64_t earlier = op->lengths == 0 ? (int64_t)(request->pages - 1) * op->page_size : 0;
+    request->total = earlier + 1 + random_below(state, (int64_t)request->pages * op->page_size - earlier);
+    request->rows = 1;
+    if (op->addressing != BARACUDA_ADDRESSING_LAST_PAGE)
+      request->rows = (int32_t)random_below(state, (request->total < 12 ? request->total : 12) + 1);
+  }
+  return requests;
+}
+
+static void give(Problem* problem, int operand, const int32_t* entries, int64_t count, uint64_t* state) {
+  const void* made = new_table(problem, operand, entries, count, state);
+  baracuda_paged_kv_append* op = &problem->op;
+  switch (operand) {
+#define CASE(ENUM, name, number)       \
+  case number:                         \
+    op->name = (void*)(uintptr_t)made; \
+    break;
+    BARACUDA_FOR_EACH_OPERAND(CASE)
+#undef CASE
+    default:
+      break;
+  }
+}
+
+/* What lists the requests' pages, some of which are none; what a row of a dense table does not need names no page. */
+static void give_pages(Problem* problem, const Request* requests, const int32_t* pages, uint64_t* state) {
+  baracuda_paged_kv_append* op = &problem->op;
+  const size_t batch = (size_t)op->batch_size;
+  if (op->table == BARACUDA_TABLE_DENSE) {
+    op->max_pages = MOST_PAGES + random_below(state, 2);
+    op->block_table_stride = op->max_pages + random_below(state, 5);
+    const int64_t count = op->block_table_stride * op->batch_size;
+    int32_t* entries = take_memory((size_t)count * sizeof(int32_t));
+    for (int64_t i = 0; i < count; ++i) entries[i] = INT32_MAX;
+    for (size_t b = 0; b < batch; ++b)
+      for (int32_t i = 0; i < requests[b].pages; ++i)
+        entries[(int64_t)b * op->block_table_stride + i] = pages[requests[b].first_page + i];
+    give(problem, BARACUDA_OPERAND_BLOCK_TABLE, entries, count, state);
+    free(entries);
+    return;
+  }
+  int32_t* indptr = take_memory((batch + 1) * sizeof(int32_t));
+  for (size_t b = 0; b < batch; ++b) indptr[b + 1] = requests[b].first_page + requests[b].pages;
+  op->total_used_pages = op->num_total_pages;
+  give(problem, BARACUDA_OPERAND_INDICES, pages, op->total_used_pages, state);
+  give(problem, BARACUDA_OPERAND_INDPTR, indptr, op->batch_size + 1, state);
+  free(indptr);
+}
+
+static void give_lengths(Problem* problem, const Request* requests, uint64_t* state) {
+  const baracuda_paged_kv_append* op = &problem->op;
+  const bool after = op->length_convention == BARACUDA_AFTER_APPEND;
+  const size_t batch = (size_t)op->batch_size;
+  int32_t* lengths = take_memory(batch * sizeof(int32_t));
+  int32_t* bounds = take_memory((batch + 1) * sizeof(int32_t));
+  for (size_t b = 0; b < batch; ++b) {
+    const Request* request = &requests[b];
+    bounds[b + 1] = bounds[b] + request->rows;
+    if (op->lengths == 0)
+      lengths[b] = (int32_t)(request->total - (int64_t)(request->pages - 1) * op->page_size);
+    else
+      lengths[b] = (int32_t)request->total - (after ? 0 : request->rows);
+    if (op->lengths != 0 && after && once_in(state, 12)) lengths[b] = 0;
+  }
+  give(problem, op->lengths != 0 ? BARACUDA_OPERAND_SEQ_LENS : BARACUDA_OPERAND_LAST_PAGE_LEN, lengths, op->batch_size,
+       state);
+  if (op->addressing == BARACUDA_ADDRESSING_RAGGED) {
+    give(problem, BARACUDA_OPERAND_APPEND_INDPTR, bounds, op->batch_size + 1, state);
+    problem->op.num_rows = bounds[batch] + random_below(state, 4);
+  }
+  free(lengths);
+  free(bounds);
+}
+
+/* Each row's token by itself, in random order: its request and position, or its slot. */
+static void give_tokens(Problem* problem, const Request* requests, const int32_t* pages, uint64_t* state) {
+  baracuda_paged_kv_append* op = &problem->op;
+  int32_t count = 0;
+  for (int32_t b = 0; b < op->batch_size; ++b) count += requests[b].rows;
+  int32_t* order = new_permutation(count, state);
+  int32_t* owners = take_memory((size_t)count * sizeof(int32_t));
+  int32_t* targets = take_memory((size_t)count * sizeof(int32_t));
+  const bool slots = op->addressing == BARACUDA_ADDRESSING_SLOTS;
+  int32_t next = 0;
+  op->num_rows = count;
+  for (int32_t b = 0; b < op->batch_size; ++b)
+    for (int32_t j = 0; j < requests[b].rows; ++j) {
+      const int32_t row = order[next++];
+      const int32_t position = (int32_t)requests[b].total - requests[b].rows + j;
+      const int32_t page = pages[requests[b].first_page + position / op->page_size];
+      owners[row] = once_in(state, 12) ? -1 - b : b;
+      targets[row] = slots ? page * op->page_size + position % op->page_size : position;
+      if (slots && page < 0) targets[row] = page;
+      if (slots && once_in(state, 12)) targets[row] = -1 - j;
+    }
+  if (slots) {
+    if ((op->flags & BARACUDA_FLAG_SKIP_SLOT) != 0 && count > 0) op->skip_slot = targets[0];
+    give(problem, BARACUDA_OPERAND_SLOT_MAPPING, targets, count, state);
+  } else {
+    give(problem, BARACUDA_OPERAND_BATCH_INDICES, owners, count, state);
+    give(problem, BARACUDA_OPERAND_POSITIONS, targets, count, state);
+  }
+  free(order);
+  free(owners);
+  free(targets);
+}
+
+/* Any way but a decode's by last_page_len. */
+static void fill_places(Problem* problem, uint64_t* state) {
+  baracuda_paged_kv_append* op = &problem->op;
+  Request* requests = new_requests(op, state);
+  int32_t* pages = new_permutation(op->num_total_pages, state);
+  for (int32_t i = 0; i < op->num_total_pages; ++i)
+    if (once_in(state, 20)) pages[i] = -1 - (int32_t)random_below(state, 7);
+  if (op->addressing != BARACUDA_ADDRESSING_SLOTS) give_pages(problem, requests, pages, state);
+  if (op->addressing <= BARACUDA_ADDRESSING_RAGGED)
+    give_lengths(problem, requests, state);
+  else
+    give_tokens(problem, requests, pages, state);
+  free(requests);
+  free(pages);
+}
+
 /* Strides that nest in random order, some negative, with gaps; in elements. */
 typedef struct Layout {
   int64_t strides[MOST_DIMENSIONS]; /* of a dimension of extent 1 anything */
@@ -164,7 +312,7 @@ static void maybe_broadcast(int64_t* strides, uint64_t* state) {
 static void place_strided(Problem* problem, uint64_t* state) {
   baracuda_paged_kv_append* op = &problem->op;
   const int64_t cache[] = {op->num_total_pages, op->page_size, op->num_heads};
-  const int64_t tokens = op->batch_size + random_below(state, 3);
+  const int64_t tokens = rows_of(op) + random_below(state, 3);
   const int64_t rows[] = {tokens > 0 ? tokens : 1, op->num_heads};
   const int64_t widths[] = {op->head_dim, op->value_head_dim != 0 ? op->value_head_dim : op->head_dim};
   const int64_t widest = widths[0] > widths[1] ? widths[0] : widths[1];
@@ -200,7 +348,7 @@ static void place_packed(Problem* problem, uint64_t* state) {
     const uint64_t token = (uint64_t)part.row * (uint64_t)op->num_heads;
     uint8_t* cache = new_block(problem, token * (uint64_t)op->page_size * (uint64_t)op->num_total_pages,
                                take_lead(problem, state), state);
-    uint8_t* rows = new_block(problem, token * (uint64_t)op->batch_size, take_lead(problem, state), state);
+    uint8_t* rows = new_block(problem, token * (uint64_t)rows_of(op), take_lead(problem, state), state);
     *(i == 0 ? &op->k_data : &op->v_data) = cache;
     *(i == 0 ? &op->key : &op->value) = rows;
   }
@@ -225,7 +373,7 @@ static void expect(Problem* problem) {
     REQUIRE(block->expected != NULL, "out of memory");
     memcpy(block->expected, block->bytes, block->size);
   }
-  for (int32_t row = 0; row < op->batch_size; ++row) {
+  for (int32_t row = 0; row < rows_of(op); ++row) {
     const ModelRow judged = judge(op, row, can_read_anything, &unreadable);
     REQUIRE(judged.verdict != CORRUPT, "row %d of a right table", row);
     for (int i = 0; i < num_parts(op) && judged.verdict == SERVED; ++i) {
@@ -240,7 +388,10 @@ Problem* new_problem(const baracuda_paged_kv_append* op, uint64_t* state) {
   Problem* problem = calloc(1, sizeof(Problem));
   REQUIRE(problem != NULL, "out of memory");
   problem->op = *op;
-  fill_table(problem, state);
+  if ((op->addressing | op->table | op->lengths) == 0)
+    fill_table(problem, state);
+  else
+    fill_places(problem, state);
   if ((op->flags & BARACUDA_FLAG_STRIDED) != 0)
     place_strided(problem, state);
   else

@@ -12,6 +12,17 @@ static int32_t below(int32_t limit) { return (int32_t)random_below(&state, limit
 
 static const int32_t kHeadDims[] = {64, 128, 256};
 
+static void choose_placing(baracuda_paged_kv_append* op) {
+  static const int32_t kWays[][3] = {{0, 0, 1}, {0, 1, 1}, {1, 0, 0}, {1, 0, 1}, {1, 1, 1}, {2, 0, 0}, {3, 0, 0}};
+  const int32_t* way = kWays[below(7)];
+  op->addressing = way[0];
+  op->table = way[1];
+  op->lengths = way[2];
+  op->num_total_pages += below(2 * op->batch_size + 1);
+  if (op->addressing == BARACUDA_ADDRESSING_RAGGED && op->lengths == 0) op->length_convention = BARACUDA_AFTER_APPEND;
+  if (op->addressing == BARACUDA_ADDRESSING_SLOTS && below(2) == 0) op->flags |= BARACUDA_FLAG_SKIP_SLOT;
+}
+
 static baracuda_paged_kv_append random_problem(void) {
   baracuda_paged_kv_append op;
   memset(&op, 0, sizeof(op));
@@ -29,7 +40,8 @@ static baracuda_paged_kv_append random_problem(void) {
   if (below(4) != 0) op.flags |= BARACUDA_FLAG_STRIDED;
   if (below(4) == 0) op.value_head_dim = 1 + below(200);
   if (below(6) == 0) op.parts = BARACUDA_PARTS_KEY;
-  if (below(3) == 0) op.int64_operands = (uint32_t)below(8) << BARACUDA_OPERAND_INDICES;
+  if (below(3) == 0) op.int64_operands = (uint32_t)below(512) << BARACUDA_OPERAND_INDICES;
+  if (below(3) != 0) choose_placing(&op);
   return op;
 }
 
@@ -42,7 +54,7 @@ static baracuda_paged_kv_append random_mirrored_problem(void) {
   op.length_convention = BARACUDA_BEFORE_APPEND;
   op.batch_size += op.batch_size == 0;
   op.head_dim = kHeadDims[below(3)];
-  op.value_head_dim = op.parts = 0;
+  op.value_head_dim = op.parts = op.addressing = op.table = op.lengths = 0;
   op.int64_operands = 0;
   return op;
 }
@@ -80,7 +92,8 @@ int main(int count, char** arguments) {
     Problem* problem = new_problem(&wanted, &state);
 #if defined(PLANTED_ERROR)
     /* A page more than there is memory for, for the first row. */
-    const bool plants = wanted.batch_size > 0 && wanted.int64_operands == 0;
+    const bool decodes = (wanted.addressing | wanted.table | wanted.lengths) == 0;
+    const bool plants = decodes && wanted.batch_size > 0 && wanted.int64_operands == 0;
     const int32_t first = plants ? ((const int32_t*)problem->op.indptr)[1] : 0;
     if (first > 0) ((int32_t*)(uintptr_t)problem->op.indices)[first - 1] = problem->op.num_total_pages++;
 #endif

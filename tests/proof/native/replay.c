@@ -26,7 +26,7 @@ static uint64_t next(uint64_t* state) {
 }
 
 static void run_random(double seconds, uint64_t seed) {
-  uint8_t bytes[256];
+  uint8_t bytes[512];
   uint64_t state = seed * 2 + 1;
   unsigned long runs = 0;
   const time_t end = time(NULL) + (time_t)seconds;

@@ -16,6 +16,11 @@ constexpr uint64_t kTwoToThe31 = uint64_t{1} << 31;
 constexpr int64_t kVectorBytes = 16;
 
 int32_t check_choices(const Op& op) noexcept {
+  if ((op.addressing | op.table | op.lengths) != 0)
+    return fail(BARACUDA_UNSUPPORTED,
+                "addressing is %d, table %d and lengths %d; FlashInfer's kernel takes LAST_PAGE, CSR and LAST_PAGE_LEN "
+                "(the bespoke backend takes every one)",
+                op.addressing, op.table, op.lengths);
   if (op.head_dim != 64 && op.head_dim != 128 && op.head_dim != 256)
     return fail(BARACUDA_UNSUPPORTED,
                 "head_dim is %d; FlashInfer's kernel takes 64, 128 and 256 (the bespoke backend takes any)",
