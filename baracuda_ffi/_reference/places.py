@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     # Page and slot, what is wrong, or None for padding.
     Found: TypeAlias = "tuple[int, int] | Wrong | None"
 
-# A length beyond this is beyond every table, and is not added to.
-_MOST_TOKENS = 2**61
-
 
 class Wrong(Exception):
     """Why a row is corrupt: raised on the way to its place."""
@@ -115,15 +112,12 @@ class _Table:
         return part
 
     def tokens(self, request: int, pages: list[int]) -> int:
-        room = len(pages) * self.page_size
         if not self.by_last_page_len:
             length: int = self.seq_lens[request]
             if length == 0 and self.counts_new:
                 raise _Padding
             if length < 0:
                 raise Wrong(Corruption.LAST_PAGE_LEN, "seq_lens", length, 0)
-            if length > _MOST_TOKENS:
-                raise Wrong(Corruption.LAST_PAGE_LEN, "seq_lens", length, room + self.counts_new)
             return length
         if not pages:
             raise _Padding
@@ -132,7 +126,7 @@ class _Table:
             raise Wrong(Corruption.LAST_PAGE_LEN, "last_page_len", length, 1)
         if length > self.page_size:
             raise Wrong(Corruption.LAST_PAGE_LEN, "last_page_len", length, self.page_size + 1)
-        return room - self.page_size + length
+        return (len(pages) - 1) * self.page_size + length
 
     # The ways.
 
@@ -163,6 +157,8 @@ class _Table:
         first, end = self.append_indptr[request], self.append_indptr[request + 1]
         reason, operand = Corruption.APPEND_INDPTR, "append_indptr"
         if row >= end and request == self.num_requests - 1:
+            if end < first:
+                raise Wrong(reason, operand, end, first)
             raise _Padding
         if first < 0:
             raise Wrong(reason, operand, first, 0)
