@@ -73,7 +73,7 @@ def append_paged_kv_reference(
     Raises
     ------
     ValueError
-        Not guarded: a row that is corrupt. Nothing was written.
+        Not guarded: a row that is corrupt, or append_indptr out of order. Nothing was written.
     InvalidProblem
         Operands that together say no place; a convention that has to be stated, or that does not exist.
     """
@@ -109,6 +109,10 @@ def append_paged_kv_reference(
         skip_slot=skip_slot,
     )
     corrupt = [found.corrupt for found in placed if isinstance(found, places.Wrong)]
+    if append_indptr is not None and placed and not guarded:
+        ends = append_indptr.tolist()
+        if ends[0] != 0 or sorted(ends) != ends:
+            raise ValueError("append_indptr does not increase from 0")
     if corrupt and not guarded:
         request, reason, seen = corrupt[0]
         whose = f"row {seen.row}" if request is None else f"row {seen.row}, of request {request}"

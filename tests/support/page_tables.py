@@ -201,6 +201,16 @@ def found_places(table: dict[str, Array], e: Extent, pages: int) -> list[places.
     )
 
 
+def host_refuses(table: dict[str, Array], found: list[places.Found], key_rows: int) -> bool:
+    """Whether an append that is not guarded is refused: a row is corrupt, or append_indptr is as a whole."""
+    if any(isinstance(each, places.Wrong) for each in found):
+        return True
+    ends = table.get("append_indptr")
+    if ends is None or ends.size < 2 or not key_rows:
+        return False
+    return bool(ends[0] != 0 or (ends[1:] < ends[:-1]).any() or ends[-1] > key_rows)
+
+
 def keep_places_apart(table: dict[str, Array], e: Extent, pages: int) -> None:
     """Make what says a place that another row has wrong, until none is left."""
     while True:
