@@ -20,21 +20,50 @@ _NOT_CAPTURING = 0  # CU_STREAM_CAPTURE_STATUS_NONE
 _CAPTURE_IMPLICIT = 906  # another stream is captured that the legacy default stream would synchronise with
 
 
-class StreamContext:
+class Driver:
+    """The driver's functions by their names. ``function`` is named in errors: ``CudaError`` for what the
+    driver refuses, ``Unsupported`` without ``cuda.bindings``."""
+
+    __slots__ = ("_driver", "_function")
+
+    def __init__(self, function: str) -> None:
+        self._function = function
+        self._driver = _bindings(function)
+
+    def call(self, name: str, *arguments: object) -> Any:
+        """What a driver function returned besides its status, which must be success."""
+        try:
+            status, *results = getattr(self._driver, name)(*arguments)
+        except Exception as error:  # what cuda.bindings raises where there is no driver, or an old one
+            raise CudaError(
+                CUDA_ERROR_BASE + _INSUFFICIENT_DRIVER,
+                self._function,
+                f"{name}: the CUDA driver could not be called: {error}",
+                "cudaErrorInsufficientDriver",
+            ) from error
+        if int(status) != 0:
+            raise self._error(name, status)
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def _error(self, name: str, status: Any) -> CudaError:
+        return CudaError(
+            CUDA_ERROR_BASE + int(status), self._function, f"{name}: {status.name}", _error_name(int(status))
+        )
+
+
+class StreamContext(Driver):
     """Calls of the driver in the context of a stream, which is current inside the ``with``; the context that
     was current before is again after.
 
     A default stream is that of the current context; without one, of the one primary context that is alive.
-    No context is created. ``function`` is named in errors: ``CudaError`` for what the driver refuses,
-    ``Unsupported`` without ``cuda.bindings``.
+    No context is created.
     """
 
-    __slots__ = ("_driver", "_function", "_handle", "_pushed", "_retained")
+    __slots__ = ("_handle", "_pushed", "_retained")
 
     def __init__(self, function: str, handle: int) -> None:
-        self._function = function
+        super().__init__(function)
         self._handle = handle
-        self._driver = _bindings(function)
         self._pushed = False
         self._retained: Any = None
 
@@ -57,21 +86,6 @@ class StreamContext:
             self._driver.cuCtxPopCurrent()
         if self._retained is not None:
             self._driver.cuDevicePrimaryCtxRelease(self._retained)
-
-    def call(self, name: str, *arguments: object) -> Any:
-        """What a driver function returned besides its status, which must be success."""
-        try:
-            status, *results = getattr(self._driver, name)(*arguments)
-        except Exception as error:  # what cuda.bindings raises where there is no driver, or an old one
-            raise CudaError(
-                CUDA_ERROR_BASE + _INSUFFICIENT_DRIVER,
-                self._function,
-                f"{name}: the CUDA driver could not be called: {error}",
-                "cudaErrorInsufficientDriver",
-            ) from error
-        if int(status) != 0:
-            raise self._error(name, status)
-        return results[0] if len(results) == 1 else tuple(results)
 
     def refuse_capture(self) -> None:
         """Raise ``InvalidProblem`` where the stream cannot be waited for, since it is being captured into a
@@ -109,11 +123,6 @@ class StreamContext:
             self._function,
             f"stream is the default stream, no CUDA context is current and {len(alive)} devices have one; "
             "make the context current, or pass a stream that was created in it",
-        )
-
-    def _error(self, name: str, status: Any) -> CudaError:
-        return CudaError(
-            CUDA_ERROR_BASE + int(status), self._function, f"{name}: {status.name}", _error_name(int(status))
         )
 
 

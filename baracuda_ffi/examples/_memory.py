@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from .._interop.tensor_view import TensorView
 from .._model.enums import ElementKind
+from .._native.driver import Driver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,11 +58,8 @@ class CudaMemory:
     """
 
     def __init__(self, ordinal: int = 0) -> None:
-        """Raises ``ImportError`` without cuda.bindings, ``RuntimeError`` with CUDA's name for what went
-        wrong."""
-        from cuda.bindings import driver
-
-        self._driver: Any = driver
+        """Raises ``Unsupported`` without cuda.bindings, ``CudaError`` for what went wrong."""
+        self._call = Driver("CudaMemory").call
         self._addresses: list[int] = []
         self.ordinal = ordinal
         self._call("cuInit", 0)
@@ -108,9 +106,3 @@ class CudaMemory:
 
     def synchronise(self) -> None:
         self._call("cuStreamSynchronize", self.stream)
-
-    def _call(self, name: str, *arguments: object) -> Any:
-        status, *results = getattr(self._driver, name)(*arguments)
-        if int(status) != 0:
-            raise RuntimeError(f"{name} said {status.name}")
-        return results[0] if results else None

@@ -12,11 +12,11 @@
 namespace baracuda {
 
 // Whether a row has a page to go to, and if so at which entry of the page table, and its slot there: all that there is to
-// know before the page's id is read. `placing` is the append's, or a constant that is the same; `request` what
-// find_request, or a search of the caller's own, found for the row of a RAGGED append.
+// know before the page's id is read. `placing` is the append's, or a constant that is the same. For RAGGED `rows` and
+// `seen` are what read_rows made of the request that was found; for the others they are not looked at.
 template <bool kNarrow, typename Int>
-BARACUDA_HOST_DEVICE inline bool find_entry(const Placement& placement, Placing placing, int64_t row, int64_t request,
-                                            SeenOf<Int>* seen) {
+BARACUDA_HOST_DEVICE inline bool find_entry(const Placement& placement, Placing placing, int64_t row,
+                                            const RowsOf<Int>& rows, SeenOf<Int>* seen) {
   seen->page = -1;
   switch (placing) {
     case Placing::kLastPage:
@@ -24,7 +24,7 @@ BARACUDA_HOST_DEVICE inline bool find_entry(const Placement& placement, Placing 
     case Placing::kNewest:
       return find_newest<kNarrow>(placement, static_cast<Int>(row), seen);
     case Placing::kRagged:
-      return find_row<kNarrow>(placement, row, static_cast<Int>(request), seen);
+      return find_row(placement, row, rows, seen);
     case Placing::kPositions:
       return find_position<kNarrow>(placement, row, seen);
     case Placing::kSlots:
@@ -43,8 +43,10 @@ BARACUDA_HOST_DEVICE inline bool read_page(const Placement& placement, Placing p
 // Both, for a row by itself. Whether it is to be served, and if so in which page and slot of `seen`.
 template <bool kNarrow>
 inline bool find_place(const Placement& placement, int64_t row, Seen* seen) {
-  const int64_t request = placement.placing == Placing::kRagged ? find_request<kNarrow>(placement, row) : -1;
-  return find_entry<kNarrow>(placement, placement.placing, row, request, seen) &&
+  RowsOf<int64_t> rows = {};
+  if (placement.placing == Placing::kRagged)
+    read_rows<kNarrow>(placement, find_request<kNarrow>(placement, row), seen, &rows);
+  return find_entry<kNarrow>(placement, placement.placing, row, rows, seen) &&
          read_page<kNarrow>(placement, placement.placing, seen);
 }
 

@@ -92,16 +92,17 @@ __global__ void __launch_bounds__(kThreads) append_kernel(const __grid_constant_
     const Index from = row * strides(part).token + head * strides(part).head + within;
     load_if(has(part), copy.rows[part] + static_cast<Offset>(from), &vectors[part]);
   }
-  int64_t request = -1;
+  using Int = std::conditional_t<kNarrow, int32_t, int64_t>;
+  SeenOf<Int> seen;
+  RowsOf<Int> rows;
   if (placing == Placing::kRagged) {
-    request = find_request_in_warp<kNarrow>(copy.placement, static_cast<int64_t>(row));
+    read_rows_in_warp<kNarrow>(copy.placement, static_cast<int64_t>(row), &seen, &rows);
     if (thread >= copy.vectors) return;
     if (thread == 0)
       record_corruption(copy.record, copy.placement.num_rows, copy.placement.num_requests - 1, -1,
                         lost_rows_of<kNarrow>(copy.placement));
   }
-  SeenOf<std::conditional_t<kNarrow, int32_t, int64_t>> seen;
-  if (find_entry<kNarrow>(copy.placement, placing, static_cast<int64_t>(row), request, &seen)) {
+  if (find_entry<kNarrow>(copy.placement, placing, static_cast<int64_t>(row), rows, &seen)) {
     const bool served = read_page<kNarrow>(copy.placement, placing, &seen);
     for (int part = 0; part < kMaxParts; ++part) {
       const Index in_page =
