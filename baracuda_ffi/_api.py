@@ -43,7 +43,8 @@ from ._model.errors import (
 from ._model.seen_values import SeenValues
 from ._model.workspace import Workspace
 from ._native.about import BuildInfo, build_info, host_max_threads, library_path, set_host_max_threads
-from ._page_tables.validate import PageTableFault, PageTableFinding, validate_page_table
+from ._page_tables.finding import PageTableFault, PageTableFinding
+from ._page_tables.validate import validate_page_table
 
 __all__ = [
     "Addressing",

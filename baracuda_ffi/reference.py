@@ -5,9 +5,12 @@ Everything else in the package, on every backend, is compared with this bit for 
 
 from __future__ import annotations
 
+from ._append.addressing import set_of
 from ._model.checks import choice
-from ._model.enums import Corruption, KvLayout, LengthConvention
-from ._model.seen_values import SeenValues
+from ._model.descriptors import convention_of
+from ._model.enums import Addressing, KvLayout, LengthConvention
+from ._model.errors import invalid_problem
+from ._reference import places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,9 +18,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ._model.enums import Corruption
+    from ._model.seen_values import SeenValues
+
     Array = NDArray[Any]
-    # The request, why it is corrupt, and what was seen.
-    Corrupt = tuple[int, Corruption, SeenValues]
+    # The request (None where the addressing knows none), why its row is corrupt, and what was seen.
+    Corrupt = tuple[int | None, Corruption, SeenValues]
 
 _ME = "append_paged_kv_reference"
 
@@ -27,68 +33,92 @@ def append_paged_kv_reference(
     value: Array | None,
     k_data: Array,
     v_data: Array | None,
-    indices: Array,
-    indptr: Array,
-    last_page_len: Array,
+    indices: Array | None = None,
+    indptr: Array | None = None,
+    last_page_len: Array | None = None,
     *,
+    append_indptr: Array | None = None,
+    batch_indices: Array | None = None,
+    positions: Array | None = None,
+    slot_mapping: Array | None = None,
+    block_table: Array | None = None,
+    seq_lens: Array | None = None,
     layout: KvLayout | Literal["HND", "NHD"] = KvLayout.HND,
     length_convention: LengthConvention | Literal["BEFORE_APPEND", "AFTER_APPEND"] | None = None,
     guarded: bool = False,
+    skip_slot: int | None = None,
 ) -> list[Corrupt]:
-    """Write each request's row of key and value to its slot of k_data and v_data, in place.
+    """Write each row of key and value to its place in k_data and v_data, in place. Padding is skipped.
 
     Parameters
     ----------
-    key, value, k_data, v_data, indices, indptr, last_page_len
+    key, value, k_data, v_data
         NumPy arrays, views included, of shapes as for ``append_paged_kv`` and any one element type. Rows are
-        assigned whole, so bits are copied.
-    layout, length_convention
+        assigned whole, so bits are copied. Of two rows with one place the later one stays.
+    indices, indptr, last_page_len, append_indptr, batch_indices, positions, slot_mapping, block_table,
+    seq_lens
+        One of the sets that ``append_paged_kv`` takes, as NumPy arrays of any integers.
+    layout, length_convention, skip_slot
         As for ``append_paged_kv``.
     guarded
-        Skip requests that name no slot, instead of raising.
+        Skip rows that are corrupt, instead of raising.
 
     Returns
     -------
     list
-        Guarded: the requests that are corrupt and not padding, in order: request, reason, and what was seen.
-        Whichever of them runs first is the one that a guarded append records.
+        Guarded: the rows that are corrupt and not padding, in order: request, reason, and what was seen.
+        Whichever of them runs first is the one that a guarded append records. Where append_indptr is out of
+        order backends need not agree with this, nor with each other.
 
     Raises
     ------
     ValueError
-        A page table that names no slot: a request without pages, a page id outside the cache, a length
-        outside its convention.
+        Not guarded: a row that is corrupt. Nothing was written.
+    InvalidProblem
+        Operands that together say no place; a convention that has to be stated, or that does not exist.
     """
     layout = choice(_ME, "layout", layout, KvLayout)
-    if length_convention is None:
-        length_convention = LengthConvention.BEFORE_APPEND
-    length_convention = choice(_ME, "length_convention", length_convention, LengthConvention)
-    num_total_pages = k_data.shape[0]
-    page_size = k_data.shape[2] if k_data.ndim == 4 and layout is KvLayout.HND else k_data.shape[1]
-    corrupt: list[Corrupt] = []
-    for b in range(len(last_page_len)):
-        if guarded:
-            served, wrong = _judge(
-                indices, indptr, last_page_len, b, num_total_pages, page_size, length_convention
-            )
-            if wrong is not None:
-                corrupt.append((b, *wrong))
-            if not served:
-                continue
-        pages = indices[int(indptr[b]) : int(indptr[b + 1])]
-        if len(pages) == 0:
-            raise ValueError(f"request {b} has no pages")
-        page = int(pages[-1])
-        if not 0 <= page < num_total_pages:
-            raise ValueError(f"request {b} has last page {page}, outside a cache of {num_total_pages} pages")
-        slot = int(last_page_len[b])
-        if length_convention is LengthConvention.AFTER_APPEND:
-            slot -= 1
-        if not 0 <= slot < page_size:
-            raise ValueError(f"request {b} appends to slot {slot}, outside a page of {page_size} slots")
-        _write(key, k_data, b, page, slot, layout)
-        if value is not None and v_data is not None:
-            _write(value, v_data, b, page, slot, layout)
+    operands = (
+        indices,
+        indptr,
+        last_page_len,
+        append_indptr,
+        batch_indices,
+        positions,
+        slot_mapping,
+        block_table,
+        seq_lens,
+    )
+    placed_by = set_of(_ME, operands)
+    convention = convention_of(_ME, length_convention, placed_by.addressing, placed_by.lengths)
+    if (
+        placed_by.addressing is Addressing.RAGGED
+        and last_page_len is not None
+        and convention is not LengthConvention.AFTER_APPEND
+    ):
+        raise invalid_problem(
+            _ME, "length_convention is BEFORE_APPEND; with append_indptr it is AFTER_APPEND"
+        )
+    in_pages_of = 2 if k_data.ndim == 4 and layout is KvLayout.HND else 1
+    placed = places.places_of(
+        *operands,
+        num_rows=len(key),
+        num_total_pages=k_data.shape[0],
+        page_size=k_data.shape[in_pages_of],
+        counts_new=convention is LengthConvention.AFTER_APPEND,
+        skip_slot=skip_slot,
+    )
+    corrupt = [found.corrupt for found in placed if isinstance(found, places.Wrong)]
+    if corrupt and not guarded:
+        request, reason, seen = corrupt[0]
+        whose = f"row {seen.row}" if request is None else f"row {seen.row}, of request {request}"
+        raise ValueError(f"{whose}: {seen.operand} is {seen.seen} ({reason.name}, limit {seen.limit})")
+    for row, found in enumerate(placed):
+        if isinstance(found, tuple):
+            page, slot = found
+            _write(key, k_data, row, page, slot, layout)
+            if value is not None and v_data is not None:
+                _write(value, v_data, row, page, slot, layout)
     return corrupt
 
 
@@ -101,41 +131,3 @@ def _write(rows: Array, cache: Array, row: int, page: int, slot: int, layout: Kv
             cache[page, h, slot, :] = rows[row, h, :]
         else:
             cache[page, slot, h, :] = rows[row, h, :]
-
-
-def _judge(
-    indices: Array,
-    indptr: Array,
-    last_page_len: Array,
-    b: int,
-    num_total_pages: int,
-    page_size: int,
-    length_convention: LengthConvention,
-) -> tuple[bool, tuple[Corruption, SeenValues] | None]:
-    """The guard: whether request b is served, and if it is not and no padding, what is wrong with it."""
-    begin, end, length = int(indptr[b]), int(indptr[b + 1]), int(last_page_len[b])
-
-    def corrupt(
-        reason: Corruption, operand: str, seen: int, limit: int, page: int | None = None
-    ) -> tuple[bool, tuple[Corruption, SeenValues]]:
-        return False, (reason, SeenValues(operand=operand, row=b, seen=seen, limit=limit, page=page))
-
-    if begin == end:
-        return False, None
-    if begin < 0:
-        return corrupt(Corruption.INDPTR, "indptr", begin, 0)
-    if end < begin:
-        return corrupt(Corruption.INDPTR, "indptr", end, begin)
-    if end > len(indices):
-        return corrupt(Corruption.INDPTR, "indptr", end, len(indices) + 1)
-    page = int(indices[end - 1])
-    if page < 0:
-        return False, None
-    if page >= num_total_pages:
-        return corrupt(Corruption.PAGE, "indices", page, num_total_pages, page)
-    shortest = 0 if length_convention is LengthConvention.BEFORE_APPEND else 1
-    if length < shortest:
-        return corrupt(Corruption.LAST_PAGE_LEN, "last_page_len", length, shortest, page)
-    if length >= shortest + page_size:
-        return corrupt(Corruption.LAST_PAGE_LEN, "last_page_len", length, shortest + page_size, page)
-    return True, None

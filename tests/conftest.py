@@ -23,6 +23,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="tests/append/test_real_tensors.py: also every page size, number of heads, layout and way to "
         "hold fp8 of every form (many minutes)",
     )
+    parser.addoption(
+        "--damaged-tables",
+        type=int,
+        default=100_000,
+        help="tests/append/test_damaged_places.py: how many page tables it damages in all, on each backend",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m looks at the markers

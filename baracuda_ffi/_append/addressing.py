@@ -6,6 +6,10 @@ from .._model.enums import Addressing, LengthsKind, TableKind
 from .._model.errors import invalid_problem
 from .._native import abi
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .._native.library import Operands
+
 # The operands that say places, in the order of abi.OPERANDS.
 _FIRST = abi.OPERANDS.index("indices")
 PLACE_NAMES = abi.OPERANDS[_FIRST : abi.OPERANDS.index("seq_lens") + 1]
@@ -28,6 +32,16 @@ class OperandSet:
 
     def __str__(self) -> str:
         return ", ".join(self.names)
+
+    def check_given(self, function: str, given: Operands) -> None:
+        """Raise ``InvalidProblem`` where an operand that says places is none of the set."""
+        for name, operand in zip(PLACE_NAMES, given[_FIRST:], strict=False):
+            if operand is not None and name not in self.names:
+                raise invalid_problem(
+                    function,
+                    f"{name} is given and what says where rows go is {self}; it should be None, or another "
+                    "launch be bound by a plan that is selected for it",
+                )
 
 
 _CSR = ("indices", "indptr")
@@ -100,12 +114,17 @@ def set_of(function: str, operands: tuple[object, ...]) -> OperandSet:
 def _problem(given: list[str]) -> str:
     if not given:
         return "nothing says where the rows go"
-    nearest = min(SETS, key=lambda row: len(set(row.names) ^ set(given)))
+    nearest = min(SETS, key=lambda row: _distance(set(row.names), set(given)))
     missing = [name for name in nearest.names if name not in given]
     surplus = [name for name in given if name not in nearest.names]
     parts = [f"{' and '.join(missing)} should be given too"] if missing else []
     parts += [f"{' and '.join(surplus)} should not be given with them"] if surplus else []
     return f"{', '.join(given)} given: {', and '.join(parts)}"
+
+
+def _distance(wanted: set[str], given: set[str]) -> tuple[bool, int]:
+    """A set that nothing is missing of, or nothing too much for, is nearer than one of both."""
+    return bool(wanted - given) and bool(given - wanted), len(wanted ^ given)
 
 
 def _sets() -> str:

@@ -7,6 +7,7 @@ import sys
 from .._interop.streams import stream_handle
 from .._model.checks import describe as described
 from .._model.copying import no_copy
+from .._model.enums import Addressing
 from .._model.errors import invalid_problem
 from .._native import abi
 from .._native.library import NOT_JUDGED
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from .._interop.protocols import Operand, Stream
     from .._native.library import Bound, Library, Operands
     from .addressing import OperandSet
+    from .counts import OpenCounts
     from .error_record import ErrorRecord
 
 _REBIND = "BoundLaunch.rebind"
@@ -44,6 +46,7 @@ class BoundLaunch:
     __slots__ = (
         "_bind_objects",
         "_bound",
+        "_counts_stay",
         "_error_record",
         "_library",
         "_open_counts",
@@ -59,11 +62,12 @@ class BoundLaunch:
         bound: Bound,
         error_record: ErrorRecord | None,
         placed_by: OperandSet,
-        open_counts: bool,
+        open_counts: OpenCounts,
     ) -> None:
         self._library = library
         self._placed_by = placed_by
-        self._open_counts = open_counts  # whether the operands say how many requests or rows there are
+        self._open_counts = open_counts
+        self._counts_stay = not open_counts
         self._error_record = error_record  # only to keep it alive
         self._run = library.run
         self._bind_objects = library.bind_objects
@@ -144,6 +148,7 @@ class BoundLaunch:
     def _rebind_each(self, given: Operands, status: int) -> None:
         """What ``bind_objects`` did not bind. The operands are asked once, whatever they do meanwhile."""
         check_same_parts(_REBIND, self._bound[1], given)
+        self._placed_by.check_given(_REBIND, given)
         if status != NOT_JUDGED:
             raise self._library.error(BIND_SYMBOL, status)
         descriptions = describe(given)
@@ -156,10 +161,12 @@ class BoundLaunch:
 
     def on(self, stream: Stream) -> BoundLaunch:
         """The same launch on another stream of the kind and the device that this one is for; this one stays
-        as it is.
+        as it is, and goes on being rebound by itself.
 
-        A launch runs on the stream that it was bound to, whatever is captured: one that is called inside the
-        capture of another stream runs outside that graph. Take ``launch.on(captured_stream)`` into it.
+        A launch runs on the stream that it was bound to, whatever is captured: one that was bound to another
+        stream and is called while this one is captured runs at once and *outside the graph*, whose replays
+        then lack it. Take ``launch.on(captured_stream)`` into the capture, or bind to that stream before; it
+        may be made while the capture is under way, which sees the launches alone.
 
         Parameters
         ----------
@@ -174,20 +181,22 @@ class BoundLaunch:
         op, kept = self._bound
         on_host = abi.Append.from_buffer_copy(op).backend == abi.BACKEND_HOST
         if on_host != (stream is None):
-            kind = "the host" if on_host else "CUDA"
-            raise invalid_problem(_ON, f"stream is {described(stream)} and the launch is for {kind}")
+            kind, wanted = ("the host", "None") if on_host else ("CUDA", "a CUDA stream, such as 0")
+            raise invalid_problem(
+                _ON, f"stream is {described(stream)} and the launch is for {kind}; it should be {wanted}"
+            )
         handle = 0 if stream is None else stream_handle(_ON, stream)
         bound = bind(self._library, BIND_SYMBOL, on_stream(op, handle), operands_of(kept))
         return BoundLaunch(self._library, bound, self._error_record, self._placed_by, self._open_counts)
 
     def _open(self, bound: Bound, given: Operands) -> Bound:
         """``bound`` with those counts open that what is given says."""
-        if not self._open_counts:
+        if self._counts_stay:
             return bound
-        return with_open_counts(bound[0], self._placed_by, given), bound[1]
+        return with_open_counts(bound[0], self._open_counts, self._placed_by, given), bound[1]
 
     def _check_counts(self, before: Bound, after: Bound, given: Operands) -> None:
-        if self._open_counts:
+        if not self._counts_stay:
             check_counts(_REBIND, before[0], after[0], self._placed_by, given)
 
     def __reduce__(self) -> NoReturn:
@@ -195,7 +204,11 @@ class BoundLaunch:
 
     def __repr__(self) -> str:
         op = abi.Append.from_buffer_copy(self._bound[0])
-        return f"<BoundLaunch batch_size={op.batch_size} backend={op.backend} stream={op.stream or 0:#x}>"
+        rows = "" if op.addressing == Addressing.LAST_PAGE else f"num_rows={op.num_rows} "
+        return (
+            f"<BoundLaunch {self._placed_by.addressing.name} batch_size={op.batch_size} {rows}"
+            f"backend={op.backend} stream={op.stream or 0:#x}>"
+        )
 
 
 _swapping = ProcessLock()

@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
-from .._model.enums import Addressing
+from .._model.enums import Addressing, LengthsKind
 from .._model.errors import invalid_problem
 from .._native import abi
 from .addressing import OF_REQUESTS, OF_ROWS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .._model.descriptors import PagedKvAppendDescriptor
     from .._native.library import Operands
     from .addressing import OperandSet
 
 
-def with_open_counts(op: bytes, placed_by: OperandSet, given: Operands) -> bytes:
-    """The problem without the counts that the given operands say, for the library to take them from there."""
+# The operand that the library takes the number of rows from, and of requests.
+_SAYS_ROWS = {
+    Addressing.RAGGED: "key",
+    Addressing.POSITIONS: "batch_indices",
+    Addressing.SLOTS: "slot_mapping",
+}
+_LENGTHS = {LengthsKind.LAST_PAGE_LEN: "last_page_len", LengthsKind.SEQ_LENS: "seq_lens"}
+
+
+class OpenCounts:
+    """Which counts a plan leaves to the operands of each call."""
+
+    __slots__ = ("requests", "rows")
+
+    def __init__(self, desc: PagedKvAppendDescriptor) -> None:
+        self.requests = desc.batch_size is None and desc.addressing is not Addressing.SLOTS
+        # A prefill of no requests has no rows.
+        none = desc.batch_size == 0 and desc.addressing is Addressing.RAGGED
+        self.rows = desc.num_rows is None and not none and desc.addressing is not Addressing.LAST_PAGE
+
+    def __bool__(self) -> bool:
+        return self.requests or self.rows
+
+
+def with_open_counts(op: bytes, opened: OpenCounts, placed_by: OperandSet, given: Operands) -> bytes:
+    """The problem without those of the counts that the given operands say, for the library to take them from
+    there."""
     append = abi.Append.from_buffer_copy(op)
     names = _names(given)
-    if any(name in names for name in ("last_page_len", "seq_lens")) or (
-        placed_by.addressing is Addressing.POSITIONS and "indptr" in names
-    ):
+    says_requests = "indptr" if placed_by.addressing is Addressing.POSITIONS else _LENGTHS[placed_by.lengths]
+    if opened.requests and says_requests in names:
         append.batch_size = 0
-    if placed_by.addressing is not Addressing.LAST_PAGE and any(name in names for name in OF_ROWS):
+    if opened.rows and _SAYS_ROWS[placed_by.addressing] in names:
         append.num_rows = 0
     return bytes(append)
 

@@ -8,7 +8,7 @@ from .._interop.streams import stream_handle
 from .._model.checks import describe, instance
 from .._model.copying import no_pickle
 from .._model.descriptors import KernelSku, PagedKvAppendDescriptor, PrecisionGuarantee
-from .._model.enums import Addressing, ArchSku, AttentionKind, BackendKind, MathPrecision, OpCategory
+from .._model.enums import ArchSku, AttentionKind, BackendKind, MathPrecision, OpCategory
 from .._model.errors import (
     WORKSPACE_TOO_SMALL,
     BaracudaError,
@@ -23,6 +23,7 @@ from .._native.library import NOT_JUDGED, library
 from .addressing import DECODE, set_for
 from .arguments import PagedKvAppendArgs
 from .bound_launch import BoundLaunch
+from .counts import OpenCounts
 from .operands import BIND_SYMBOL, CAN_IMPLEMENT_SYMBOL, RUN_SYMBOL, bind, on_stream
 from .preference import PlanPreference
 
@@ -69,7 +70,7 @@ class PagedKvAppendPlan:
     _library: Library
     _ops: tuple[bytes, bytes]  # the problem, as a baracuda_paged_kv_append, by its parts
     _placed_by: OperandSet
-    _open_counts: bool  # whether the operands say how many requests or rows there are
+    _open_counts: OpenCounts  # whether the operands say how many requests or rows there are
     _on_host: bool
     _error_record: ErrorRecord | None
     _pooled: PooledRecord | None  # the record's
@@ -139,7 +140,7 @@ class PagedKvAppendPlan:
         plan._sku = _sku(desc, backend, arch.value)
         plan._library = opened
         plan._placed_by = placed_by
-        plan._open_counts = bool(op.flags & abi.FLAG_INFER)
+        plan._open_counts = OpenCounts(desc)
         plan._error_record = plan._pooled = None
         if pref.guarded:
             from .error_record import ErrorRecord
@@ -410,9 +411,7 @@ def _flags(desc: PagedKvAppendDescriptor, placed_by: OperandSet, backend: Backen
         flags = abi.FLAG_STRIDED | (abi.FLAG_GUARDED if judged else 0)
     if desc.skip_slot is not None:
         flags |= abi.FLAG_SKIP_SLOT
-    knows_requests = desc.addressing is not Addressing.SLOTS
-    knows_rows = desc.addressing is not Addressing.LAST_PAGE
-    if (knows_requests and desc.batch_size is None) or (knows_rows and desc.num_rows is None):
+    if OpenCounts(desc):
         flags |= abi.FLAG_INFER
     return flags
 

@@ -1,9 +1,10 @@
-"""A vector of integers that somebody else owns: the page table's parts and error records, outside an
-append."""
+"""A vector, or a matrix, of integers that somebody else owns: the page table's parts and error records,
+outside an append."""
 
 from __future__ import annotations
 
 import ctypes
+from math import prod
 
 from .._model.checks import describe
 from .._model.errors import BaracudaError, invalid_problem, unsupported
@@ -12,37 +13,46 @@ from . import tensors
 
 
 class IndexVector:
-    """Where an operand of any kind has its ``count`` contiguous integers.
+    """Where an operand of any kind has its ``count`` contiguous integers, as many as its ``shape`` says.
 
-    ``bits``: which widths it may have; ``itemsize``: the bytes of the one that it has. ``on_cuda``: whether
-    it may be device memory. Then the driver should copy it; the CPU can read any other (host, pinned and
-    managed memory). ``keep`` keeps the memory alive. ``function`` is named in the errors that say what the
-    operand is and should be: ``InvalidProblem``, ``Unsupported``, ``MisalignedOperand``.
+    ``bits``: which widths it may have, ``rank``: how many dimensions; ``itemsize``: the bytes of the width
+    that it has. ``on_cuda``: whether it may be device memory. Then the driver should copy it; the CPU can
+    read any other (host, pinned and managed memory). ``keep`` keeps the memory alive. ``function`` is named
+    in the errors that say what the operand is and should be: ``InvalidProblem``, ``Unsupported``,
+    ``MisalignedOperand``.
     """
 
-    __slots__ = ("address", "count", "itemsize", "keep", "on_cuda")
+    __slots__ = ("address", "count", "itemsize", "keep", "on_cuda", "shape")
 
-    def __init__(self, function: str, name: str, operand: object, bits: tuple[int, ...]) -> None:
+    def __init__(
+        self, function: str, name: str, operand: object, bits: tuple[int, ...], rank: int = 1
+    ) -> None:
         try:
             address, self.keep = tensors.tensor_of(operand, name)
         except BaracudaError as error:
             error.function = function
             raise
         tensor = abi.Tensor.from_address(address)
-        if tensor.ndim != 1 or not tensor.shape:
-            raise invalid_problem(function, f"{name} has {tensor.ndim} dimensions; it should have 1")
+        if tensor.ndim != rank or not tensor.shape:
+            raise invalid_problem(function, f"{name} has {tensor.ndim} dimensions; it should have {rank}")
         if (tensor.type_code, tensor.type_lanes) != (abi.TYPE_INT, 1) or tensor.type_bits not in bits:
             wanted = " or ".join([f"int{width}" for width in bits])
             raise unsupported(function, f"{name}, {describe(operand)}, is not of {wanted}; it should be")
         self.itemsize = tensor.type_bits // 8
-        self.count = _int64_at(tensor.shape)
-        if self.count < 0:
-            raise invalid_problem(function, f"{name} has {self.count} entries; it should have at least 0")
-        if tensor.strides and self.count > 1 and _int64_at(tensor.strides) != 1:
-            raise unsupported(
-                function,
-                f"{name} has stride {_int64_at(tensor.strides)} (in elements); it should be contiguous",
+        self.shape = tuple([_int64_at(tensor.shape, i) for i in range(rank)])
+        if min(self.shape) < 0:
+            raise invalid_problem(
+                function, f"{name} has {min(self.shape)} entries; it should have at least 0"
             )
+        self.count = prod(self.shape)
+        packed = 1
+        for i in reversed(range(rank)):
+            stride = _int64_at(tensor.strides, i) if tensor.strides and self.count > 1 else packed
+            if self.shape[i] > 1 and stride != packed:
+                raise unsupported(
+                    function, f"{name} has stride {stride} (in elements); it should be contiguous"
+                )
+            packed *= self.shape[i]
         self.address = (tensor.data or 0) + tensor.byte_offset
         if self.count and not self.address:
             raise invalid_problem(function, f"{name} is NULL; it should be the operand's memory")
@@ -53,5 +63,5 @@ class IndexVector:
         self.on_cuda = tensor.device_type == abi.DEVICE_CUDA
 
 
-def _int64_at(address: int) -> int:
-    return ctypes.c_int64.from_address(address).value
+def _int64_at(address: int, index: int) -> int:
+    return ctypes.c_int64.from_address(address + 8 * index).value

@@ -172,9 +172,9 @@ class PagedKvAppendDescriptor(Record):
         batch_size: int | None = None,
         paged_kv: PagedKvCacheDescriptor,
         length_convention: LengthConvention | Literal["BEFORE_APPEND", "AFTER_APPEND"] | None = None,
-        addressing: Addressing = Addressing.LAST_PAGE,
-        table: TableKind = TableKind.CSR,
-        lengths: LengthsKind | None = None,
+        addressing: Addressing | Literal["LAST_PAGE", "RAGGED", "POSITIONS", "SLOTS"] = Addressing.LAST_PAGE,
+        table: TableKind | Literal["CSR", "DENSE"] = TableKind.CSR,
+        lengths: LengthsKind | Literal["LAST_PAGE_LEN", "SEQ_LENS"] | None = None,
         num_rows: int | None = None,
         skip_slot: int | None = None,
     ) -> None:

@@ -1,5 +1,5 @@
-"""A decode loop's bookkeeping, as an engine does it: requests that grow by a token a step, over a pool of
-pages."""
+"""The bookkeeping of a prefill and a decode loop, as an engine does it: requests that grow by some tokens a
+step, over a pool of pages."""
 
 from __future__ import annotations
 
@@ -15,52 +15,48 @@ if TYPE_CHECKING:
 
 
 class Conversation:
-    """Requests with different lengths, their pages handed out in random order.
+    """Requests without tokens yet, their pages handed out in random order.
 
-    The page table is in the ``BEFORE_APPEND`` convention: ``last_page_len`` counts the tokens that are in the
-    last page, a page is added before the call that needs it, and ``advance`` counts the token after the call.
+    The page table is that of the attention which follows the append: it has the pages of the new tokens, and
+    seq_lens count them (``AFTER_APPEND``).
     """
 
     def __init__(
-        self, lengths: list[int], page_size: int, num_total_pages: int, rng: np.random.Generator
+        self, num_requests: int, page_size: int, num_total_pages: int, rng: np.random.Generator
     ) -> None:
         self.page_size = page_size
-        self.lengths = list(lengths)
-        self.pages: list[list[int]] = [[] for _ in lengths]
+        self.lengths = [0] * num_requests
+        self.pages: list[list[int]] = [[] for _ in range(num_requests)]
         self._free = [int(page) for page in rng.permutation(num_total_pages)]
-        for request, length in enumerate(lengths):
-            for _ in range(-(-length // page_size)):
-                self.pages[request].append(self._free.pop())
 
-    def make_room(self) -> list[int]:
-        """Give a page to every request whose last one is full (or that has none); returns those requests."""
+    def grow(self, new: list[int]) -> list[int]:
+        """Count so many new tokens of each request, and give it the pages that they need; returns how many
+        pages each got."""
         grown = []
-        for request, length in enumerate(self.lengths):
-            if length == len(self.pages[request]) * self.page_size:
-                self.pages[request].append(self._free.pop())
-                grown.append(request)
+        for request, tokens in enumerate(new):
+            self.lengths[request] += tokens
+            lacking = -(-self.lengths[request] // self.page_size) - len(self.pages[request])
+            self.pages[request] += [self._free.pop() for _ in range(lacking)]
+            grown.append(lacking)
         return grown
 
-    def page_table(self) -> tuple[Array, Array, Array]:
-        """``indices``, ``indptr`` and ``last_page_len`` for the append of the next token."""
-        indices = np.array([page for pages in self.pages for page in pages], np.int32)
-        indptr = np.cumsum([0, *[len(pages) for pages in self.pages]], dtype=np.int32)
-        used = [
-            length - (len(pages) - 1) * self.page_size
-            for length, pages in zip(self.lengths, self.pages, strict=True)
-        ]
-        return indices, indptr, np.array(used, np.int32)
+    def page_table(self) -> dict[str, Array]:
+        """The operands that say where the newest tokens go."""
+        return {
+            "indices": np.array([page for pages in self.pages for page in pages], np.int32),
+            "indptr": np.cumsum([0, *[len(pages) for pages in self.pages]], dtype=np.int32),
+            "seq_lens": np.array(self.lengths, np.int32),
+        }
 
-    def next_slots(self) -> list[tuple[int, int]]:
-        """The page and slot of each request's next token."""
+    def newest(self, new: list[int]) -> list[list[tuple[int, int]]]:
+        """The page and slot of each request's newest tokens."""
         return [
-            (pages[length // self.page_size], length % self.page_size)
-            for length, pages in zip(self.lengths, self.pages, strict=True)
+            [
+                (pages[token // self.page_size], token % self.page_size)
+                for token in range(length - tokens, length)
+            ]
+            for tokens, length, pages in zip(new, self.lengths, self.pages, strict=True)
         ]
-
-    def advance(self) -> None:
-        """Count the token that was appended to each request."""
-        self.lengths = [length + 1 for length in self.lengths]
 
     def owners(self) -> dict[tuple[int, int], int]:
         """Who filled each slot that is filled: (page, slot) to request."""

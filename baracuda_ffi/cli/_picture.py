@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ._conversation import Conversation
 
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
-_LABEL_WIDTH = 4
+_LABEL_WIDTH = 7
 
 
 class Picture:
@@ -34,7 +34,7 @@ class Picture:
                 f"head_dim {cache.head_dim}, {cache.element.name}, {cache.layout.name}"
             )
         )
-        self._print(Text.assemble("requests: ", *self._requests()))
+        self._print(Text.assemble("prompts: ", *self._requests()))
         self._print(Text("a token already there: a   written in this step: A   free slot: ."))
         self._print(Text())
         pages = " ".join([f"p{page}".ljust(cache.page_size) for page in range(cache.num_total_pages)])
@@ -44,45 +44,43 @@ class Picture:
         self,
         label: str,
         conversation: Conversation,
-        written: list[tuple[int, int]],
+        written: list[list[tuple[int, int]]],
         grown: list[int],
     ) -> None:
-        """The cache after a step, and below it what the step wrote; ``grown`` are requests that got a new
-        page."""
+        """The cache after a step, and below it what the step wrote of each request; ``grown`` says how many
+        pages it got."""
         owners = conversation.owners()
+        places = {place for each in written for place in each}
         line = Text(label.rjust(_LABEL_WIDTH) + " ")
         for page in range(self._cache.num_total_pages):
             for slot in range(self._cache.page_size):
-                line.append_text(_cell(owners.get((page, slot)), (page, slot) in written))
+                line.append_text(_cell(owners.get((page, slot)), (page, slot) in places))
             line.append(" ")
         self._print(line)
-        if written:
-            parts = Text(" " * (_LABEL_WIDTH + 1))
-            for request, (page, slot) in enumerate(written):
-                new = " new" if request in grown else ""
-                parts.append(f"{_letter(request)}: page {page}{new} slot {slot}  ", _colour(request))
-            parts.rstrip()
-            self._print(parts)
+        parts = Text(" " * (_LABEL_WIDTH + 1))
+        for request, (each, pages) in enumerate(zip(written, grown, strict=True)):
+            parts.append(f"{_letter(request)}: {_said(each, pages)}  ", _colour(request))
+        parts.rstrip()
+        self._print(parts)
 
-    def succeed(self, steps: int, grown: int, compared: int) -> None:
-        tokens = steps * len(self._lengths)
+    def succeed(self, steps: int, tokens: int, pages: int, compared: int) -> None:
         self._print(Text())
         self._print(
             Text.assemble(
                 ("RIGHT", "bold green"),
-                f" {steps} steps, {tokens} tokens, {grown} pages allocated on the way. After every step all ",
-                f"{compared} bytes of both caches were those of the NumPy reference, and the page table was ",
-                "unchanged.",
+                f" A prefill and {steps} decode steps, {tokens} tokens, {pages} pages allocated on the way. ",
+                f"After each all {compared} bytes of both caches were those of the NumPy reference, and the ",
+                "page table was unchanged.",
             )
         )
 
-    def fail(self, step: int, fault: str) -> None:
+    def fail(self, label: str, fault: str) -> None:
         self._print(Text())
-        self._print(Text.assemble(("WRONG", "bold red"), f" after step {step}: {fault}."))
+        self._print(Text.assemble(("WRONG", "bold red"), f" after {label}: {fault}."))
 
     def _requests(self) -> list[tuple[str, str]]:
         return [
-            (f"{_letter(request)} has {length} token{'s' * (length != 1)}   ", _colour(request))
+            (f"{_letter(request)} {length} token{'s' * (length != 1)}   ", _colour(request))
             for request, length in enumerate(self._lengths)
         ]
 
@@ -95,6 +93,16 @@ def _cell(owner: int | None, is_new: bool) -> Text:
         return Text(".", "dim")
     letter = _letter(owner)
     return Text(letter.upper(), f"bold reverse {_colour(owner)}") if is_new else Text(letter, _colour(owner))
+
+
+def _said(places: list[tuple[int, int]], grown: int) -> str:
+    """Where a request's tokens went, in few words."""
+    new = " new" if grown else ""
+    if len(places) == 1:
+        ((page, slot),) = places
+        return f"page {page}{new} slot {slot}"
+    pages = list(dict.fromkeys([str(page) for page, _ in places]))
+    return f"{len(places)} tokens in page{'s' * (len(pages) != 1)} {', '.join(pages)}"
 
 
 def _letter(request: int) -> str:

@@ -1,4 +1,5 @@
-"""``baracuda-ffi demo``: a decode loop over a paged cache, drawn page by page and checked bit for bit."""
+"""``baracuda-ffi demo``: a prefill and a decode loop over a paged cache, drawn page by page and checked bit
+for bit."""
 
 from __future__ import annotations
 
@@ -27,12 +28,15 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 _STEPS = 12
-_LENGTHS = [3, 7, 1]  # tokens of each request before the first step
+_PROMPTS = [3, 7, 1]  # tokens of each request's prompt
 _CACHE = PagedKvCacheDescriptor(
     page_size=4, num_total_pages=14, num_kv_heads=2, head_dim=64, element=ElementKind.F16
 )
-_PROBLEM = PagedKvAppendDescriptor(batch_size=len(_LENGTHS), paged_kv=_CACHE)
-_ROWS = (len(_LENGTHS), _CACHE.num_kv_heads, _CACHE.head_dim)
+# Both by seq_lens, which finds a page that is missing, and in the convention of the attention that follows.
+_PREFILL = PagedKvAppendDescriptor(
+    paged_kv=_CACHE, addressing="RAGGED", lengths="SEQ_LENS", length_convention="AFTER_APPEND"
+)
+_DECODE = PagedKvAppendDescriptor(paged_kv=_CACHE, lengths="SEQ_LENS", length_convention="AFTER_APPEND")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     console = Console(highlight=False)
     if arguments.backend == "host":
-        return _decode(console, HostMemory(), arguments.seed)
+        return _converse(console, HostMemory(), arguments.seed)
     usable, reason = gpu_verdict()
     if usable:
         try:
@@ -62,56 +66,56 @@ def run(arguments: argparse.Namespace) -> int:
             reason = f"{type(error).__name__}: {error}"
         else:
             with memory:
-                return _decode(console, memory, arguments.seed)
+                return _converse(console, memory, arguments.seed)
     if arguments.backend == "cuda":
         console.print("The GPU cannot be used.", style="bold red")
         console.print(reason, markup=False)
         return 1
     console.print(f"The GPU is not used. {reason}\n", style="dim", markup=False)
-    return _decode(console, HostMemory(), arguments.seed)
+    return _converse(console, HostMemory(), arguments.seed)
 
 
-def _decode(console: Any, memory: Memory, seed: int) -> int:
+def _converse(console: Any, memory: Memory, seed: int) -> int:
     rng = np.random.default_rng(seed)
-    conversation = Conversation(_LENGTHS, _CACHE.page_size, _CACHE.num_total_pages, rng)
+    conversation = Conversation(len(_PROMPTS), _CACHE.page_size, _CACHE.num_total_pages, rng)
     expected = (_random_rows(rng, _CACHE.shape), _random_rows(rng, _CACHE.shape))
     caches = tuple([memory.upload(cache, _CACHE.element) for cache in expected])
 
-    plan = PagedKvAppendPlan.select(memory.stream, _PROBLEM)
-    picture = Picture(console, _CACHE, _LENGTHS)
-    picture.introduce(plan, memory.name)
-    picture.draw("", conversation, written=[], grown=[])
-    grown_in_all = 0
-    for step in range(1, _STEPS + 1):
-        # The contract: a full last page gets a successor before the call; the length counts the token after
-        # it.
-        grown = conversation.make_room()
-        grown_in_all += len(grown)
-        written = conversation.next_slots()
-        rows = (_random_rows(rng, _ROWS), _random_rows(rng, _ROWS))
-        table = conversation.page_table()
+    prefill = PagedKvAppendPlan.select(memory.stream, _PREFILL)
+    decode = PagedKvAppendPlan.select(memory.stream, _DECODE)
+    picture = Picture(console, _CACHE, _PROMPTS)
+    picture.introduce(decode, memory.name)
+    steps = [("prefill", prefill, _PROMPTS)]
+    steps += [(str(step), decode, [1] * len(_PROMPTS)) for step in range(1, _STEPS + 1)]
+    allocated = 0
+    for label, plan, new in steps:
+        # Pages for the new tokens come first; then the table counts them, as the attention wants it.
+        grown = conversation.grow(new)
+        allocated += sum(grown)
+        table: dict[str, Any] = conversation.page_table()
+        if plan is prefill:
+            table["append_indptr"] = np.cumsum([0, *new], dtype=np.int32)
+        shape = (sum(new), _CACHE.num_kv_heads, _CACHE.head_dim)
+        rows = (_random_rows(rng, shape), _random_rows(rng, shape))
         uploaded_rows = [memory.upload(array, _CACHE.element) for array in rows]
-        uploaded_table = tuple([memory.upload(array) for array in table])
+        uploaded = {name: memory.upload(array) for name, array in table.items()}
         args = PagedKvAppendArgs(
-            key=uploaded_rows[0],
-            value=uploaded_rows[1],
-            k_data=caches[0],
-            v_data=caches[1],
-            indices=uploaded_table[0],
-            indptr=uploaded_table[1],
-            last_page_len=uploaded_table[2],
+            key=uploaded_rows[0], value=uploaded_rows[1], k_data=caches[0], v_data=caches[1], **uploaded
         )
         plan.run(memory.stream, Workspace.NONE, args)
-        conversation.advance()
 
-        append_paged_kv_reference(*rows, *expected, *table, layout=_CACHE.layout)
+        append_paged_kv_reference(
+            *rows, *expected, **table, layout=_CACHE.layout, length_convention="AFTER_APPEND"
+        )
         fault = _fault(_download(memory, caches, expected), expected)
-        fault = fault or _table_fault(_download(memory, uploaded_table, table), table)
-        picture.draw(str(step), conversation, written, grown)
+        seen = _download(memory, tuple(uploaded.values()), tuple(table.values()))
+        fault = fault or _table_fault(dict(zip(table, seen, strict=True)), table)
+        picture.draw(label, conversation, conversation.newest(new), grown)
         if fault:
-            picture.fail(step, fault)
+            picture.fail(label, fault)
             return 1
-    picture.succeed(_STEPS, grown_in_all, sum(cache.nbytes for cache in expected))
+    compared = sum(cache.nbytes for cache in expected)
+    picture.succeed(_STEPS, sum(conversation.lengths), allocated, compared)
     return 0
 
 
@@ -134,8 +138,8 @@ def _fault(seen: tuple[Array, ...], expected: tuple[Array, ...]) -> str:
     return ""
 
 
-def _table_fault(seen: tuple[Array, ...], expected: tuple[Array, ...]) -> str:
-    for name, ours, right in zip(("indices", "indptr", "last_page_len"), seen, expected, strict=True):
-        if not np.array_equal(ours, right):
+def _table_fault(seen: dict[str, Array], expected: dict[str, Array]) -> str:
+    for name, right in expected.items():
+        if not np.array_equal(seen[name], right):
             return f"{name} was written to"
     return ""

@@ -10,6 +10,7 @@ import pytest
 import baracuda_ffi as bf
 from support.backends import Backend, HostBackend
 from support.elements import BF16, F16
+from support.page_tables import ROLES, WAYS, convention_for
 from support.real_append import GUARDED, UNGUARDED, RealCase, append_and_check, make
 
 CASE = RealCase(
@@ -30,7 +31,7 @@ CASE = RealCase(
 CASES = {
     "views": CASE,
     "pointers": replace(CASE, rows="packed", caches="packed", form="pointer"),
-    "int64": replace(CASE, rows="more-rows", wide=("indices", "indptr", "last_page_len")),
+    "int64": replace(CASE, rows="more-rows", wide=ROLES),
     "key-alone": replace(CASE, widths=(64, 0), heads=0, element=BF16),
     "kv_data": replace(CASE, widths=(64, 64), caches="kv_data:page-major"),
 }
@@ -40,6 +41,16 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_nothing_is_written(backend: Backend, case: str, entrance: str) -> None:
     append_and_check(backend, make(replace(CASES[case], entrance=entrance), 0, requests=0))
+
+
+@pytest.mark.parametrize("entrance", [*UNGUARDED, *GUARDED])
+@pytest.mark.parametrize("way", WAYS)
+def test_no_requests(backend: Backend, way: str, entrance: str) -> None:
+    """By every set of operands; slots need none."""
+    convention = convention_for(way, CASE.convention)
+    append_and_check(
+        backend, make(replace(CASE, way=way, convention=convention, entrance=entrance), 0, requests=0)
+    )
 
 
 @pytest.mark.parametrize("pages", [0, 2])

@@ -4,6 +4,8 @@ something.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -87,8 +89,6 @@ def test_both_ends_of_a_page(convention: bf.LengthConvention, lengths: tuple[int
         ((0,), (0, 1), 0, AFTER),
         ((0,), (0, 1), 5, AFTER),
         ((3,), (0, 1), 0, BEFORE),
-        ((-1,), (0, 1), 0, BEFORE),
-        ((0,), (0, 0), 0, BEFORE),
         ((0,), (1, 0), 0, BEFORE),
     ],
 )
@@ -111,3 +111,121 @@ def test_a_table_that_names_no_slot(
         )
     assert not k_data.any()
     assert not v_data.any()
+
+
+#: Request 0 has six tokens before the append, in pages 1 and 2; request 1 has none, and page 0.
+CSR = {"indices": int32(1, 2, 0), "indptr": int32(0, 2, 3)}
+DENSE = {"block_table": int32(1, 2, -1, 0, -1, -1).reshape(2, 3)}
+#: Where two rows of request 0 and one of request 1 then go.
+THREE = [(2, 2), (2, 3), (0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("operands", "places"),
+    [
+        (CSR | {"seq_lens": int32(6, 0)}, [(2, 2), (0, 0)]),
+        (CSR | {"seq_lens": int32(7, 1), "length_convention": AFTER}, [(2, 2), (0, 0)]),
+        (DENSE | {"seq_lens": int32(6, 0)}, [(2, 2), (0, 0)]),
+        (DENSE | {"seq_lens": int32(7, 0), "length_convention": AFTER}, [(2, 2), None]),
+        (CSR | {"last_page_len": int32(4, 1), "append_indptr": int32(0, 2, 3)}, THREE),
+        (CSR | {"seq_lens": int32(8, 1), "append_indptr": int32(0, 2, 3), "length_convention": AFTER}, THREE),
+        (
+            CSR | {"seq_lens": int32(6, 0), "append_indptr": int32(0, 2, 3), "length_convention": BEFORE},
+            THREE,
+        ),
+        (
+            DENSE | {"seq_lens": int32(8, 1), "append_indptr": int32(0, 2, 3), "length_convention": AFTER},
+            THREE,
+        ),
+        (
+            CSR | {"seq_lens": int32(4, 1), "append_indptr": int32(0, 0, 1), "length_convention": AFTER},
+            [(0, 0)],
+        ),
+        (
+            CSR | {"batch_indices": int32(0, 1, -1, 0), "positions": int32(7, 0, 99, 1)},
+            [(2, 3), (0, 0), None, (1, 1)],
+        ),
+        ({"slot_mapping": int32(11, -1, 0, 4)}, [(2, 3), None, (0, 0), (1, 0)]),
+        ({"slot_mapping": int32(11, -1, 0, 4), "skip_slot": 0}, [(2, 3), None, None, (1, 0)]),
+    ],
+)
+@pytest.mark.parametrize("layout", list(bf.KvLayout))
+def test_every_way_to_a_place(
+    layout: bf.KvLayout, operands: dict[str, Any], places: list[tuple[int, int] | None]
+) -> None:
+    """Rows behind those that the operands say are not looked at."""
+    k_data, v_data = empty_cache(layout), empty_cache(layout)
+    key, value = rows(1, 2, 3, 4, 5), rows(6, 7, 8, 9, 10)
+    append_paged_kv_reference(key, value, k_data, v_data, layout=layout, **operands)
+    for cache, of in ((k_data, key), (v_data, value)):
+        expected = empty_cache(layout)
+        for row, place in enumerate(places):
+            if place is not None:
+                page, slot = place
+                (expected[page] if layout is bf.KvLayout.NHD else expected[page].swapaxes(0, 1))[slot] = of[
+                    row
+                ]
+        assert_same_bits(cache, expected, "cache")
+
+
+@pytest.mark.parametrize(
+    ("operands", "wrong"),
+    [
+        # A page that the table lacks.
+        (CSR | {"seq_lens": int32(8, 0)}, (0, "LAST_PAGE_LEN", "seq_lens", 0, 8, 8, None)),
+        (
+            CSR | {"seq_lens": int32(9, 0), "length_convention": AFTER},
+            (0, "LAST_PAGE_LEN", "seq_lens", 0, 9, 9, None),
+        ),
+        (CSR | {"seq_lens": int32(6, -1)}, (1, "LAST_PAGE_LEN", "seq_lens", 1, -1, 0, None)),
+        # More rows than tokens.
+        (
+            CSR | {"seq_lens": int32(1, 1), "append_indptr": int32(0, 2, 3), "length_convention": AFTER},
+            (0, "APPEND_INDPTR", "append_indptr", 0, 2, 2, None),
+        ),
+        # From elsewhere than 0, and beyond the rows of key.
+        (
+            CSR | {"last_page_len": int32(4, 1), "append_indptr": int32(1, 1, 2)},
+            (0, "APPEND_INDPTR", "append_indptr", 0, 1, 1, None),
+        ),
+        (
+            CSR | {"last_page_len": int32(4, 4), "append_indptr": int32(0, 2, 6)},
+            (1, "APPEND_INDPTR", "append_indptr", 2, 6, 6, None),
+        ),
+        (
+            CSR | {"batch_indices": int32(2), "positions": int32(0)},
+            (None, "BATCH_INDEX", "batch_indices", 0, 2, 2, None),
+        ),
+        (
+            CSR | {"batch_indices": int32(0), "positions": int32(8)},
+            (0, "POSITION", "positions", 0, 8, 8, None),
+        ),
+        (
+            CSR | {"batch_indices": int32(0), "positions": int32(-1)},
+            (0, "POSITION", "positions", 0, -1, 0, None),
+        ),
+        ({"slot_mapping": int32(12)}, (None, "SLOT", "slot_mapping", 0, 12, 12, None)),
+        (
+            {"block_table": int32(3).reshape(1, 1), "seq_lens": int32(0)},
+            (0, "PAGE", "block_table", 0, 3, 3, 3),
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_row(operands: dict[str, Any], wrong: tuple[Any, ...]) -> None:
+    request, reason, operand, row, seen, limit, page = wrong
+    k_data = empty_cache(bf.KvLayout.HND)
+    how = {"key": rows(1, 2, 3, 4, 5), "value": None, "k_data": k_data, "v_data": None} | operands
+    with pytest.raises(ValueError, match=rf"^row {row}.*{operand} is {seen}"):
+        append_paged_kv_reference(**how)
+    assert not k_data.any()
+    values = bf.SeenValues(operand=operand, row=row, seen=seen, limit=limit, page=page)
+    found = append_paged_kv_reference(**how, guarded=True)
+    assert found[0] == (request, bf.Corruption[reason], values)
+
+
+def test_padding_is_no_fault() -> None:
+    k_data = empty_cache(bf.KvLayout.HND)
+    for table in (((-1,), (0, 1)), ((0,), (0, 0)), ((0,), (1, 1))):
+        indices, indptr = (int32(*part) for part in table)
+        append_paged_kv_reference(rows(1), None, k_data, None, indices, indptr, int32(99))
+    assert not k_data.any()

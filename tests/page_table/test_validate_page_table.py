@@ -16,7 +16,7 @@ from baracuda_ffi.reference import append_paged_kv_reference
 from support.backends import Backend
 from support.bits import Array, assert_same_bits
 from support.damage import cases, damaged, right_tables
-from support.table_faults import faults_of
+from support.table_faults import decode_faults_of
 
 AFTER, BEFORE = bf.LengthConvention.AFTER_APPEND, bf.LengthConvention.BEFORE_APPEND
 Table = dict[str, Array]
@@ -126,7 +126,7 @@ def test_against_plain_loops(data: st.DataObject, guarded: bool, pages_fewer: in
     before = {name: array.copy() for name, array in table.items()}
     found = as_faults(bf.validate_page_table(**table, **how, stream=None))
     assert len(found) == len(set(found))
-    assert set(found) == faults_of(**table, **how)
+    assert set(found) == decode_faults_of(**table, **how)
     for name, array in table.items():
         assert_same_bits(array, before[name], name)
 
@@ -150,7 +150,7 @@ def test_against_plain_loops_with_no_structure_at_all(seed: int) -> None:
         }
         found = as_faults(bf.validate_page_table(**table, **how, stream=None))
         assert len(found) == len(set(found))
-        assert set(found) == faults_of(**table, **how)
+        assert set(found) == decode_faults_of(**table, **how)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -301,8 +301,12 @@ def test_a_convention_by_its_name() -> None:
     for convention in ("AFTER_APPEND", "after_append", bf.LengthConvention.AFTER_APPEND):
         assert validate(table | {"length_convention": convention}) == []
     for convention in (None, "BEFORE_APPEND"):
-        (finding,) = validate(table | {"length_convention": convention})
-        assert finding.kind is bf.PageTableFault.LAST_PAGE_LEN
+        found = validate(table | {"length_convention": convention})
+        assert as_faults(found) == [
+            ("LAST_PAGE_LEN", (2,), "last_page_len", 2, 4),
+            ("OTHER_CONVENTION", (2,), "last_page_len", 2, 4),
+        ]
+        assert "with AFTER_APPEND all lengths fit" in found[1].message
 
 
 def test_findings_are_values() -> None:

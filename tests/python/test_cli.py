@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import baracuda_ffi as bf
@@ -47,8 +48,11 @@ def test_info_shows_the_devices() -> None:
 
 
 def test_demo_on_the_host() -> None:
-    """Several requests, a dozen steps across page boundaries, each compared whole."""
+    """A prefill of several requests and a dozen steps across page boundaries, each compared whole."""
     said = command("demo", "--backend", "host")
+    assert re.search(
+        r"prefill .*\n.*a: 3 tokens in page .*b: 7 tokens in pages .*c: page \d+ new slot 0", said
+    )
     assert "HOST backend" in said
     for step in range(1, 13):
         assert re.search(rf"\b{step}\b", said)
@@ -68,7 +72,7 @@ def test_demo_takes_what_is_there() -> None:
 
 @pytest.mark.gpu
 def test_demo_on_the_gpu() -> None:
-    assert "FLASHINFER" in command("demo", "--backend", "cuda").upper()
+    assert "BESPOKE" in command("demo", "--backend", "cuda").upper()
 
 
 @pytest.mark.skipif(device_count() > 0, reason="needs a machine without a CUDA device, this one has one")
@@ -82,9 +86,10 @@ def test_a_demo_that_finds_a_wrong_byte_fails(monkeypatch: pytest.MonkeyPatch) -
 
     right = demo.append_paged_kv_reference
 
-    def off_by_one(*operands, **options):  # type: ignore[no-untyped-def]
-        *rest, last_page_len = operands
-        right(*rest, (last_page_len + 1) % demo._CACHE.page_size, **options)
+    def off_by_one(key, value, *caches, **options):  # type: ignore[no-untyped-def]
+        right(key, value, *caches, **options)
+        for cache in caches:
+            cache[...] = np.roll(cache, 1, axis=2)
 
     monkeypatch.setattr(demo, "append_paged_kv_reference", off_by_one)
     assert cli.main(["demo", "--backend", "host"]) == 1

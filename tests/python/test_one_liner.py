@@ -135,19 +135,25 @@ def test_an_operand_that_is_missing(name: str, guarded: bool) -> None:
     nothing = missing | {"indptr": None if name == "indptr" else np.zeros(1, np.int32)}
     if name != "last_page_len":
         nothing["last_page_len"] = np.zeros(0, np.int32)
+    says = rf"given: {name} should be given too; .* one of: " if name in TABLE else rf"^{name} is None"
     for operands in (missing, nothing):
-        with pytest.raises(bf.InvalidProblem, match=rf"^{name} is None") as refused:
+        with pytest.raises(bf.InvalidProblem, match=says) as refused:
             append(operands, guarded=guarded)
         assert refused.value.function == "append_paged_kv"
-        with pytest.raises(bf.InvalidProblem, match=rf"^{name} is None") as refused:
+        with pytest.raises(bf.InvalidProblem, match=says) as refused:
             bf.PagedKvAppendArgs(**operands)
         assert refused.value.function == "PagedKvAppendArgs"
     assert_unchanged(problem.arrays, before)
 
 
 def test_nothing_but_a_key() -> None:
+    key = Problem().arrays["key"]
+    with pytest.raises(bf.InvalidProblem, match=r"^nothing says where the rows go; .*\(slot_mapping\)"):
+        bf.append_paged_kv(key, stream=None)  # type: ignore[call-overload]
     with pytest.raises(bf.InvalidProblem, match=r"^k_data is None; .*kv_data"):
-        bf.append_paged_kv(Problem().arrays["key"], stream=None)
+        bf.PagedKvAppendArgs(key=key)
+    with pytest.raises(bf.InvalidProblem, match=r"^k_data is None; .*kv_data"):
+        bf.append_paged_kv(key, slot_mapping=np.zeros(3, np.int32), stream=None)  # type: ignore[call-overload]
 
 
 def test_key_alone() -> None:

@@ -148,5 +148,7 @@ def test_the_args_name_their_operands() -> None:
     with pytest.raises(AttributeError):
         args.key = problem.arrays["value"]  # type: ignore[misc]
     assert args.kv_data is None
+    for name in ("append_indptr", "batch_indices", "positions", "slot_mapping", "block_table", "seq_lens"):
+        assert getattr(args, name) is None
     with pytest.raises(TypeError):
-        bf.PagedKvAppendArgs(key=1)  # type: ignore[call-arg]
+        bf.PagedKvAppendArgs()  # type: ignore[call-arg]

@@ -12,7 +12,7 @@ import baracuda_ffi as bf
 from .bits import Array
 from .cases import CONVENTIONS, LAYOUTS
 from .elements import ALL_ELEMENTS, Element
-from .page_tables import TABLE, keep_slots_apart
+from .page_tables import DECODE, TABLE, Extent, keep_places_apart
 from .real_append import GUARDED, UNGUARDED, RealAppend, RealCase
 from .real_cases import FORMS
 from .views import Memory
@@ -148,7 +148,8 @@ def real_appends(draw: st.DrawFn) -> RealAppend:
     for name in TABLE:
         views[name][...] = np.array([_within(n, types[name]) for n in entries[name]], types[name])
     table = {name: views[name] for name in TABLE}
-    keep_slots_apart(table, pages, slots, bf.LengthConvention[convention])
+    extent = Extent(DECODE, requests, requests, slots, bf.LengthConvention[convention])
+    keep_places_apart(table, extent, pages)
     case = RealCase(
         rows="any",
         caches="any",

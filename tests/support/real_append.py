@@ -17,9 +17,9 @@ from baracuda_ffi.reference import append_paged_kv_reference
 from .backends import Backend
 from .bits import Array, assert_same_bits
 from .elements import FP8_E4M3, FP8_E5M2, Element
-from .page_tables import TABLE, random_table
+from .page_tables import DECODE, WAYS, Extent, convention_for, random_table, rows_for
 from .tensors import as_view
-from .views import CACHES, KV_DATA, ROWS, Extents, Memory
+from .views import CACHES, KV_DATA, MORE_ROWS, ROWS, Extents, Memory
 
 #: Which operands of an fp8 append are held as uint8; where all are, `element=` or the plan says the type.
 HELD = {
@@ -71,13 +71,15 @@ class RealCase:
     held: str
     entrance: str
     form: str
+    way: str = DECODE  # of page_tables.WAYS
 
     def __str__(self) -> str:
         wide = "+".join(self.wide) or "none"
         return (
             f"{self.rows} rows, {self.caches} caches, {self.element.symbol}, widths {self.widths}, "
             f"{self.heads} heads, pages of {self.page_size}, {self.layout}, {self.convention}, "
-            f"int64: {wide}, {self.table} table, uint8: {self.held}, by {self.entrance}, as {self.form}"
+            f"{self.way}, int64: {wide}, {self.table} table, uint8: {self.held}, by {self.entrance}, "
+            f"as {self.form}"
         )
 
     @property
@@ -87,6 +89,8 @@ class RealCase:
     @property
     def is_valid(self) -> bool:
         key_alone = not self.widths[1]
+        if convention_for(self.way, self.convention) != self.convention:
+            return False
         if self.caches.startswith(_WHOLE) and self.widths[0] != self.widths[1]:
             return False
         if self.held != "none" and self.element not in (FP8_E4M3, FP8_E5M2):
@@ -102,7 +106,7 @@ class RealCase:
     def _fits_mirrored(self) -> bool:
         """Whether it is what baracuda-kernels' checks let pass."""
         packed = self.rows in ("packed", "shared") and self.caches == "packed" and self.heads > 0
-        plain = self.held == "none" and not self.wide and self.table == "right"
+        plain = self.held == "none" and not self.wide and self.table == "right" and self.way == DECODE
         width, value_width = self.widths
         wide = width == value_width and width in (64, 128, 256)
         return packed and plain and wide and self.element.symbol not in ("int8", "uint8")
@@ -120,7 +124,12 @@ class RealAppend:
 
     @property
     def requests(self) -> int:
-        return len(self.views["last_page_len"])
+        for name in ("last_page_len", "seq_lens"):
+            if name in self.views:
+                return len(self.views[name])
+        if "indptr" in self.views:
+            return len(self.views["indptr"]) - 1
+        return len(self.views["slot_mapping"]) - rows_for(self.case.way, 0)
 
     @property
     def descriptor(self) -> bf.PagedKvAppendDescriptor:
@@ -134,10 +143,14 @@ class RealAppend:
             element=case.kind,
             layout=case.layout,  # type: ignore[arg-type]
         )
+        placed_by = WAYS[case.way]
         return bf.PagedKvAppendDescriptor(
             batch_size=self.requests,
             paged_kv=cache,
             length_convention=case.convention,  # type: ignore[arg-type]
+            addressing=placed_by.addressing,
+            table=placed_by.table,
+            lengths=placed_by.lengths,
         )
 
     def expected(self) -> tuple[list[Array], list[Any]]:
@@ -149,7 +162,7 @@ class RealAppend:
             views.get("value"),
             views["k_data"],
             views.get("v_data"),
-            *(views[name] for name in TABLE),
+            **{name: views[name] for name in WAYS[self.case.way].names},
             layout=bf.KvLayout[self.case.layout],
             length_convention=bf.LengthConvention[self.case.convention],
             guarded=True,
@@ -169,20 +182,22 @@ class RealAppend:
 
 
 def make(case: RealCase, seed: int, *, requests: int = 5, pages: int | None = None) -> RealAppend:
-    """The append that `case` says; where the number of pages is given, no request has more than one."""
+    """The append that `case` says. Where the number of pages is given, requests may share some."""
     memory = Memory(seed)
-    pages, table = random_table(
-        memory.rng,
+    rows = rows_for(case.way, requests)
+    extent = Extent(
+        way=case.way,
         requests=requests,
+        rows=rows,
         page_size=case.page_size,
         convention=bf.LengthConvention[case.convention],
-        state=case.table,
-        wide=case.wide,
         pages=pages,
+        key_rows=rows + MORE_ROWS if case.rows == "more-rows" else rows,
     )
+    pages, table = random_table(memory.rng, extent, state=case.table, wide=case.wide)
     width, value_width = case.widths
     extents = Extents(
-        rows=requests,
+        rows=rows,
         heads=max(case.heads, 1),
         width=width,
         value_width=value_width or width,
@@ -295,6 +310,14 @@ def _rebind_each(call: Call) -> None:
     launch()
 
 
+def _on(call: Call) -> None:
+    """Another launch of the same operands, which stays as it is when the first is rebound."""
+    launch = call.plan(guarded=True).bind(call.backend.stream, bf.PagedKvAppendArgs(**call.operands))
+    other = launch.on(call.backend.stream)
+    launch.rebind(**call.other)
+    other()
+
+
 #: The ways in of an append that is not guarded: on the host it refuses what is corrupt.
 UNGUARDED: dict[str, Callable[[Call], None]] = {"one-liner": _one_liner}
 #: Those held to baracuda-kernels' checks.
@@ -308,12 +331,15 @@ GUARDED: dict[str, Callable[[Call], None]] = {
     "bind": _bind,
     "rebind": _rebind,
     "rebind each": _rebind_each,
+    "launch.on": _on,
 }
 ENTRANCES = UNGUARDED | MIRRORED | GUARDED
 
 
 def _packed(case: RealCase) -> RealCase:
-    return replace(case, rows="packed", caches="packed", wide=(), table="right", held="none", form="array")
+    """What a rebinding replaces one operand at a time has as many rows."""
+    rows = "more-rows" if case.rows == "more-rows" else "packed"
+    return replace(case, rows=rows, caches="packed", wide=(), table="right", held="none", form="array")
 
 
 def append_and_check(backend: Backend, real: RealAppend, *, seed: int = 0) -> None:

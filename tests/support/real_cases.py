@@ -1,6 +1,6 @@
 """The matrix of real tensors: which combinations are run. What a list does not go through (the heads, the
-layouts and conventions, the integers of the page table and its state, the way in) is drawn for each of its
-cases; test_real_tensors.py holds that every pair of values meets that can.
+layouts and conventions, which operands say places, their integers and their state, the way in) is drawn for
+each of its cases; test_real_tensors.py holds that every pair of values meets that can.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from .cases import CONVENTIONS, LAYOUTS
 from .elements import ALL_ELEMENTS, ELEMENTS, HEAD_DIMS
-from .page_tables import STATES, TABLE
+from .page_tables import DECODE, ROLES, STATES, WAYS
 from .real_append import ALL_CACHES, GUARDED, HELD, MIRRORED, UNGUARDED, RealCase
 from .views import ROWS
 
@@ -32,7 +32,7 @@ HEADS = (0, 1, 3, 8)
 PAGE_SIZES = (1, 5, 16)
 # torch, which not every machine has, has a test of its own.
 FORMS = ("array", "pointer")
-WIDE = tuple(names for n in range(4) for names in itertools.combinations(TABLE, n))
+WIDE = tuple(roles for n in range(len(ROLES) + 1) for roles in itertools.combinations(ROLES, n))
 
 _VALUES: dict[str, Sequence[Any]] = {
     "rows": tuple(ROWS),
@@ -48,6 +48,7 @@ _VALUES: dict[str, Sequence[Any]] = {
     "held": tuple(HELD),
     "entrance": (*UNGUARDED, *GUARDED),
     "form": FORMS,
+    "way": tuple(WAYS),
 }
 
 Pair = tuple[str, Any, str, Any]
@@ -70,7 +71,7 @@ def complete(rng: random.Random, fixed: dict[str, Any]) -> RealCase:
 def _product(fixed: dict[str, Any], names: tuple[str, ...]) -> Iterator[RealCase]:
     """Every combination of the named values that can be, with what is fixed, each completed at random."""
     rng = random.Random("+".join(map(str, fixed.values())))
-    least = {name: values[0] for name, values in _VALUES.items()} | {"heads": 1} | fixed
+    least = {name: values[0] for name, values in _VALUES.items()} | {"heads": 1, "way": DECODE} | fixed
     for values in itertools.product(*(_VALUES[name] for name in names)):
         product = dict(zip(names, values, strict=True))
         if RealCase(**least | product).is_valid:

@@ -19,6 +19,9 @@ from .host_memory import GUARD, aligned
 # Memory around what the views span, to show that nothing beside is written.
 _MARGIN = 256
 
+#: Rows of `_more_rows` that no operand says.
+MORE_ROWS = 3
+
 #: The widest copy that the backends make.
 VECTOR_BYTES = 16
 
@@ -96,7 +99,7 @@ def _fused_qkv(memory: Memory, e: Extents) -> Pair:
 
 def _more_rows(memory: Memory, e: Extents) -> Pair:
     """Engines pad graphs: the rows after the last are not looked at."""
-    a, b = ((e.rows + 3, e.heads, width) for width in (e.width, e.value_width))
+    a, b = ((e.rows + MORE_ROWS, e.heads, width) for width in (e.width, e.value_width))
     return memory.new(a, e.element.dtype), memory.new(b, e.element.dtype)
 
 

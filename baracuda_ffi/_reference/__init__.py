@@ -1,0 +1,1 @@
+"""What the oracle says of each row, and why."""
