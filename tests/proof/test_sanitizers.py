@@ -60,6 +60,10 @@ def counts(said: str, pattern: str) -> list[int]:
     return [int(number) for number in found.groups()]
 
 
+def each_addressing(said: str) -> list[int]:
+    return counts(said, r"(\d+) last page, (\d+) ragged, (\d+) positions, (\d+) slots")
+
+
 def test_random_problems(tmp_path: Path) -> None:
     (appends,) = counts(sanitize(tmp_path, "problems"), r"random_problems: (\d+) appends as the model says")
     assert appends > 10
@@ -76,16 +80,19 @@ def test_fuzzed_appends(tmp_path: Path) -> None:
     assert inputs > 1000
     assert min(appended, refused) > inputs // 100
     assert strided > appended // 10
+    assert min(each_addressing(said)) > appended // 50
 
 
 def test_fuzzed_binds(tmp_path: Path) -> None:
+    said = sanitize(tmp_path, "bind")
     inputs, bound, refused, strided = counts(
-        sanitize(tmp_path, "bind"),
+        said,
         r"(\d+) inputs: (\d+) bound, (\d+) refused; of those bound (\d+) had strides",
     )
     assert inputs > 1000
     assert min(bound, refused) > inputs // 1000
     assert strided > bound // 10
+    assert min(each_addressing(said)) > bound // 50
 
 
 def test_overlapping_caches(tmp_path: Path) -> None:

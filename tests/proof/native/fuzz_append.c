@@ -258,7 +258,8 @@ static void take_append(Input* input, baracuda_paged_kv_append* op) {
   /* Guarded appends mostly have a record, some of them claimed already; others mostly have none. */
   if (take8(input) % 16 >= ((op->flags & BARACUDA_FLAG_GUARDED) != 0 ? 13 : 1)) return;
   op->error_record = (baracuda_error_record*)(void*)places[RECORD];
-  if (arena_holds(places[7], sizeof(baracuda_error_record))) memset(places[7], 0, sizeof(baracuda_error_record));
+  if (arena_holds(places[RECORD], sizeof(baracuda_error_record)))
+    memset(places[RECORD], 0, sizeof(baracuda_error_record));
   if (take8(input) % 4 == 0) put32(places[RECORD], 0, BARACUDA_CORRUPT_PAGE);
 }
 
@@ -383,8 +384,13 @@ static void check_record(const baracuda_paged_kv_append* op, bool corrupt) {
   baracuda_error_record was;
   memcpy(&was, before + at, sizeof(was));
   if (!corrupt || was.reason != BARACUDA_CORRUPT_NONE) return;
-  REQUIRE(describes(op->error_record, op), "reason %d, row %lld", op->error_record->reason,
-          (long long)op->error_record->row);
+  REQUIRE(
+      describes(op->error_record, op),
+      "addressing %d, table %d, lengths %d: reason %d, operand %d, row %lld of request %lld, seen %lld, limit %lld, "
+      "page %lld",
+      op->addressing, op->table, op->lengths, op->error_record->reason, op->error_record->operand,
+      (long long)op->error_record->row, (long long)op->error_record->request, (long long)op->error_record->seen,
+      (long long)op->error_record->limit, (long long)op->error_record->page);
   memcpy(expected + at, op->error_record, sizeof(was));
 }
 

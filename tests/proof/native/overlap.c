@@ -53,9 +53,9 @@ static void ask_of_each_distance(baracuda_paged_kv_append* op, int64_t most, int
   }
 }
 
-/* Extents up to 3, strides up to 5 either way, rows up to 2. */
+/* Extents up to 3, strides up to 3 either way, rows up to 2. */
 static void ask_of_small_ones(void) {
-  enum { MOST_EXTENT = 3, MOST_STRIDE = 5, MOST_WIDTH = 2 };
+  enum { MOST_EXTENT = 3, MOST_STRIDE = 3, MOST_WIDTH = 2 };
   baracuda_paged_kv_append op = caches();
   int64_t* const strides = op.k_data_strides;
   for (op.num_total_pages = 1; op.num_total_pages <= MOST_EXTENT; ++op.num_total_pages)

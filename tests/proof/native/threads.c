@@ -74,6 +74,15 @@ int main(void) {
   large.batch_size = 160; /* 10 MiB */
   baracuda_paged_kv_append strided = own;
   strided.flags = BARACUDA_FLAG_STRIDED;
+  baracuda_paged_kv_append ragged = large;
+  ragged.addressing = BARACUDA_ADDRESSING_RAGGED;
+  ragged.table = BARACUDA_TABLE_DENSE;
+  ragged.lengths = BARACUDA_LENGTHS_SEQ_LENS;
+  ragged.page_size = 4;
+  baracuda_paged_kv_append slots = strided;
+  slots.addressing = BARACUDA_ADDRESSING_SLOTS;
+  slots.page_size = 3;
+  const baracuda_paged_kv_append* const kinds[] = {&large, &strided, &own, &ragged, &slots};
   Problem* shared = new_problem(&whole, &state);
   Job jobs[THREADS];
   pthread_t threads[THREADS];
@@ -84,11 +93,7 @@ int main(void) {
 #else
     const int32_t first = i * 5;
 #endif
-    jobs[i] = (Job){new_problem(i % 4 == 0   ? &large
-                                : i % 4 == 1 ? &strided
-                                             : &own,
-                                &state),
-                    &shared->op, share_of(&shared->op, first, 5), i};
+    jobs[i] = (Job){new_problem(kinds[i % 5], &state), &shared->op, share_of(&shared->op, first, 5), i};
     REQUIRE(pthread_create(&threads[i], NULL, work, &jobs[i]) == 0, "no thread");
   }
   for (int i = 0; i < THREADS; ++i) pthread_join(threads[i], NULL);
