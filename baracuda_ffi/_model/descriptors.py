@@ -18,7 +18,7 @@ from .enums import (
     TableKind,
 )
 from .errors import invalid_problem
-from .frozen import Record
+from .frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .elements import ElementLike
 
 
-class PagedKvCacheDescriptor(Record):
+class PagedKvCacheDescriptor(Frozen):
     """A paged KV-cache. Mirrors baracuda-kernels' ``PagedKvCacheDescriptor``; ``layout`` and
     ``value_head_dim`` are ours.
 
@@ -113,7 +113,7 @@ class PagedKvCacheDescriptor(Record):
         return (self.num_total_pages, self.page_size, self.num_kv_heads, width)
 
 
-class PagedKvAppendDescriptor(Record):
+class PagedKvAppendDescriptor(Frozen):
     """Which places, and how many. Mirrors baracuda-kernels' ``PagedKvAppendDescriptor``, which is a decode's:
     one token a request by indices, indptr and last_page_len. The other addressings are ours.
 
@@ -215,7 +215,7 @@ def convention_of(
     )
 
 
-class PrecisionGuarantee(Record):
+class PrecisionGuarantee(Frozen):
     """The numerical promises of a plan. Mirrors baracuda-kernels' ``PrecisionGuarantee``.
 
     The append copies bits and computes nothing: ``math_precision`` and ``accumulator`` are
@@ -241,7 +241,7 @@ class PrecisionGuarantee(Record):
         self._set(math_precision, accumulator, bit_stable_on_same_hardware, deterministic)
 
 
-class KernelSku(Record):
+class KernelSku(Frozen):
     """The identity of the kernel that a plan runs: a key for telemetry and autotuning. Mirrors
     baracuda-kernels' ``KernelSku``.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .checks import INT64_MAX, POINTER_MAX, integer
 from .copying import no_pickle
-from .frozen import Record
+from .frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Workspace(Record):
+class Workspace(Frozen):
     """Scratch memory that the caller owns: ``size`` bytes at ``ptr``. Mirrors baracuda-kernels'
     ``Workspace``.
 

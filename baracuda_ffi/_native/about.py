@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from .._model.checks import INT32_MAX, integer
-from .._model.frozen import Record
+from .._model.frozen import Frozen
 from .library import library
 
 
-class BuildInfo(Record):
+class BuildInfo(Frozen):
     """What was built into the library that is loaded.
 
     - ``version``: its release.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from .._model.frozen import Record
+from .._model.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class PageTableFault(IntEnum):
     """An entry of slot_mapping is beyond the last page."""
 
 
-class PageTableFinding(Record):
+class PageTableFinding(Frozen):
     """One fault of a page table.
 
     ``requests`` are those concerned, in order, none where slot_mapping knows none; ``operand`` and
