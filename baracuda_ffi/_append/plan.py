@@ -86,9 +86,9 @@ class PagedKvAppendPlan:
 
         A plan for decodes by indices, indptr and last_page_len that is not guarded is held to
         baracuda-kernels' checks: contiguous operands of exactly the stated shapes, 16-byte aligned, a batch
-        of 1 or more, one head_dim of 64, 128 or 256, int32 page tables. On CUDA it is FlashInfer's kernel, on
-        the host its twin, which refuses any request that it cannot serve. A guarded plan takes real tensors,
-        and judges each request where it runs: on CUDA it is our kernel.
+        of 1 or more, one head_dim of 64, 128 or 256, int32 page tables. On CUDA it is FlashInfer's kernel;
+        the host backend refuses any request that it cannot serve. A guarded plan takes real tensors, and
+        judges each request where it runs: on CUDA it is our kernel.
 
         On CUDA this loads the kernel into the stream's context, so that a graph capture need not: it may
         allocate device memory for code and synchronise.

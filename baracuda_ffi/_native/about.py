@@ -1,4 +1,5 @@
-"""About the native library: where it is, what was built into it, how many threads its host twin may use."""
+"""About the native library: where it is, what was built into it, how many threads its host backend may
+use."""
 
 from __future__ import annotations
 
