@@ -33,7 +33,23 @@ class Frozen:
         return tuple([getattr(self, name) for name in self._fields])
 
     def replace(self, **changes: object) -> Self:
-        """A copy with some fields changed, checked like a new one."""
+        """A copy with some fields changed, checked like a new one.
+
+        Parameters
+        ----------
+        changes
+            The fields that differ, by their names.
+
+        Returns
+        -------
+        Self
+            The copy. This one stays as it is.
+
+        Raises
+        ------
+        InvalidProblem
+            What the constructor refuses.
+        """
         return type(self)(**{**dict(zip(self._fields, self._values(), strict=True)), **changes})
 
     __replace__ = replace  # copy.replace

@@ -17,7 +17,20 @@ class Workspace(Frozen):
     """Scratch memory that the caller owns: ``size`` bytes at ``ptr``. Mirrors baracuda-kernels'
     ``Workspace``.
 
-    ``Workspace.NONE`` is no memory at all, and enough: ``workspace_size()`` of every append plan is 0.
+    ``Workspace.NONE`` is no memory at all, and enough: ``workspace_size()`` of every append plan is 0. One
+    with an address cannot be pickled (``TypeError``).
+
+    Parameters
+    ----------
+    ptr : int
+        Address of the memory, which nothing reads or writes; 0 for none.
+    size : int
+        Bytes.
+
+    Raises
+    ------
+    InvalidProblem
+        An argument of a wrong type or out of range.
     """
 
     _fields = ("ptr", "size")

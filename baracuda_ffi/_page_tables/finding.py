@@ -59,9 +59,20 @@ class PageTableFault(IntEnum):
 class PageTableFinding(Frozen):
     """One fault of a page table.
 
-    ``requests`` are those concerned, in order, none where slot_mapping knows none; ``operand`` and
-    ``position`` say which entry shows it (``"indices"``, 5; of block_table with its rows laid end to end),
-    ``value`` what that entry is, ``message`` the whole in words.
+    Parameters
+    ----------
+    kind : PageTableFault
+        Which fault.
+    requests : tuple of int
+        Those concerned, in order; none where slot_mapping knows none.
+    operand : str
+        Whose entry shows it, such as ``"indices"``.
+    position : int
+        Which entry; of block_table with its rows laid end to end.
+    value : int
+        What that entry is.
+    message : str
+        The whole in words.
     """
 
     _fields = ("kind", "requests", "operand", "position", "value", "message")
