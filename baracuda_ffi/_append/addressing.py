@@ -77,12 +77,21 @@ for _number, _row in enumerate(SETS):
 
 
 def _key(names: tuple[str, ...]) -> tuple[bool, ...]:
-    return tuple([name in names for name in PLACE_NAMES])
+    return tuple([name not in names for name in PLACE_NAMES])
 
 
-_BY_GIVEN = {_key(row.names): row for row in SETS}
+# By which of PLACE_NAMES are absent.
+SET_BY_ABSENT = {_key(row.names): row for row in SETS}
 
 DECODE = SETS[0]
+
+NUM_FORMS = 2 * len(SETS)
+
+
+def form_of(placed_by: OperandSet, parts: int) -> int:
+    """The form of an append's operands, of ``NUM_FORMS``: the set, and its baracuda_parts."""
+    return 2 * placed_by.number + parts
+
 
 # Operands with an entry for each request (or one more), and with one for each row.
 OF_REQUESTS = ("indptr", "last_page_len", "append_indptr", "block_table", "seq_lens")
@@ -104,7 +113,7 @@ def set_for(function: str, addressing: Addressing, table: TableKind, lengths: Le
 def set_of(function: str, operands: tuple[object, ...]) -> OperandSet:
     """The set that the operands are: one for each of ``PLACE_NAMES``, None where there is none. Raises
     ``InvalidProblem``, which names the sets that there are."""
-    found = _BY_GIVEN.get(tuple([operand is not None for operand in operands]))
+    found = SET_BY_ABSENT.get(tuple([operand is None for operand in operands]))
     if found is None:
         given = [name for name, operand in zip(PLACE_NAMES, operands, strict=True) if operand is not None]
         raise invalid_problem(function, f"{_problem(given)}; what says where rows go is one of: {_sets()}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .._interop.kv_pair import CacheOfPair
 from .._model.errors import invalid_problem
 from .._native import abi
-from .addressing import DECODE, PLACE_NAMES, set_of
+from .addressing import DECODE, PLACE_NAMES, form_of, set_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,10 +65,10 @@ class PagedKvAppendArgs:
     ``resolve_neg()``.
     """
 
-    __slots__ = ("_operands", "_parts", "_placed_by")
+    __slots__ = ("_form", "_operands", "_placed_by")
 
     _operands: Operands
-    _parts: int  # baracuda_parts
+    _form: int  # form_of the set and the parts
     _placed_by: OperandSet
 
     def __init__(
@@ -107,7 +107,7 @@ class PagedKvAppendArgs:
         # A decode's end early: what is not there takes time to be looked at.
         places = places[:3] if placed_by is DECODE else places
         _set_operands(self, (key, value, k_cache, v_cache, *places))
-        _set_parts(self, parts_of(value))
+        _set_form(self, form_of(placed_by, parts_of(value)))
         _set_placed_by(self, placed_by)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
@@ -185,7 +185,7 @@ _VALUES = ("value", "v_data")  # which may both be absent
 
 # The slots' own setters: the one way past __setattr__.
 _set_operands = PagedKvAppendArgs.__dict__["_operands"].__set__
-_set_parts = PagedKvAppendArgs.__dict__["_parts"].__set__
+_set_form = PagedKvAppendArgs.__dict__["_form"].__set__
 _set_placed_by = PagedKvAppendArgs.__dict__["_placed_by"].__set__
 
 

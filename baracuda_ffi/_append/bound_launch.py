@@ -12,7 +12,6 @@ from .._model.errors import invalid_problem
 from .._native import abi
 from .._native.library import NOT_JUDGED
 from .._native.process_lock import ProcessLock
-from .addressing import DECODE
 from .arguments import caches, check_same_parts
 from .counts import check_counts, with_open_counts
 from .operands import BIND_SYMBOL, RUN_SYMBOL, bind, bind_described, describe, on_stream, operands_of
@@ -21,11 +20,26 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from typing_extensions import TypedDict, Unpack
+
     from .._interop.protocols import Operand, Stream
     from .._native.library import Bound, Library, Operands
     from .addressing import OperandSet
     from .counts import OpenCounts
     from .error_record import ErrorRecord
+    from .operands import Descriptions
+
+    class _Others(TypedDict, total=False):
+        """What says where rows go but for a decode, and both caches in one."""
+
+        append_indptr: Operand | None
+        batch_indices: Operand | None
+        positions: Operand | None
+        slot_mapping: Operand | None
+        block_table: Operand | None
+        seq_lens: Operand | None
+        kv_data: Operand | None
+
 
 _REBIND = "BoundLaunch.rebind"
 _ON = "BoundLaunch.on"
@@ -54,7 +68,7 @@ class BoundLaunch:
         "_run",
     )
 
-    _bound: Bound  # replaced whole, by _swap alone
+    _bound: Bound  # replaced whole, by rebind alone
 
     def __init__(
         self,
@@ -97,13 +111,7 @@ class BoundLaunch:
         indices: Operand | None = None,
         indptr: Operand | None = None,
         last_page_len: Operand | None = None,
-        append_indptr: Operand | None = None,
-        batch_indices: Operand | None = None,
-        positions: Operand | None = None,
-        slot_mapping: Operand | None = None,
-        block_table: Operand | None = None,
-        seq_lens: Operand | None = None,
-        kv_data: Operand | None = None,
+        **others: Unpack[_Others],  # CPython looks each keyword up that is not given
     ) -> None:
         """Use other operands from the next call on: the next layer's cache, the next step's rows.
 
@@ -127,37 +135,59 @@ class BoundLaunch:
         BaracudaError
             Whatever ``run`` would raise for the operands; all of them stay then.
         """
-        if kv_data is not None:
-            k_data, v_data = caches(_REBIND, kv_data, k_data, v_data, kv_data)  # type: ignore[assignment]
-        given: Operands = (key, value, k_data, v_data, indices, indptr, last_page_len)
-        if self._placed_by is not DECODE or not (
-            append_indptr is batch_indices is positions is slot_mapping is block_table is seq_lens is None
-        ):
-            given = (*given, append_indptr, batch_indices, positions, slot_mapping, block_table, seq_lens)
-        bind_objects = self._bind_objects
+        if others or not self._counts_stay:
+            given: Operands = (key, value, k_data, v_data, indices, indptr, last_page_len)
+            return self._rebind(_with_others(given, **others) if others else given)
+        bind_objects = self._bind_objects  # by itself: CPython takes longer to look up a slot as a method
         while True:
             before = self._bound
-            status, bound = bind_objects(self._open(before, given), given)
+            status, bound = bind_objects(before, key, value, k_data, v_data, indices, indptr, last_page_len)
             if status:
-                break
-            self._check_counts(before, bound, given)
-            if _swap(self, before, bound):
-                return
-        self._rebind_each(given, status)
+                return self._rebind((key, value, k_data, v_data, indices, indptr, last_page_len))
+            # Replace what is bound, if it is still what this began from; else begin anew. Both are held here,
+            # so that nothing is let go of between.
+            if _UNINTERRUPTED:
+                self._bound = bound if self._bound is before else self._bound
+                # False too where another thread has replaced this one already: doing it again is as good.
+                if self._bound is bound:
+                    return None
+            elif self._swap_held(before, bound):
+                return None
 
-    def _rebind_each(self, given: Operands, status: int) -> None:
-        """What ``bind_objects`` did not bind. The operands are asked once, whatever they do meanwhile."""
+    def _rebind(self, given: Operands) -> None:
+        """The same, of any operands."""
+        bind_objects = self._bind_objects
+        descriptions = None  # of operands that bind_objects cannot judge
+        while True:
+            before = self._bound
+            opened = self._open(before, given)
+            if descriptions is None:
+                status, bound = bind_objects(opened, *given)
+                if status:
+                    descriptions = self._describe(given, status)
+                    continue
+            else:
+                bound = bind_described(self._library, BIND_SYMBOL, opened, descriptions)
+            if not self._counts_stay:
+                check_counts(_REBIND, before[0], bound[0], self._placed_by, given)
+            if self._swap_held(before, bound):
+                return
+
+    def _describe(self, given: Operands, status: int) -> Descriptions:
+        """What ``bind_objects`` did not bind, for the status that it gave, or the error that this means. The
+        operands are asked once, whatever they do meanwhile."""
         check_same_parts(_REBIND, self._bound[1], given)
         self._placed_by.check_given(_REBIND, given)
         if status != NOT_JUDGED:
             raise self._library.error(BIND_SYMBOL, status)
-        descriptions = describe(given)
-        while True:
-            before = self._bound
-            bound = bind_described(self._library, BIND_SYMBOL, self._open(before, given), descriptions)
-            self._check_counts(before, bound, given)
-            if _swap(self, before, bound):
-                return
+        return describe(given)
+
+    def _swap_held(self, before: Bound, after: Bound) -> bool:
+        with _swapping.held():
+            if self._bound is not before:
+                return False
+            self._bound = after
+            return True
 
     def on(self, stream: Stream) -> BoundLaunch:
         """The same launch on another stream of the kind and the device that this one is for; this one stays
@@ -195,10 +225,6 @@ class BoundLaunch:
             return bound
         return with_open_counts(bound[0], self._open_counts, self._placed_by, given), bound[1]
 
-    def _check_counts(self, before: Bound, after: Bound, given: Operands) -> None:
-        if not self._counts_stay:
-            check_counts(_REBIND, before[0], after[0], self._placed_by, given)
-
     def __reduce__(self) -> NoReturn:
         raise no_copy(self, "it holds its operands' addresses", "make another by PagedKvAppendPlan.bind")
 
@@ -211,31 +237,36 @@ class BoundLaunch:
         )
 
 
+def _with_others(
+    given: Operands,
+    /,
+    *,
+    append_indptr: Operand | None = None,
+    batch_indices: Operand | None = None,
+    positions: Operand | None = None,
+    slot_mapping: Operand | None = None,
+    block_table: Operand | None = None,
+    seq_lens: Operand | None = None,
+    kv_data: Operand | None = None,
+) -> Operands:
+    key, value, k_data, v_data, *table = given
+    if kv_data is not None:
+        k_data, v_data = caches(_REBIND, kv_data, k_data, v_data, kv_data)
+    further = (append_indptr, batch_indices, positions, slot_mapping, block_table, seq_lens)
+    return (key, value, k_data, v_data, *table, *further)
+
+
+_with_others.__qualname__ = _REBIND  # what Python's own errors name
+
+
 _swapping = ProcessLock()
 
 
-def _swap_held(launch: BoundLaunch, before: Bound, after: Bound) -> bool:
-    """Replace what is bound, if it is still ``before``; whether it was. The caller holds both, so that
-    nothing is let go of here."""
-    with _swapping.held():
-        if launch._bound is not before:
-            return False
-        launch._bound = after
-        return True
-
-
-def _swap_in_one_go(launch: BoundLaunch, before: Bound, after: Bound) -> bool:
-    """The same where a line without calls is not interrupted, at a tenth of the lock's price. Whoever has
-    replaced ``after`` already makes this False, and the caller does it again, which is as good."""
-    launch._bound = after if launch._bound is before else launch._bound
-    return launch._bound is after
-
-
-# From 3.11 on CPython lets other threads, signal handlers and finalisers in only at calls and at jumps back.
-# A build without the GIL ("t") lets threads in everywhere.
+# Whether a line without calls is one step: a tenth of the lock's price. From 3.11 on CPython lets other
+# threads, signal handlers and finalisers in only at calls and at jumps back. A build without the GIL ("t")
+# lets threads in everywhere.
 _UNINTERRUPTED = (
     sys.implementation.name == "cpython"
     and sys.version_info >= (3, 11)
     and "t" not in getattr(sys, "abiflags", "")
 )
-_swap = _swap_in_one_go if _UNINTERRUPTED else _swap_held

@@ -11,14 +11,15 @@ from .._model.elements import element_kind
 from .._model.enums import Addressing, BackendKind, KvLayout, LengthConvention
 from .._model.errors import invalid_problem, unsupported
 from .._native import abi
-from .._native.library import NOT_JUDGED, library
-from .addressing import DECODE, SETS, set_of
+from .._native import library as native_library
+from .._native.library import NOT_JUDGED
+from .addressing import DECODE, SET_BY_ABSENT, set_of
 from .arguments import parts_of, rows_and_caches
 from .operands import RUN_SYMBOL, bind, on_stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Literal, overload
+    from typing import Any, Literal, overload
 
     from typing_extensions import Required, TypedDict, Unpack
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from .._native.library import Library, Operands
     from .addressing import OperandSet
     from .error_record import ErrorRecord
+
+    # What a plain call's problem follows from: the set, whether the stream is None, and the layout and
+    # convention, as given.
+    _Form = tuple[OperandSet, bool, KvLayout, LengthConvention | None]
 
     class _Options(TypedDict, total=False):
         """What goes with every set of operands."""
@@ -41,7 +46,6 @@ if TYPE_CHECKING:
 
 
 _ME = "append_paged_kv"
-_BEFORE_APPEND = LengthConvention.BEFORE_APPEND
 
 if TYPE_CHECKING:
     # A set of operands each, with two caches and with both in one.
@@ -266,12 +270,7 @@ def append_paged_kv(
     stream: Stream,
     layout: KvLayout | Literal["HND", "NHD"] = KvLayout.HND,
     length_convention: LengthConvention | Literal["BEFORE_APPEND", "AFTER_APPEND"] | None = None,
-    guarded: bool = False,
-    backend: BackendKind | Literal["FLASHINFER", "HOST", "BESPOKE"] | None = None,
-    error_record: ErrorRecord | None = None,
-    element: ElementLike | None = None,
-    kv_data: Operand | None = None,
-    skip_slot: int | None = None,
+    **options: Any,  # those of _special: CPython looks each one up that is not given
 ) -> None:
     """Write rows of key and value to their places in a paged cache, the problem taken from the operands.
 
@@ -359,6 +358,7 @@ def append_paged_kv(
     capturing, or select a plan.
     """
     placed_by = DECODE
+    operands: Operands = (key, value, k_data, v_data, indices, indptr, last_page_len)
     if (
         last_page_len is None
         or indptr is None
@@ -370,7 +370,11 @@ def append_paged_kv(
         or block_table is not None
         or seq_lens is not None
     ):
-        places: Operands = (
+        operands = (
+            key,
+            value,
+            k_data,
+            v_data,
             indices,
             indptr,
             last_page_len,
@@ -381,37 +385,36 @@ def append_paged_kv(
             block_table,
             seq_lens,
         )
-        placed_by = set_of(_ME, places)
-    else:
-        places = (indices, indptr, last_page_len)
+        # What set_of does, written out: a loop takes as long as the append.
+        absent = (
+            indices is None,
+            indptr is None,
+            last_page_len is None,
+            append_indptr is None,
+            batch_indices is None,
+            positions is None,
+            slot_mapping is None,
+            block_table is None,
+            seq_lens is None,
+        )
+        placed_by = SET_BY_ABSENT.get(absent) or set_of(_ME, operands[4:])
     if type(layout) is not KvLayout:
         layout = choice(_ME, "layout", layout, KvLayout)
-    if length_convention is None and placed_by.addressing is not Addressing.RAGGED:
-        length_convention = _BEFORE_APPEND
-    elif type(length_convention) is not LengthConvention:
-        length_convention = convention_of(_ME, length_convention, placed_by.addressing, placed_by.lengths)
+    if length_convention is not None and type(length_convention) is not LengthConvention:
+        length_convention = choice(_ME, "length_convention", length_convention, LengthConvention)
+    form = (placed_by, stream is None, layout, length_convention)
+    op = _PLAIN.get(form)
+    if op is None:
+        op = _plain(form)
     if (
-        key is None  # type: ignore[redundant-expr]
+        options
+        or key is None  # type: ignore[redundant-expr]
         or value is None
         or k_data is None
         or v_data is None
-        or kv_data is not None
-        or guarded is not False
-        or backend is not None
-        or error_record is not None
-        or element is not None
-        or skip_slot is not None
     ):
-        k_cache, v_cache = rows_and_caches(_ME, key, value, k_data, v_data, kv_data)
-        operands: Operands = (key, value, k_cache, v_cache, *places)
-        chosen = _backend(stream is None, guarded, backend)
-        special = _unstated(placed_by, chosen, guarded, layout, length_convention)
-        _ask_for_more(special, stream is None, value, error_record, element, skip_slot)
-        op = bytes(special)
-    else:
-        op = _plain(placed_by, stream is None, layout, length_convention)
-        operands = (key, value, k_data, v_data, *places)
-    opened = library()
+        op, operands = _special(form, operands, op, **options)
+    opened = native_library.loaded or native_library.library()
     append = opened.append  # by itself: CPython takes longer to look up a slot as a method
     status = append(op, stream, operands)
     if status == NOT_JUDGED:
@@ -429,6 +432,42 @@ def _append_each(opened: Library, op: bytes, stream: Stream, operands: Operands)
     if status == NOT_JUDGED:
         status = opened.run(bind(opened, RUN_SYMBOL, on_stream(op, handle), operands))
     return status
+
+
+def _special(
+    form: _Form,
+    operands: Operands,
+    plain: bytes,
+    /,
+    *,
+    guarded: bool = False,
+    backend: BackendKind | Literal["FLASHINFER", "HOST", "BESPOKE"] | None = None,
+    error_record: ErrorRecord | None = None,
+    element: ElementLike | None = None,
+    kv_data: Operand | None = None,
+    skip_slot: int | None = None,
+) -> tuple[bytes, Operands]:
+    """The problem and the operands of a call that is not plain."""
+    placed_by, on_host, layout, _ = form
+    key, value, k_data, v_data, *places = operands
+    k_cache, v_cache = rows_and_caches(_ME, key, value, k_data, v_data, kv_data)
+    operands = (key, value, k_cache, v_cache, *places)
+    if (
+        guarded is False
+        and value is not None
+        and backend is None
+        and error_record is None
+        and element is None
+        and skip_slot is None
+    ):
+        return plain, operands
+    chosen = _backend(on_host, guarded, backend)
+    special = _unstated(placed_by, chosen, guarded, layout, _convention(form))
+    _ask_for_more(special, on_host, value, error_record, element, skip_slot)
+    return bytes(special), operands
+
+
+_special.__qualname__ = _ME  # what Python's own errors name
 
 
 def _ask_for_more(
@@ -500,15 +539,18 @@ def _unstated(
     )
 
 
-# The problems of plain calls, made when first asked for, by set, whether the stream is None, layout and
-# convention, which are all 0 and 1. A slot is set once or, by threads at once, to the same bytes.
-_PLAIN: list[bytes | None] = [None] * (8 * len(SETS))
+def _convention(form: _Form) -> LengthConvention:
+    placed_by, _, _, given = form
+    return convention_of(_ME, given, placed_by.addressing, placed_by.lengths)
 
 
-def _plain(placed_by: OperandSet, on_host: bool, layout: KvLayout, convention: LengthConvention) -> bytes:
-    slot = 8 * placed_by.number + 4 * on_host + 2 * layout + convention
-    op = _PLAIN[slot]
-    if op is None:
-        ours = BackendKind.HOST if on_host else BackendKind.BESPOKE
-        op = _PLAIN[slot] = bytes(_unstated(placed_by, ours, False, layout, convention))
+# The problems of plain calls, made when first asked for. An entry is set once or, by threads at once, to the
+# same bytes.
+_PLAIN: dict[_Form, bytes] = {}
+
+
+def _plain(form: _Form) -> bytes:
+    placed_by, on_host, layout, _ = form
+    ours = BackendKind.HOST if on_host else BackendKind.BESPOKE
+    op = _PLAIN[form] = bytes(_unstated(placed_by, ours, False, layout, _convention(form)))
     return op

@@ -32,7 +32,7 @@ def on_stream(op: bytes, handle: int) -> bytes:
 def bind(library: Library, function: str, op: bytes, operands: Operands) -> Bound:
     """Have the library check the operands against ``op``, and return it with their pointers. Raises what the
     library refused, for ``function``."""
-    status, bound = library.bind_objects((op, ()), operands)
+    status, bound = library.bind_objects((op, ()), *operands)
     if status == 0:
         return bound
     if status != NOT_JUDGED:

@@ -20,7 +20,7 @@ from .._model.errors import (
 from .._model.workspace import Workspace
 from .._native import abi
 from .._native.library import NOT_JUDGED, library
-from .addressing import DECODE, set_for
+from .addressing import DECODE, NUM_FORMS, form_of, set_for
 from .arguments import PagedKvAppendArgs
 from .bound_launch import BoundLaunch
 from .counts import OpenCounts
@@ -29,10 +29,11 @@ from .preference import PlanPreference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
     from .._interop.protocols import Stream
-    from .._native.library import Library
+    from .._native.library import Library, Operands
     from .addressing import OperandSet
     from .error_record import ErrorRecord
     from .record_pool import PooledRecord
@@ -54,6 +55,7 @@ class PagedKvAppendPlan:
     """
 
     __slots__ = (
+        "_append",
         "_desc",
         "_error_record",
         "_library",
@@ -68,7 +70,8 @@ class PagedKvAppendPlan:
     _desc: PagedKvAppendDescriptor
     _sku: KernelSku
     _library: Library
-    _ops: tuple[bytes, bytes]  # the problem, as a baracuda_paged_kv_append, by its parts
+    _append: Callable[[bytes, object, Operands], int]  # the library's
+    _ops: tuple[bytes | None, ...]  # the problem, as a baracuda_paged_kv_append, by the form of the operands
     _placed_by: OperandSet
     _open_counts: OpenCounts  # whether the operands say how many requests or rows there are
     _on_host: bool
@@ -144,6 +147,7 @@ class PagedKvAppendPlan:
         plan._desc = desc
         plan._sku = _sku(desc, backend, arch.value)
         plan._library = opened
+        plan._append = opened.append
         plan._placed_by = placed_by
         plan._open_counts = OpenCounts(desc)
         plan._error_record = plan._pooled = None
@@ -157,7 +161,10 @@ class PagedKvAppendPlan:
             op.error_record = record.address
         both = bytes(op)
         op.parts = abi.PARTS_KEY
-        plan._ops = (both, bytes(op))
+        ops: list[bytes | None] = [None] * NUM_FORMS
+        ops[form_of(placed_by, abi.PARTS_KEY_AND_VALUE)] = both
+        ops[form_of(placed_by, abi.PARTS_KEY)] = bytes(op)
+        plan._ops = tuple(ops)
         plan._on_host = on_host
         return plan
 
@@ -217,17 +224,15 @@ class PagedKvAppendPlan:
         if pooled is not None:
             pooled.launched = True
         # The way of a decode loop. What does not fit it is judged anew below, in baracuda-kernels' order.
-        if (
-            workspace is _NO_WORKSPACE
-            and type(args) is PagedKvAppendArgs
-            and args._placed_by is self._placed_by
-        ):
-            append = self._library.append
-            status = append(self._ops[args._parts], stream, args._operands)
-            if status == 0:
-                return
-            if status != NOT_JUDGED:
-                raise self._library.error(RUN_SYMBOL, status)
+        if workspace is _NO_WORKSPACE and type(args) is PagedKvAppendArgs:
+            op = self._ops[args._form]
+            if op is not None:
+                append = self._append  # by itself: CPython takes longer to look up a slot as a method
+                status = append(op, stream, args._operands)
+                if not status:
+                    return
+                if status != NOT_JUDGED:
+                    raise self._library.error(RUN_SYMBOL, status)
         self._run_each(stream, workspace, args)
 
     def _run_each(self, stream: Stream, workspace: Workspace, args: PagedKvAppendArgs) -> None:
@@ -377,12 +382,13 @@ class PagedKvAppendPlan:
 
     def _operands_and_op(self, args: PagedKvAppendArgs, function: str) -> tuple[tuple[object, ...], bytes]:
         args = instance(function, "args", args, PagedKvAppendArgs)
-        if args._placed_by is not self._placed_by:
+        op = self._ops[args._form]
+        if op is None:
             raise invalid_problem(
                 function,
                 f"args say where rows go by {args._placed_by}; the plan was selected for {self._placed_by}",
             )
-        return args._operands, self._ops[args._parts]
+        return args._operands, op
 
     def _handle(self, stream: Stream, function: str, args: PagedKvAppendArgs) -> int:
         """The stream's handle. Where the stream is wrong, errors in the operands come first, as in

@@ -19,6 +19,7 @@ from .._model.errors import BaracudaError, Unsupported, invalid_problem, unsuppo
 from .._native import abi
 from .._native.accelerator import describers
 from . import dlpack, exchange, torch_tensors
+from .capsule_exporters import exporter_of
 from .described import ELEMENT_TYPES, ON_HOST, Described
 from .kv_pair import CacheOfPair
 from .tensor_view import TensorView
@@ -124,6 +125,9 @@ def _describer_of(kind: type) -> Describer:
     if numpy is not None and kind is numpy.ndarray:
         exporter: Describer = kind.__dlpack__
         return exporter
+    lender = exporter_of(kind)
+    if lender is not None:
+        return lender
     return torch_tensors.caution(kind, exchange.find_reader(kind))
 
 

@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     # object and the one object that it may return.
     Caution = tuple[int, int, int, Callable[[Any], object], object]
 
+    Describers = dict[type | int | Callable[[Any], object], Describer | Caution | None]
+
 SYMBOL = "baracuda_private_python_methods"
 
-# What describes objects, by type, for the library's built-in functions; and by the address of a reader what
-# to be cautious of. No entry is removed or replaced, since another thread may be using it: a table lives as
-# long as the process, and types that have one are few.
-describers: dict[type | int, Describer | Caution] = {}
+# What describes objects, by type, for the library's built-in functions; by the address of a reader what to
+# be cautious of; and None by a function whose capsules' memory the object may let go of. No entry is removed
+# or replaced, since another thread may be using it: a table lives as long as the process, and types that have
+# one are few.
+describers: Describers = {}
 
 
 class _PythonApi(ctypes.Structure):
@@ -67,9 +70,7 @@ class _PythonMethod(ctypes.Structure):
     _fields_ = (("name", c_char_p), ("function", c_void_p), ("flags", c_int32), ("doc", c_char_p))
 
 
-def builtin_calls(
-    library: ctypes.CDLL, table: dict[type | int, Describer | Caution] = describers
-) -> dict[str, Callable[..., Any]]:
+def builtin_calls(library: ctypes.CDLL, table: Describers = describers) -> dict[str, Callable[..., Any]]:
     """The functions by name, which look types up in ``table``; none where the interpreter or the library has
     no part in them."""
     pythonapi = getattr(ctypes, "pythonapi", None)

@@ -59,7 +59,7 @@ class Library:
     can_implement: Callable[[bytes], int]
     preload: Callable[[int, int], int]
     bind: Callable[[int, int, int], int]
-    bind_objects: Callable[[Bound, Operands], tuple[int, Bound]]
+    bind_objects: Callable[..., tuple[int, Bound]]  # of a Bound and the operands
     append: Callable[[bytes, object, Operands], int]
     host_set_max_threads: Callable[[int], int]
     host_max_threads: Callable[[], int]
@@ -107,7 +107,7 @@ class Library:
         return error_for(status, function, message, name)
 
 
-def _bind_nothing(bound: Bound, operands: Operands) -> tuple[int, Bound]:
+def _bind_nothing(bound: Bound, *operands: object) -> tuple[int, Bound]:
     return NOT_JUDGED, bound
 
 
@@ -115,21 +115,21 @@ def _append_nothing(op: bytes, stream: object, operands: Operands) -> int:
     return NOT_JUDGED
 
 
-_loaded: Library | None = None
+loaded: Library | None = None  # what library() returns, once there is one: to save a decode loop the call
 _first: dict[str, Library] = {}
 
 
 def library() -> Library:
     """The library, loaded at the first call. Raises ``LibraryNotLoaded``; a later call then tries again."""
-    return _loaded or _load()
+    return loaded or _load()
 
 
 def _load() -> Library:
-    global _loaded
+    global loaded
     # Threads that come here at once may all open it, which does no harm, and get the first one's. No lock: a
     # fork or a signal handler might find it held.
-    _loaded = _first.setdefault("library", _open(_find()))
-    return _loaded
+    loaded = _first.setdefault("library", _open(_find()))
+    return loaded
 
 
 def _find() -> str:

@@ -15,6 +15,7 @@ import baracuda_ffi as bf
 from baracuda_ffi._append import operands as _bind
 from support import abi
 from support.builtin_calls import (
+    NOT_JUDGED,
     Calls,
     assert_answers,
     assert_left_to_others,
@@ -152,6 +153,20 @@ def test_a_capsule_is_read_and_given_back(name: str) -> None:
     assert_refused(calls, calls.given(**{name: wrong}), abi.INVALID_PROBLEM)
     assert capsules.calls == 4
     assert capsules.references() == references
+
+
+def test_a_capsule_that_is_for_a_call_alone_is_not_bound() -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    calls = Calls(problem)
+    capsules = Capsules(calls)
+    calls.describers[calls.describers[capsules.kind]] = None
+    operands = calls.given(key=capsules.new(problem.arrays["key"]))
+    assert calls.bind(bound_to_nothing(), operands) == (NOT_JUDGED, None)
+    assert capsules.calls == 0
+    assert calls.append(unbound(), None, operands) == abi.OK
+    assert capsules.calls == 1
+    assert_appended(problem, before)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])

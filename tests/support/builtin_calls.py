@@ -24,8 +24,11 @@ class Calls:
         self.kind = exchange_type()
         self.describers: dict[Any, Any] = {self.kind: self.kind.reader}
         functions = builtin_calls(abi.library(), self.describers)
-        self.run, self.bind, self.append = functions["run"], functions["bind"], functions["append"]
+        self.run, self._bind, self.append = functions["run"], functions["bind"], functions["append"]
         self.operands = {name: self.kind(array) for name, array in problem.arrays.items()}
+
+    def bind(self, bound: Any, operands: tuple[Any, ...]) -> Any:
+        return self._bind(bound, *operands)
 
     def given(self, **others: Any) -> tuple[Any, ...]:
         """All seven, with some in place of others."""

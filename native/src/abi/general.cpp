@@ -58,7 +58,8 @@ extern "C" int32_t baracuda_paged_kv_append_preload(const baracuda_paged_kv_appe
     BARACUDA_TRY(baracuda::read_struct(op, &read));
     BARACUDA_TRY(baracuda::check_problem(read));
     int32_t loaded = 0;
-    const baracuda::Append append = baracuda::make_append(read);
+    baracuda::Append append;
+    baracuda::make_append(read, &append);
     const baracuda::CancellationHeld held;
     BARACUDA_TRY(append.backend->preload(append, &loaded));
     if (arch != nullptr) *arch = loaded;
@@ -74,7 +75,8 @@ extern "C" int32_t baracuda_paged_kv_append_bind(baracuda_paged_kv_append* op, c
     for (int i = 0; i < num_operands && i < BARACUDA_NUM_OPERANDS; ++i) known[i] = operands[i];
     Op read;
     BARACUDA_TRY(baracuda::read_struct(op, &read));
-    BARACUDA_TRY(baracuda::bind_operands(&read, known));
+    baracuda::Append append;
+    BARACUDA_TRY(baracuda::bind_operands(&read, known, &append));
     return baracuda::write_struct(read, op);
   });
 }

@@ -49,7 +49,7 @@ struct Append {
 inline int64_t rows_of(const Append& append) noexcept { return append.placement.num_rows; }
 
 // Of a problem that check_problem has accepted; pointers may still be anything.
-Append make_append(const Op& op) noexcept;
+void make_append(const Op& op, Append* made) noexcept;
 
 }  // namespace baracuda
 

@@ -5,6 +5,7 @@
 #include "append/backend.h"
 #include "append/cancellation.h"
 #include "append/element.h"
+#include "append/hints.h"
 #include "append/memory.h"
 #include "append/problem.h"
 #include "append/status.h"
@@ -21,7 +22,7 @@ class Binding {
   Binding(Op* op, Operands operands) noexcept
       : op_(*op),
         operands_(operands),
-        wanted_(wanted_operands(*op)),
+        given_(given_operands(operands)),
         mirrored_(has_flag(*op, BARACUDA_FLAG_MIRRORED)),
         strided_(has_flag(*op, BARACUDA_FLAG_STRIDED)) {}
 
@@ -35,20 +36,21 @@ class Binding {
     return take_page_table();
   }
 
-  void store_pointers() noexcept {
-    for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i)
-      if (operands_[i] != nullptr) pointer_in(op_, i) = address_of(*operands_[i]);
+  BARACUDA_ALWAYS_INLINE void store_pointers() noexcept {
+    visit_operands(given_, [&](auto i) -> int32_t {
+      pointer_in(op_, i) = address_of(*operands_[i]);
+      return BARACUDA_OK;
+    });
   }
 
  private:
   // What an append does not want must not be there: it would be forgotten without a word.
   int32_t check_given() const noexcept {
-    for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i)
-      if (operands_[i] != nullptr && !wants(wanted_, i))
-        return fail(BARACUDA_INVALID_PROBLEM,
-                    "%s is given; with addressing %d, table %d, lengths %d, transform %d and parts %d there is none",
-                    name_of(i), op_.addressing, op_.table, op_.lengths, op_.transform, op_.parts);
-    return BARACUDA_OK;
+    const uint32_t unwanted = given_ & ~wanted_operands(op_);
+    if (unwanted == 0) return BARACUDA_OK;
+    return fail(BARACUDA_INVALID_PROBLEM,
+                "%s is given; with addressing %d, table %d, lengths %d, transform %d and parts %d there is none",
+                name_of(lowest_bit(unwanted)), op_.addressing, op_.table, op_.lengths, op_.transform, op_.parts);
   }
 
   // Without a head dimension rows have rank 2 and caches rank 3. The first operand that is given says which it is.
@@ -193,26 +195,24 @@ class Binding {
 
   static bool has_free_length(Shape shape) noexcept { return shape == Shape::kPageIds || shape == Shape::kBlockTable; }
 
-  int32_t check_shapes() const noexcept {
-    for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i)
-      if (operands_[i] != nullptr && !has_free_length(kOperands[i].shape))
-        BARACUDA_TRY(check_shape(i, *operands_[i], expected_shape(i), layout_hint(i)));
-    return BARACUDA_OK;
+  BARACUDA_ALWAYS_INLINE int32_t check_shapes() const noexcept {
+    return visit_operands(given_, [&](auto i) -> int32_t {
+      if (has_free_length(kOperands[i].shape)) return BARACUDA_OK;
+      const Extents expected = expected_shape(i);
+      if (BARACUDA_LIKELY(has_shape(*operands_[i], expected))) return BARACUDA_OK;
+      return refuse_shape(i, *operands_[i], expected, layout_hint(i));
+    });
   }
 
   int32_t take_strides() noexcept {
-    for (int i = BARACUDA_OPERAND_KEY; i <= BARACUDA_OPERAND_V_DATA; ++i) {
-      if (operands_[i] == nullptr) continue;
+    return visit_operands<BARACUDA_OPERAND_KEY, BARACUDA_OPERAND_V_DATA>(given_, [&](auto i) -> int32_t {
       const Tensor& tensor = *operands_[i];
-      if (!strided_) {
-        if (!is_contiguous(tensor)) return refuse_strides(i, tensor, packing_wanted(tensor));
-        continue;
-      }
+      if (!strided_) return is_contiguous(tensor) ? BARACUDA_OK : refuse_strides(i, tensor, packing_wanted(tensor));
       if (!has_whole_rows(tensor))
         return refuse_strides(i, tensor, "the elements of a row should lie side by side, the last stride be 1");
       store_strides(i, tensor);
-    }
-    return BARACUDA_OK;
+      return BARACUDA_OK;
+    });
   }
 
   // What takes any strides wants the elements of a row side by side too.
@@ -247,24 +247,21 @@ class Binding {
     const Element* const element = find_element(op_.element);
     if (element == nullptr)
       return fail(BARACUDA_UNSUPPORTED, "element is %d; it should be a baracuda_element (1 to 7)", op_.element);
-    for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) {
-      if (operands_[i] == nullptr) continue;
+    return visit_operands(given_, [&](auto i) -> int32_t {
       const Tensor& tensor = *operands_[i];
       switch (kOperands[i].type) {
         case Type::kSource:
         case Type::kCache:
-          if (!has_type(tensor, *element) && !is_held_as_uint8(tensor, *element))
-            return refuse_type(i, tensor, element->name);
-          break;
+          if (has_type(tensor, *element) || is_held_as_uint8(tensor, *element)) return BARACUDA_OK;
+          return refuse_type(i, tensor, element->name);
         case Type::kIndex:
-          BARACUDA_TRY(take_index_type(i, tensor));
-          break;
+          return take_index_type(i, tensor);
         case Type::kF32:
-          if (!has_type(tensor, *find_element(BARACUDA_ELEMENT_F32))) return refuse_type(i, tensor, "f32");
-          break;
+          if (has_type(tensor, *find_element(BARACUDA_ELEMENT_F32))) return BARACUDA_OK;
+          return refuse_type(i, tensor, "f32");
       }
-    }
-    return BARACUDA_OK;
+      return BARACUDA_OK;
+    });
   }
 
   // Frameworks without fp8 hold its bytes as uint8.
@@ -303,15 +300,15 @@ class Binding {
       const int64_t least = mirrored_ || find_backend(op_.backend)->may_not_state_pages ? 1 : 0;
       BARACUDA_TRY(infer_extent("total_used_pages", BARACUDA_OPERAND_INDICES, 0, least, &op_.total_used_pages));
     }
-    for (int i = BARACUDA_OPERAND_INDICES; i <= BARACUDA_OPERAND_SEQ_LENS; ++i)
-      if (operands_[i] != nullptr && kOperands[i].shape != Shape::kBlockTable && !is_contiguous(*operands_[i]))
-        return refuse_strides(i, *operands_[i], "it should be contiguous");
-    return BARACUDA_OK;
+    return visit_operands<BARACUDA_OPERAND_INDICES, BARACUDA_OPERAND_SEQ_LENS>(given_, [&](auto i) -> int32_t {
+      if (kOperands[i].shape == Shape::kBlockTable || is_contiguous(*operands_[i])) return BARACUDA_OK;
+      return refuse_strides(i, *operands_[i], "it should be contiguous");
+    });
   }
 
   Op& op_;
   Operands operands_;
-  uint32_t wanted_;
+  uint32_t given_;
   bool mirrored_;
   bool strided_;
   bool headless_ = false;
@@ -319,15 +316,18 @@ class Binding {
 
 }  // namespace
 
-int32_t bind_operands(Op* op, Operands operands) noexcept {
+int32_t bind_operands(Op* op, Operands operands, Append* append) noexcept {
   BARACUDA_TRY(check_choices(*op));
   Binding binding(op, operands);
   BARACUDA_TRY(binding.check_and_fill());
   BARACUDA_TRY(check_extents(*op));
   binding.store_pointers();
-  BARACUDA_TRY(check_memory(*op, make_append(*op)));
+  make_append(*op, append);
+  BARACUDA_TRY(check_memory(*op, *append));
+  // The host backend calls nobody but the driver, and holds it there.
+  if (append->backend->is_host) return append->backend->check_reachable(*op, operands);
   const CancellationHeld held;
-  return find_backend(op->backend)->check_reachable(*op, operands);
+  return append->backend->check_reachable(*op, operands);
 }
 
 }  // namespace baracuda

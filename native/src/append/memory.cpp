@@ -119,15 +119,16 @@ BARACUDA_ALWAYS_INLINE bool visit_spans(const Op& op, const Append& append, Outp
     const Part& part = append.parts[i];
     if (!input(Span(BARACUDA_OPERAND_KEY + i, part.rows, reach_of_rows(append, part), alignment))) return false;
   }
-  constexpr uint32_t kPlaces = (2u << BARACUDA_OPERAND_SEQ_LENS) - (1u << BARACUDA_OPERAND_INDICES);
-  for (uint32_t left = nothing_to_do ? 0 : wanted_operands(op) & kPlaces; left != 0; left &= left - 1) {
-    const int i = lowest_bit(left);
+  if (nothing_to_do) return true;
+  const auto visit_place = [&](auto i) -> int32_t {
     const uint64_t entries = entries_of(op, append, kOperands[i].shape);
     const uint32_t bytes = (op.int64_operands >> i & 1u) != 0 ? sizeof(int64_t) : sizeof(int32_t);
-    if (entries != 0 && !input(Span(i, pointer_in(op, i), {0, saturating_product(entries, bytes)}, bytes)))
-      return false;
-  }
-  return true;
+    const bool is_well =
+        entries == 0 || input(Span(i, pointer_in(op, i), {0, saturating_product(entries, bytes)}, bytes));
+    return is_well ? BARACUDA_OK : BARACUDA_INVALID_PROBLEM;
+  };
+  return visit_operands<BARACUDA_OPERAND_INDICES, BARACUDA_OPERAND_SEQ_LENS>(wanted_operands(op), visit_place) ==
+         BARACUDA_OK;
 }
 
 bool overlap(const Span& a, const Span& b) noexcept { return a.begin < b.end && b.begin < a.end; }

@@ -5,8 +5,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "append/append.h"
+#include "append/hints.h"
 #include "baracuda_ffi.h"
 
 namespace baracuda {
@@ -169,6 +171,27 @@ inline int lowest_bit(uint32_t set) noexcept {
 }
 
 inline bool wants(uint32_t wanted, int operand) noexcept { return (wanted >> operand & 1u) != 0; }
+
+// Calls `visit` for each of the operands kFirst .. kLast that are in a set, in order, up to the first that it refuses. Each is
+// a constant to `visit`, so that what the table says of it is settled when this is compiled.
+template <int kFirst = 0, int kLast = BARACUDA_NUM_OPERANDS - 1, typename Visit>
+BARACUDA_ALWAYS_INLINE int32_t visit_operands(uint32_t set, const Visit& visit) noexcept {
+  if (wants(set, kFirst)) {
+    const int32_t status = visit(std::integral_constant<int, kFirst>());
+    if (!BARACUDA_LIKELY(status == BARACUDA_OK)) return status;
+  }
+  if constexpr (kFirst < kLast)
+    return visit_operands<kFirst + 1, kLast>(set, visit);
+  else
+    return BARACUDA_OK;
+}
+
+// The operands that there are, as bits.
+inline uint32_t given_operands(Operands operands) noexcept {
+  uint32_t given = 0;
+  for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) given |= (operands[i] != nullptr ? 1u : 0u) << i;
+  return given;
+}
 
 // What `op` has of an operand.
 inline void*& pointer_in(Op& op, int operand) noexcept {

@@ -4,6 +4,7 @@
 
 #include "append/backend.h"
 #include "append/element.h"
+#include "append/hints.h"
 #include "append/operands.h"
 #include "append/saturating.h"
 #include "append/status.h"
@@ -154,7 +155,8 @@ struct PartOperands {
   const int64_t (&cache_strides)[3];
 };
 
-void make_part(const Op& op, const PartOperands& from, int64_t element_bytes, Part* made) noexcept {
+BARACUDA_ALWAYS_INLINE void make_part(const Op& op, const PartOperands& from, int64_t element_bytes,
+                                      Part* made) noexcept {
   const int64_t row_bytes = from.width * element_bytes;
   const auto in_bytes = [element_bytes](int64_t stride) { return saturating_signed_product(stride, element_bytes); };
   Part& part = *made;
@@ -205,7 +207,8 @@ void place_by(const Op& op, PlaceOperand says, int operand, Placement* placement
   placement->wide |= is_wide(op, operand) << says;
 }
 
-void make_placement(const Op& op, bool states_pages, bool may_not_state_table, Placement* made) noexcept {
+BARACUDA_ALWAYS_INLINE void make_placement(const Op& op, bool states_pages, bool may_not_state_table,
+                                           Placement* made) noexcept {
   Placement& placement = *made;
   placement.placing = placing_of(op);
   placement.table = op.table;
@@ -282,8 +285,8 @@ int32_t check_problem(const Op& op) noexcept {
   return check_extents(op);
 }
 
-Append make_append(const Op& op) noexcept {
-  Append append;
+void make_append(const Op& op, Append* made) noexcept {
+  Append& append = *made;
   append.backend = find_backend(op.backend);
   append.element = find_element(op.element);
   append.guarded = is_guarded(op);
@@ -301,7 +304,6 @@ Append make_append(const Op& op) noexcept {
   make_placement(op, append.states_pages, append.mirrored || append.backend->may_not_state_pages, &append.placement);
   append.record = op.error_record;
   append.stream = op.stream;
-  return append;
 }
 
 }  // namespace baracuda

@@ -7,9 +7,8 @@
 #include "append/status.h"
 
 namespace baracuda {
-namespace {
 
-int32_t launch(const Append& append) {
+int32_t launch_checked(const Append& append) {
   if (rows_of(append) == 0) return BARACUDA_OK;
   // The host backend waits for nobody but threads of its own, and holds it there.
   if (append.backend->is_host) return append.backend->launch(append);
@@ -17,22 +16,20 @@ int32_t launch(const Append& append) {
   return append.backend->launch(append);
 }
 
-}  // namespace
-
 int32_t check_append(const Op& op) {
   BARACUDA_TRY(check_problem(op));
-  const Append append = make_append(op);
+  Append append;
+  make_append(op, &append);
   BARACUDA_TRY(check_memory(op, append));
   return rows_of(append) == 0 ? BARACUDA_OK : append.backend->check_page_table(append);
 }
 
 int32_t run_append(const Op& op) {
   BARACUDA_TRY(check_problem(op));
-  const Append append = make_append(op);
+  Append append;
+  make_append(op, &append);
   BARACUDA_TRY(check_memory(op, append));
-  return launch(append);
+  return launch_checked(append);
 }
-
-int32_t launch_checked(const Op& op) { return launch(make_append(op)); }
 
 }  // namespace baracuda

@@ -15,7 +15,7 @@ int32_t check_append(const Op& op);
 int32_t run_append(const Op& op);
 
 // The launch of an append whose problem and operands are checked, as bind_operands does.
-int32_t launch_checked(const Op& op);
+int32_t launch_checked(const Append& append);
 
 }  // namespace baracuda
 

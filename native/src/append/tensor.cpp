@@ -64,36 +64,19 @@ int32_t check_described(int operand, const Tensor& tensor) noexcept {
   return fail(BARACUDA_INVALID_PROBLEM, "%s has ndim %d and no shape", name_of(operand), tensor.ndim);
 }
 
-int32_t check_rank(int operand, const Tensor& tensor, int rank) noexcept {
+int32_t refuse_rank(int operand, const Tensor& tensor, int rank) noexcept {
   BARACUDA_TRY(check_described(operand, tensor));
-  if (tensor.ndim == rank) return BARACUDA_OK;
   return fail(BARACUDA_INVALID_PROBLEM, "%s has %d dimensions; it should have %d", name_of(operand), tensor.ndim, rank);
 }
 
-int32_t check_shape(int operand, const Tensor& tensor, const Extents& expected, const char* hint) noexcept {
+int32_t refuse_shape(int operand, const Tensor& tensor, const Extents& expected, const char* hint) noexcept {
   BARACUDA_TRY(check_described(operand, tensor));
-  bool same = tensor.ndim == expected.rank;
-  for (int i = 0; same && i < expected.rank; ++i)
-    same = i == 0 && expected.or_more ? tensor.shape[0] >= expected.extents[0] : tensor.shape[i] == expected.extents[i];
-  if (same) return BARACUDA_OK;
   Text is;
   Text should_be;
   write_numbers(is, tensor.ndim, tensor.shape);
   write_numbers(should_be, expected.rank, expected.extents, expected.or_more);
   return fail(BARACUDA_INVALID_PROBLEM, "%s has shape [%s]; it should be [%s]%s", name_of(operand), is, should_be,
               hint);
-}
-
-// A dimension of extent 1 is never stepped over, so its stride may be anything; and a tensor without elements has nothing
-// to step to.
-bool is_contiguous(const Tensor& tensor) noexcept {
-  if (tensor.strides == nullptr || is_empty(tensor)) return true;
-  uint64_t step = 1;
-  for (int i = tensor.ndim - 1; i >= 0; --i) {
-    if (tensor.shape[i] != 1 && static_cast<uint64_t>(tensor.strides[i]) != step) return false;
-    step *= static_cast<uint64_t>(tensor.shape[i]);
-  }
-  return true;
 }
 
 int32_t refuse_strides(int operand, const Tensor& tensor, const char* wanted) noexcept {
@@ -109,13 +92,6 @@ int32_t refuse_type(int operand, const Tensor& tensor, const char* wanted) noexc
   Text is;
   write_type(is, tensor);
   return fail(BARACUDA_UNSUPPORTED, "%s is of type %s; it should be %s", name_of(operand), is, wanted);
-}
-
-int64_t stride_of(const Tensor& tensor, int dimension) noexcept {
-  if (tensor.strides != nullptr) return tensor.strides[dimension];
-  uint64_t step = 1;
-  for (int i = tensor.ndim - 1; i > dimension; --i) step *= static_cast<uint64_t>(tensor.shape[i]);
-  return static_cast<int64_t>(step);
 }
 
 }  // namespace baracuda

@@ -11,7 +11,7 @@ namespace baracuda {
 
 inline constexpr int kMaxRank = 4;
 
-// An expected shape. The first extent may be a least one.
+// An expected shape, of rank 1 or more. The first extent may be a least one.
 struct Extents {
   int rank;
   bool or_more;
@@ -21,12 +21,36 @@ struct Extents {
 // Whether the tensor has a shape at all.
 int32_t check_described(int operand, const Tensor& tensor) noexcept;
 
-int32_t check_rank(int operand, const Tensor& tensor, int rank) noexcept;
+int32_t refuse_rank(int operand, const Tensor& tensor, int rank) noexcept;
 
-// `hint` goes to the end of a refusal.
-int32_t check_shape(int operand, const Tensor& tensor, const Extents& expected, const char* hint) noexcept;
+// `rank` is 1 or more.
+inline int32_t check_rank(int operand, const Tensor& tensor, int rank) noexcept {
+  return tensor.ndim == rank && tensor.shape != nullptr ? BARACUDA_OK : refuse_rank(operand, tensor, rank);
+}
 
-bool is_contiguous(const Tensor& tensor) noexcept;
+inline bool has_shape(const Tensor& tensor, const Extents& expected) noexcept {
+  if (tensor.ndim != expected.rank || tensor.shape == nullptr) return false;
+  const int64_t first = tensor.shape[0];
+  if (expected.or_more ? first < expected.extents[0] : first != expected.extents[0]) return false;
+  for (int i = 1; i < expected.rank; ++i)
+    if (tensor.shape[i] != expected.extents[i]) return false;
+  return true;
+}
+
+// `hint` goes to the end.
+int32_t refuse_shape(int operand, const Tensor& tensor, const Extents& expected, const char* hint) noexcept;
+
+// A dimension of extent 1 is never stepped over, so its stride may be anything; and a tensor without elements has nothing
+// to step to.
+inline bool is_contiguous(const Tensor& tensor) noexcept {
+  if (tensor.strides == nullptr) return true;
+  uint64_t step = 1;
+  for (int i = tensor.ndim - 1; i >= 0; --i) {
+    if (tensor.shape[i] != 1 && static_cast<uint64_t>(tensor.strides[i]) != step) return is_empty(tensor);
+    step *= static_cast<uint64_t>(tensor.shape[i]);
+  }
+  return true;
+}
 
 int32_t refuse_strides(int operand, const Tensor& tensor, const char* wanted) noexcept;
 
@@ -42,7 +66,12 @@ inline const Element* element_of(const Tensor& tensor) noexcept {
 }
 
 // In elements; of a tensor without strides those of a contiguous one.
-int64_t stride_of(const Tensor& tensor, int dimension) noexcept;
+inline int64_t stride_of(const Tensor& tensor, int dimension) noexcept {
+  if (tensor.strides != nullptr) return tensor.strides[dimension];
+  uint64_t step = 1;
+  for (int i = tensor.ndim - 1; i > dimension; --i) step *= static_cast<uint64_t>(tensor.shape[i]);
+  return static_cast<int64_t>(step);
+}
 
 }  // namespace baracuda
 

@@ -6,6 +6,9 @@
 #include <new>
 
 #include "append/backend.h"
+#include "append/cancellation.h"
+#include "append/hints.h"
+#include "append/operands.h"
 #include "append/status.h"
 #include "host/judge.h"
 #include "host/record.h"
@@ -34,14 +37,15 @@ int32_t copy_all(const Append& append, const Place* places) noexcept {
   return BARACUDA_OK;
 }
 
-// A CUDA array may be managed or pinned memory, which its exporter need not say: the driver knows.
+// Of memory that is not the host's own. A CUDA array may be managed or pinned memory, which its exporter need not say: the
+// driver knows.
 bool cpu_can_reach(const Tensor& tensor) noexcept {
   switch (tensor.device_type) {
-    case kDeviceHost:
     case kDevicePinned:
     case kDeviceManaged:
       return true;
     case kDeviceCuda: {
+      const CancellationHeld held;
       const MemoryKind kind = cuda_memory_kind(address_of(tensor));
       return kind == MemoryKind::kManaged || kind == MemoryKind::kPinned;
     }
@@ -91,7 +95,7 @@ int32_t preload(const Append&, int32_t* arch) {
 int32_t check_reachable(const Op&, Operands operands) {
   for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) {
     const Tensor* const tensor = operands[i];
-    if (tensor == nullptr || cpu_can_reach(*tensor)) continue;
+    if (tensor == nullptr || BARACUDA_LIKELY(tensor->device_type == kDeviceHost) || cpu_can_reach(*tensor)) continue;
     if (tensor->device_type == kDeviceCuda && tensor->device_id >= 0)
       return fail(BARACUDA_INVALID_PROBLEM,
                   "%s is in the memory of CUDA device %d; the host backend needs memory that the CPU can reach",

@@ -56,7 +56,8 @@ typedef struct baracuda_python_method {
 /* The methods, in this order; `doc` says what each takes and returns. Make a function of one by PyCFunction_NewEx, with
  * `self` a dict from types to what describes their objects: an int, the address of a baracuda_tensor_reader, or 0; or a
  * function of the object that returns a DLPack capsule, "dltensor". The capsule is let go before the append runs: the
- * memory that it names must be the object's own. For the int of a reader `self` may have a tuple of five, which says what
+ * memory that it names must be the object's own. Where `self` has None by that function, the object may let go of that
+ * memory while it lives, and bind is not given such objects. For the int of a reader `self` may have a tuple of five, which says what
  * the reader is not given: an object has, at offset [0], a pointer to something that has, at offset [1], a word of 64
  * bits; not given are those with a bit of [2] in that word, and of those that are to be written the ones for which the
  * function [3] returns anything but [4] itself. What is in `self` stays there. In what follows `op` is a bytes object
@@ -65,14 +66,14 @@ typedef struct baracuda_python_method {
  * that keep its memory.
  *
  *   run(bound)                     baracuda_paged_kv_append_run, the GIL released; returns the status
- *   bind(bound, operands)          checked as by _bind, the GIL held; returns the status, and a new bound with these
+ *   bind(bound, *operands)         checked as by _bind, the GIL held; returns the status, and a new bound with these
  *                                  operands, one that is None as it was (None where the status is not 0)
  *   append(op, stream, operands)   _bind, the GIL held, then _run on `stream`, an int, or None for the host, the GIL
  *                                  released; returns the status
  *
  * They trust their caller for all that, but a stream or an operand may be any object. The status is
- * BARACUDA_PRIVATE_NOT_JUDGED, and nothing was done, for an operand whose type has nothing in `self`, that its reader is
- * not given, or where any of that raised an Exception (which is cleared; what is no Exception, such as KeyboardInterrupt,
+ * BARACUDA_PRIVATE_NOT_JUDGED, and nothing was done, for an operand whose type has nothing in `self`, that its reader or
+ * bind is not given, or where any of that raised an Exception (which is cleared; what is no Exception, such as KeyboardInterrupt,
  * goes on), and for a stream that is not of the backend's kind. Returns NULL for an `api` that lacks something. The
  * functions of the first one are kept, and hold for the process. */
 #define BARACUDA_PRIVATE_NOT_JUDGED (-1)

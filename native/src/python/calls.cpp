@@ -6,6 +6,7 @@
 
 #include "abi/fence.h"
 #include "abi/struct.h"
+#include "append/append.h"
 #include "append/backend.h"
 #include "append/bind.h"
 #include "append/operands.h"
@@ -35,12 +36,11 @@ bool is_int(Object* object) { return type_of(object) == api->int_type; }
 // they do. It gives back what it was lent when it goes, and so goes before the GIL does.
 class GivenOperands {
  public:
-  explicit GivenOperands(Object* describers) noexcept : describers_(describers) {}
+  GivenOperands(Object* describers, bool for_good) noexcept : describers_(describers), for_good_(for_good) {}
   GivenOperands(const GivenOperands&) = delete;
   GivenOperands& operator=(const GivenOperands&) = delete;
   ~GivenOperands() {
-    for (Object* const capsule : capsules_)
-      if (capsule != nullptr) api->release(capsule);
+    for (int i = 0; i < num_capsules_; ++i) api->release(capsules_[i]);
   }
 
   // Where it returns false, the call is over and has come to outcome().
@@ -60,8 +60,9 @@ class GivenOperands {
     return refusal_ != BARACUDA_OK ? refusal_ : BARACUDA_PRIVATE_NOT_JUDGED;
   }
 
-  int32_t bind_to(Op* op) const {
-    return at_the_abi("baracuda_paged_kv_append_bind", [&]() -> int32_t { return bind_operands(op, operands_); });
+  int32_t bind_to(Op* op, Append* append) const {
+    return at_the_abi("baracuda_paged_kv_append_bind",
+                      [&]() -> int32_t { return bind_operands(op, operands_, append); });
   }
 
  private:
@@ -74,7 +75,7 @@ class GivenOperands {
     if (is_int(found)) {
       reader_ = reinterpret_cast<baracuda_tensor_reader>(api->address_of_int(found));
       find_caution(found);
-    } else {
+    } else if (!for_good_ || api->borrow_dict_item(describers_, found) == nullptr) {
       exporter_ = found;  // the dict keeps it
     }
   }
@@ -116,14 +117,16 @@ class GivenOperands {
   }
 
   bool export_to_capsule(int operand, Object* object) {
-    capsules_[operand] = api->own_result(exporter_, object, nullptr);
-    if (capsules_[operand] == nullptr) return false;
+    Object* const capsule = api->own_result(exporter_, object, nullptr);
+    if (capsule == nullptr) return false;
+    capsules_[num_capsules_++] = capsule;
     // DLManagedTensor, which begins with the DLTensor.
-    operands_[operand] = static_cast<const Tensor*>(api->capsule_pointer(capsules_[operand], "dltensor"));
+    operands_[operand] = static_cast<const Tensor*>(api->capsule_pointer(capsule, "dltensor"));
     return operands_[operand] != nullptr;
   }
 
   Object* const describers_;
+  const bool for_good_;  // whether the memory is used after what is lent goes back and the call is over
   Object* last_type_ = nullptr;
   baracuda_tensor_reader reader_ = nullptr;
   Object* exporter_ = nullptr;
@@ -132,8 +135,9 @@ class GivenOperands {
   size_t word_offset_ = 0;
   uint64_t mark_ = 0;
   int32_t refusal_ = BARACUDA_OK;
+  int num_capsules_ = 0;
   Tensor tensors_[BARACUDA_NUM_OPERANDS];
-  Object* capsules_[BARACUDA_NUM_OPERANDS] = {};
+  Object* capsules_[BARACUDA_NUM_OPERANDS];
   const Tensor* operands_[BARACUDA_NUM_OPERANDS] = {};
 };
 
@@ -148,25 +152,39 @@ bool read_stream(Object* stream, Op* op) {
   return false;
 }
 
-// Reads the operands of a tuple, those that are None left out. Where it returns false, the call is over.
-bool read_all(GivenOperands* given, Object* operands) {
-  const ptrdiff_t count = api->tuple_size(operands);
-  for (ptrdiff_t i = 0; i < count; ++i) {
-    Object* const operand = api->borrow_tuple_item(operands, i);
+// The operands that a call was given, borrowed.
+struct Objects {
+  Object* const* first;
+  ptrdiff_t count;
+};
+
+struct ObjectsOfTuple {
+  explicit ObjectsOfTuple(Object* tuple) : count(api->tuple_size(tuple)) {
+    for (ptrdiff_t i = 0; i < count; ++i) items[i] = api->borrow_tuple_item(tuple, i);
+  }
+  operator Objects() const { return {items, count}; }  // NOLINT(misc-explicit-constructor)
+
+  Object* items[BARACUDA_NUM_OPERANDS];
+  ptrdiff_t count;
+};
+
+// Reads operands, those that are None left out. Where it returns false, the call is over.
+bool read_all(GivenOperands* given, Objects operands) {
+  for (ptrdiff_t i = 0; i < operands.count; ++i) {
+    Object* const operand = operands.first[i];
     if (operand != api->none && !given->read(static_cast<int>(i), operand)) return false;
   }
   return true;
 }
 
-// The operands of a tuple, and for those that are None, or beyond its end, those of another.
-Object* own_merged(Object* given, Object* before) {
-  const ptrdiff_t given_count = api->tuple_size(given);
+// A tuple of the operands that are given, and for those that are None, or beyond their end, of those of another.
+Object* own_merged(Objects given, Object* before) {
   const ptrdiff_t before_count = api->tuple_size(before);
-  const ptrdiff_t count = given_count > before_count ? given_count : before_count;
+  const ptrdiff_t count = given.count > before_count ? given.count : before_count;
   Object* const merged = api->own_tuple(count);
   if (merged == nullptr) return nullptr;
   for (ptrdiff_t i = 0; i < count; ++i) {
-    Object* item = i < given_count ? api->borrow_tuple_item(given, i) : api->none;
+    Object* item = i < given.count ? given.first[i] : api->none;
     if (item == api->none && i < before_count) item = api->borrow_tuple_item(before, i);
     api->retain(item);
     api->give_to_tuple(merged, i, item);
@@ -194,8 +212,10 @@ Object* own_status(int32_t status) { return api->error() != nullptr ? nullptr : 
 Object* own_bound(const Op& op, Object* before, Object* owned_keep) {
   if (owned_keep == nullptr) return nullptr;
   const Op* const old = op_in(before);
-  Object* const bytes = api->own_bytes(reinterpret_cast<const char*>(old), static_cast<ptrdiff_t>(old->struct_size));
-  if (bytes != nullptr) write_struct(op, op_in(bytes));
+  const bool same_size = old->struct_size == op.struct_size;  // and so one copy is enough
+  Object* const bytes =
+      api->own_bytes(reinterpret_cast<const char*>(same_size ? &op : old), static_cast<ptrdiff_t>(old->struct_size));
+  if (bytes != nullptr && !same_size) write_struct(op, op_in(bytes));
   return own_pair(bytes, owned_keep);
 }
 
@@ -208,21 +228,22 @@ Object* run(Object*, Object* const* arguments, ptrdiff_t) {
 }
 
 // Has the objects checked against `op`, whose stream they are for; what they lent goes back before this returns.
-int32_t bind_objects(Object* describers, Object* operands, Op* op) {
-  GivenOperands given(describers);
-  return read_all(&given, operands) ? given.bind_to(op) : given.outcome();
+int32_t bind_objects(Object* describers, Objects operands, bool for_good, Op* op, Append* append) {
+  GivenOperands given(describers, for_good);
+  return read_all(&given, operands) ? given.bind_to(op, append) : given.outcome();
 }
 
-Object* bind(Object* describers, Object* const* arguments, ptrdiff_t) {
+Object* bind(Object* describers, Object* const* arguments, ptrdiff_t count) {
+  const Objects operands = {arguments + 1, count - 1};
   Object* const bytes = api->borrow_tuple_item(arguments[0], 0);
   Op op;
+  Append append;
   int32_t status = read_struct(op_in(bytes), &op);
-  if (status == BARACUDA_OK) status = bind_objects(describers, arguments[1], &op);
+  if (status == BARACUDA_OK) status = bind_objects(describers, operands, true, &op, &append);
   Object* const owned_status = own_status(status);
   if (owned_status == nullptr) return nullptr;
   if (status == BARACUDA_OK)
-    return own_pair(owned_status,
-                    own_bound(op, bytes, own_merged(arguments[1], api->borrow_tuple_item(arguments[0], 1))));
+    return own_pair(owned_status, own_bound(op, bytes, own_merged(operands, api->borrow_tuple_item(arguments[0], 1))));
   api->retain(api->none);
   return own_pair(owned_status, api->none);
 }
@@ -232,10 +253,11 @@ Object* append(Object* describers, Object* const* arguments, ptrdiff_t) {
   int32_t status = read_struct(op_in(arguments[0]), &op);
   if (status != BARACUDA_OK) return api->own_int(status);
   if (!read_stream(arguments[1], &op)) return api->own_int(BARACUDA_PRIVATE_NOT_JUDGED);
-  status = bind_objects(describers, arguments[2], &op);
+  Append append;
+  status = bind_objects(describers, ObjectsOfTuple(arguments[2]), false, &op, &append);
   if (status != BARACUDA_OK) return own_status(status);
   ThreadState* const thread = api->save_thread();
-  status = at_the_abi("baracuda_paged_kv_append_run", [&]() -> int32_t { return launch_checked(op); });
+  status = at_the_abi("baracuda_paged_kv_append_run", [&]() -> int32_t { return launch_checked(append); });
   api->restore_thread(thread);
   return api->own_int(status);
 }
@@ -274,7 +296,7 @@ extern "C" const baracuda_python_method* baracuda_private_python_methods(const b
   static_cast<void>(published);
   static const baracuda_python_method methods[] = {
       method("run", run, "run(bound) -> status"),
-      method("bind", bind, "bind(bound, operands) -> (status, bound or None)"),
+      method("bind", bind, "bind(bound, *operands) -> (status, bound or None)"),
       method("append", append, "append(op, stream, operands) -> status"),
       {nullptr, nullptr, 0, nullptr},
   };
