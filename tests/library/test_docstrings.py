@@ -119,6 +119,27 @@ def called(function: Callable[..., Any]) -> Iterator[ast.Call]:
     yield from (node for node in ast.walk(tree) if isinstance(node, ast.Call))
 
 
+def parameters_of(function: Callable[..., Any]) -> list[str]:
+    """Its own, and for ``**others`` those of the function that it hands them to."""
+    taken = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            taken += keywords_handed_on(function, name) or [name]
+        elif name not in SELF:
+            taken.append(name)
+    return taken
+
+
+def keywords_handed_on(function: Callable[..., Any], others: str) -> list[str]:
+    for call in called(function):
+        handed = any(k.arg is None and getattr(k.value, "id", "") == others for k in call.keywords)
+        taker = function.__globals__.get(getattr(call.func, "id", ""))
+        if handed and taker is not None:
+            parameters = inspect.signature(taker).parameters.values()
+            return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    return []
+
+
 def raises_ours(function: Callable[..., Any], owner: type | None, seen: set[object]) -> bool:
     """Whether the function, or one of the package that it calls by a global name or on ``self``, has a
     ``raise`` of an error of ours."""
@@ -159,8 +180,8 @@ def test_its_sections_are_numpydoc_s_and_in_its_order(name: str) -> None:
 def test_parameters_are_those_of_the_signature(name: str) -> None:
     function = function_of(name)
     assert function is not None
-    taken = [parameter for parameter in inspect.signature(function).parameters if parameter not in SELF]
-    assert names_in(sections_of(doc_of(name)).get("Parameters", [])) == taken
+    documented = names_in(sections_of(doc_of(name)).get("Parameters", []))
+    assert documented == parameters_of(function)
 
 
 @pytest.mark.parametrize("name", CALLABLE)
