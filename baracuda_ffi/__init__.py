@@ -1,8 +1,8 @@
 """baracuda_ffi: FlashInfer's paged KV-cache append, prebuilt behind a C ABI.
 
 A decoder appends one new K row and one new V row per request to a paged KV-cache at every step and every
-layer. This package does that through FlashInfer's ``AppendPagedKVCacheDecode`` on a GPU, or through its host
-twin where there is none, for any array framework and without PyTorch, a JIT or a compiler::
+layer. This package does that through FlashInfer's ``AppendPagedKVCacheDecode`` on a GPU, or through the host
+backend where there is none, for any array framework and without PyTorch, a JIT or a compiler::
 
     import baracuda_ffi as bf
 

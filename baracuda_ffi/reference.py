@@ -58,10 +58,12 @@ def append_paged_kv_reference(
     indices, indptr, last_page_len, append_indptr, batch_indices, positions, slot_mapping, block_table,
     seq_lens
         One of the sets that ``append_paged_kv`` takes, as NumPy arrays of any integers.
-    layout, length_convention, skip_slot
+    layout, length_convention
         As for ``append_paged_kv``.
     guarded
         Skip rows that are corrupt, instead of raising.
+    skip_slot
+        As for ``append_paged_kv``.
 
     Returns
     -------

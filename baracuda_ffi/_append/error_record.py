@@ -35,13 +35,20 @@ class ErrorRecord:
     error_record=record)``) to ask once for all of them, or where plans are made by the thousand: see
     ``allocate``.
 
-    ``ErrorRecord(memory)`` puts it in the caller's memory: eight contiguous int64, zeroed by the caller, as
-    anything that an operand may be, which the record keeps alive. The backend must be able to write there:
-    host, pinned or managed memory for the host backend; device, pinned or managed memory for CUDA, device
-    memory on the device that the append runs on. Raises ``InvalidProblem`` or ``Unsupported`` for memory that
-    is not so.
-
     A record is its memory: it cannot be copied or pickled, nor can what holds one (``TypeError``).
+
+    Parameters
+    ----------
+    memory
+        The caller's memory, which the record keeps alive: eight contiguous int64, zeroed by the caller, as
+        anything that an operand may be. The backend must be able to write there: host, pinned or managed
+        memory for the host backend; device, pinned or managed memory for CUDA, device memory on the device
+        that the append runs on.
+
+    Raises
+    ------
+    InvalidProblem, Unsupported
+        Memory that is not so.
     """
 
     __slots__ = ("_address", "_cpu_can_reach", "_memory", "_pooled")
@@ -64,7 +71,7 @@ class ErrorRecord:
 
     @classmethod
     def allocate(cls, stream: object) -> Self:
-        """A record for appends on ``stream``'s device, or for the host backend if ``stream`` is None.
+        """A record for appends on ``stream``'s device, or for the host backend.
 
         For the host it is ordinary memory. For CUDA it is 64 bytes of a slab of 64 KiB of pinned memory,
         which every context and device can write; slabs belong to the context of the stream (for a default
@@ -72,8 +79,24 @@ class ErrorRecord:
         every plan that used it is gone. So a record that a plan has launched with is never used again, and 64
         bytes are lost with it; one that was never launched with is. A program that goes on selecting plans
         and running them should give them one record. May allocate, and synchronise as CUDA's allocation does;
-        allowed while streams are captured. Raises ``InvalidProblem`` for a stream that is none,
-        ``CudaError``.
+        allowed while streams are captured.
+
+        Parameters
+        ----------
+        stream
+            A CUDA stream, as for ``PagedKvAppendPlan.select``, or None for the host backend.
+
+        Returns
+        -------
+        ErrorRecord
+            Zeroed.
+
+        Raises
+        ------
+        InvalidProblem
+            A stream that is none.
+        CudaError
+            No usable driver or device, or no memory.
         """
         record = object.__new__(cls)
         record._cpu_can_reach = True
@@ -92,21 +115,41 @@ class ErrorRecord:
     def check(self, stream: object) -> None:
         """Wait for ``stream``, then raise ``CorruptPageTable`` if a corrupt request was recorded.
 
-        ``stream`` is the one that the appends were launched on (a default stream: with the context current
-        that they ran in), or one that waits for it; None for appends on the host, which are finished. What
-        was recorded stays, and is raised again, until ``reset``.
+        What was recorded stays, and is raised again, until ``reset``.
 
-        Raises ``InvalidProblem`` for a stream that is being captured into a graph, and for None where the CPU
-        cannot read the record; ``CudaError`` for what an earlier launch left behind.
+        Parameters
+        ----------
+        stream
+            The one that the appends were launched on (a default stream: with the context current that they
+            ran in), or one that waits for it; None for appends on the host, which are finished.
+
+        Raises
+        ------
+        CorruptPageTable
+            A corrupt request was recorded.
+        InvalidProblem
+            A stream that is being captured into a graph; None where the CPU cannot read the record.
+        CudaError
+            What an earlier launch left behind.
         """
         self._check(f"{_ME}.check", stream)
 
     def reset(self, stream: object) -> None:
         """Clear the record, so that the next corrupt request claims it.
 
-        On a CUDA stream this is only enqueued, in order with the appends there, and may be captured into a
-        graph, which then clears the record at every replay. ``stream`` None clears it at once: for appends on
-        the host. Raises ``InvalidProblem`` for None where the CPU cannot write the record, ``CudaError``.
+        Parameters
+        ----------
+        stream
+            On a CUDA stream this is only enqueued, in order with the appends there, and may be captured into
+            a graph, which then clears the record at every replay. None clears it at once: for appends on the
+            host.
+
+        Raises
+        ------
+        InvalidProblem
+            None where the CPU cannot write the record, or a stream that is none.
+        CudaError
+            What the driver said.
         """
         self._reset(f"{_ME}.reset", stream)
 
@@ -143,8 +186,20 @@ class ErrorRecord:
             self._pooled.launched = True
 
     def check_reachable(self, function: str, on_host: bool) -> None:
-        """Raise ``InvalidProblem`` where the backend of ``function`` is the host's and the CPU cannot write
-        here."""
+        """Refuse a record that the backend cannot write, as plans do.
+
+        Parameters
+        ----------
+        function : str
+            Who asks, for the message.
+        on_host : bool
+            Whether the backend is the host's.
+
+        Raises
+        ------
+        InvalidProblem
+            The backend is the host's and the CPU cannot write here.
+        """
         if on_host and not self._cpu_can_reach:
             raise invalid_problem(
                 function,

@@ -89,9 +89,9 @@ class PagedKvAppendPlan:
 
         A plan for decodes by indices, indptr and last_page_len that is not guarded is held to
         baracuda-kernels' checks: contiguous operands of exactly the stated shapes, 16-byte aligned, a batch
-        of 1 or more, one head_dim of 64, 128 or 256, int32 page tables. On CUDA it is FlashInfer's kernel, on
-        the host its twin, which refuses any request that it cannot serve. A guarded plan takes real tensors,
-        and judges each request where it runs: on CUDA it is our kernel.
+        of 1 or more, one head_dim of 64, 128 or 256, int32 page tables. On CUDA it is FlashInfer's kernel;
+        the host backend refuses any request that it cannot serve. A guarded plan takes real tensors, and
+        judges each request where it runs: on CUDA it is our kernel.
 
         On CUDA this loads the kernel into the stream's context, so that a graph capture need not: it may
         allocate device memory for code and synchronise.
@@ -108,18 +108,23 @@ class PagedKvAppendPlan:
             With ``guarded=True`` the plan has an ``ErrorRecord``: the preference's, or one of its own, as
             ``ErrorRecord.allocate`` makes it.
 
+        Returns
+        -------
+        PagedKvAppendPlan
+            For streams of that kind.
+
         Raises
         ------
         InvalidProblem
-            Extents that are not positive.
+            Extents that are not positive, a preferred backend that is not of the stream's kind, or an error
+            record that the host backend cannot write.
         Unsupported
-            A ``head_dim`` that the plan does not take, or a problem beyond FlashInfer's limits.
-        InvalidProblem, Unsupported
-            A preferred backend that the stream or ``guarded`` contradicts.
-        Unsupported
-            A CUDA stream where the library was built without CUDA.
+            A ``head_dim`` that the plan does not take, a problem beyond FlashInfer's limits, a preferred
+            backend that ``guarded`` contradicts, or a CUDA stream where the library was built without CUDA.
         CudaError
             No usable driver or device.
+        LibraryNotLoaded
+            The native library was not found, or could not be opened.
         """
         instance(_SELECT, "desc", desc, PagedKvAppendDescriptor)
         pref = PlanPreference() if pref is None else instance(_SELECT, "pref", pref, PlanPreference)
@@ -173,9 +178,15 @@ class PagedKvAppendPlan:
         table's values unless the plan is guarded; the CUDA backends do not read them here. What only a launch
         can find out is not asked.
 
+        Parameters
+        ----------
+        args : PagedKvAppendArgs
+            The operands.
+
         Raises
         ------
         BaracudaError
+            What ``run`` would raise.
         """
         operands, op = self._operands_and_op(args, _CAN_IMPLEMENT)
         bound = bind(self._library, CAN_IMPLEMENT_SYMBOL, op, operands)
@@ -241,17 +252,23 @@ class PagedKvAppendPlan:
         """Check everything once, as ``run`` does, and return a launch that can be repeated: the decode loop's
         path.
 
-        The launch keeps the operands alive. The page table's values may change between launches, and so may
-        the contents of key and value.
+        Nothing is launched or written here. The launch keeps the operands alive. The page table's values may
+        change between launches, and so may the contents of key and value.
 
         Parameters
         ----------
         stream, args
             As for ``run``.
 
+        Returns
+        -------
+        BoundLaunch
+            The append on ``stream``, checked.
+
         Raises
         ------
         BaracudaError
+            What ``run`` would raise.
         """
         handle = self._handle(stream, _BIND, args)
         operands, op = self._operands_and_op(args, _BIND)
@@ -264,18 +281,46 @@ class PagedKvAppendPlan:
         """Wait for ``stream`` and raise ``CorruptPageTable`` if this guarded plan's appends met a corrupt
         request: ``ErrorRecord.check`` of ``error_record``.
 
-        ``stream`` is the one that the appends (or the graph that they were captured into) were launched on;
-        None for a host plan. It is raised again until ``reset``. Raises ``Unsupported`` for a plan that is
-        not guarded, ``InvalidProblem`` for a stream that is being captured or not of the plan's kind,
-        ``CudaError``.
+        What was recorded stays, and is raised again, until ``reset``.
+
+        Parameters
+        ----------
+        stream
+            The one that the appends (or the graph that they were captured into) were launched on; None for a
+            host plan.
+
+        Raises
+        ------
+        CorruptPageTable
+            A corrupt request was recorded. All others were served.
+        Unsupported
+            The plan is not guarded.
+        InvalidProblem
+            A stream that is being captured, or is not of the plan's kind.
+        CudaError
+            What an earlier launch left behind.
         """
         me = "PagedKvAppendPlan.check"
         self._guarded_record(me, stream)._check(me, stream)
 
     def reset(self, stream: Stream) -> None:
         """Clear ``error_record``, in order with the appends on ``stream`` and without waiting for it; at once
-        for a host plan, where ``stream`` is None: ``ErrorRecord.reset``. Raises as ``check`` does, but takes
-        a stream that is being captured."""
+        for a host plan: ``ErrorRecord.reset``.
+
+        Parameters
+        ----------
+        stream
+            As for ``check``, but it may be being captured; the graph then clears the record at every replay.
+
+        Raises
+        ------
+        Unsupported
+            The plan is not guarded.
+        InvalidProblem
+            A stream that is not of the plan's kind.
+        CudaError
+            What the driver said.
+        """
         me = "PagedKvAppendPlan.reset"
         self._guarded_record(me, stream)._reset(me, stream)
 
@@ -285,15 +330,33 @@ class PagedKvAppendPlan:
         return self._error_record
 
     def workspace_size(self) -> int:
-        """Bytes of workspace that ``run`` needs: 0, since an append is a copy."""
+        """How much workspace ``run`` needs.
+
+        Returns
+        -------
+        int
+            Bytes: 0, since an append is a copy.
+        """
         return 0
 
     def sku(self) -> KernelSku:
-        """What runs: the backend, and the architecture of the machine code that the driver chose."""
+        """What runs: the backend, and the architecture of the machine code that the driver chose.
+
+        Returns
+        -------
+        KernelSku
+            The same one at every call.
+        """
         return self._sku
 
     def precision_guarantee(self) -> PrecisionGuarantee:
-        """Bits are copied: the result is deterministic and the same on every device."""
+        """What is promised of the numbers.
+
+        Returns
+        -------
+        PrecisionGuarantee
+            Bits are copied: the result is deterministic and the same on every device.
+        """
         return self._sku.precision_guarantee
 
     @property

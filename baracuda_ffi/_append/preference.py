@@ -5,7 +5,7 @@ from __future__ import annotations
 from .._model.checks import INT64_MAX, choice, instance, integer
 from .._model.enums import BackendKind
 from .._model.errors import invalid_problem
-from .._model.frozen import Record
+from .._model.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .error_record import ErrorRecord
 
 
-class PlanPreference(Record):
+class PlanPreference(Frozen):
     """What the caller would rather have. Mirrors baracuda-kernels' ``PlanPreference``; ``guarded`` and
     ``error_record`` are ours.
 

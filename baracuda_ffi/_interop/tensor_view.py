@@ -5,7 +5,7 @@ from __future__ import annotations
 from .._model.checks import INT32_MAX, POINTER_MAX, extents, integer, steps
 from .._model.copying import no_pickle
 from .._model.elements import element_kind
-from .._model.frozen import Record
+from .._model.frozen import Frozen
 from .._native import abi
 from .described import ELEMENT_TYPES, INDEX_TYPES, ON_HOST, Described
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     IndexType = Literal["i32", "i64"]
 
 
-class TensorView(Record):
+class TensorView(Frozen):
     """An operand at an address. The caller keeps the memory alive; a view owns nothing.
 
     Mirrors baracuda-kernels' ``TensorRef`` and ``TensorMut`` in one. A view is frozen, and any number of

@@ -18,7 +18,7 @@ from .enums import (
     TableKind,
 )
 from .errors import invalid_problem
-from .frozen import Record
+from .frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .elements import ElementLike
 
 
-class PagedKvCacheDescriptor(Record):
+class PagedKvCacheDescriptor(Frozen):
     """A paged KV-cache. Mirrors baracuda-kernels' ``PagedKvCacheDescriptor``; ``layout`` and
     ``value_head_dim`` are ours.
 
@@ -113,7 +113,7 @@ class PagedKvCacheDescriptor(Record):
         return (self.num_total_pages, self.page_size, self.num_kv_heads, width)
 
 
-class PagedKvAppendDescriptor(Record):
+class PagedKvAppendDescriptor(Frozen):
     """Which places, and how many. Mirrors baracuda-kernels' ``PagedKvAppendDescriptor``, which is a decode's:
     one token a request by indices, indptr and last_page_len. The other addressings are ours.
 
@@ -215,11 +215,21 @@ def convention_of(
     )
 
 
-class PrecisionGuarantee(Record):
+class PrecisionGuarantee(Frozen):
     """The numerical promises of a plan. Mirrors baracuda-kernels' ``PrecisionGuarantee``.
 
-    The append copies bits and computes nothing: ``math_precision`` and ``accumulator`` are
-    baracuda-kernels' values.
+    The append copies bits and computes nothing.
+
+    Parameters
+    ----------
+    math_precision : MathPrecision
+        baracuda-kernels' value.
+    accumulator : ElementKind
+        baracuda-kernels' value: the caches' element.
+    bit_stable_on_same_hardware : bool
+        Whether two runs on one device give the same bits.
+    deterministic : bool
+        Whether the result depends on the operands alone.
     """
 
     _fields = ("math_precision", "accumulator", "bit_stable_on_same_hardware", "deterministic")
@@ -241,13 +251,30 @@ class PrecisionGuarantee(Record):
         self._set(math_precision, accumulator, bit_stable_on_same_hardware, deterministic)
 
 
-class KernelSku(Record):
+class KernelSku(Frozen):
     """The identity of the kernel that a plan runs: a key for telemetry and autotuning. Mirrors
     baracuda-kernels' ``KernelSku``.
 
-    ``arch`` is the architecture of the machine code that runs, as the driver chose it. ``layout`` is the
-    cache's (baracuda-kernels, which knows only HND, leaves it empty). ``aux_element`` and ``epilogue`` are
-    None: an append has none.
+    Parameters
+    ----------
+    category : OpCategory
+        The family of the kernel.
+    op : AttentionKind
+        The operation in that family.
+    element : ElementKind
+        The caches' element.
+    aux_element : ElementKind or None
+        None: an append has none.
+    layout : KvLayout or None
+        The cache's; baracuda-kernels, which knows only HND, leaves it empty.
+    epilogue : str or None
+        None: an append has none.
+    arch : ArchSku
+        The architecture of the machine code that runs, as the driver chose it.
+    backend : BackendKind
+        Who does the copy.
+    precision_guarantee : PrecisionGuarantee
+        What is promised of the numbers.
     """
 
     _fields = (

@@ -22,11 +22,16 @@ LIBRARY_NOT_LOADED = -1
 
 
 class BaracudaError(Exception):
-    """A refusal. Nothing was launched or written.
+    """A refusal. Nothing was launched or written. Errors can be pickled and copied.
 
-    ``code`` is the status of the C library (1 to 5, or 1000 + ``cudaError_t``), ``function`` the function
-    that refused, ``message`` says which operand, what it is and what it should be. Errors can be pickled and
-    copied.
+    Attributes
+    ----------
+    code : int
+        The status of the C library: 1 to 5, or 1000 + ``cudaError_t``.
+    function : str
+        The function that refused.
+    message : str
+        Which operand, what it is and what it should be.
     """
 
     code: int
@@ -55,9 +60,17 @@ class CorruptPageTable(BaracudaError, ValueError):
     """A guarded append met a row whose place the page table says wrongly. Nothing was written for that row;
     every other one was served.
 
-    ``request`` is whose row it is (None where the addressing knows no requests), ``reason`` why it is
-    corrupt, ``values`` what was seen of it. ``code`` is 2, as for an unguarded host append that refuses such
-    a table. Where several rows were corrupt, this is one of the first launch that met any.
+    ``code`` is 2, as for an unguarded host append that refuses such a table. Where several rows were corrupt,
+    this is one of the first launch that met any.
+
+    Attributes
+    ----------
+    request : int or None
+        Whose row it is; None where the addressing knows no requests.
+    reason : Corruption
+        Why it is corrupt.
+    values : SeenValues
+        What was seen of it.
     """
 
     request: int | None
@@ -93,8 +106,13 @@ class BufferTooSmall(BaracudaError, ValueError):
 
 
 class CudaError(BaracudaError, RuntimeError):
-    """Status 1000 and above: what the CUDA runtime said. ``name`` is CUDA's, such as
-    ``cudaErrorNoDevice``."""
+    """Status 1000 and above: what the CUDA runtime said.
+
+    Attributes
+    ----------
+    name : str
+        CUDA's name, such as ``cudaErrorNoDevice``.
+    """
 
     name: str
 

@@ -1,4 +1,4 @@
-"""A frozen record with named fields. ``dataclasses`` would do, but importing it costs more than this whole
+"""A frozen object with named fields. ``dataclasses`` would do, but importing it costs more than this whole
 package."""
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Record:
+class Frozen:
     """Equality, hash, repr, pickling and ``replace`` for subclasses whose ``_fields`` are their keyword
     arguments.
 
-    A subclass's ``__init__`` checks its arguments and calls ``_set`` once. A record that holds an address may
+    A subclass's ``__init__`` checks its arguments and calls ``_set`` once. One that holds an address may
     not be pickled: it overrides ``__reduce__`` and ``__deepcopy__``.
     """
 
@@ -33,7 +33,23 @@ class Record:
         return tuple([getattr(self, name) for name in self._fields])
 
     def replace(self, **changes: object) -> Self:
-        """A copy with some fields changed, checked like a new one."""
+        """A copy with some fields changed, checked like a new one.
+
+        Parameters
+        ----------
+        changes
+            The fields that differ, by their names.
+
+        Returns
+        -------
+        Self
+            The copy. This one stays as it is.
+
+        Raises
+        ------
+        InvalidProblem
+            What the constructor refuses.
+        """
         return type(self)(**{**dict(zip(self._fields, self._values(), strict=True)), **changes})
 
     __replace__ = replace  # copy.replace
@@ -68,5 +84,5 @@ def _show(value: object) -> str:
     return f"{type(value).__name__}.{name}" if isinstance(value, int) and name else repr(value)
 
 
-def _restore(kind: type[Record], fields: dict[str, object]) -> Record:
+def _restore(kind: type[Frozen], fields: dict[str, object]) -> Frozen:
     return kind(**fields)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .frozen import Record
+from .frozen import Frozen
 
 
-class SeenValues(Record):
+class SeenValues(Frozen):
     """What was wrong with a row when the append ran.
 
     Parameters

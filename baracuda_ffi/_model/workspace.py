@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .checks import INT64_MAX, POINTER_MAX, integer
 from .copying import no_pickle
-from .frozen import Record
+from .frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,11 +13,24 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Workspace(Record):
+class Workspace(Frozen):
     """Scratch memory that the caller owns: ``size`` bytes at ``ptr``. Mirrors baracuda-kernels'
     ``Workspace``.
 
-    ``Workspace.NONE`` is no memory at all, and enough: ``workspace_size()`` of every append plan is 0.
+    ``Workspace.NONE`` is no memory at all, and enough: ``workspace_size()`` of every append plan is 0. One
+    with an address cannot be pickled (``TypeError``).
+
+    Parameters
+    ----------
+    ptr : int
+        Address of the memory, which nothing reads or writes; 0 for none.
+    size : int
+        Bytes.
+
+    Raises
+    ------
+    InvalidProblem
+        An argument of a wrong type or out of range.
     """
 
     _fields = ("ptr", "size")

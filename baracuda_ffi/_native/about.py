@@ -1,21 +1,30 @@
-"""About the native library: where it is, what was built into it, how many threads its host twin may use."""
+"""About the native library: where it is, what was built into it, how many threads its host backend may
+use."""
 
 from __future__ import annotations
 
 from .._model.checks import INT32_MAX, integer
-from .._model.frozen import Record
+from .._model.frozen import Frozen
 from .library import library
 
 
-class BuildInfo(Record):
+class BuildInfo(Frozen):
     """What was built into the library that is loaded.
 
-    - ``version``: its release.
-    - ``flashinfer``: the FlashInfer release whose kernel was compiled, or None.
-    - ``cuda``: the version of the CUDA compiler, or None.
-    - ``archs``: architectures with machine code, such as ``("80", "90")``; ``ptx``: those with PTX, for what
-      comes after.
-    - ``backends``: ``"host"``; where it was built with CUDA also ``"flashinfer"`` and ``"bespoke"``.
+    Parameters
+    ----------
+    version : str
+        Its release.
+    flashinfer : str or None
+        The FlashInfer release whose kernel was compiled, or None.
+    cuda : str or None
+        The version of the CUDA compiler, or None.
+    archs : tuple of str
+        Architectures with machine code, such as ``("80", "90")``.
+    ptx : tuple of str
+        Architectures with PTX, for what comes after.
+    backends : tuple of str
+        ``"host"``; where it was built with CUDA also ``"flashinfer"`` and ``"bespoke"``.
     """
 
     _fields = ("version", "flashinfer", "cuda", "archs", "ptx", "backends")
@@ -42,13 +51,34 @@ class BuildInfo(Record):
 
 
 def library_path() -> str:
-    """The path of the native library, which is loaded if it was not. The environment variable
-    ``BARACUDA_FFI_LIBRARY`` overrides which one that is. Raises ``LibraryNotLoaded``."""
+    """Where the native library is, which is loaded if it was not.
+
+    Returns
+    -------
+    str
+        Its path. The environment variable ``BARACUDA_FFI_LIBRARY`` overrides which one that is.
+
+    Raises
+    ------
+    LibraryNotLoaded
+        It was not found, or could not be opened.
+    """
     return library().path
 
 
 def build_info() -> BuildInfo:
-    """What was built into the library. Needs no GPU and no driver."""
+    """What was built into the library. Needs no GPU and no driver.
+
+    Returns
+    -------
+    BuildInfo
+        Of the library that is loaded.
+
+    Raises
+    ------
+    LibraryNotLoaded
+        It was not found, or could not be opened.
+    """
     opened = library()
     pairs = [pair.partition("=") for pair in opened.text("baracuda_ffi_build_info").split(";") if pair]
     values = {key: value for key, _, value in pairs}
@@ -70,14 +100,38 @@ def build_info() -> BuildInfo:
 
 
 def host_max_threads() -> int:
-    """The most threads that one host append may use, the calling one included; 0 means as many as the calling
-    thread's CPU affinity has."""
+    """The most threads that one append of the host backend may use.
+
+    Returns
+    -------
+    int
+        The calling thread included; 0 means as many as the calling thread's CPU affinity has.
+
+    Raises
+    ------
+    LibraryNotLoaded
+        The native library was not found, or could not be opened.
+    """
     return library().host_max_threads()
 
 
 def set_host_max_threads(max_threads: int) -> None:
-    """Set that, for the whole process; 0 (the default) for the CPU affinity. Appends too small to gain use
-    the calling thread alone. Raises ``InvalidProblem`` for a negative number."""
+    """Set how many threads one append of the host backend may use, for the whole process.
+
+    Appends too small to gain use the calling thread alone.
+
+    Parameters
+    ----------
+    max_threads : int
+        The calling thread included; 0 (the default) for as many as its CPU affinity has.
+
+    Raises
+    ------
+    InvalidProblem
+        A negative number, or no integer. The setting stays as it was.
+    LibraryNotLoaded
+        The native library was not found, or could not be opened.
+    """
     opened = library()
     number = integer(
         "set_host_max_threads", "max_threads", max_threads, -INT32_MAX, INT32_MAX, "a number of threads, or 0"

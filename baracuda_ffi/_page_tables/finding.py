@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from .._model.frozen import Record
+from .._model.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,12 +56,23 @@ class PageTableFault(IntEnum):
     """An entry of slot_mapping is beyond the last page."""
 
 
-class PageTableFinding(Record):
+class PageTableFinding(Frozen):
     """One fault of a page table.
 
-    ``requests`` are those concerned, in order, none where slot_mapping knows none; ``operand`` and
-    ``position`` say which entry shows it (``"indices"``, 5; of block_table with its rows laid end to end),
-    ``value`` what that entry is, ``message`` the whole in words.
+    Parameters
+    ----------
+    kind : PageTableFault
+        Which fault.
+    requests : tuple of int
+        Those concerned, in order; none where slot_mapping knows none.
+    operand : str
+        Whose entry shows it, such as ``"indices"``.
+    position : int
+        Which entry; of block_table with its rows laid end to end.
+    value : int
+        What that entry is.
+    message : str
+        The whole in words.
     """
 
     _fields = ("kind", "requests", "operand", "position", "value", "message")

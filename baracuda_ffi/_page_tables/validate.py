@@ -80,6 +80,7 @@ def validate_page_table(
     InvalidProblem, Unsupported
         Arguments that are no page table at all. One that is merely wrong raises nothing.
     CudaError
+        What the driver said of the copies, or an earlier launch left behind.
     """
     page_size = integer(_ME, "page_size", page_size, 1, INT32_MAX, "a number of tokens, at least 1")
     num_total_pages = integer(

@@ -6,14 +6,14 @@ from __future__ import annotations
 import ctypes
 import sys
 
-from .._model.frozen import Record
+from .._model.frozen import Frozen
 
 _LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 _CAPABILITY_MAJOR = 75  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR
 _CAPABILITY_MINOR = 76
 
 
-class Device(Record):
+class Device(Frozen):
     """One device: ``arch`` is its compute capability as in ``sm_90``, ``memory`` its bytes."""
 
     _fields = ("ordinal", "name", "arch", "memory")
@@ -28,7 +28,7 @@ class Device(Record):
         self._set(ordinal, name, arch, memory)
 
 
-class Driver(Record):
+class Driver(Frozen):
     """What the driver says: the CUDA ``version`` that it supports (empty if unknown), its ``devices``, and
     where something failed, ``problem``."""
 

@@ -85,7 +85,7 @@ def test_pinned_memory_is_host_memory_too(cuda_backend: Any, pinned: dict[str, n
 
 @pytest.mark.parametrize("how", ["TensorView", "interface"])
 def test_managed_memory(cuda_backend: Any, how: str) -> None:
-    """On the GPU, and then the same memory by the host twin."""
+    """On the GPU, and then the same memory by the host backend."""
     from support import cuda
 
     problem = Problem()

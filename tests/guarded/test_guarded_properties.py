@@ -79,7 +79,7 @@ def test_random_words_as_a_table(backend: Backend, seed: int) -> None:
 
 
 def test_most_requests_damaged_in_a_large_batch(backend: Backend) -> None:
-    """Large enough for several threads of the host twin, which must agree on one claim."""
+    """Large enough for several threads of the host backend, which must agree on one claim."""
     rng = np.random.default_rng(7)
     batch = 3000
     case = Case(FP8_E5M2, "HND", "BEFORE_APPEND", page_size=2, batch_size=batch, num_heads=4, head_dim=336)

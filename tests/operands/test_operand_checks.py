@@ -137,7 +137,7 @@ def test_what_describes_no_memory(name: str, wrong: Any) -> None:
 
 @pytest.mark.parametrize("offset", [16, 32, 48])
 def test_sixteen_bytes_are_aligned_enough(offset: int) -> None:
-    """No operand need be aligned to more than the kernel's vectors, whatever the host twin's own copies
+    """No operand need be aligned to more than the kernel's vectors, whatever the host backend's own copies
     use.
     """
     from support.cases import Case

@@ -1,4 +1,5 @@
-"""Machines whose CUDA driver is missing, or too old for the library: the error says so, the host twin works.
+"""Machines whose CUDA driver is missing, or too old for the library: the error says so, and the host backend
+works.
 
 The machine is made so in a child process, so that this holds on a machine with a GPU too.
 """

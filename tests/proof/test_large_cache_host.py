@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs L
 CACHES_TO_TRY = {
     "many pages": large_cache(16, 8, 128, (1 << 18) + 1000, "HND", "BEFORE_APPEND"),
     "many pages, NHD": large_cache(16, 8, 128, (1 << 18) + 1000, "NHD", "AFTER_APPEND"),
-    # More than 2^32 elements in a page, which FlashInfer cannot do and the host twin can.
+    # More than 2^32 elements in a page, which FlashInfer cannot do and the host backend can.
     "vast pages": large_cache(1 << 20, 64, 128, 3, "HND", "AFTER_APPEND"),
     "vast pages, NHD": large_cache(1 << 20, 64, 128, 3, "NHD", "BEFORE_APPEND"),
 }

@@ -131,7 +131,7 @@ def test_rebind_checks_alignment_overlap_and_layout() -> None:
 
 
 def test_a_bound_launch_judges_the_page_table_at_every_call() -> None:
-    """The host twin reads it anew: what was right at bind may be wrong now, and is refused whole."""
+    """The host backend reads it anew: what was right at bind may be wrong now, and is refused whole."""
     problem = Problem()
     launch = bound(problem)
     launch()

@@ -144,7 +144,7 @@ _EXTREMES = [
 #: Both backends.
 MATRIX: list[Case] = list(dict.fromkeys(_spread() + _EXTREMES))
 
-#: More heads than FlashInfer's kernel launches with: the host twin only.
+#: More heads than FlashInfer's kernel launches with: the host backend only.
 HOST_ONLY: list[Case] = [
     Case(F16, "HND", "BEFORE_APPEND", 3, 2, 129, 64),
     Case(BF16, "NHD", "AFTER_APPEND", 7, 2, 65, 128),

@@ -1,4 +1,4 @@
-"""An append that the host twin cuts up for several threads, where the process has several CPUs.
+"""An append that the host backend cuts up for several threads, where the process has several CPUs.
 
 proof/test_host_threads_are_bounded.py holds it to that.
 """

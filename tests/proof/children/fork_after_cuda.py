@@ -1,4 +1,4 @@
-"""A process that appends on a GPU, then forks: the child may not use CUDA, but may use the host twin."""
+"""A process that appends on a GPU, then forks: the child may not use CUDA, but may use the host backend."""
 
 from __future__ import annotations
 

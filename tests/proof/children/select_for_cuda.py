@@ -1,4 +1,4 @@
-"""Selects for the default stream and prints what that raises, as JSON; then the host twin must work."""
+"""Selects for the default stream and prints what that raises, as JSON; then the host backend must work."""
 
 from __future__ import annotations
 
