@@ -203,6 +203,11 @@ class BoundLaunch:
         stream
             As for ``PagedKvAppendPlan.bind``.
 
+        Returns
+        -------
+        BoundLaunch
+            Another launch of the same operands, on ``stream``.
+
         Raises
         ------
         BaracudaError

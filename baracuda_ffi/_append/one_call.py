@@ -15,7 +15,7 @@ from .._native import library as native_library
 from .._native.library import NOT_JUDGED
 from .addressing import DECODE, SET_BY_ABSENT, set_of
 from .arguments import parts_of, rows_and_caches
-from .operands import RUN_SYMBOL, bind, on_stream
+from .operands import RUN_SYMBOL, append_any
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .._interop.protocols import Operand, Stream
     from .._model.elements import ElementLike
-    from .._native.library import Library, Operands
+    from .._native.library import Operands
     from .addressing import OperandSet
     from .error_record import ErrorRecord
 
@@ -418,20 +418,9 @@ def append_paged_kv(
     append = opened.append  # by itself: CPython takes longer to look up a slot as a method
     status = append(op, stream, operands)
     if status == NOT_JUDGED:
-        status = _append_each(opened, op, stream, operands)
-    if status:
+        append_any(opened, op, stream, 0 if stream is None else stream_handle(_ME, stream), operands)
+    elif status:
         raise opened.error(RUN_SYMBOL, status)
-
-
-def _append_each(opened: Library, op: bytes, stream: Stream, operands: Operands) -> int:
-    """What ``Library.append`` cannot judge: operands or a stream of other kinds."""
-    handle = 0 if stream is None else stream_handle(_ME, stream)
-    # With its handle a stream may do where it did not by itself.
-    as_it_is = stream is None or type(stream) is int
-    status = NOT_JUDGED if as_it_is else opened.append(op, handle, operands)
-    if status == NOT_JUDGED:
-        status = opened.run(bind(opened, RUN_SYMBOL, on_stream(op, handle), operands))
-    return status
 
 
 def _special(

@@ -10,6 +10,7 @@ from .._native.library import NOT_JUDGED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .._interop.protocols import Stream
     from .._native.library import Bound, Library, Operands
 
     # Of each operand the address of its tensor, and what keeps that and the memory; None for one that stays.
@@ -38,6 +39,18 @@ def bind(library: Library, function: str, op: bytes, operands: Operands) -> Boun
     if status != NOT_JUDGED:
         raise library.error(function, status)
     return bind_described(library, function, (op, ()), describe(operands))
+
+
+def append_any(library: Library, op: bytes, stream: Stream, handle: int, operands: Operands) -> None:
+    """Append operands, or on a stream, of kinds that ``Library.append`` may not judge as they are;
+    ``handle`` is ``stream``'s. Raises what the library refused, for the function that runs."""
+    # With its handle a stream may do where it did not by itself.
+    as_it_is = stream is None or type(stream) is int
+    status = NOT_JUDGED if as_it_is else library.append(op, handle, operands)
+    if status == NOT_JUDGED:
+        status = library.run(bind(library, RUN_SYMBOL, on_stream(op, handle), operands))
+    if status:
+        raise library.error(RUN_SYMBOL, status)
 
 
 class Kept:

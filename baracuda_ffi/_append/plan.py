@@ -24,7 +24,7 @@ from .addressing import DECODE, NUM_FORMS, form_of, set_for
 from .arguments import PagedKvAppendArgs
 from .bound_launch import BoundLaunch
 from .counts import OpenCounts
-from .operands import BIND_SYMBOL, CAN_IMPLEMENT_SYMBOL, RUN_SYMBOL, bind, on_stream
+from .operands import BIND_SYMBOL, CAN_IMPLEMENT_SYMBOL, RUN_SYMBOL, append_any, bind, on_stream
 from .preference import PlanPreference
 
 TYPE_CHECKING = False
@@ -240,13 +240,7 @@ class PagedKvAppendPlan:
         if workspace is not _NO_WORKSPACE:
             self._check_workspace(workspace, args)
         operands, op = self._operands_and_op(args, _RUN)
-        # With its handle a stream may do where it did not by itself.
-        as_it_is = stream is None or type(stream) is int
-        status = NOT_JUDGED if as_it_is else self._library.append(op, handle, operands)
-        if status == NOT_JUDGED:
-            status = self._library.run(bind(self._library, RUN_SYMBOL, on_stream(op, handle), operands))
-        if status:
-            raise self._library.error(RUN_SYMBOL, status)
+        append_any(self._library, op, stream, handle, operands)
 
     def bind(self, stream: Stream, args: PagedKvAppendArgs) -> BoundLaunch:
         """Check everything once, as ``run`` does, and return a launch that can be repeated: the decode loop's
