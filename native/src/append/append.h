@@ -6,8 +6,8 @@
 #include <cstdint>
 
 #include "append/element.h"
-#include "append/place.h"
 #include "baracuda_ffi.h"
+#include "place/place.h"
 
 namespace baracuda {
 

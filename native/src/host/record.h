@@ -2,8 +2,8 @@
 #ifndef BARACUDA_SRC_HOST_RECORD_H_
 #define BARACUDA_SRC_HOST_RECORD_H_
 
-#include "append/place.h"
 #include "baracuda_ffi.h"
+#include "place/place.h"
 
 #if defined(_MSC_VER) && !defined(__clang__)
 #include <intrin.h>

@@ -7,11 +7,11 @@
 #include <type_traits>
 
 #include "append/append.h"
-#include "append/divisor.h"
-#include "append/place.h"
 #include "cuda/bespoke/ragged.h"
 #include "cuda/bespoke/vector.h"
 #include "cuda/kernels.h"
+#include "place/divisor.h"
+#include "place/place.h"
 
 namespace baracuda::cuda {
 

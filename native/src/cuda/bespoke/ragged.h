@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#include "append/place.h"
+#include "place/place.h"
 
 namespace baracuda::cuda {
 

@@ -1,11 +1,11 @@
 // Where a decode's row goes by its page table and the length of its last page: the way of every decode step, and so one
 // without a division.
-#ifndef BARACUDA_SRC_APPEND_LAST_PAGE_H_
-#define BARACUDA_SRC_APPEND_LAST_PAGE_H_
+#ifndef BARACUDA_SRC_PLACE_LAST_PAGE_H_
+#define BARACUDA_SRC_PLACE_LAST_PAGE_H_
 
 #include <cstdint>
 
-#include "append/placement.h"
+#include "place/placement.h"
 
 namespace baracuda {
 
@@ -46,4 +46,4 @@ BARACUDA_HOST_DEVICE inline Corruption last_page_corruption(const Placement& pla
 
 }  // namespace baracuda
 
-#endif  // BARACUDA_SRC_APPEND_LAST_PAGE_H_
+#endif  // BARACUDA_SRC_PLACE_LAST_PAGE_H_

@@ -1,6 +1,6 @@
 // Division by a number that is known before: a multiplication and a shift, where GPUs have no divider.
-#ifndef BARACUDA_SRC_APPEND_DIVISOR_H_
-#define BARACUDA_SRC_APPEND_DIVISOR_H_
+#ifndef BARACUDA_SRC_PLACE_DIVISOR_H_
+#define BARACUDA_SRC_PLACE_DIVISOR_H_
 
 #include <cstdint>
 
@@ -47,4 +47,4 @@ struct Divisor<uint32_t> {
 
 }  // namespace baracuda
 
-#endif  // BARACUDA_SRC_APPEND_DIVISOR_H_
+#endif  // BARACUDA_SRC_PLACE_DIVISOR_H_

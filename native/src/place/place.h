@@ -1,13 +1,13 @@
 // Which place a row goes to: one definition for the CPU and for the GPU. The header's WHICH PLACE and THE GUARD say what
 // these functions do.
-#ifndef BARACUDA_SRC_APPEND_PLACE_H_
-#define BARACUDA_SRC_APPEND_PLACE_H_
+#ifndef BARACUDA_SRC_PLACE_PLACE_H_
+#define BARACUDA_SRC_PLACE_PLACE_H_
 
 #include <cstdint>
 
-#include "append/last_page.h"
-#include "append/placement.h"
-#include "append/tokens.h"
+#include "place/last_page.h"
+#include "place/placement.h"
+#include "place/tokens.h"
 
 namespace baracuda {
 
@@ -83,4 +83,4 @@ BARACUDA_HOST_DEVICE inline void describe(baracuda_error_record* record, int64_t
 
 }  // namespace baracuda
 
-#endif  // BARACUDA_SRC_APPEND_PLACE_H_
+#endif  // BARACUDA_SRC_PLACE_PLACE_H_

@@ -1,13 +1,13 @@
 // What says which place every row of an append goes to, and what is seen of a row on the way there. Plain data, for the
 // CPU and for the GPU.
-#ifndef BARACUDA_SRC_APPEND_PLACEMENT_H_
-#define BARACUDA_SRC_APPEND_PLACEMENT_H_
+#ifndef BARACUDA_SRC_PLACE_PLACEMENT_H_
+#define BARACUDA_SRC_PLACE_PLACEMENT_H_
 
 #include <cstdint>
 #include <type_traits>
 
-#include "append/divisor.h"
 #include "baracuda_ffi.h"
+#include "place/divisor.h"
 
 #if defined(__CUDACC__)
 #define BARACUDA_HOST_DEVICE __host__ __device__
@@ -116,4 +116,4 @@ BARACUDA_HOST_DEVICE inline bool is_below(Int number, int32_t limit) {
 
 }  // namespace baracuda
 
-#endif  // BARACUDA_SRC_APPEND_PLACEMENT_H_
+#endif  // BARACUDA_SRC_PLACE_PLACEMENT_H_

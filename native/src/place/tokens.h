@@ -2,12 +2,12 @@
 //
 // What is read of a row is read first, all of it that does not wait for another read, and judged then: a GPU waits once for
 // what it reads at once. Why a row has no place is worked out where it has none.
-#ifndef BARACUDA_SRC_APPEND_TOKENS_H_
-#define BARACUDA_SRC_APPEND_TOKENS_H_
+#ifndef BARACUDA_SRC_PLACE_TOKENS_H_
+#define BARACUDA_SRC_PLACE_TOKENS_H_
 
 #include <cstdint>
 
-#include "append/placement.h"
+#include "place/placement.h"
 
 namespace baracuda {
 
@@ -235,4 +235,4 @@ BARACUDA_HOST_DEVICE inline bool find_slot(const Placement& placement, int64_t r
 
 }  // namespace baracuda
 
-#endif  // BARACUDA_SRC_APPEND_TOKENS_H_
+#endif  // BARACUDA_SRC_PLACE_TOKENS_H_
