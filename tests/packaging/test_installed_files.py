@@ -112,4 +112,5 @@ def test_the_library_loads_on_systems_as_old_as_manylinux_2_28(installed: Instal
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a Linux wheel's size is what is promised")
 def test_the_library_is_small(installed: Installed) -> None:
-    assert (installed.libdir / "libbaracuda_ffi.so").stat().st_size < MEGABYTE
+    """With every architecture of GPU in it."""
+    assert (installed.libdir / "libbaracuda_ffi.so").stat().st_size < 3 * MEGABYTE
