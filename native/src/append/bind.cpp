@@ -301,8 +301,9 @@ class Binding {
       BARACUDA_TRY(infer_extent("total_used_pages", BARACUDA_OPERAND_INDICES, 0, least, &op_.total_used_pages));
     }
     return visit_operands<BARACUDA_OPERAND_INDICES, BARACUDA_OPERAND_SEQ_LENS>(given_, [&](auto i) -> int32_t {
-      if (kOperands[i].shape == Shape::kBlockTable || is_contiguous(*operands_[i])) return BARACUDA_OK;
-      return refuse_strides(i, *operands_[i], "it should be contiguous");
+      const Tensor* const given = operands_[i];
+      if (given == nullptr || kOperands[i].shape == Shape::kBlockTable || is_contiguous(*given)) return BARACUDA_OK;
+      return refuse_strides(i, *given, "it should be contiguous");
     });
   }
 

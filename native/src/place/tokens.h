@@ -168,8 +168,9 @@ BARACUDA_HOST_DEVICE inline bool refuse_rows(const Placement& placement, int64_t
   const bool is_first = seen->request == 0;
   if (row >= end && seen->request == placement.num_requests - 1)
     return end < first ? refuse(seen, kReason, kOperand, end, first) : skip(seen);
-  if (first < 0 || row < first || (is_first && first != 0))
-    return refuse(seen, kReason, kOperand, first, first < 0 ? 0 : is_first ? 1 : row + 1);
+  if (first < 0) return refuse(seen, kReason, kOperand, first, int64_t{0});
+  if (row < first || (is_first && first != 0))
+    return refuse(seen, kReason, kOperand, first, is_first ? int64_t{1} : row + 1);
   return refuse(seen, kReason, kOperand, end, end > placement.num_rows ? int64_t{placement.num_rows} + 1 : row + 1);
 }
 
