@@ -28,6 +28,11 @@ struct Part {
   int64_t cache_head_stride;
 };
 
+// Whether one step leads from place to place in both caches.
+inline bool have_caches_alike(const Part& k, const Part& v) noexcept {
+  return k.page_stride == v.page_stride && k.slot_stride == v.slot_stride && k.cache_head_stride == v.cache_head_stride;
+}
+
 inline constexpr int kMaxParts = 2;
 
 struct Append {

@@ -64,6 +64,7 @@ class Binding {
   }
 
   static int rank_of(int operand) noexcept { return kOperands[operand].shape == Shape::kRows ? 3 : 4; }
+  int given_rank_of(int operand) const noexcept { return rank_of(operand) - (headless_ ? 1 : 0); }
 
   template <typename Field>
   int32_t infer_extent(const char* name, int operand, int dimension, int64_t least, Field* field) noexcept {
@@ -76,11 +77,11 @@ class Binding {
     return BARACUDA_OK;
   }
 
-  // What has an entry for each request, or for each row.
+  // What has an entry, or a row, for each request or for each row.
   template <typename Field>
-  int32_t infer_count(const char* name, int operand, Field* field) noexcept {
+  int32_t infer_count(const char* name, int operand, Field* field, int rank = 1) noexcept {
     if (operands_[operand] == nullptr || *field != 0) return BARACUDA_OK;
-    BARACUDA_TRY(check_rank(operand, *operands_[operand], 1));
+    BARACUDA_TRY(check_rank(operand, *operands_[operand], rank));
     return infer_extent(name, operand, 0, 0, field);
   }
 
@@ -91,11 +92,7 @@ class Binding {
     BARACUDA_TRY(infer_count("batch_size", BARACUDA_OPERAND_SEQ_LENS, &op_.batch_size));
     switch (op_.addressing) {
       case BARACUDA_ADDRESSING_RAGGED:
-        if (const Tensor* const key = operands_[BARACUDA_OPERAND_KEY]; key != nullptr && op_.num_rows == 0) {
-          BARACUDA_TRY(check_rank(BARACUDA_OPERAND_KEY, *key, headless_ ? 2 : 3));
-          BARACUDA_TRY(infer_extent("num_rows", BARACUDA_OPERAND_KEY, 0, 0, &op_.num_rows));
-        }
-        return BARACUDA_OK;
+        return infer_count("num_rows", BARACUDA_OPERAND_KEY, &op_.num_rows, given_rank_of(BARACUDA_OPERAND_KEY));
       case BARACUDA_ADDRESSING_POSITIONS:
         BARACUDA_TRY(infer_count("num_rows", BARACUDA_OPERAND_BATCH_INDICES, &op_.num_rows));
         if (const Tensor* const indptr = operands_[BARACUDA_OPERAND_INDPTR]; indptr != nullptr && op_.batch_size == 0) {
@@ -120,14 +117,14 @@ class Binding {
       // baracuda-kernels knows one width.
       int32_t& width = i == BARACUDA_OPERAND_KEY || mirrored_ ? op_.head_dim : op_.value_head_dim;
       if (width != 0 && op_.num_heads != 0) continue;
-      const int rank = rank_of(i) - (headless_ ? 1 : 0);
+      const int rank = given_rank_of(i);
       BARACUDA_TRY(check_rank(i, *operands_[i], rank));
       if (!headless_) BARACUDA_TRY(infer_extent("num_heads", i, 1, 1, &op_.num_heads));
       BARACUDA_TRY(infer_extent(i == BARACUDA_OPERAND_KEY ? "head_dim" : "value_head_dim", i, rank - 1, 1, &width));
     }
     const int k_data = BARACUDA_OPERAND_K_DATA;
     if (operands_[k_data] != nullptr && (op_.page_size == 0 || op_.num_total_pages == 0)) {
-      BARACUDA_TRY(check_rank(k_data, *operands_[k_data], rank_of(k_data) - (headless_ ? 1 : 0)));
+      BARACUDA_TRY(check_rank(k_data, *operands_[k_data], given_rank_of(k_data)));
       const int slot_dimension = headless_ || op_.layout == BARACUDA_LAYOUT_NHD ? 1 : 2;
       BARACUDA_TRY(infer_extent("page_size", k_data, slot_dimension, 1, &op_.page_size));
       BARACUDA_TRY(infer_extent("num_total_pages", k_data, 0, 1, &op_.num_total_pages));

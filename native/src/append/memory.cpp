@@ -122,7 +122,7 @@ BARACUDA_ALWAYS_INLINE bool visit_spans(const Op& op, const Append& append, Outp
   if (nothing_to_do) return true;
   const auto visit_place = [&](auto i) -> int32_t {
     const uint64_t entries = entries_of(op, append, kOperands[i].shape);
-    const uint32_t bytes = (op.int64_operands >> i & 1u) != 0 ? sizeof(int64_t) : sizeof(int32_t);
+    const uint32_t bytes = is_int64(op, i) ? sizeof(int64_t) : sizeof(int32_t);
     const bool is_well =
         entries == 0 || input(Span(i, pointer_in(op, i), {0, saturating_product(entries, bytes)}, bytes));
     return is_well ? BARACUDA_OK : BARACUDA_INVALID_PROBLEM;
@@ -189,8 +189,7 @@ bool can_meet(const Steps* steps, int count, int64_t distance, int64_t low, int6
 bool rows_overlap(const Append& append) noexcept {
   const Part& k = append.parts[0];
   const Part& v = append.parts[1];
-  if (k.page_stride != v.page_stride || k.slot_stride != v.slot_stride || k.cache_head_stride != v.cache_head_stride)
-    return true;
+  if (!have_caches_alike(k, v)) return true;
   Steps steps[3];  // the longest first
   int count = 0;
   uint64_t reached = static_cast<uint64_t>(std::max(k.row_bytes, v.row_bytes));

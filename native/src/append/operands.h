@@ -172,8 +172,11 @@ inline int lowest_bit(uint32_t set) noexcept {
 
 inline bool wants(uint32_t wanted, int operand) noexcept { return (wanted >> operand & 1u) != 0; }
 
-// Calls `visit` for each of the operands kFirst .. kLast that are in a set, in order, up to the first that it refuses. Each is
-// a constant to `visit`, so that what the table says of it is settled when this is compiled.
+// Whether the entries of an operand are int64.
+inline bool is_int64(const Op& op, int operand) noexcept { return (op.int64_operands >> operand & 1u) != 0; }
+
+// Calls `visit` for each of the operands kFirst .. kLast that are in a set, in order, up to the first that it refuses.
+// Each is a constant to `visit`, so that what the table says of it is settled when this is compiled.
 template <int kFirst = 0, int kLast = BARACUDA_NUM_OPERANDS - 1, typename Visit>
 BARACUDA_ALWAYS_INLINE int32_t visit_operands(uint32_t set, const Visit& visit) noexcept {
   if (wants(set, kFirst)) {

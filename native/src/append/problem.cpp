@@ -83,8 +83,6 @@ int32_t check_placing(const Op& op) noexcept {
   return BARACUDA_OK;
 }
 
-bool is_decode(const Op& op) noexcept { return (op.addressing | op.table | op.lengths) == 0; }
-
 // What baracuda-kernels' plan has no word for.
 int32_t check_mirrored_choices(const Op& op) noexcept {
   if (!is_decode(op))
@@ -199,7 +197,7 @@ Placing placing_of(const Op& op) noexcept {
   }
 }
 
-uint32_t is_wide(const Op& op, int operand) noexcept { return op.int64_operands >> operand & 1u; }
+uint32_t is_wide(const Op& op, int operand) noexcept { return is_int64(op, operand) ? 1 : 0; }
 
 // Which operand of the append says it, and how wide its entries are.
 void place_by(const Op& op, PlaceOperand says, int operand, Placement* placement) noexcept {

@@ -12,6 +12,9 @@ namespace baracuda {
 inline bool has_flag(const Op& op, uint32_t flag) noexcept { return (op.flags & flag) != 0; }
 inline bool is_guarded(const Op& op) noexcept { return has_flag(op, BARACUDA_FLAG_GUARDED); }
 
+// Whether rows go to the ends of last pages, by indices, indptr and last_page_len.
+inline bool is_decode(const Op& op) noexcept { return (op.addressing | op.table | op.lengths) == 0; }
+
 // Flags and enumerators: what has to be known before anything else of an append can be told.
 int32_t check_choices(const Op& op) noexcept;
 

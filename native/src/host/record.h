@@ -11,9 +11,8 @@
 
 namespace baracuda::host {
 
-// Of all that meet what is corrupt, over all appends since the record was zeroed, one describes it. Not called for
-// padding.
-// C++17 has no atomic view of memory that somebody else owns; the compilers do.
+// Of all that meet what is corrupt, over all appends since the record was zeroed, one describes it. Padding is not
+// recorded. C++17 has no atomic view of memory that somebody else owns; the compilers do.
 inline void record_corruption(baracuda_error_record* record, int64_t row, int64_t request, int64_t page,
                               const Corruption& found) noexcept {
   if (record == nullptr || found.reason == BARACUDA_CORRUPT_NONE) return;

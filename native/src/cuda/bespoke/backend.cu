@@ -190,7 +190,7 @@ bool has_parts_alike(const Append& append) noexcept {
   const Part& k = append.parts[0];
   const Part& v = append.parts[1];
   return k.row_bytes == v.row_bytes && k.token_stride == v.token_stride && k.head_stride == v.head_stride &&
-         k.page_stride == v.page_stride && k.slot_stride == v.slot_stride && k.cache_head_stride == v.cache_head_stride;
+         have_caches_alike(k, v);
 }
 
 template <typename Size>

@@ -16,7 +16,7 @@ constexpr uint64_t kTwoToThe31 = uint64_t{1} << 31;
 constexpr int64_t kVectorBytes = 16;
 
 int32_t check_choices(const Op& op) noexcept {
-  if ((op.addressing | op.table | op.lengths) != 0)
+  if (!is_decode(op))
     return fail(BARACUDA_UNSUPPORTED,
                 "addressing is %d, table %d and lengths %d; FlashInfer's kernel takes LAST_PAGE, CSR and LAST_PAGE_LEN "
                 "(the bespoke backend takes every one)",
@@ -106,7 +106,7 @@ int32_t check_operands(const Append& append) {
           &part == &k ? "key" : "value", static_cast<long long>(part.token_stride),
           static_cast<long long>(part.head_stride));
   }
-  if (k.page_stride != v.page_stride || k.slot_stride != v.slot_stride || k.cache_head_stride != v.cache_head_stride)
+  if (!have_caches_alike(k, v))
     return fail(
         BARACUDA_UNSUPPORTED,
         "k_data and v_data have different strides; FlashInfer's kernel has one set for both (the bespoke backend "
