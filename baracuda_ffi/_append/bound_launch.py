@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from .._interop.streams import stream_handle
+from .._interop.streams import handle_or_host
 from .._model.checks import describe as described
 from .._model.copying import no_copy
 from .._model.enums import Addressing
@@ -220,7 +220,7 @@ class BoundLaunch:
             raise invalid_problem(
                 _ON, f"stream is {described(stream)} and the launch is for {kind}; it should be {wanted}"
             )
-        handle = 0 if stream is None else stream_handle(_ON, stream)
+        handle = handle_or_host(_ON, stream)
         bound = bind(self._library, BIND_SYMBOL, on_stream(op, handle), operands_of(kept))
         return BoundLaunch(self._library, bound, self._error_record, self._placed_by, self._open_counts)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ctypes import sizeof
 
-from .._interop.streams import stream_handle
+from .._interop.streams import handle_or_host
 from .._model.checks import INT64_MAX, choice, instance, integer
 from .._model.descriptors import convention_of
 from .._model.elements import element_kind
@@ -418,7 +418,7 @@ def append_paged_kv(
     append = opened.append  # by itself: CPython takes longer to look up a slot as a method
     status = append(op, stream, operands)
     if status == NOT_JUDGED:
-        append_any(opened, op, stream, 0 if stream is None else stream_handle(_ME, stream), operands)
+        append_any(opened, op, stream, handle_or_host(_ME, stream), operands)
     elif status:
         raise opened.error(RUN_SYMBOL, status)
 
@@ -540,6 +540,6 @@ _PLAIN: dict[_Form, bytes] = {}
 
 def _plain(form: _Form) -> bytes:
     placed_by, on_host, layout, _ = form
-    ours = BackendKind.HOST if on_host else BackendKind.BESPOKE
-    op = _PLAIN[form] = bytes(_unstated(placed_by, ours, False, layout, _convention(form)))
+    backend = _backend(on_host, False, None)
+    op = _PLAIN[form] = bytes(_unstated(placed_by, backend, False, layout, _convention(form)))
     return op

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ctypes import addressof, c_int32, sizeof
 
-from .._interop.streams import stream_handle
+from .._interop.streams import handle_or_host
 from .._model.checks import describe, instance
 from .._model.copying import no_pickle
 from .._model.descriptors import KernelSku, PagedKvAppendDescriptor, PrecisionGuarantee
@@ -131,15 +131,16 @@ class PagedKvAppendPlan:
         placed_by = set_for(_SELECT, desc.addressing, desc.table, desc.lengths)
         on_host = stream is None
         backend = _backend(on_host, pref.guarded or placed_by is not DECODE)
-        handle = 0 if on_host else stream_handle(_SELECT, stream)
+        handle = handle_or_host(_SELECT, stream)
         opened = library()
         op = _stated_append(desc, placed_by, backend, pref.guarded, handle)
-        _check_problem(opened, op, desc)
+        some_call = abi.Append.from_buffer_copy(op)
+        if desc.batch_size is None:
+            some_call.batch_size = 1  # any number that a call may bring
+        _check_problem(opened, some_call, desc)
         _check_preference(pref.prefer_backend, backend, pref.guarded)
         arch = c_int32(0)
-        loaded = abi.Append.from_buffer_copy(op)
-        loaded.batch_size = op.batch_size or 1
-        status = opened.preload(addressof(loaded), addressof(arch))
+        status = opened.preload(addressof(some_call), addressof(arch))
         if status:
             raise opened.error("baracuda_paged_kv_append_preload", status)
 
@@ -389,7 +390,7 @@ class PagedKvAppendPlan:
         baracuda-kernels."""
         try:
             self._check_kind_of(stream, function)
-            return 0 if stream is None else stream_handle(function, stream)
+            return handle_or_host(function, stream)
         except InvalidProblem:
             self.can_implement(args)
             raise
@@ -483,10 +484,7 @@ def _check_problem(opened: Library, op: abi.Append, desc: PagedKvAppendDescripto
     # 0 means "not stated" to the library, which a descriptor cannot say.
     if desc.paged_kv.num_total_pages == 0:
         raise invalid_problem(_SELECT, "num_total_pages is 0; it should be at least 1")
-    judged = abi.Append.from_buffer_copy(op)
-    if desc.batch_size is None:
-        judged.batch_size = 1  # any number that a call may bring
-    status = opened.can_implement(bytes(judged))
+    status = opened.can_implement(bytes(op))
     if status:
         raise opened.error(CAN_IMPLEMENT_SYMBOL, status)
 

@@ -46,6 +46,11 @@ def stream_handle(function: str, stream: Any) -> int:
     return handle
 
 
+def handle_or_host(function: str, stream: Any) -> int:
+    """``stream_handle``; 0 for None, which is the host backend's."""
+    return 0 if stream is None else stream_handle(function, stream)
+
+
 def _handle_of(stream: Any) -> int | None:
     kind = type(stream)
     if kind is bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from .._model.enums import Addressing, LengthsKind, TableKind
@@ -76,7 +78,7 @@ class Table:
         entries: Array = self.begins[request] + token // self.page_size
         return entries
 
-    @property
+    @cached_property
     def new(self) -> Array:
         """Rows of each request; -1 where append_indptr decreases."""
         if not self.is_ragged:
@@ -86,7 +88,7 @@ class Table:
         apart = last.astype(np.uint64) - first.astype(np.uint64)  # which wraps where it is less than 0
         return np.where(last < first, -1, np.minimum(apart, _MOST).astype(np.int64))
 
-    @property
+    @cached_property
     def totals(self) -> Array:
         """Tokens of each request once the rows are appended; below 0 for padding, and where no number of
         tokens is right."""

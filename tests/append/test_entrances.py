@@ -47,9 +47,7 @@ ODD = RealCase(
     convention="AFTER_APPEND",
     wide=("indptr",),
     table="padded",
-    held="none",
     entrance="",
-    form="array",
 )
 PLAIN = replace(ODD, rows="packed", caches="packed", widths=(64, 64), wide=(), table="right")
 

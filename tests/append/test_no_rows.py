@@ -22,11 +22,7 @@ CASE = RealCase(
     page_size=5,
     layout="NHD",
     convention="BEFORE_APPEND",
-    wide=(),
-    table="right",
-    held="none",
     entrance="run",
-    form="array",
 )
 CASES = {
     "views": CASE,

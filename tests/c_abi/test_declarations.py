@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from support import abi, header
-from support.declarations import check_signatures, check_struct
+from support.declarations import check_signatures, check_struct, each_struct
 from support.elements import ALL_ELEMENTS, ELEMENTS, Element
 from support.header import HEADER, PRIVATE_HEADER
 
@@ -59,17 +59,7 @@ def test_the_signatures_are_the_headers() -> None:
 
 
 @needs_compiler
-@pytest.mark.parametrize(
-    ("name", "structure", "path"),
-    [
-        ("baracuda_paged_kv_append", abi.Append, HEADER),
-        ("baracuda_error_record", abi.ErrorRecord, HEADER),
-        ("baracuda_tensor", abi.Tensor, HEADER),
-        ("baracuda_python_api", abi.PythonApi, PRIVATE_HEADER),
-        ("baracuda_python_method", abi.PythonMethod, PRIVATE_HEADER),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
+@each_struct(abi.Append, abi.ErrorRecord, abi.Tensor, abi.PythonApi, abi.PythonMethod)
 def test_the_structs_are_the_headers(name: str, structure: type, path: object) -> None:
     check_struct(structure, header.fields(name, path))  # type: ignore[arg-type]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from support.large_append import LARGE
 from support.operands import CACHES, make_args
 from support.problem import Problem, assert_appended, expected_caches
 from support.python import output_of
+from support.threads import run_together
 
 
 @pytest.fixture
@@ -34,24 +35,13 @@ def test_one_plan_from_sixteen_threads() -> None:
     problems = [Problem(case, seed=seed) for seed in range(16)]
     plan = bf.PagedKvAppendPlan.select(None, case.descriptor(shared.num_pages), bf.PlanPreference())
     snapshots = [problem.snapshot() for problem in problems]
-    start = threading.Barrier(16)
-    failures: list[BaseException] = []
 
     def work(problem: Problem) -> None:
-        try:
-            args = make_args(problem.arrays)
-            start.wait(30)
-            for _ in range(50):
-                plan.run(None, bf.Workspace.NONE, args)
-        except BaseException as error:
-            failures.append(error)
+        args = make_args(problem.arrays)
+        for _ in range(50):
+            plan.run(None, bf.Workspace.NONE, args)
 
-    threads = [threading.Thread(target=work, args=(problem,)) for problem in problems]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    run_together([partial(work, problem) for problem in problems])
     for problem, snapshot in zip(problems, snapshots, strict=True):
         assert_appended(problem, snapshot)
 
@@ -69,19 +59,13 @@ def test_requests_of_one_cache_from_sixteen_threads() -> None:
         part["indices"] = np.array(pages[3 * number : 3 * number + 2], np.int32)
         parts.append(part)
     plan = bf.PagedKvAppendPlan.select(None, case.descriptor(whole.num_pages), bf.PlanPreference())
-    start = threading.Barrier(16)
 
     def work(part: dict[str, np.ndarray]) -> None:
         launch = plan.bind(None, make_args(part))
-        start.wait(30)
         for _ in range(50):
             launch()
 
-    threads = [threading.Thread(target=work, args=(part,)) for part in parts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_together([partial(work, part) for part in parts])
     for part in parts:
         snapshot |= expected_caches(case, part | {name: snapshot[name] for name in CACHES})
     for name in CACHES:

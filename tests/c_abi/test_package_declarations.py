@@ -10,9 +10,9 @@ import baracuda_ffi as bf
 from baracuda_ffi._native import abi as _abi
 from baracuda_ffi._native import accelerator as _accelerator
 from support import abi, header
-from support.declarations import check_signatures, check_struct
+from support.declarations import check_signatures, check_struct, each_struct
 from support.elements import ALL_ELEMENTS, ELEMENTS
-from support.header import HEADER, PRIVATE_HEADER
+from support.header import PRIVATE_HEADER
 
 pytestmark = pytest.mark.skipif(header.compiler() is None, reason="needs a C compiler, there is none")
 
@@ -22,17 +22,7 @@ def test_the_signatures_are_the_headers() -> None:
     assert list(header.functions(PRIVATE_HEADER)) == [_accelerator.SYMBOL]
 
 
-@pytest.mark.parametrize(
-    ("name", "structure", "path"),
-    [
-        ("baracuda_paged_kv_append", _abi.Append, HEADER),
-        ("baracuda_error_record", _abi.ErrorRecord, HEADER),
-        ("baracuda_tensor", _abi.Tensor, HEADER),
-        ("baracuda_python_api", _accelerator._PythonApi, PRIVATE_HEADER),
-        ("baracuda_python_method", _accelerator._PythonMethod, PRIVATE_HEADER),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
+@each_struct(_abi.Append, _abi.ErrorRecord, _abi.Tensor, _accelerator._PythonApi, _accelerator._PythonMethod)
 def test_the_structs_are_the_headers(name: str, structure: type, path: Any) -> None:
     check_struct(structure, header.fields(name, path))
 

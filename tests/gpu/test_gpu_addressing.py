@@ -26,10 +26,7 @@ def case_of(way: str) -> RealCase:
         layout="NHD",
         convention=convention_for(way, "AFTER_APPEND"),
         wide=("owners", "targets"),
-        table="right",
-        held="none",
         entrance="bind",
-        form="array",
         way=way,
     )
 

@@ -14,7 +14,7 @@ import baracuda_ffi as bf
 from support.backends import HostBackend
 from support.cases import Case
 from support.elements import BF16
-from support.exporters import IS_COPIED, LegacyExporter, VersionedExporter
+from support.exporters import IS_COPIED, LegacyExporter, OneCapsule, VersionedExporter
 from support.operands import CACHES, INPUTS, NAMES, make_args, select
 from support.problem import SMALL, Problem, assert_appended, assert_unchanged
 
@@ -191,23 +191,12 @@ class Lender(np.ndarray):
         return self.capsule
 
 
-class FromCapsule:
-    def __init__(self, capsule: Any) -> None:
-        self.capsule = capsule
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return (1, 0)
-
-    def __dlpack__(self, **_: Any) -> Any:
-        return self.capsule
-
-
 def test_a_subclass_of_ndarray_cannot_take_its_capsule_back() -> None:
     problem = Problem()
     lender = problem.arrays["key"].copy().view(Lender).lend()
     launch = plan_for(problem).bind(None, make_args(problem.arrays | {"key": lender}))
     with pytest.raises(ValueError, match="PyCapsule"):
-        np.from_dlpack(FromCapsule(lender.capsule))
+        np.from_dlpack(OneCapsule(lender.capsule))
     lender.memory = lender.capsule = None
     del lender
     gc.collect()

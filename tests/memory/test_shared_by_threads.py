@@ -15,7 +15,7 @@ from baracuda_ffi._interop import exchange, tensors
 from baracuda_ffi._native.accelerator import describers
 from support import abi
 from support.bits import assert_same_bits
-from support.exporters import LegacyExporter, VersionedExporter, exchange_type
+from support.exporters import LegacyExporter, OneCapsule, VersionedExporter, exchange_type
 from support.operands import CACHES, make_args
 from support.problem import SMALL, Problem, assert_appended
 from support.python import output_of
@@ -254,25 +254,12 @@ def test_a_fork_does_not_inherit_a_lock_that_another_thread_holds() -> None:
     assert output_of(FORK).split() == ["0"]
 
 
-class Lender:
-    """Gives everybody the one capsule that it has, which only one may take."""
-
-    def __init__(self, exporter: LegacyExporter) -> None:
-        self.capsule = exporter._capsule()
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return (1, 0)
-
-    def __dlpack__(self, **_: Any) -> Any:
-        return self.capsule
-
-
 def test_a_capsule_that_two_threads_are_given_is_taken_by_one() -> None:
     problem = Problem()
     plan = bf.PagedKvAppendPlan.select(None, SMALL.descriptor(problem.num_pages))
     for _ in range(300):
         exporter = LegacyExporter(problem.arrays["key"])
-        args = make_args(problem.arrays | {"key": Lender(exporter)})
+        args = make_args(problem.arrays | {"key": OneCapsule(exporter._capsule())})
         outcomes: list[str] = []
 
         def work(args: Any = args, outcomes: list[str] = outcomes) -> None:

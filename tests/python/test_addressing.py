@@ -36,10 +36,7 @@ CASE = RealCase(
     layout="NHD",
     convention="AFTER_APPEND",
     wide=("owners",),
-    table="right",
-    held="none",
     entrance="one-liner",
-    form="array",
 )
 
 

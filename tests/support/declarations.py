@@ -6,6 +6,10 @@ import ctypes
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pytest
+
+from .header import HEADER, PRIVATE_HEADER
+
 _SCALARS: dict[str, Any] = {
     "int32_t": ctypes.c_int32,
     "int64_t": ctypes.c_int64,
@@ -42,6 +46,21 @@ def check_signatures(
         assert agrees(returns, restype), name
         assert len(parameters) == len(argtypes), name
         assert all(agrees(d, used) for d, used in zip(parameters, argtypes, strict=True)), name
+
+
+def each_struct(append: Any, error_record: Any, tensor: Any, python_api: Any, python_method: Any) -> Any:
+    """Parametrizes a test by the name of every struct, what declares it, and the header that it is in."""
+    return pytest.mark.parametrize(
+        ("name", "structure", "path"),
+        [
+            ("baracuda_paged_kv_append", append, HEADER),
+            ("baracuda_error_record", error_record, HEADER),
+            ("baracuda_tensor", tensor, HEADER),
+            ("baracuda_python_api", python_api, PRIVATE_HEADER),
+            ("baracuda_python_method", python_method, PRIVATE_HEADER),
+        ],
+        ids=lambda value: value if isinstance(value, str) else "",
+    )
 
 
 def check_struct(structure: Any, members: list[tuple[str, str]]) -> None:

@@ -75,11 +75,11 @@ class RealCase:
     page_size: int
     layout: str
     convention: str
-    wide: tuple[str, ...]  # what is int64
-    table: str
-    held: str
     entrance: str
-    form: str
+    wide: tuple[str, ...] = ()  # what is int64
+    table: str = "right"
+    held: str = "none"
+    form: str = "array"
     way: str = DECODE  # of page_tables.WAYS
 
     def __str__(self) -> str:
