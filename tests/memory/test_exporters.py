@@ -14,6 +14,7 @@ import baracuda_ffi as bf
 from support.backends import HostBackend
 from support.cases import Case
 from support.elements import BF16
+from support.every_call import Call, assert_refused, every_call
 from support.exporters import IS_COPIED, LegacyExporter, OneCapsule, VersionedExporter
 from support.operands import CACHES, INPUTS, NAMES, make_args, select
 from support.problem import SMALL, Problem, assert_appended, assert_unchanged
@@ -23,25 +24,8 @@ def plan_for(problem: Problem) -> bf.PagedKvAppendPlan:
     return select(HostBackend(), problem.case.descriptor(problem.num_pages))
 
 
-def calls(problem: Problem, operands: dict[str, Any]) -> list[Callable[[], Any]]:
-    """The append by every way that there is; `operands` in place of some of the problem's."""
-    plan, args = plan_for(problem), make_args(problem.arrays | operands)
-    launch = plan.bind(None, make_args(problem.arrays))
-    return [
-        lambda: plan.run(None, bf.Workspace.NONE, args),
-        lambda: plan.bind(None, args)(),
-        lambda: plan.can_implement(args),
-        lambda: bf.append_paged_kv(**problem.arrays | operands, stream=None),
-        lambda: launch.rebind(**operands),
-    ]
-
-
-def assert_refused(problem: Problem, operands: dict[str, Any], error: type[Exception], says: str) -> None:
-    before = problem.snapshot()
-    for call in calls(problem, operands):
-        with pytest.raises(error, match=says):
-            call()
-    assert_unchanged(problem.arrays, before)
+def calls(problem: Problem, operands: dict[str, Any]) -> list[Call]:
+    return every_call(problem, problem.arrays, operands)
 
 
 @pytest.mark.parametrize("name", CACHES)
@@ -49,7 +33,12 @@ def test_a_cache_that_exports_a_copy_of_itself(name: str) -> None:
     """What is written there nobody would see."""
     problem = Problem()
     exporter = VersionedExporter(problem.arrays[name], flags=IS_COPIED)
-    assert_refused(problem, {name: exporter}, bf.InvalidProblem, f"{name}.*exports a copy.*its own memory")
+    assert_refused(
+        problem,
+        calls(problem, {name: exporter}),
+        bf.InvalidProblem,
+        f"{name}.*exports a copy.*its own memory",
+    )
     gc.collect()
     assert exporter.alive == 0
 
@@ -128,8 +117,10 @@ def test_masked_arrays(name: str) -> None:
     array = problem.arrays[name]
     for mask in (np.zeros(array.shape, bool), np.arange(array.size).reshape(array.shape) == 1):
         masked = np.ma.MaskedArray(array, mask)
-        assert_refused(problem, {name: masked}, bf.Unsupported, f"{name} has a mask")
-        assert_refused(problem, {name: weakref.proxy(masked)}, bf.Unsupported, f"{name} has a mask")
+        assert_refused(problem, calls(problem, {name: masked}), bf.Unsupported, f"{name} has a mask")
+        assert_refused(
+            problem, calls(problem, {name: weakref.proxy(masked)}), bf.Unsupported, f"{name} has a mask"
+        )
     before = problem.snapshot()
     bf.append_paged_kv(**problem.arrays | {name: np.ma.MaskedArray(array)}, stream=None)
     assert_appended(problem, before)

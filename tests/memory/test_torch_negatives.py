@@ -14,6 +14,7 @@ from baracuda_ffi._native.accelerator import describers
 from support.backends import HostBackend
 from support.cases import Case
 from support.elements import F32
+from support.every_call import Call, assert_refused, every_call
 from support.operands import CACHES, INPUTS, NAMES, make_args, select
 from support.problem import Problem, assert_appended, assert_unchanged
 
@@ -40,28 +41,9 @@ def tensors_of(problem: Problem) -> dict[str, Any]:
     return {name: torch.from_numpy(array) for name, array in problem.arrays.items()}
 
 
-def calls(problem: Problem, operands: dict[str, Any]) -> list[Callable[[], Any]]:
-    """The append by every way that there is; `operands` in place of some of the problem's."""
-    tensors = tensors_of(problem)
-    plan = select(HostBackend(), CASE.descriptor(problem.num_pages))
-    args = make_args(tensors | operands)
-    launch = plan.bind(None, make_args(tensors))
+def calls(problem: Problem, operands: dict[str, Any]) -> list[Call]:
     bf.append_paged_kv(**tensors_of(Problem(CASE)), stream=None)  # from here on the type is known
-    return [
-        lambda: plan.run(None, bf.Workspace.NONE, args),
-        lambda: plan.bind(None, args),
-        lambda: plan.can_implement(args),
-        lambda: bf.append_paged_kv(**tensors | operands, stream=None),
-        lambda: launch.rebind(**operands),
-    ]
-
-
-def assert_refused(problem: Problem, operands: dict[str, Any], error: type[Exception], says: str) -> None:
-    before = problem.snapshot()
-    for call in calls(problem, operands):
-        with pytest.raises(error, match=says):
-            call()
-    assert_unchanged(problem.arrays, before)
+    return every_call(problem, tensors_of(problem), operands)
 
 
 def assert_taken(operands: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
@@ -80,7 +62,12 @@ def test_a_negative_view(name: str, kind: str) -> None:
     problem = Problem(CASE)
     tensor = KINDS[kind](torch._neg_view(tensors_of(problem)[name]))
     assert tensor.is_neg()
-    assert_refused(problem, {name: tensor}, bf.Unsupported, rf"{name} is a negative view.*resolve_neg\(\)")
+    assert_refused(
+        problem,
+        calls(problem, {name: tensor}),
+        bf.Unsupported,
+        rf"{name} is a negative view.*resolve_neg\(\)",
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -100,8 +87,10 @@ def test_a_negative_view_of_torchs_own_making() -> None:
     problem = Problem(CASE)
     conjugate = torch.zeros(CASE.row_shape, dtype=torch.complex64).conj()
     assert conjugate.imag.is_neg()
-    assert_refused(problem, {"value": conjugate.imag}, bf.Unsupported, "value is a negative view")
-    assert_refused(problem, {"value": conjugate}, bf.Unsupported, "value")
+    assert_refused(
+        problem, calls(problem, {"value": conjugate.imag}), bf.Unsupported, "value is a negative view"
+    )
+    assert_refused(problem, calls(problem, {"value": conjugate}), bf.Unsupported, "value")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -110,14 +99,14 @@ def test_a_cache_that_requires_grad(name: str, kind: str) -> None:
     problem = Problem(CASE)
     leaf = tensors_of(problem)[name].requires_grad_()
     says = rf"{name} requires grad.*{name}\.detach\(\)"
-    assert_refused(problem, {name: KINDS[kind](leaf)}, bf.Unsupported, says)
+    assert_refused(problem, calls(problem, {name: KINDS[kind](leaf)}), bf.Unsupported, says)
     with torch.no_grad():
-        assert_refused(problem, {name: KINDS[kind](leaf)}, bf.Unsupported, says)
+        assert_refused(problem, calls(problem, {name: KINDS[kind](leaf)}), bf.Unsupported, says)
     parameter = torch.nn.Parameter(leaf.detach())
-    assert_refused(problem, {name: parameter}, bf.Unsupported, says)
+    assert_refused(problem, calls(problem, {name: parameter}), bf.Unsupported, says)
     made = (leaf * 2).view(leaf.shape)
     assert made.grad_fn is not None
-    assert_refused(problem, {name: KINDS[kind](made)}, bf.Unsupported, says)
+    assert_refused(problem, calls(problem, {name: KINDS[kind](made)}), bf.Unsupported, says)
 
 
 @pytest.mark.parametrize("name", CACHES)
@@ -170,7 +159,7 @@ def emptied(tensor: Any) -> Any:
 def test_tensors_without_memory(name: str, what: str, kind: str) -> None:
     problem = Problem(CASE)
     tensor = KINDS[kind](NOT_THERE[what](tensors_of(problem)[name]))
-    assert_refused(problem, {name: tensor}, bf.BaracudaError, name)
+    assert_refused(problem, calls(problem, {name: tensor}), bf.BaracudaError, name)
 
 
 def test_tensors_inside_a_transformation() -> None:
