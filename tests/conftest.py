@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.backends import Backend, HostBackend
-from support.device import device_count
+from support.devices.backends import Backend, HostBackend
+from support.devices.device import device_count
 
 if TYPE_CHECKING:
-    from support.cuda import Device
+    from support.devices.cuda import Device
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def device() -> Device:
     """Device 0, its primary context current."""
-    from support.cuda import Device
+    from support.devices.cuda import Device
 
     return Device(0)
 
@@ -54,8 +54,8 @@ def device() -> Device:
 @pytest.fixture
 def cuda_backend(device: Device) -> Iterator[Backend]:
     """Device memory and a stream of its own."""
-    from support import cuda
-    from support.cuda_backend import CudaBackend
+    from support.devices import cuda
+    from support.devices.cuda_backend import CudaBackend
 
     device.make_current()
     stream = cuda.create_stream()

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from support.backends import Backend
-from support.bits import Array, assert_same_bits
-from support.cases import Case
-from support.elements import BF16, ELEMENTS, F16, F32, FP8_E4M3, FP8_E5M2, Element
-from support.operands import CACHES, make_args, select
-from support.problem import Problem, expected_caches
+from support.calls.operands import CACHES, make_args, select
+from support.devices.backends import Backend
+from support.devices.bits import Array, assert_same_bits
+from support.problems.cases import Case
+from support.problems.elements import BF16, ELEMENTS, F16, F32, FP8_E4M3, FP8_E5M2, Element
+from support.problems.problem import Problem, expected_caches
 
 # float32: quiet and signalling NaNs of both signs with payloads, infinities, denormals, zeros.
 F32_BITS = [

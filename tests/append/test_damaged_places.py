@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from support.backends import Backend
-from support.cases import CONVENTIONS
-from support.guarded import fresh
-from support.many_tables import append_and_check, many_tables
-from support.page_tables import WAYS, convention_for
+from support.damaged.guarded import fresh
+from support.damaged.many_tables import append_and_check, many_tables
+from support.damaged.page_tables import WAYS, convention_for
+from support.devices.backends import Backend
+from support.problems.cases import CONVENTIONS
 
 KINDS = [(way, c) for way in WAYS for c in CONVENTIONS if convention_for(way, c) == c]
 IDS = ["-".join(kind) for kind in KINDS]
@@ -50,7 +50,7 @@ def test_the_tables_are_of_every_kind() -> None:
     """Some of them right, some refused, some that only padding is wrong in; each reason is met."""
     from baracuda_ffi import Corruption
     from baracuda_ffi._reference.places import Wrong
-    from support.page_tables import found_places
+    from support.damaged.page_tables import found_places
 
     reasons: set[Corruption] = set()
     outcomes = set()

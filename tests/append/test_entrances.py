@@ -8,12 +8,7 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from support.backends import Backend
-from support.bits import assert_same_bits
-from support.cases import Case
-from support.conversation import Conversation
-from support.elements import BF16, F16, F32, FP8_E4M3
-from support.operands import (
+from support.calls.operands import (
     CACHES,
     INPUTS,
     NAMES,
@@ -25,8 +20,13 @@ from support.operands import (
     put_step,
     select,
 )
-from support.problem import Problem, expected_caches
-from support.real_append import ENTRANCES, GUARDED, UNGUARDED, RealCase, append_and_check, make
+from support.devices.backends import Backend
+from support.devices.bits import assert_same_bits
+from support.problems.cases import Case
+from support.problems.conversation import Conversation
+from support.problems.elements import BF16, F16, F32, FP8_E4M3
+from support.problems.problem import Problem, expected_caches
+from support.views.real_append import ENTRANCES, GUARDED, UNGUARDED, RealCase, append_and_check, make
 
 CASES = [
     Case(F16, "HND", "BEFORE_APPEND", 3, 5, 2, 128),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from support.backends import Backend
+from support.devices.backends import Backend
 
 PAGE_SIZE = 1 << 20
 

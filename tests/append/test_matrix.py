@@ -5,10 +5,17 @@ from __future__ import annotations
 import pytest
 
 import baracuda_ffi as bf
-from support.backends import Backend, HostBackend
-from support.cases import HOST_ONLY, MATRIX, Case
-from support.conversation import Conversation
-from support.operands import check_caches, check_inputs_unchanged, make_args, put_caches, put_step, select
+from support.calls.operands import (
+    check_caches,
+    check_inputs_unchanged,
+    make_args,
+    put_caches,
+    put_step,
+    select,
+)
+from support.devices.backends import Backend, HostBackend
+from support.problems.cases import HOST_ONLY, MATRIX, Case
+from support.problems.conversation import Conversation
 
 
 def converse(backend: Backend, case: Case) -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from support.backends import Backend, HostBackend
-from support.elements import BF16, F16
-from support.page_tables import ROLES, WAYS, convention_for
-from support.real_append import GUARDED, UNGUARDED, RealCase, append_and_check, make
+from support.damaged.page_tables import ROLES, WAYS, convention_for
+from support.devices.backends import Backend, HostBackend
+from support.problems.elements import BF16, F16
+from support.views.real_append import GUARDED, UNGUARDED, RealCase, append_and_check, make
 
 CASE = RealCase(
     rows="padded-heads",

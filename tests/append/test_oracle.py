@@ -11,7 +11,7 @@ import pytest
 
 import baracuda_ffi as bf
 from baracuda_ffi.reference import append_paged_kv_reference
-from support.bits import assert_same_bits
+from support.devices.bits import assert_same_bits
 
 BEFORE, AFTER = bf.LengthConvention.BEFORE_APPEND, bf.LengthConvention.AFTER_APPEND
 

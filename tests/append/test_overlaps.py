@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import baracuda_ffi as bf
-from support.bits import Array
-from support.random_views import Placement, apart
+from support.devices.bits import Array
+from support.views.random_views import Placement, apart
 
 PAGES, HEADS, SLOTS, WIDTH = 4, 2, 3, 16
 SHAPE = (PAGES, HEADS, SLOTS, WIDTH)

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings
 
-from support.backends import Backend
-from support.guarded import fresh
-from support.random_views import real_appends
-from support.real_append import RealAppend, append_and_check
+from support.damaged.guarded import fresh
+from support.devices.backends import Backend
+from support.views.random_views import real_appends
+from support.views.real_append import RealAppend, append_and_check
 
 
 @settings(

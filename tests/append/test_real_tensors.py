@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.backends import Backend
-from support.cases import CONVENTIONS, LAYOUTS
-from support.guarded import fresh
-from support.real_append import ALL_CACHES, RealCase, append_and_check, make
-from support.real_cases import MIRRORED_CASES, complete, every_form, exhaustive, pairs
-from support.views import ROWS
+from support.damaged.guarded import fresh
+from support.devices.backends import Backend
+from support.problems.cases import CONVENTIONS, LAYOUTS
+from support.views.real_append import ALL_CACHES, RealCase, append_and_check, make
+from support.views.real_cases import MIRRORED_CASES, complete, every_form, exhaustive, pairs
+from support.views.views import ROWS
 
 FORMS = list(itertools.product(ROWS, ALL_CACHES))
 

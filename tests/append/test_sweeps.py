@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 import baracuda_ffi as bf
-from support.backends import Backend
-from support.bits import assert_same_bits
-from support.cases import Case
-from support.elements import BF16, F16, F32, FP8_E4M3, Element
-from support.operands import NAMES, make_args, select
-from support.problem import Problem, expected_caches
+from support.calls.operands import NAMES, make_args, select
+from support.devices.backends import Backend
+from support.devices.bits import assert_same_bits
+from support.problems.cases import Case
+from support.problems.elements import BF16, F16, F32, FP8_E4M3, Element
+from support.problems.problem import Problem, expected_caches
 
 
 def append(backend: Backend, case: Case) -> None:

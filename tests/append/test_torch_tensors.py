@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 import baracuda_ffi as bf
-from support.backends import HostBackend
-from support.real_append import ALL_CACHES, append_and_check, make
-from support.real_cases import every_form
-from support.views import ROWS
+from support.devices.backends import HostBackend
+from support.views.real_append import ALL_CACHES, append_and_check, make
+from support.views.real_cases import every_form
+from support.views.views import ROWS
 
 torch: Any = pytest.importorskip("torch")
 

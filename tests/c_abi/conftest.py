@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from support import abi
-from support.real_tensors import OnDevice, OnHost, Place
+from support.c_abi import abi
+from support.c_abi.real_tensors import OnDevice, OnHost, Place
 
 
 @pytest.fixture(params=["host", "host-guarded", pytest.param("bespoke", marks=pytest.mark.gpu)])

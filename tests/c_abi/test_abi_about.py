@@ -8,9 +8,9 @@ import threading
 
 import pytest
 
-from support import abi
-from support.header import HEADER, macro
-from support.problem import Problem
+from support.c_abi import abi
+from support.c_abi.header import HEADER, macro
+from support.problems.problem import Problem
 
 
 def test_versions_are_the_headers() -> None:

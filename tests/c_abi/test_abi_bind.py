@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from support import abi
-from support.cases import CONVENTIONS, LAYOUTS, Case
-from support.elements import ALL_ELEMENTS, ELEMENTS, F16, FP8_E4M3, FP8_E5M2, I8, U8, Element
-from support.operands import CACHES, NAMES, TABLE
-from support.problem import Problem, assert_appended
-from support.real_tensors import OnHost, Tensors
-from support.tensors import HostTensor, bind, dlpack_type, pointers
-from support.views import CACHES as CACHE_FORMS
-from support.views import ROWS, Extents
+from support.c_abi import abi
+from support.c_abi.real_tensors import OnHost, Tensors
+from support.c_abi.tensors import HostTensor, bind, dlpack_type, pointers
+from support.calls.operands import CACHES, NAMES, TABLE
+from support.problems.cases import CONVENTIONS, LAYOUTS, Case
+from support.problems.elements import ALL_ELEMENTS, ELEMENTS, F16, FP8_E4M3, FP8_E5M2, I8, U8, Element
+from support.problems.problem import Problem, assert_appended
+from support.views.views import CACHES as CACHE_FORMS
+from support.views.views import ROWS, Extents
 
 CASES = [
     Case(element, layout, convention, page_size=4, batch_size=3, num_heads=2, head_dim=64)

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from support import abi
-from support.cases import Case
-from support.conversation import Conversation
-from support.elements import ELEMENTS, HEAD_DIMS, Element
-from support.operands import CACHES
-from support.problem import Problem, assert_appended, assert_unchanged
+from support.c_abi import abi
+from support.calls.operands import CACHES
+from support.problems.cases import Case
+from support.problems.conversation import Conversation
+from support.problems.elements import ELEMENTS, HEAD_DIMS, Element
+from support.problems.problem import Problem, assert_appended, assert_unchanged
 
 ORDER = ("k_data", "v_data", "indices", "indptr", "last_page_len", "key", "value")
 

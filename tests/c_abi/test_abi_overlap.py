@@ -7,10 +7,10 @@ import itertools
 import numpy as np
 import pytest
 
-from support import abi
-from support.elements import F32, I8
-from support.real_tensors import OnHost, Tensors
-from support.views import CACHES, Extents, Memory, Pair
+from support.c_abi import abi
+from support.c_abi.real_tensors import OnHost, Tensors
+from support.problems.elements import F32, I8
+from support.views.views import CACHES, Extents, Memory, Pair
 
 
 def judge(tensors: Tensors) -> int:

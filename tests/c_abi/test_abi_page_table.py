@@ -9,12 +9,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from support import abi
-from support.bits import Array
-from support.cases import Case
-from support.elements import F16
-from support.operands import CACHES, TABLE
-from support.problem import Problem, assert_appended, assert_unchanged, expected_caches
+from support.c_abi import abi
+from support.calls.operands import CACHES, TABLE
+from support.devices.bits import Array
+from support.problems.cases import Case
+from support.problems.elements import F16
+from support.problems.problem import Problem, assert_appended, assert_unchanged, expected_caches
 
 PAGE = 4
 BEFORE = Case(F16, "HND", "BEFORE_APPEND", page_size=PAGE, batch_size=4, num_heads=2, head_dim=64)

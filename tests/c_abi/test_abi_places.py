@@ -10,12 +10,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from support import abi
-from support.elements import F16, F32, I8
-from support.placed import BY_SEQ_LENS, OLD, PAGES, RAGGED, SLOTS, WAYS, Placed, Way
-from support.real_tensors import KV, OnHost, Place
-from support.tensors import HostTensor, bind
-from support.views import CACHES, ROWS, Extents
+from support.c_abi import abi
+from support.c_abi.placed import BY_SEQ_LENS, OLD, PAGES, RAGGED, SLOTS, WAYS, Placed, Way
+from support.c_abi.real_tensors import KV, OnHost, Place
+from support.c_abi.tensors import HostTensor, bind
+from support.problems.elements import F16, F32, I8
+from support.views.views import CACHES, ROWS, Extents
 
 ENTRANCES = ("stated", "bound")
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1

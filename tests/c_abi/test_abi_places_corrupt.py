@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from support import abi
-from support.bits import Array
-from support.placed import BY_SEQ_LENS, CSR, PAGES, RAGGED, SLOTS, TABLED, WAYS, Placed, Way
-from support.real_tensors import OnDevice, OnHost, Place
+from support.c_abi import abi
+from support.c_abi.placed import BY_SEQ_LENS, CSR, PAGES, RAGGED, SLOTS, TABLED, WAYS, Placed, Way
+from support.c_abi.real_tensors import OnDevice, OnHost, Place
+from support.devices.bits import Array
 
 INT32_MAX, INT32_MIN = (1 << 31) - 1, -(1 << 31)
 INT64_MAX, INT64_MIN = (1 << 63) - 1, -(1 << 63)

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from support import abi
-from support.elements import ALL_ELEMENTS, BF16, F16, F32, FP8_E4M3, I8, Element
-from support.real_tensors import KV, TABLE, OnDevice, OnHost, Place, Tensors
-from support.tensors import bind
-from support.views import CACHES, ROWS, Extents, Memory, Pair
+from support.c_abi import abi
+from support.c_abi.real_tensors import KV, TABLE, OnDevice, OnHost, Place, Tensors
+from support.c_abi.tensors import bind
+from support.problems.elements import ALL_ELEMENTS, BF16, F16, F32, FP8_E4M3, I8, Element
+from support.views.views import CACHES, ROWS, Extents, Memory, Pair
 
 #: Rows in 16-byte vectors, of few bytes, of one element, and of two widths.
 SIZES = {

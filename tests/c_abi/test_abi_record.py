@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from support import abi
-from support.bits import Array
-from support.real_tensors import TABLE, OnDevice, OnHost, Place, Tensors
-from support.views import CACHES, ROWS, Extents
+from support.c_abi import abi
+from support.c_abi.real_tensors import TABLE, OnDevice, OnHost, Place, Tensors
+from support.devices.bits import Array
+from support.views.views import CACHES, ROWS, Extents
 
 ROW = 2  # the request that is damaged
 PAGES, SLOTS = 9, 4

@@ -10,11 +10,9 @@ import re
 
 import pytest
 
-from support import abi
-from support.header import HEADER
-from support.operands import CACHES, NAMES
-from support.problem import Problem, assert_unchanged
-from support.refusals import (
+from support.c_abi import abi
+from support.c_abi.header import HEADER
+from support.c_abi.refusals import (
     CALLERS,
     FLASHINFER,
     OF_THE_PROBLEM,
@@ -28,6 +26,8 @@ from support.refusals import (
     pack,
     refusals_of,
 )
+from support.calls.operands import CACHES, NAMES
+from support.problems.problem import Problem, assert_unchanged
 
 
 def make(caller: Caller, problem: Problem) -> abi.Append:

@@ -7,9 +7,9 @@ import ctypes
 import numpy as np
 import pytest
 
-from support import abi
-from support.host_memory import aligned
-from support.problem import Problem, assert_appended, assert_unchanged
+from support.c_abi import abi
+from support.devices.host_memory import aligned
+from support.problems.problem import Problem, assert_appended, assert_unchanged
 
 SIZE = ctypes.sizeof(abi.Append)
 #: Up to `stream`: what every caller knows.

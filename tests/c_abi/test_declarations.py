@@ -8,10 +8,10 @@ import subprocess
 
 import pytest
 
-from support import abi, header
-from support.declarations import check_signatures, check_struct, each_struct
-from support.elements import ALL_ELEMENTS, ELEMENTS, Element
-from support.header import HEADER, PRIVATE_HEADER
+from support.c_abi import abi, header
+from support.c_abi.declarations import check_signatures, check_struct, each_struct
+from support.c_abi.header import HEADER, PRIVATE_HEADER
+from support.problems.elements import ALL_ELEMENTS, ELEMENTS, Element
 
 needs_compiler = pytest.mark.skipif(header.compiler() is None, reason="needs a C compiler, there is none")
 needs_nm = pytest.mark.skipif(shutil.which("nm") is None, reason="needs nm, there is none")

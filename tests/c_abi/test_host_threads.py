@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from support import abi
-from support.cases import Case
-from support.elements import BF16, F16
-from support.large_append import LARGE
-from support.operands import CACHES, make_args
-from support.problem import Problem, assert_appended, expected_caches
-from support.python import output_of
-from support.threads import run_together
+from support.c_abi import abi
+from support.calls.operands import CACHES, make_args
+from support.problems.cases import Case
+from support.problems.elements import BF16, F16
+from support.problems.large_append import LARGE
+from support.problems.problem import Problem, assert_appended, expected_caches
+from support.processes.python import output_of
+from support.processes.threads import run_together
 
 
 @pytest.fixture
@@ -103,9 +103,9 @@ def test_threads_end_with_the_call() -> None:
 FORK = """
 import os, signal
 import baracuda_ffi as bf
-from support.large_append import LARGE
-from support.operands import make_args
-from support.problem import Problem, assert_appended, assert_unchanged
+from support.problems.large_append import LARGE
+from support.calls.operands import make_args
+from support.problems.problem import Problem, assert_appended, assert_unchanged
 
 problem, again = Problem(LARGE), Problem(LARGE, seed=1)
 plan = bf.PagedKvAppendPlan.select(None, LARGE.descriptor(problem.num_pages), bf.PlanPreference())

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import baracuda_ffi as bf
-from support.kernel_text import CHECK, PIN, Piece, expected, include_dir, pieces
+from support.c_abi.kernel_text import CHECK, PIN, Piece, expected, include_dir, pieces
 
 PIECES = pieces()
 

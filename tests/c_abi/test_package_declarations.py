@@ -9,10 +9,10 @@ import pytest
 import baracuda_ffi as bf
 from baracuda_ffi._native import abi as _abi
 from baracuda_ffi._native import accelerator as _accelerator
-from support import abi, header
-from support.declarations import check_signatures, check_struct, each_struct
-from support.elements import ALL_ELEMENTS, ELEMENTS
-from support.header import PRIVATE_HEADER
+from support.c_abi import abi, header
+from support.c_abi.declarations import check_signatures, check_struct, each_struct
+from support.c_abi.header import PRIVATE_HEADER
+from support.problems.elements import ALL_ELEMENTS, ELEMENTS
 
 pytestmark = pytest.mark.skipif(header.compiler() is None, reason="needs a C compiler, there is none")
 

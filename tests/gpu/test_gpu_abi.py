@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from support import abi
-from support.cases import Case
-from support.conversation import Conversation
-from support.elements import ELEMENTS, HEAD_DIMS, Element
-from support.operands import CACHES, NAMES, check_caches, check_inputs_unchanged, put_caches, put_step
+from support.c_abi import abi
+from support.calls.operands import CACHES, NAMES, check_caches, check_inputs_unchanged, put_caches, put_step
+from support.problems.cases import Case
+from support.problems.conversation import Conversation
+from support.problems.elements import ELEMENTS, HEAD_DIMS, Element
 
 pytestmark = pytest.mark.gpu
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import baracuda_ffi as bf
-from support.elements import F16
-from support.page_tables import WAYS, convention_for
-from support.real_append import Put, RealCase, make
+from support.damaged.page_tables import WAYS, convention_for
+from support.problems.elements import F16
+from support.views.real_append import Put, RealCase, make
 
 pytestmark = pytest.mark.gpu
 
@@ -35,7 +35,7 @@ def case_of(way: str) -> RealCase:
 def test_one_graph_whose_operands_all_change(cuda_backend: Any, way: str) -> None:
     """Captured once; between replays rows, caches' content and everything that says places are overwritten.
     Only tables of as many entries fit: they are drawn until enough do."""
-    from support import cuda
+    from support.devices import cuda
 
     first = make(case_of(way), 0, pages=40)
     put = Put(first, cuda_backend)
@@ -67,7 +67,7 @@ def test_one_graph_whose_operands_all_change(cuda_backend: Any, way: str) -> Non
 def test_a_launch_is_taken_into_a_capture(cuda_backend: Any, way: str) -> None:
     """Bound to one stream and called while another is captured it runs outside the graph; `on` takes it
     in."""
-    from support import cuda
+    from support.devices import cuda
 
     driver = cuda.driver
     real = make(case_of(way), 3)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import baracuda_ffi as bf
-from support.gpu_problem import GpuProblem
+from support.devices.gpu_problem import GpuProblem
 
 pytestmark = pytest.mark.gpu
 
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.gpu
 @pytest.fixture
 def second(cuda_backend: Any) -> Iterator[Any]:
     """A backend whose stream and memory are in a second context on the same device; the first is current."""
-    from support import cuda
-    from support.cuda_backend import CudaBackend
+    from support.devices import cuda
+    from support.devices.cuda_backend import CudaBackend
 
     context = cuda.create_context(cuda_backend.device)
     backend = CudaBackend(cuda_backend.device, cuda.create_stream())
@@ -31,21 +31,21 @@ def second(cuda_backend: Any) -> Iterator[Any]:
 
 def make_problem(backend: Any) -> GpuProblem:
     """A problem in the second context's memory; what is current stays."""
-    from support import cuda
+    from support.devices import cuda
 
     with cuda.current(backend.context):
         return GpuProblem(backend)
 
 
 def check_appended(backend: Any, problem: GpuProblem) -> None:
-    from support import cuda
+    from support.devices import cuda
 
     with cuda.current(backend.context):
         problem.check_appended()
 
 
 def test_a_stream_of_a_context_that_is_not_current(cuda_backend: Any, second: Any) -> None:
-    from support import cuda
+    from support.devices import cuda
 
     problem = make_problem(second)
     primary = cuda.current_context()
@@ -63,7 +63,7 @@ def test_a_stream_of_a_context_that_is_not_current(cuda_backend: Any, second: An
 
 
 def test_no_current_context_at_all(second: Any) -> None:
-    from support import cuda
+    from support.devices import cuda
 
     problem = make_problem(second)
     with cuda.current(None):
@@ -76,7 +76,7 @@ def test_no_current_context_at_all(second: Any) -> None:
 
 def test_a_thread_that_never_touched_cuda(cuda_backend: Any) -> None:
     """Its own stream or the default one, where the device is k_data's."""
-    from support import cuda
+    from support.devices import cuda
 
     for stream in (cuda_backend.stream, 0, 2):
         problem = GpuProblem(cuda_backend)
@@ -99,7 +99,7 @@ def test_a_thread_that_never_touched_cuda(cuda_backend: Any) -> None:
 
 
 def test_the_stack_of_contexts_keeps_its_depth(cuda_backend: Any, second: Any) -> None:
-    from support import cuda
+    from support.devices import cuda
 
     problem = make_problem(second)
     plan = bf.PagedKvAppendPlan.select(second.stream, problem.descriptor, bf.PlanPreference())
@@ -116,7 +116,7 @@ def test_the_stack_of_contexts_keeps_its_depth(cuda_backend: Any, second: Any) -
 
 
 def test_a_context_that_is_current_already_is_left_so(second: Any) -> None:
-    from support import cuda
+    from support.devices import cuda
 
     problem = make_problem(second)
     with cuda.current(second.context):
@@ -127,7 +127,7 @@ def test_a_context_that_is_current_already_is_left_so(second: Any) -> None:
 
 
 def test_the_default_stream_of_a_context_that_is_current(second: Any) -> None:
-    from support import cuda
+    from support.devices import cuda
 
     problem = make_problem(second)
     with cuda.current(second.context):
@@ -138,7 +138,7 @@ def test_the_default_stream_of_a_context_that_is_current(second: Any) -> None:
 
 
 def test_a_graph_of_a_context_that_is_not_current(second: Any) -> None:
-    from support import cuda
+    from support.devices import cuda
 
     problem = make_problem(second)
     plan = bf.PagedKvAppendPlan.select(second.stream, problem.descriptor, bf.PlanPreference())

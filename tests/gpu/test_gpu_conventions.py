@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import baracuda_ffi as bf
-from support.cases import Case
-from support.elements import ELEMENTS, Element
-from support.gpu_problem import GpuProblem
+from support.devices.gpu_problem import GpuProblem
+from support.problems.cases import Case
+from support.problems.elements import ELEMENTS, Element
 
 pytestmark = pytest.mark.gpu
 

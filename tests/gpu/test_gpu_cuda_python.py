@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.python import output_of
+from support.processes.python import output_of
 
 pytestmark = pytest.mark.gpu
 

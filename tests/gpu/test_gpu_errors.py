@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from support import abi
-from support.gpu_problem import GpuProblem
-from support.operands import NAMES, make_args, select
-from support.refusals import FLASHINFER, Refusal, name_of, refusals_of
+from support.c_abi import abi
+from support.c_abi.refusals import FLASHINFER, Refusal, name_of, refusals_of
+from support.calls.operands import NAMES, make_args, select
+from support.devices.gpu_problem import GpuProblem
 
 pytestmark = pytest.mark.gpu
 
@@ -27,7 +27,7 @@ def on_the_gpu(backend: Any, problem: GpuProblem) -> abi.Append:
 
 def check_no_error_is_pending(backend: Any) -> None:
     """The driver finds nothing wrong, and the library's own runtime has nothing to say at the next launch."""
-    from support import cuda
+    from support.devices import cuda
 
     cuda.check(cuda.driver.cuStreamSynchronize(backend.stream))
     cuda.synchronize()
@@ -51,8 +51,8 @@ def test_every_refusal(cuda_backend: Any, refusal: Refusal) -> None:
 
 def test_every_head_count_beyond_the_limit_is_refused_and_the_limit_launches(cuda_backend: Any) -> None:
     """What CUDA would refuse at launch is refused before: one more head than the block holds."""
-    from support.cases import Case
-    from support.elements import ELEMENTS, HEAD_DIMS
+    from support.problems.cases import Case
+    from support.problems.elements import ELEMENTS, HEAD_DIMS
 
     for element in ELEMENTS:
         for head_dim in HEAD_DIMS:
@@ -68,7 +68,7 @@ def test_every_head_count_beyond_the_limit_is_refused_and_the_limit_launches(cud
 
 def test_a_launch_that_fails(cuda_backend: Any) -> None:
     """Into a capture that was invalidated: CUDA's error, by name, once, and nothing pending after."""
-    from support import cuda
+    from support.devices import cuda
 
     problem = GpuProblem(cuda_backend)
     plan = select(cuda_backend, problem.descriptor)
@@ -150,7 +150,7 @@ def test_preload(cuda_backend: Any) -> None:
 
 
 def test_nothing_is_allocated_by_an_append(cuda_backend: Any) -> None:
-    from support import cuda
+    from support.devices import cuda
 
     problem = GpuProblem(cuda_backend)
     plan = select(cuda_backend, problem.descriptor)

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from support import frameworks
-from support.backends import HostBackend
-from support.cases import Case
-from support.elements import ELEMENTS
-from support.frameworks import TYPES, WRITABLE, Framework
-from support.gpu_problem import GpuProblem
-from support.operands import CACHES, INPUTS, NAMES, make_args, select
-from support.problem import Problem, expected_caches
+from support.calls.operands import CACHES, INPUTS, NAMES, make_args, select
+from support.devices import frameworks
+from support.devices.backends import HostBackend
+from support.devices.frameworks import TYPES, WRITABLE, Framework
+from support.devices.gpu_problem import GpuProblem
+from support.problems.cases import Case
+from support.problems.elements import ELEMENTS
+from support.problems.problem import Problem, expected_caches
 
 pytestmark = [
     pytest.mark.gpu,
@@ -36,7 +36,7 @@ def check(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None
 
 
 def put_all(framework: Framework, problem: Problem) -> dict[str, Any]:
-    from support import cuda
+    from support.devices import cuda
 
     operands = {name: framework.put(array) for name, array in problem.arrays.items()}
     cuda.synchronize()
@@ -44,7 +44,7 @@ def put_all(framework: Framework, problem: Problem) -> dict[str, Any]:
 
 
 def get_all(framework: Framework, operands: dict[str, Any]) -> dict[str, np.ndarray]:
-    from support import cuda
+    from support.devices import cuda
 
     cuda.synchronize()
     return {name: framework.get(operand) for name, operand in operands.items()}
@@ -76,7 +76,7 @@ def test_all_operands_and_the_stream(cuda_backend: Any, name: str, case: Case) -
 @pytest.mark.parametrize("name", WRITABLE)
 def test_the_work_goes_to_the_frameworks_stream(cuda_backend: Any, name: str) -> None:
     """Blocked by its raw handle, the stream object's work waits."""
-    from support import cuda
+    from support.devices import cuda
 
     framework = WRITABLE[name]()
     stream = framework.stream()
@@ -91,7 +91,7 @@ def test_the_work_goes_to_the_frameworks_stream(cuda_backend: Any, name: str) ->
 @pytest.mark.parametrize("operand", NAMES)
 @pytest.mark.parametrize("name", WRITABLE)
 def test_one_operand_of_the_framework_among_others(cuda_backend: Any, name: str, operand: str) -> None:
-    from support import cuda
+    from support.devices import cuda
 
     framework = WRITABLE[name]()
     problem = GpuProblem(cuda_backend)
@@ -123,7 +123,7 @@ def test_a_device_array_given_to_a_host_plan(cuda_backend: Any, name: str, opera
 @pytest.mark.parametrize("name", WRITABLE)
 def test_a_slice_of_a_larger_array(cuda_backend: Any, name: str) -> None:
     """One layer of a cache that holds all: contiguous, at an offset."""
-    from support import cuda
+    from support.devices import cuda
 
     framework = WRITABLE[name]()
     problem = GpuProblem(cuda_backend)
@@ -184,7 +184,7 @@ def test_a_stream_of_cuda_core(cuda_backend: Any) -> None:
 @pytest.mark.parametrize("symbol", ["f16", "bf16", "f32"])
 def test_inputs_of_jax(cuda_backend: Any, symbol: str) -> None:
     """Rows and page table from JAX, caches of ours."""
-    from support import cuda
+    from support.devices import cuda
 
     framework = frameworks.jax()
     case = next(case for case in CASES if case.element.symbol == symbol)

@@ -8,12 +8,19 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from support.cases import Case
-from support.conversation import Conversation
-from support.elements import BF16, F16, F32, FP8_E4M3, FP8_E5M2
-from support.gpu_problem import GpuProblem
-from support.operands import INPUTS, check_caches, check_inputs_unchanged, make_args, put_caches, put_step
-from support.python import output_of
+from support.calls.operands import (
+    INPUTS,
+    check_caches,
+    check_inputs_unchanged,
+    make_args,
+    put_caches,
+    put_step,
+)
+from support.devices.gpu_problem import GpuProblem
+from support.problems.cases import Case
+from support.problems.conversation import Conversation
+from support.problems.elements import BF16, F16, F32, FP8_E4M3, FP8_E5M2
+from support.processes.python import output_of
 
 pytestmark = pytest.mark.gpu
 
@@ -29,7 +36,7 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_one_graph_for_a_conversation(cuda_backend: Any, case: Case) -> None:
     """Captured before the first step, replayed at each: the page table changed between, pages added."""
-    from support import cuda
+    from support.devices import cuda
 
     talk = Conversation(case, rounds=6)
     operands = put_caches(cuda_backend, talk)
@@ -54,7 +61,7 @@ def test_one_graph_for_a_conversation(cuda_backend: Any, case: Case) -> None:
 @pytest.mark.parametrize("convention", ["BEFORE_APPEND", "AFTER_APPEND"])
 def test_a_capture_holds_one_node_of_flashinfers_kernel(cuda_backend: Any, convention: str) -> None:
     """Proof of both: that the work went to the stream that was captured, and whose kernel does it."""
-    from support import cuda
+    from support.devices import cuda
 
     problem = GpuProblem(cuda_backend, Case(F16, "HND", convention, 4, 3, 2, 64))
     plan = bf.PagedKvAppendPlan.select(cuda_backend.stream, problem.descriptor, bf.PlanPreference())
@@ -69,7 +76,7 @@ def test_a_capture_holds_one_node_of_flashinfers_kernel(cuda_backend: Any, conve
 
 def test_a_step_of_many_layers_in_one_graph(cuda_backend: Any) -> None:
     """rebind inside a capture: one launch for each layer's cache."""
-    from support import cuda
+    from support.devices import cuda
 
     layers = [GpuProblem(cuda_backend, seed=seed) for seed in range(8)]
     plan = bf.PagedKvAppendPlan.select(cuda_backend.stream, layers[0].descriptor, bf.PlanPreference())
@@ -85,7 +92,7 @@ def test_a_step_of_many_layers_in_one_graph(cuda_backend: Any) -> None:
 
 
 def test_a_refusal_inside_a_capture_leaves_the_capture_whole(cuda_backend: Any) -> None:
-    from support import cuda
+    from support.devices import cuda
 
     problem = GpuProblem(cuda_backend)
     plan = bf.PagedKvAppendPlan.select(cuda_backend.stream, problem.descriptor, bf.PlanPreference())
@@ -102,11 +109,11 @@ def test_a_refusal_inside_a_capture_leaves_the_capture_whole(cuda_backend: Any) 
 # In a process of its own: nothing has been launched or loaded there when the capture begins.
 FIRST = """
 import sys
-from support import cuda
-from support.cuda_backend import CudaBackend
-from support.cases import Case
-from support.elements import ELEMENTS
-from support.gpu_problem import GpuProblem
+from support.devices import cuda
+from support.devices.cuda_backend import CudaBackend
+from support.problems.cases import Case
+from support.problems.elements import ELEMENTS
+from support.devices.gpu_problem import GpuProblem
 import baracuda_ffi as bf
 
 backend = CudaBackend(cuda.Device(0), cuda.create_stream())

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from support.backends import HostBackend
-from support.gpu_problem import GpuProblem
-from support.operands import CACHES, INPUTS, NAMES, make_args, select
-from support.problem import SMALL, Problem, assert_appended, assert_unchanged
+from support.calls.operands import CACHES, INPUTS, NAMES, make_args, select
+from support.devices.backends import HostBackend
+from support.devices.gpu_problem import GpuProblem
+from support.problems.problem import SMALL, Problem, assert_appended, assert_unchanged
 
 pytestmark = pytest.mark.gpu
 
@@ -28,7 +28,7 @@ class OnlyInterface:
 @pytest.fixture
 def pinned(cuda_backend: Any) -> Iterator[dict[str, np.ndarray]]:
     """The operands of a small problem as NumPy arrays over pinned memory."""
-    from support import cuda
+    from support.devices import cuda
 
     arrays, bases = {}, []
     for name, array in Problem().arrays.items():
@@ -45,7 +45,7 @@ def pinned(cuda_backend: Any) -> Iterator[dict[str, np.ndarray]]:
 
 
 def run(backend: Any, operands: dict[str, Any], num_pages: int) -> None:
-    from support import cuda
+    from support.devices import cuda
 
     select(backend, SMALL.descriptor(num_pages)).run(backend.stream, bf.Workspace.NONE, make_args(operands))
     cuda.synchronize()
@@ -64,7 +64,7 @@ def test_pinned_memory(cuda_backend: Any, pinned: dict[str, np.ndarray]) -> None
 def test_some_operands_in_pinned_memory(
     cuda_backend: Any, pinned: dict[str, np.ndarray], names: tuple[str, ...]
 ) -> None:
-    from support import cuda
+    from support.devices import cuda
 
     problem = GpuProblem(cuda_backend)
     run(cuda_backend, problem.operands | {name: pinned[name] for name in names}, problem.problem.num_pages)
@@ -86,7 +86,7 @@ def test_pinned_memory_is_host_memory_too(cuda_backend: Any, pinned: dict[str, n
 @pytest.mark.parametrize("how", ["TensorView", "interface"])
 def test_managed_memory(cuda_backend: Any, how: str) -> None:
     """On the GPU, and then the same memory by the host backend."""
-    from support import cuda
+    from support.devices import cuda
 
     problem = Problem()
     managed = {name: cuda.DeviceArray(array, managed=True) for name, array in problem.arrays.items()}
@@ -179,7 +179,7 @@ def test_a_read_only_interface(cuda_backend: Any, name: str) -> None:
 
 def test_a_stream_in_an_interface_is_not_waited_on(cuda_backend: Any) -> None:
     """Ordering is the caller's: with the exporter's stream blocked, ours goes ahead."""
-    from support import cuda
+    from support.devices import cuda
 
     problem = GpuProblem(cuda_backend)
     exporter = cuda.create_stream()

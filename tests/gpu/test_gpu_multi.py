@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import baracuda_ffi as bf
-from support.gpu_problem import GpuProblem
-from support.operands import NAMES, make_args
+from support.calls.operands import NAMES, make_args
+from support.devices.gpu_problem import GpuProblem
 
 pytestmark = pytest.mark.multigpu
 
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.multigpu
 @pytest.fixture
 def other(cuda_backend: Any) -> Iterator[Any]:
     """The same on device 1; device 0 is current."""
-    from support import cuda
-    from support.cuda_backend import CudaBackend
+    from support.devices import cuda
+    from support.devices.cuda_backend import CudaBackend
 
     device = cuda.Device(1)
     backend = CudaBackend(device, cuda.create_stream())
@@ -29,14 +29,14 @@ def other(cuda_backend: Any) -> Iterator[Any]:
 
 
 def make_problem(backend: Any, **options: Any) -> GpuProblem:
-    from support import cuda
+    from support.devices import cuda
 
     with cuda.current(backend.device.context):
         return GpuProblem(backend, **options)
 
 
 def check_appended(backend: Any, problem: GpuProblem) -> None:
-    from support import cuda
+    from support.devices import cuda
 
     with cuda.current(backend.device.context):
         problem.check_appended()
@@ -60,7 +60,7 @@ def test_an_operand_on_another_device(cuda_backend: Any, other: Any, name: str, 
 
 
 def test_a_stream_of_the_device_that_is_not_current(cuda_backend: Any, other: Any) -> None:
-    from support import cuda
+    from support.devices import cuda
 
     problem = make_problem(other)
     current = cuda.current_context()
@@ -74,7 +74,7 @@ def test_a_stream_of_the_device_that_is_not_current(cuda_backend: Any, other: An
 
 @pytest.mark.parametrize("stream", [0, 1, 2])
 def test_the_default_stream_is_of_the_device_of_k_data(cuda_backend: Any, other: Any, stream: int) -> None:
-    from support import cuda
+    from support.devices import cuda
 
     problem = make_problem(other)
     current = cuda.current_context()
@@ -118,12 +118,12 @@ def test_one_plan_for_two_devices(cuda_backend: Any, other: Any) -> None:
 
 def test_a_device_that_the_process_does_not_use_gets_no_context(cuda_backend: Any) -> None:
     """An append on device 0 makes no context on device 1: that would cost its memory."""
-    from support.python import output_of
+    from support.processes.python import output_of
 
     program = """
-from support import cuda
-from support.cuda_backend import CudaBackend
-from support.gpu_problem import GpuProblem
+from support.devices import cuda
+from support.devices.cuda_backend import CudaBackend
+from support.devices.gpu_problem import GpuProblem
 import baracuda_ffi as bf
 
 backend = CudaBackend(cuda.Device(0), cuda.create_stream())

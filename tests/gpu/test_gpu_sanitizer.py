@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from support.python import TESTS
+from support.processes.python import TESTS
 
 pytestmark = [
     pytest.mark.gpu,
@@ -19,11 +19,11 @@ pytestmark = [
 ]
 
 PROGRAM = """
-from support import cuda
-from support.cases import Case
-from support.cuda_backend import CudaBackend
-from support.elements import ELEMENTS
-from support.gpu_problem import GpuProblem
+from support.devices import cuda
+from support.problems.cases import Case
+from support.devices.cuda_backend import CudaBackend
+from support.problems.elements import ELEMENTS
+from support.devices.gpu_problem import GpuProblem
 import baracuda_ffi as bf
 
 backend = CudaBackend(cuda.Device(0), cuda.create_stream())

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import baracuda_ffi as bf
-from support.gpu_problem import GpuProblem
-from support.streams import MAKERS
+from support.calls.streams import MAKERS
+from support.devices.gpu_problem import GpuProblem
 
 pytestmark = pytest.mark.gpu
 
@@ -36,7 +36,7 @@ def one_liner(stream: Any, plan: bf.PagedKvAppendPlan, problem: GpuProblem) -> N
 @pytest.mark.parametrize("append", [run, bind, one_liner])
 def test_a_blocked_stream_holds_the_append_back(cuda_backend: Any, append: Any) -> None:
     """Nothing is written while the stream is blocked, whatever the other streams do; then all is."""
-    from support import cuda
+    from support.devices import cuda
 
     problem = GpuProblem(cuda_backend)
     stream, other = cuda_backend.stream, cuda.create_stream()
@@ -55,7 +55,7 @@ def test_a_blocked_stream_holds_the_append_back(cuda_backend: Any, append: Any) 
 
 def test_a_blocked_stream_holds_no_other_stream_back(cuda_backend: Any) -> None:
     """The append on its own stream finishes while another stream, and the default stream, are blocked."""
-    from support import cuda
+    from support.devices import cuda
 
     problem = GpuProblem(cuda_backend)
     stream, blocked = cuda_backend.stream, cuda.create_stream()
@@ -69,7 +69,7 @@ def test_a_blocked_stream_holds_no_other_stream_back(cuda_backend: Any) -> None:
 
 @pytest.mark.parametrize("handle", DEFAULT_STREAMS)
 def test_a_default_stream(cuda_backend: Any, handle: int) -> None:
-    from support import cuda
+    from support.devices import cuda
 
     problem = GpuProblem(cuda_backend)
     plan = select(handle, problem)
@@ -86,7 +86,7 @@ def test_a_default_stream(cuda_backend: Any, handle: int) -> None:
 def test_every_way_to_name_a_stream(cuda_backend: Any, kind: str) -> None:
     from cuda.bindings import driver, runtime
 
-    from support import cuda
+    from support.devices import cuda
 
     makers = MAKERS | {"CUstream": driver.CUstream, "cudaStream_t": runtime.cudaStream_t}
     stream = makers[kind](int(cuda_backend.stream))
@@ -101,7 +101,7 @@ def test_every_way_to_name_a_stream(cuda_backend: Any, kind: str) -> None:
 
 
 def test_a_plan_runs_on_another_stream_than_it_was_selected_for(cuda_backend: Any) -> None:
-    from support import cuda
+    from support.devices import cuda
 
     problem = GpuProblem(cuda_backend)
     plan = select(0, problem)

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from support import abi
-from support.bits import assert_same_bits
-from support.cases import Case
-from support.elements import F16
-from support.guarded import GUARDED, UNCLAIMED, GuardedProblem, record_of, select_guarded
-from support.operands import CACHES, make_args
+from support.c_abi import abi
+from support.calls.operands import CACHES, make_args
+from support.damaged.guarded import GUARDED, UNCLAIMED, GuardedProblem, record_of, select_guarded
+from support.devices.bits import assert_same_bits
+from support.problems.cases import Case
+from support.problems.elements import F16
 
 pytestmark = pytest.mark.gpu
 
@@ -36,8 +36,8 @@ def spoilt() -> GuardedProblem:
 @pytest.fixture
 def second(cuda_backend: Any) -> Iterator[Any]:
     """A backend in a second context on the same device; the first is current."""
-    from support import cuda
-    from support.cuda_backend import CudaBackend
+    from support.devices import cuda
+    from support.devices.cuda_backend import CudaBackend
 
     context = cuda.create_context(cuda_backend.device)
     backend = CudaBackend(cuda_backend.device, cuda.create_stream())
@@ -50,7 +50,7 @@ def second(cuda_backend: Any) -> Iterator[Any]:
 
 def test_a_graph_replayed_over_tables_that_are_right_damaged_and_padding(cuda_backend: Any) -> None:
     """Captured once. A damaged table spoils one replay and no other; the record says so afterwards."""
-    from support import cuda
+    from support.devices import cuda
 
     stream = cuda_backend.stream
     first = make_problem()
@@ -84,7 +84,7 @@ def test_a_graph_replayed_over_tables_that_are_right_damaged_and_padding(cuda_ba
 
 def test_a_captured_run_and_its_reset(cuda_backend: Any) -> None:
     """A reset that is captured clears the record at each replay, before the append claims it anew."""
-    from support import cuda
+    from support.devices import cuda
 
     stream = cuda_backend.stream
     problem = spoilt()
@@ -103,7 +103,7 @@ def test_a_captured_run_and_its_reset(cuda_backend: Any) -> None:
 
 def test_a_capture_needs_no_launch_before(cuda_backend: Any) -> None:
     """select has loaded the kernel, for a shape of either index width."""
-    from support import cuda
+    from support.devices import cuda
 
     problem = make_problem()
     operands = problem.put(cuda_backend)
@@ -116,7 +116,7 @@ def test_a_capture_needs_no_launch_before(cuda_backend: Any) -> None:
 
 def test_selecting_while_a_stream_is_captured(cuda_backend: Any) -> None:
     """More than a slab of records: the pool may allocate, and the capture is none the worse."""
-    from support import cuda
+    from support.devices import cuda
 
     stream = cuda_backend.stream
     problem = make_problem()
@@ -132,7 +132,7 @@ def test_selecting_while_a_stream_is_captured(cuda_backend: Any) -> None:
 
 def test_check_refuses_a_stream_that_is_being_captured(cuda_backend: Any) -> None:
     """And leaves the capture as it was."""
-    from support import cuda
+    from support.devices import cuda
 
     stream = cuda_backend.stream
     problem = spoilt()
@@ -149,7 +149,7 @@ def test_check_refuses_a_stream_that_is_being_captured(cuda_backend: Any) -> Non
 
 
 def test_check_waits_and_reset_does_not(cuda_backend: Any) -> None:
-    from support import cuda
+    from support.devices import cuda
 
     stream = cuda_backend.stream
     problem = spoilt()
@@ -172,7 +172,7 @@ def test_check_waits_and_reset_does_not(cuda_backend: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["device", "managed", "pinned"])
 def test_a_record_in_each_kind_of_memory(cuda_backend: Any, kind: str) -> None:
-    from support import cuda
+    from support.devices import cuda
 
     stream = cuda_backend.stream
     problem = spoilt()
@@ -228,7 +228,7 @@ def test_the_default_streams(cuda_backend: Any, stream: int) -> None:
 
 def test_no_current_context(cuda_backend: Any) -> None:
     """A stream of its own names its context; nothing becomes current."""
-    from support import cuda
+    from support.devices import cuda
 
     problem = spoilt()
     operands = problem.put(cuda_backend)
@@ -245,7 +245,7 @@ def test_no_current_context(cuda_backend: Any) -> None:
 
 def test_one_plan_in_two_contexts(cuda_backend: Any, second: Any) -> None:
     """Selected in one, run in both: the record is reached from either, and what is current stays."""
-    from support import cuda
+    from support.devices import cuda
 
     here = spoilt()
     operands = here.put(cuda_backend)
@@ -267,7 +267,7 @@ def test_one_plan_in_two_contexts(cuda_backend: Any, second: Any) -> None:
 
 def test_a_context_that_was_destroyed_takes_its_records_along(cuda_backend: Any) -> None:
     """New plans in a context that may have the old one's address get memory that is there."""
-    from support import cuda
+    from support.devices import cuda
 
     problem = spoilt()
     for _ in range(3):
@@ -322,7 +322,7 @@ def test_the_guard_holds_where_flashinfers_kernel_would_not_launch(cuda_backend:
 
 def test_no_record_in_c(cuda_backend: Any) -> None:
     """A corrupt request is skipped all the same."""
-    from support import cuda
+    from support.devices import cuda
 
     problem = spoilt()
     memories = {name: cuda_backend.new(array) for name, array in problem.arrays.items()}
@@ -340,8 +340,8 @@ def test_no_record_in_c(cuda_backend: Any) -> None:
 @pytest.mark.multigpu
 def test_a_plan_on_another_device(cuda_backend: Any) -> None:
     """Its own record is reached from every device; one in device memory is not, and that is said."""
-    from support import cuda
-    from support.cuda_backend import CudaBackend
+    from support.devices import cuda
+    from support.devices.cuda_backend import CudaBackend
 
     problem = spoilt()
     here = cuda_backend.put(UNCLAIMED)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from support.backends import Backend
-from support.bits import assert_same_bits
-from support.cases import Case
-from support.elements import F16
-from support.guarded import INT32, GuardedProblem, run_and_check, select_guarded
-from support.operands import CACHES, make_args
+from support.calls.operands import CACHES, make_args
+from support.damaged.guarded import INT32, GuardedProblem, run_and_check, select_guarded
+from support.devices.backends import Backend
+from support.devices.bits import assert_same_bits
+from support.problems.cases import Case
+from support.problems.elements import F16
 
 CASE = Case(F16, "HND", "AFTER_APPEND", page_size=4, batch_size=5, num_heads=2, head_dim=40)
 NOTHING = np.zeros(0, np.int32)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from support.backends import Backend
-from support.bits import Array, random_bits
-from support.cases import CONVENTIONS, LAYOUTS, Case
-from support.damage import damaged_problems, right_problems
-from support.elements import BF16, ELEMENTS, FP8_E5M2
-from support.guarded import INT32, GuardedProblem, fresh, right_table, run_and_check
+from support.damaged.damage import damaged_problems, right_problems
+from support.damaged.guarded import INT32, GuardedProblem, fresh, right_table, run_and_check
+from support.devices.backends import Backend
+from support.devices.bits import Array, random_bits
+from support.problems.cases import CONVENTIONS, LAYOUTS, Case
+from support.problems.elements import BF16, ELEMENTS, FP8_E5M2
 
 many = settings(
     max_examples=700,

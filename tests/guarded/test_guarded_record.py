@@ -11,12 +11,9 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from support import abi
-from support.backends import Backend
-from support.bits import Array, assert_same_bits
-from support.cases import Case
-from support.elements import F16, F32
-from support.guarded import (
+from support.c_abi import abi
+from support.calls.operands import make_args
+from support.damaged.guarded import (
     GUARDED,
     INT32,
     UNCLAIMED,
@@ -25,8 +22,11 @@ from support.guarded import (
     run_and_check,
     select_guarded,
 )
-from support.host_memory import Guarded
-from support.operands import make_args
+from support.devices.backends import Backend
+from support.devices.bits import Array, assert_same_bits
+from support.devices.host_memory import Guarded
+from support.problems.cases import Case
+from support.problems.elements import F16, F32
 
 CASE = Case(F16, "HND", "BEFORE_APPEND", page_size=4, batch_size=4, num_heads=2, head_dim=24)
 PAGES = 9

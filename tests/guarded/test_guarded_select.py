@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 import baracuda_ffi as bf
-from support.backends import Backend
-from support.cases import Case
-from support.elements import ELEMENTS, F16, Element
-from support.guarded import GUARDED
+from support.damaged.guarded import GUARDED
+from support.devices.backends import Backend
+from support.problems.cases import Case
+from support.problems.elements import ELEMENTS, F16, Element
 
 CASE = Case(F16, "HND", "BEFORE_APPEND", page_size=4, batch_size=3, num_heads=2, head_dim=64)
 KINDS = {"host": bf.BackendKind.HOST, "cuda": bf.BackendKind.BESPOKE}

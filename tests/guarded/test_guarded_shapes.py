@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from support.backends import Backend, HostBackend
-from support.bits import Array
-from support.cases import CONVENTIONS, LAYOUTS, Case
-from support.elements import ELEMENTS, F16, F32, FP8_E4M3, Element
-from support.guarded import INT32, GuardedProblem, right_table, run_and_check
-from support.host_memory import Guarded
+from support.damaged.guarded import INT32, GuardedProblem, right_table, run_and_check
+from support.devices.backends import Backend, HostBackend
+from support.devices.bits import Array
+from support.devices.host_memory import Guarded
+from support.problems.cases import CONVENTIONS, LAYOUTS, Case
+from support.problems.elements import ELEMENTS, F16, F32, FP8_E4M3, Element
 
 HEADS = (1, 2, 3, 8, 64, 129, 300)
 # Rows that 16-byte vectors fill, and those that leave 8, 4, 2 or 1 bytes over.

@@ -18,11 +18,11 @@ import pytest  # noqa: E402
 
 import baracuda_ffi as bf  # noqa: E402
 from baracuda_ffi._native.library import library  # noqa: E402
-from support.cases import Case  # noqa: E402
-from support.elements import BF16, ELEMENTS  # noqa: E402
-from support.operands import NAMES, make_args  # noqa: E402
-from support.problem import Problem, assert_appended, assert_unchanged  # noqa: E402
-from support.tensors import as_view  # noqa: E402
+from support.c_abi.tensors import as_view  # noqa: E402
+from support.calls.operands import NAMES, make_args  # noqa: E402
+from support.problems.cases import Case  # noqa: E402
+from support.problems.elements import BF16, ELEMENTS  # noqa: E402
+from support.problems.problem import Problem, assert_appended, assert_unchanged  # noqa: E402
 
 Operands = dict[str, Any]
 KINDS: dict[str, Callable[[Any], Any]] = {

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import baracuda_ffi as bf
-from support.python import output_of
+from support.processes.python import output_of
 
 REPORT = "import json, sys; print(json.dumps(sorted(sys.modules)))"
 SMALL = {

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 import baracuda_ffi as bf
-from support.python import run_python
+from support.processes.python import run_python
 
 needs_readelf = pytest.mark.skipif(shutil.which("readelf") is None, reason="needs readelf, there is none")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import baracuda_ffi as bf
-from support.python import output_of
+from support.processes.python import output_of
 
 SHOW = "import baracuda_ffi as bf; print(bf.library_path())"
 REFUSED = """

@@ -9,10 +9,10 @@ import ctypes
 import pytest
 
 import baracuda_ffi as bf
-from support import abi
-from support.device import device_count
-from support.problem import Problem, assert_unchanged
-from support.python import run_python
+from support.c_abi import abi
+from support.devices.device import device_count
+from support.problems.problem import Problem, assert_unchanged
+from support.processes.python import run_python
 
 pytestmark = pytest.mark.skipif(
     device_count() > 0, reason="needs a machine without a CUDA device, this one has one"

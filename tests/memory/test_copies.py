@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from support.operands import NAMES, make_args
-from support.problem import SMALL, Problem, assert_appended
-from support.tensors import as_view
+from support.c_abi.tensors import as_view
+from support.calls.operands import NAMES, make_args
+from support.problems.problem import SMALL, Problem, assert_appended
 
 WAYS: dict[str, Callable[[Any], Any]] = {
     "copy": copy.copy,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.python import TESTS, run_python
+from support.processes.python import TESTS, run_python
 
 MODULES = sorted(path for path in Path(__file__).parent.glob("test_*.py") if path != Path(__file__))
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from support.cases import Case
-from support.elements import F16
-from support.exporters import LegacyExporter, VersionedExporter
-from support.operands import make_args
-from support.problem import Problem, assert_unchanged
-from support.tensors import as_view
+from support.c_abi.tensors import as_view
+from support.calls.exporters import LegacyExporter, VersionedExporter
+from support.calls.operands import make_args
+from support.problems.cases import Case
+from support.problems.elements import F16
+from support.problems.problem import Problem, assert_unchanged
 
 CASE = Case(F16, "HND", "AFTER_APPEND", page_size=4, batch_size=3, num_heads=2, head_dim=64)
 

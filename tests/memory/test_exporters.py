@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from support.backends import HostBackend
-from support.cases import Case
-from support.elements import BF16
-from support.every_call import Call, assert_refused, every_call
-from support.exporters import IS_COPIED, LegacyExporter, OneCapsule, VersionedExporter
-from support.operands import CACHES, INPUTS, NAMES, make_args, select
-from support.problem import SMALL, Problem, assert_appended, assert_unchanged
+from support.calls.every_call import Call, assert_refused, every_call
+from support.calls.exporters import IS_COPIED, LegacyExporter, OneCapsule, VersionedExporter
+from support.calls.operands import CACHES, INPUTS, NAMES, make_args, select
+from support.devices.backends import HostBackend
+from support.problems.cases import Case
+from support.problems.elements import BF16
+from support.problems.problem import SMALL, Problem, assert_appended, assert_unchanged
 
 
 def plan_for(problem: Problem) -> bf.PagedKvAppendPlan:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from support.backends import HostBackend
-from support.exporters import LegacyExporter, VersionedExporter
-from support.operands import INPUTS, NAMES, make_args, select
-from support.problem import SMALL, Problem, assert_unchanged
+from support.calls.exporters import LegacyExporter, VersionedExporter
+from support.calls.operands import INPUTS, NAMES, make_args, select
+from support.devices.backends import HostBackend
+from support.problems.problem import SMALL, Problem, assert_unchanged
 
 HUGE = 2**63
 

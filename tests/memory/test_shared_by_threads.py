@@ -13,14 +13,14 @@ import baracuda_ffi as bf
 from baracuda_ffi._append import bound_launch
 from baracuda_ffi._interop import exchange, tensors
 from baracuda_ffi._native.accelerator import describers
-from support import abi
-from support.bits import assert_same_bits
-from support.exporters import LegacyExporter, OneCapsule, VersionedExporter, exchange_type
-from support.operands import CACHES, make_args
-from support.problem import SMALL, Problem, assert_appended
-from support.python import output_of
-from support.tensors import as_view
-from support.threads import run_together, switching_often
+from support.c_abi import abi
+from support.c_abi.tensors import as_view
+from support.calls.exporters import LegacyExporter, OneCapsule, VersionedExporter, exchange_type
+from support.calls.operands import CACHES, make_args
+from support.devices.bits import assert_same_bits
+from support.problems.problem import SMALL, Problem, assert_appended
+from support.processes.python import output_of
+from support.processes.threads import run_together, switching_often
 
 THREADS = 4
 

@@ -11,12 +11,12 @@ import pytest
 import baracuda_ffi as bf
 from baracuda_ffi._interop import exchange, torch_tensors
 from baracuda_ffi._native.accelerator import describers
-from support.backends import HostBackend
-from support.cases import Case
-from support.elements import F32
-from support.every_call import Call, assert_refused, every_call
-from support.operands import CACHES, INPUTS, NAMES, make_args, select
-from support.problem import Problem, assert_appended, assert_unchanged
+from support.calls.every_call import Call, assert_refused, every_call
+from support.calls.operands import CACHES, INPUTS, NAMES, make_args, select
+from support.devices.backends import HostBackend
+from support.problems.cases import Case
+from support.problems.elements import F32
+from support.problems.problem import Problem, assert_appended, assert_unchanged
 
 torch: Any = pytest.importorskip("torch")
 

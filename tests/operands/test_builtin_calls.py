@@ -12,8 +12,8 @@ import pytest
 
 import baracuda_ffi as bf
 from baracuda_ffi._native.accelerator import SYMBOL, builtin_calls
-from support import abi
-from support.builtin_calls import (
+from support.c_abi import abi
+from support.calls.builtin_calls import (
     NOT_JUDGED,
     Calls,
     assert_refused,
@@ -23,8 +23,8 @@ from support.builtin_calls import (
     one,
     unbound,
 )
-from support.operands import NAMES
-from support.problem import Problem, assert_appended, assert_unchanged
+from support.calls.operands import NAMES
+from support.problems.problem import Problem, assert_appended, assert_unchanged
 
 CUDA_STREAMS = [True, -1, 2**64, 1.5, "0", None, object()]
 

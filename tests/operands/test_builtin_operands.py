@@ -13,8 +13,8 @@ import pytest
 
 import baracuda_ffi as bf
 from baracuda_ffi._append import operands as _bind
-from support import abi
-from support.builtin_calls import (
+from support.c_abi import abi
+from support.calls.builtin_calls import (
     NOT_JUDGED,
     Calls,
     assert_answers,
@@ -25,11 +25,11 @@ from support.builtin_calls import (
     members,
     unbound,
 )
-from support.cases import Case
-from support.elements import ELEMENTS, Element
-from support.exporters import LegacyExporter, VersionedExporter, exchange_type
-from support.operands import INPUTS, NAMES, make_args
-from support.problem import SMALL, Problem, assert_appended, assert_unchanged
+from support.calls.exporters import LegacyExporter, VersionedExporter, exchange_type
+from support.calls.operands import INPUTS, NAMES, make_args
+from support.problems.cases import Case
+from support.problems.elements import ELEMENTS, Element
+from support.problems.problem import SMALL, Problem, assert_appended, assert_unchanged
 
 
 def address_of(name: str) -> int | None:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import baracuda_ffi as bf
-from support.exporters import LegacyExporter
-from support.operands import make_args
-from support.problem import SMALL, Problem, assert_appended
+from support.calls.exporters import LegacyExporter
+from support.calls.operands import make_args
+from support.problems.problem import SMALL, Problem, assert_appended
 
 ASKED: list[dict[str, Any]] = []
 

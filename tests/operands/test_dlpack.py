@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from support.backends import HostBackend
-from support.bits import assert_same_bits
-from support.exporters import READ_ONLY, Exporter, LegacyExporter, VersionedExporter
-from support.operands import CACHES, NAMES, make_args, select
-from support.problem import SMALL, Problem, assert_unchanged, expected_caches
+from support.calls.exporters import READ_ONLY, Exporter, LegacyExporter, VersionedExporter
+from support.calls.operands import CACHES, NAMES, make_args, select
+from support.devices.backends import HostBackend
+from support.devices.bits import assert_same_bits
+from support.problems.problem import SMALL, Problem, assert_unchanged, expected_caches
 
 EXPORTERS = [LegacyExporter, VersionedExporter]
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from support.bits import Array, assert_same_bits
-from support.cases import CONVENTIONS, LAYOUTS, Case
-from support.elements import BF16, ELEMENTS, F16, Element
-from support.exporters import LegacyExporter, VersionedExporter
-from support.operands import CACHES, INPUTS
-from support.problem import Problem
-from support.tensors import as_view
+from support.c_abi.tensors import as_view
+from support.calls.exporters import LegacyExporter, VersionedExporter
+from support.calls.operands import CACHES, INPUTS
+from support.devices.bits import Array, assert_same_bits
+from support.problems.cases import CONVENTIONS, LAYOUTS, Case
+from support.problems.elements import BF16, ELEMENTS, F16, Element
+from support.problems.problem import Problem
 
 KINDS: dict[str, Callable[[Array], Any]] = {
     "NumPy": lambda array: array,

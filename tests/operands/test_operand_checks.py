@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from support.backends import HostBackend
-from support.bits import Array, assert_same_bits
-from support.faults import FAULTS, Fault
-from support.operands import NAMES, make_args, select
-from support.problem import SMALL, Problem
+from support.calls.faults import FAULTS, Fault
+from support.calls.operands import NAMES, make_args, select
+from support.devices.backends import HostBackend
+from support.devices.bits import Array, assert_same_bits
+from support.problems.problem import SMALL, Problem
 
 
 def memory_of(array: Array) -> Array:
@@ -140,10 +140,10 @@ def test_sixteen_bytes_are_aligned_enough(offset: int) -> None:
     """No operand need be aligned to more than the kernel's vectors, whatever the host backend's own copies
     use.
     """
-    from support.cases import Case
-    from support.elements import F32
-    from support.host_memory import aligned
-    from support.problem import assert_appended
+    from support.devices.host_memory import aligned
+    from support.problems.cases import Case
+    from support.problems.elements import F32
+    from support.problems.problem import assert_appended
 
     case = Case(F32, "HND", "AFTER_APPEND", page_size=2, batch_size=64, num_heads=64, head_dim=256)
     problem = Problem(case)

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from support.backends import HostBackend
-from support.bits import Array
-from support.cases import Case
-from support.elements import ELEMENTS, F16, F32, Element
-from support.exporters import LegacyExporter, VersionedExporter
-from support.operands import CACHES, INPUTS, NAMES, make_args, select
-from support.problem import Problem, assert_appended
-from support.tensors import as_view
+from support.c_abi.tensors import as_view
+from support.calls.exporters import LegacyExporter, VersionedExporter
+from support.calls.operands import CACHES, INPUTS, NAMES, make_args, select
+from support.devices.backends import HostBackend
+from support.devices.bits import Array
+from support.problems.cases import Case
+from support.problems.elements import ELEMENTS, F16, F32, Element
+from support.problems.problem import Problem, assert_appended
 
 
 class Named(np.ndarray):

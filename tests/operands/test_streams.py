@@ -8,9 +8,9 @@ import pytest
 
 import baracuda_ffi as bf
 from baracuda_ffi._interop.streams import stream_handle
-from support.device import device_count
-from support.problem import SMALL
-from support.streams import MAKERS, NO_STREAMS, Raising, RaisingMethod, WithProtocol
+from support.calls.streams import MAKERS, NO_STREAMS, Raising, RaisingMethod, WithProtocol
+from support.devices.device import device_count
+from support.problems.problem import SMALL
 
 HANDLES = [0, 1, 2, 0x7F00DEADBEE0, 2**64 - 1]
 
@@ -50,8 +50,8 @@ def test_what_a_stream_raises_is_the_cause(stream: Any) -> None:
 
 def test_the_descriptor_is_judged_before_a_device_is_looked_for() -> None:
     """What is wrong with the problem is told on every machine."""
-    from support.cases import Case
-    from support.elements import F16
+    from support.problems.cases import Case
+    from support.problems.elements import F16
 
     wrong = Case(F16, "HND", "BEFORE_APPEND", 4, 0, 2, 64).descriptor(8)
     with pytest.raises(bf.InvalidProblem, match="batch_size"):
@@ -81,7 +81,7 @@ def test_every_stream_without_a_device(kind: str) -> None:
 
 @pytest.mark.skipif(device_count() > 0, reason="needs a machine without a CUDA device, this one has one")
 def test_the_one_liner_without_a_device() -> None:
-    from support.problem import Problem, assert_unchanged
+    from support.problems.problem import Problem, assert_unchanged
 
     problem = Problem()
     before = problem.snapshot()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.installed import Installed
+from support.processes.installed import Installed
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from support import abi, abi_description, header
-from support.installed import REPOSITORY, run
+from support.c_abi import abi, abi_description, header
+from support.processes.installed import REPOSITORY, run
 
 COMMITTED = Path(__file__).parent / "abi" / "abi.txt"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.installed import REPOSITORY, Installed, run
+from support.processes.installed import REPOSITORY, Installed, run
 
 Build = Callable[[Path, Installed], Path]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.installed import REPOSITORY
+from support.processes.installed import REPOSITORY
 
 INCLUDE_DIR = REPOSITORY / "native" / "include"
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]

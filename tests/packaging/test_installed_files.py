@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import baracuda_ffi as bf
-from support.installed import REPOSITORY, Installed
+from support.processes.installed import REPOSITORY, Installed
 
 MEGABYTE = 1_000_000
 OLDEST_SYSTEM = {"GLIBC": (2, 28), "GLIBCXX": (3, 4, 25), "CXXABI": (1, 3, 11), "GCC": (8,)}  # manylinux_2_28

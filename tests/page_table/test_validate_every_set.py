@@ -9,11 +9,11 @@ import pytest
 
 import baracuda_ffi as bf
 from baracuda_ffi._reference.places import Wrong
-from support.backends import Backend
-from support.bits import Array, assert_same_bits
-from support.many_tables import many_tables
-from support.page_tables import WAYS, convention_for, found_places
-from support.table_faults import faults_of
+from support.damaged.many_tables import many_tables
+from support.damaged.page_tables import WAYS, convention_for, found_places
+from support.damaged.table_faults import faults_of
+from support.devices.backends import Backend
+from support.devices.bits import Array, assert_same_bits
 
 KINDS = [
     (way, convention)

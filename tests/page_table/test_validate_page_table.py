@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 import baracuda_ffi as bf
 from baracuda_ffi.reference import append_paged_kv_reference
-from support.backends import Backend
-from support.bits import Array, assert_same_bits
-from support.damage import cases, damaged, right_tables
-from support.table_faults import decode_faults_of
+from support.damaged.damage import cases, damaged, right_tables
+from support.damaged.table_faults import decode_faults_of
+from support.devices.backends import Backend
+from support.devices.bits import Array, assert_same_bits
 
 AFTER, BEFORE = bf.LengthConvention.AFTER_APPEND, bf.LengthConvention.BEFORE_APPEND
 Table = dict[str, Array]
@@ -322,7 +322,7 @@ def test_findings_are_values() -> None:
 class TestOnAStream:
     def test_the_copies_are_in_the_streams_order(self, cuda_backend: Any) -> None:
         """Entries that the stream is still to write are seen written."""
-        from support import cuda
+        from support.devices import cuda
 
         operands = {name: cuda_backend.put(array) for name, array in RIGHT.items()}
         view = operands["last_page_len"]
@@ -337,7 +337,7 @@ class TestOnAStream:
         assert validate(operands, stream=cuda_backend.stream) == []
 
     def test_a_stream_that_is_being_captured_is_refused(self, cuda_backend: Any) -> None:
-        from support import cuda
+        from support.devices import cuda
 
         operands = {name: cuda_backend.put(array) for name, array in RIGHT.items()}
         with (
@@ -347,7 +347,7 @@ class TestOnAStream:
             validate(operands, stream=cuda_backend.stream)
 
     def test_the_current_context_stays(self, cuda_backend: Any) -> None:
-        from support import cuda
+        from support.devices import cuda
 
         operands = {name: cuda_backend.put(array) for name, array in RIGHT.items()}
         with cuda.current(None):

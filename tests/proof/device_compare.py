@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-from support import cuda
+from support.devices import cuda
 
 PTX = b"""
 .version 7.0

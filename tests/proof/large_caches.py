@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 import baracuda_ffi as bf
-from support.bits import Array
-from support.cases import Case
-from support.elements import FP8_E4M3
+from support.devices.bits import Array
+from support.problems.cases import Case
+from support.problems.elements import FP8_E4M3
 
 TWO_TO_THE_32 = 1 << 32
 

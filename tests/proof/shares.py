@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from baracuda_ffi.reference import append_paged_kv_reference
-from support.bits import Array, random_bits
-from support.cases import Case
-from support.conversation import Step
-from support.elements import BF16
+from support.devices.bits import Array, random_bits
+from support.problems.cases import Case
+from support.problems.conversation import Step
+from support.problems.elements import BF16
 
 USERS = 16
 STEPS = 8

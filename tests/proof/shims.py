@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.header import compiler
+from support.c_abi.header import compiler
 
 SOURCES = Path(__file__).parent / "native" / "shims"
 

@@ -8,7 +8,7 @@ import os
 
 import numpy as np
 
-from support.bits import Array
+from support.devices.bits import Array
 
 
 class SparseCache:

@@ -13,9 +13,9 @@ import pytest
 from proof.modes import MODES, preference
 
 import baracuda_ffi as bf
-from support.cases import CONVENTIONS, HEAD_DIMS, LAYOUTS, Case
-from support.elements import ELEMENTS, F16, F32, FP8_E4M3
-from support.gpu_problem import GpuProblem
+from support.devices.gpu_problem import GpuProblem
+from support.problems.cases import CONVENTIONS, HEAD_DIMS, LAYOUTS, Case
+from support.problems.elements import ELEMENTS, F16, F32, FP8_E4M3
 
 pytestmark = pytest.mark.gpu
 

@@ -16,7 +16,7 @@ import pytest
 from proof.shims import build_shim
 
 import baracuda_ffi as bf
-from support.python import run_python
+from support.processes.python import run_python
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's dynamic linker")
 

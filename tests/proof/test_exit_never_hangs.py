@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.python import run_python
+from support.processes.python import run_python
 
 # A process that hangs is killed after this many seconds, and the test fails.
 PATIENCE = 60

@@ -13,8 +13,8 @@ import pytest
 from proof.modes import MODES, preference
 
 import baracuda_ffi as bf
-from support.gpu_problem import GpuProblem
-from support.python import run_python
+from support.devices.gpu_problem import GpuProblem
+from support.processes.python import run_python
 
 pytestmark = pytest.mark.gpu
 
@@ -29,7 +29,7 @@ def run_child(name: str, *arguments: str, **environment: str) -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_a_launch_that_cuda_refuses_is_told_once(cuda_backend: Any, mode: str) -> None:
     """A launch on the legacy stream, while a stream is captured that it would have to wait for."""
-    from support import cuda
+    from support.devices import cuda
 
     driver = cuda.driver
     problem = GpuProblem(cuda_backend)
@@ -55,7 +55,7 @@ def test_too_many_heads_past_the_checks(tmp_path: Path) -> None:
     if library is None:
         if shutil.which("nvcc") is None or "FLASHINFER_INCLUDE_DIR" not in os.environ:
             pytest.skip("needs BARACUDA_UNCHECKED_LIBRARY, or nvcc and FLASHINFER_INCLUDE_DIR to build it")
-        from support.cuda import Device
+        from support.devices.cuda import Device
 
         library = str(tmp_path / "libunchecked.so")
         subprocess.run([str(BUILD), library, str(Device(0).capability)], check=True)

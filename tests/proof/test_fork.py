@@ -7,7 +7,7 @@ import os
 import pytest
 from proof.modes import MODES
 
-from support.python import run_python
+from support.processes.python import run_python
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 

@@ -10,7 +10,7 @@ import pytest
 from proof.modes import MODES
 from proof.shims import build_shim
 
-from support.python import run_python
+from support.processes.python import run_python
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's LD_PRELOAD")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from proof.shims import build_shim
 
-from support.python import run_python
+from support.processes.python import run_python
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's CPU affinity")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import baracuda_ffi as bf
-from support.header import HEADER, compiler
+from support.c_abi.header import HEADER, compiler
 
 SOURCES = Path(__file__).parent / "native"
 

@@ -24,8 +24,16 @@ def test_every_folder_of_tests() -> None:
 
 
 def test_every_module_of_support() -> None:
-    modules = [path.name for path in (TESTS / "support").glob("*.py") if path.name != "__init__.py"]
-    assert sorted(listed(TESTS / "support")) == sorted(modules)
+    support = TESTS / "support"
+    modules = [
+        str(path.relative_to(support)) for path in support.glob("*/*.py") if path.name != "__init__.py"
+    ]
+    assert sorted(listed(support)) == sorted(modules)
+
+
+def test_no_room_of_support_is_crowded() -> None:
+    for room in (TESTS / "support").iterdir():
+        assert len([path for path in room.glob("*.py") if path.name != "__init__.py"]) <= 12, room
 
 
 @pytest.mark.parametrize("page", ["building", "contributing"])

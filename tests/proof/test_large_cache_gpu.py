@@ -10,9 +10,9 @@ from proof.large_caches import LargeCache, large_cache
 from proof.modes import MODES, preference
 
 import baracuda_ffi as bf
-from support.bits import Array, assert_same_bits, random_bits
-from support.elements import F16, F32, FP8_E5M2, Element
-from support.operands import CACHES
+from support.calls.operands import CACHES
+from support.devices.bits import Array, assert_same_bits, random_bits
+from support.problems.elements import F16, F32, FP8_E5M2, Element
 
 pytestmark = [pytest.mark.gpu, pytest.mark.slow]
 
@@ -33,24 +33,24 @@ class Filled:
     """Device memory of `nbytes`, every byte of it FILL."""
 
     def __init__(self, nbytes: int) -> None:
-        from support import cuda
+        from support.devices import cuda
 
         self.nbytes = nbytes
         self.address = int(cuda.check(cuda.driver.cuMemAlloc(nbytes)))
         cuda.check(cuda.driver.cuMemsetD8(self.address, FILL, nbytes))
 
     def read(self, offset: int, into: Array) -> None:
-        from support import cuda
+        from support.devices import cuda
 
         cuda.check(cuda.driver.cuMemcpyDtoH(into.ctypes.data, self.address + offset, into.nbytes))
 
     def refill(self, offset: int, nbytes: int) -> None:
-        from support import cuda
+        from support.devices import cuda
 
         cuda.check(cuda.driver.cuMemsetD8(self.address + offset, FILL, nbytes))
 
     def free(self) -> None:
-        from support import cuda
+        from support.devices import cuda
 
         cuda.check(cuda.driver.cuMemFree(self.address))
 
@@ -69,7 +69,7 @@ def check_rows(cache: LargeCache, element: Element, memory: Filled, new: Array) 
 def test_first_middle_and_last_page(cuda_backend: Any, which: str, mode: str) -> None:
     from proof.device_compare import DeviceCompare
 
-    from support import cuda
+    from support.devices import cuda
 
     element, cache = CACHES_TO_TRY[which]
     nbytes = cache.elements * element.itemsize

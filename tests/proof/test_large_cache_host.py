@@ -11,8 +11,8 @@ from proof.modes import MODES, preference
 from proof.sparse import SparseCache
 
 import baracuda_ffi as bf
-from support.bits import Array
-from support.operands import CACHES
+from support.calls.operands import CACHES
+from support.devices.bits import Array
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs Linux's memfd")
 

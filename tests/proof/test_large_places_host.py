@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from proof.sparse import SparseCache
 
-from support import abi
-from support.bits import Array
+from support.c_abi import abi
+from support.devices.bits import Array
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs Linux's memfd")
 

@@ -17,8 +17,8 @@ import pytest
 from proof.modes import MODES
 
 import baracuda_ffi as bf
-from support.operands import CACHES, INPUTS, NAMES, make_args
-from support.problem import SMALL, Problem
+from support.calls.operands import CACHES, INPUTS, NAMES, make_args
+from support.problems.problem import SMALL, Problem
 
 LAUNCHES = 1_000_000
 SELECTS = 100_000
@@ -135,7 +135,7 @@ def test_runs_binds_and_refusals(operands: Operands) -> None:
 @pytest.mark.gpu
 @pytest.mark.slow
 def test_device_memory_stays_as_it_was(cuda_backend: Any) -> None:
-    from support import cuda
+    from support.devices import cuda
 
     for mode in MODES:
         operands = Operands(cuda_backend, mode)

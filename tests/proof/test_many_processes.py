@@ -11,8 +11,8 @@ import pytest
 from proof.modes import MODES
 from proof.shares import CASE, NUM_PAGES, Share, first_caches, last_caches
 
-from support.bits import assert_same_bits
-from support.python import TESTS
+from support.devices.bits import assert_same_bits
+from support.processes.python import TESTS
 
 PROCESSES = 8
 

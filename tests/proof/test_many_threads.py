@@ -10,9 +10,9 @@ from proof.modes import MODES, preference
 from proof.shares import CASE, NUM_PAGES, USERS, Share, first_caches, last_caches
 
 import baracuda_ffi as bf
-from support.bits import assert_same_bits
-from support.operands import CACHES, make_args, put_step
-from support.threads import run_together
+from support.calls.operands import CACHES, make_args, put_step
+from support.devices.bits import assert_same_bits
+from support.processes.threads import run_together
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def streams(backend: Any) -> Iterator[list[Any]]:
     if backend.kind is bf.BackendKind.HOST:
         yield [None] * USERS
         return
-    from support import cuda
+    from support.devices import cuda
 
     made = [cuda.create_stream() for _ in range(USERS)]
     yield made
@@ -79,8 +79,8 @@ def test_one_bound_launch_from_sixteen_threads(backend: Any, streams: list[Any],
 
 def test_every_thread_hears_its_own_refusal() -> None:
     """The message of a refused call belongs to the thread that made it."""
-    from support import abi
-    from support.problem import Problem
+    from support.c_abi import abi
+    from support.problems.problem import Problem
 
     problem = Problem()
 

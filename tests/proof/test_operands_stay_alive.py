@@ -11,16 +11,16 @@ import pytest
 from proof.modes import MODES, preference
 
 import baracuda_ffi as bf
-from support.bits import assert_same_bits
-from support.operands import CACHES, NAMES, make_args
-from support.problem import SMALL, Problem
+from support.calls.operands import CACHES, NAMES, make_args
+from support.devices.bits import assert_same_bits
+from support.problems.problem import SMALL, Problem
 
 pytestmark = pytest.mark.gpu
 
 
 def owned_by_bindings(problem: Problem) -> dict[str, Any]:
     """Memory that is freed with the object, and zeroed before: a launch that did not keep it would show."""
-    from support.cuda import DeviceArray
+    from support.devices.cuda import DeviceArray
 
     class Owned(DeviceArray):
         def __del__(self) -> None:
@@ -49,7 +49,7 @@ def to_host(array: Any) -> Any:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("owner", [owned_by_bindings, owned_by_torch, owned_by_cupy])
 def test_a_bound_launch_keeps_its_operands(cuda_backend: Any, owner: Any, mode: str) -> None:
-    from support import cuda
+    from support.devices import cuda
 
     problem, others = Problem(), Problem(seed=1)
     arrays = owner(problem)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from proof.shims import compile_shared
 
-from support import abi
-from support.header import functions, macro
-from support.python import run_python
+from support.c_abi import abi
+from support.c_abi.header import functions, macro
+from support.processes.python import run_python
 
 OURS = int(macro("BARACUDA_FFI_ABI_VERSION"))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from support.header import compiler
+from support.c_abi.header import compiler
 
 SCRIPT = Path(__file__).parent / "sanitize.sh"
 SECONDS = int(os.environ.get("FUZZ_SECONDS", "10"))

@@ -15,11 +15,11 @@ import pytest
 
 import baracuda_ffi as bf
 from baracuda_ffi.reference import append_paged_kv_reference
-from support.backends import Backend
-from support.bits import Array, assert_same_bits
-from support.elements import F16
-from support.page_tables import DECODE, WAYS, convention_for
-from support.real_append import Put, RealAppend, RealCase, append_and_check, make
+from support.damaged.page_tables import DECODE, WAYS, convention_for
+from support.devices.backends import Backend
+from support.devices.bits import Array, assert_same_bits
+from support.problems.elements import F16
+from support.views.real_append import Put, RealAppend, RealCase, append_and_check, make
 
 A, B = np.zeros((5, 2, 8), np.float16), np.zeros((9, 4, 2, 8), np.float16)
 ROWS_AND_CACHES = {"key": A, "value": A, "k_data": B, "v_data": B.copy()}

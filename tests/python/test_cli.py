@@ -10,8 +10,8 @@ import pytest
 
 import baracuda_ffi as bf
 from baracuda_ffi import cli
-from support.device import device_count
-from support.python import run_python
+from support.devices.device import device_count
+from support.processes.python import run_python
 
 
 def command(*arguments: str, code: int = 0, **environment: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.python import run_python
+from support.processes.python import run_python
 
 FRAMEWORKS = {"cuda", "cupy", "jax", "numba", "torch", "warp"}
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from support.backends import HostBackend
-from support.operands import CACHES, INPUTS, NAMES, make_args, select
-from support.problem import SMALL, Problem, assert_appended, assert_unchanged
+from support.calls.operands import CACHES, INPUTS, NAMES, make_args, select
+from support.devices.backends import HostBackend
+from support.problems.problem import SMALL, Problem, assert_appended, assert_unchanged
 
 
 def bound(problem: Problem) -> Any:

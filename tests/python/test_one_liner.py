@@ -10,11 +10,11 @@ import pytest
 
 import baracuda_ffi as bf
 from baracuda_ffi.reference import append_paged_kv_reference
-from support.bits import assert_same_bits
-from support.cases import CONVENTIONS, Case
-from support.elements import F16
-from support.operands import CACHES, NAMES, TABLE
-from support.problem import Problem, assert_appended, assert_unchanged
+from support.calls.operands import CACHES, NAMES, TABLE
+from support.devices.bits import assert_same_bits
+from support.problems.cases import CONVENTIONS, Case
+from support.problems.elements import F16
+from support.problems.problem import Problem, assert_appended, assert_unchanged
 
 
 def append(arrays: dict[str, Any], **options: Any) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 import baracuda_ffi as bf
-from support.backends import Backend, HostBackend
-from support.cases import CONVENTIONS, LAYOUTS, Case
-from support.conversation import Conversation
-from support.elements import ELEMENTS, Element
-from support.operands import check_caches, make_args, put_caches, put_step, select
-from support.problem import SMALL, Problem, assert_appended, assert_unchanged
+from support.calls.operands import check_caches, make_args, put_caches, put_step, select
+from support.devices.backends import Backend, HostBackend
+from support.problems.cases import CONVENTIONS, LAYOUTS, Case
+from support.problems.conversation import Conversation
+from support.problems.elements import ELEMENTS, Element
+from support.problems.problem import SMALL, Problem, assert_appended, assert_unchanged
 
 
 @pytest.mark.parametrize("element", ELEMENTS, ids=lambda element: element.symbol)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from support.cases import Case
-from support.elements import ELEMENTS, F16, HEAD_DIMS
+from support.problems.cases import Case
+from support.problems.elements import ELEMENTS, F16, HEAD_DIMS
 
 EXTENTS = ("page_size", "num_total_pages", "num_kv_heads", "batch_size")
 
@@ -221,8 +221,8 @@ def test_a_cache_larger_than_any_address_space() -> None:
     descriptor = make_descriptor(page_size=most, num_kv_heads=most, num_total_pages=most)
     plan = bf.PagedKvAppendPlan.select(None, descriptor)
     case = Case(F16, "HND", "BEFORE_APPEND", 4, 3, 2, 64)
-    from support.operands import make_args
-    from support.problem import Problem
+    from support.calls.operands import make_args
+    from support.problems.problem import Problem
 
     with pytest.raises(bf.InvalidProblem, match="key has shape"):
         plan.can_implement(make_args(Problem(case).arrays))

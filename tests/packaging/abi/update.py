@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from support import abi_description
+from support.c_abi import abi_description
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as work_dir:

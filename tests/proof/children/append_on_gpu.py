@@ -7,9 +7,9 @@ import sys
 from proof.modes import preference
 
 import baracuda_ffi as bf
-from support import cuda
-from support.cuda_backend import CudaBackend
-from support.gpu_problem import GpuProblem
+from support.devices import cuda
+from support.devices.cuda_backend import CudaBackend
+from support.devices.gpu_problem import GpuProblem
 
 
 def main(seed: str, mode: str) -> None:

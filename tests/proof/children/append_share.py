@@ -10,7 +10,7 @@ from proof.modes import preference
 from proof.shares import CASE, NUM_PAGES, Share
 
 import baracuda_ffi as bf
-from support.operands import CACHES, INPUTS, make_args
+from support.calls.operands import CACHES, INPUTS, make_args
 
 
 def main(folder: str, number: str, mode: str) -> None:

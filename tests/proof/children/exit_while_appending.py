@@ -8,9 +8,9 @@ import sys
 import threading
 
 import baracuda_ffi as bf
-from support.large_append import LARGE
-from support.operands import make_args
-from support.problem import Problem
+from support.calls.operands import make_args
+from support.problems.large_append import LARGE
+from support.problems.problem import Problem
 
 THREADS = 4
 

@@ -11,9 +11,9 @@ import warnings
 from proof.modes import preference
 
 import baracuda_ffi as bf
-from support.large_append import LARGE
-from support.operands import CACHES, make_args
-from support.problem import Problem, assert_appended, assert_unchanged
+from support.calls.operands import CACHES, make_args
+from support.problems.large_append import LARGE
+from support.problems.problem import Problem, assert_appended, assert_unchanged
 
 CHILDREN = 6
 

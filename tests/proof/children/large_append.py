@@ -14,9 +14,9 @@ import sys
 from proof.shims import ThreadGate
 
 import baracuda_ffi as bf
-from support.large_append import LARGE
-from support.operands import make_args
-from support.problem import Problem, assert_appended
+from support.calls.operands import make_args
+from support.problems.large_append import LARGE
+from support.problems.problem import Problem, assert_appended
 
 
 def main(cpus: str, limit: str, gate_mode: str, batch: str = str(LARGE.batch_size)) -> None:

@@ -11,9 +11,9 @@ import threading
 from proof.shims import ThreadGate
 
 import baracuda_ffi as bf
-from support.large_append import LARGE
-from support.operands import make_args
-from support.problem import Problem, assert_appended
+from support.calls.operands import make_args
+from support.problems.large_append import LARGE
+from support.problems.problem import Problem, assert_appended
 
 
 def main() -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 
 import baracuda_ffi as bf
-from support import cuda
-from support.cuda_backend import CudaBackend
-from support.gpu_problem import GpuProblem
+from support.devices import cuda
+from support.devices.cuda_backend import CudaBackend
+from support.devices.gpu_problem import GpuProblem
 
 
 def main(which: str) -> None:

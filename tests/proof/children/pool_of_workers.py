@@ -12,8 +12,8 @@ from proof.modes import preference
 from proof.shares import CASE, NUM_PAGES, Share, first_caches, last_caches
 
 import baracuda_ffi as bf
-from support.bits import Array, assert_same_bits
-from support.operands import INPUTS, make_args
+from support.calls.operands import INPUTS, make_args
+from support.devices.bits import Array, assert_same_bits
 
 WORKERS = 4
 SHARES = 8

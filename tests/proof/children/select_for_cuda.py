@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import baracuda_ffi as bf
-from support.operands import make_args
-from support.problem import Problem, assert_appended
+from support.calls.operands import make_args
+from support.problems.problem import Problem, assert_appended
 
 
 def main() -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import ctypes
 
 import baracuda_ffi as bf
-from support import abi, cuda
-from support.cuda_backend import CudaBackend
-from support.gpu_problem import GpuProblem
-from support.operands import NAMES
+from support.c_abi import abi
+from support.calls.operands import NAMES
+from support.devices import cuda
+from support.devices.cuda_backend import CudaBackend
+from support.devices.gpu_problem import GpuProblem
 
 # What drivers have been seen to say of it.
 REFUSALS = {1: "cudaErrorInvalidValue", 9: "cudaErrorInvalidConfiguration"}

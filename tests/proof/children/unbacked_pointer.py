@@ -9,11 +9,11 @@ import pytest
 from proof.modes import preference
 
 import baracuda_ffi as bf
-from support import cuda
-from support.cuda_backend import CudaBackend
-from support.gpu_problem import GpuProblem
-from support.operands import make_args
-from support.problem import Problem, assert_appended
+from support.calls.operands import make_args
+from support.devices import cuda
+from support.devices.cuda_backend import CudaBackend
+from support.devices.gpu_problem import GpuProblem
+from support.problems.problem import Problem, assert_appended
 
 RESERVED_BYTES = 2 << 20
 

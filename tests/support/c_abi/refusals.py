@@ -1,0 +1,547 @@
+"""The header's list of refusals, in its order: how to provoke each on an append that is otherwise right.
+
+One table for the general entry points, for their order, and for the GPU, where a refusal must leave no
+error pending.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..calls.operands import CACHES, INPUTS, NAMES, TABLE
+from . import abi
+from .abi import INVALID_PROBLEM, MISALIGNED_OPERAND, UNSUPPORTED, Append
+
+INT32_MAX = 2**31 - 1
+INT32_MIN = -(2**31)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks for the append: refusals differ by it."""
+
+    name: str
+    backend: int
+    flags: int = 0
+
+
+HOST = Caller("host", abi.HOST)
+HOST_GUARDED = Caller("host-guarded", abi.HOST, abi.GUARDED)
+HOST_MIRRORED = Caller("host-mirrored", abi.HOST, abi.MIRRORED)
+FLASHINFER = Caller("flashinfer", abi.FLASHINFER)
+FLASHINFER_MIRRORED = Caller("flashinfer-mirrored", abi.FLASHINFER, abi.MIRRORED)
+BESPOKE = Caller("bespoke", abi.BESPOKE, abi.GUARDED)
+
+CALLERS = (HOST, HOST_GUARDED, HOST_MIRRORED, FLASHINFER, FLASHINFER_MIRRORED, BESPOKE)
+MIRRORED = (HOST_MIRRORED, FLASHINFER_MIRRORED)
+GENERAL = (HOST, HOST_GUARDED, FLASHINFER, BESPOKE)
+GUARDED = (HOST_GUARDED, BESPOKE)
+UNGUARDED = (HOST, HOST_MIRRORED, FLASHINFER, FLASHINFER_MIRRORED)
+ON_HOST = (HOST, HOST_GUARDED, HOST_MIRRORED)
+ON_FLASHINFER = (FLASHINFER, FLASHINFER_MIRRORED)
+OURS = (HOST, HOST_GUARDED, BESPOKE)
+
+#: The header's lines, by number: those up to the last of the problem need no operand.
+LAST_OF_THE_PROBLEM = 9
+
+# Memory for records that are never written: an append with it is refused.
+_RECORDS = np.zeros(32, np.int64)
+
+Spoil = Callable[[Append], None]
+Says = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """`spoil` makes the append wrong; `says` are what the message must contain: operand, value,
+    expectation, and what to call instead where there is something.
+    """
+
+    name: str
+    #: A line of the header's list: refusals of one line may be checked in any order.
+    line: int
+    status: int
+    spoil: Spoil
+    says: Says
+    callers: tuple[Caller, ...] = CALLERS
+    #: Fields and operands that it changes, so that two refusals can be provoked at once.
+    changes: frozenset[str] = frozenset()
+    #: True: it needs strides to be read; False: it needs that they are not; None: either.
+    strided: bool | None = None
+
+    def goes_with(self, other: Refusal) -> bool:
+        if self.changes & other.changes:
+            return False
+        return None in (self.strided, other.strided) or self.strided == other.strided
+
+
+def _set(**values: int) -> Spoil:
+    def spoil(op: Append) -> None:
+        for name, value in values.items():
+            setattr(op, name, value)
+
+    return spoil
+
+
+def _field(
+    line: int, status: int, name: str, value: int, *says: str, callers: tuple[Caller, ...] = CALLERS
+) -> Refusal:
+    said = (name, str(value), *says)
+    spoil = _set(**{name: value})
+    return Refusal(f"{name}={value}", line, status, spoil, said, callers, frozenset({name}))
+
+
+def _fields(
+    line: int, status: int, name: str, callers: tuple[Caller, ...], says: Says, **values: int
+) -> Refusal:
+    return Refusal(name, line, status, _set(**values), says, callers, frozenset(values))
+
+
+def pack(op: Append) -> None:
+    """Strides that say what is so without them."""
+    op.flags |= abi.STRIDED
+    heads, width, slots = op.num_heads, op.head_dim, op.page_size
+    op.key_strides[:] = op.value_strides[:] = (heads * width, width)
+    heads_first = op.layout == abi.LAYOUTS["HND"]
+    in_page = (width, slots * width) if heads_first else (heads * width, width)
+    op.k_data_strides[:] = op.v_data_strides[:] = (heads * slots * width, *in_page)
+
+
+def _strides(
+    line: int,
+    status: int,
+    name: str,
+    callers: tuple[Caller, ...],
+    says: Says,
+    **strides: dict[int, int],
+) -> Refusal:
+    """Packed strides, but for these: operand to dimension to stride."""
+
+    def spoil(op: Append) -> None:
+        if not op.flags & abi.STRIDED:
+            pack(op)
+        for operand, changes in strides.items():
+            for dimension, stride in changes.items():
+                getattr(op, f"{operand}_strides")[dimension] = stride
+
+    return Refusal(name, line, status, spoil, says, callers, frozenset(strides), strided=True)
+
+
+def _struct() -> Iterator[Refusal]:
+    for value in (0, 4, 112, 121, 1 << 17):
+        yield _field(1, INVALID_PROBLEM, "struct_size", value, str(ctypes.sizeof(Append)))
+
+
+def _with_flag(flag: int, *, on: bool = True) -> Spoil:
+    def spoil(op: Append) -> None:
+        op.flags = op.flags | flag if on else op.flags & ~flag
+
+    return spoil
+
+
+def _unknown() -> Iterator[Refusal]:
+    flags = frozenset({"flags"})
+    for flag in (32, 1 << 31):
+        says: Says = ("flags is 0x", "knows 0x1f")
+        yield Refusal(f"flag-{flag:x}", 2, UNSUPPORTED, _with_flag(flag), says, CALLERS, flags)
+    says = ("flags", "flashinfer", "without BARACUDA_FLAG_GUARDED")
+    yield Refusal("guarded", 2, UNSUPPORTED, _with_flag(abi.GUARDED), says, ON_FLASHINFER, flags)
+    says = ("flags", "bespoke", "with BARACUDA_FLAG_GUARDED")
+    unguarded = _with_flag(abi.GUARDED, on=False)
+    yield Refusal("unguarded", 2, UNSUPPORTED, unguarded, says, (BESPOKE,), flags)
+    for value in (0, 4, 99, -1):
+        yield _field(2, UNSUPPORTED, "backend", value, "FLASHINFER (1), HOST (2) or BESPOKE (3)")
+    for value in (2, -1, 99):
+        yield _field(2, UNSUPPORTED, "layout", value, "HND (0) or NHD (1)")
+        yield _field(2, UNSUPPORTED, "length_convention", value, "BEFORE_APPEND (0)", "AFTER_APPEND (1)")
+    for name, built, last in (
+        ("addressing", 3, "SLOTS (3)"),
+        ("table", 1, "DENSE (1)"),
+        ("lengths", 1, "SEQ_LENS (1)"),
+        ("transform", 0, "COPY (0)"),
+    ):
+        for value in (built + 1, built + 2, 99, -1, INT32_MAX):
+            yield _field(2, UNSUPPORTED, name, value, "this release has", last)
+    for value in (2, -1):
+        yield _field(2, UNSUPPORTED, "parts", value, "KEY_AND_VALUE (0) and KEY (1)")
+
+
+#: What says places, which is judged together.
+_PLACING = frozenset({"addressing", "table", "lengths", "length_convention"})
+
+
+def _placing(
+    line: int, name: str, callers: tuple[Caller, ...], says: Says, *changes: str, **values: int
+) -> Refusal:
+    status = INVALID_PROBLEM if line == 5 else UNSUPPORTED
+    return Refusal(name, line, status, _set(**values), says, callers, _PLACING | frozenset(changes))
+
+
+def _together() -> Iterator[Refusal]:
+    for addressing in ("POSITIONS", "SLOTS"):
+        for table, lengths in ((0, 1), (1, 0), (1, 1)):
+            says: Says = (
+                f"table is {table} and lengths {lengths}",
+                "POSITIONS and SLOTS",
+                "both should be 0",
+            )
+            values = {"addressing": abi.ADDRESSINGS[addressing], "table": table, "lengths": lengths}
+            yield _placing(3, f"{addressing}-{table}-{lengths}", CALLERS, says, **values)
+    for addressing in ("LAST_PAGE", "RAGGED"):
+        says = ("table is DENSE", "lengths LAST_PAGE_LEN", "SEQ_LENS")
+        values = {"addressing": abi.ADDRESSINGS[addressing], "table": abi.DENSE}
+        yield _placing(3, f"{addressing}-dense-by-last-page", CALLERS, says, **values)
+    says = ("length_convention is BEFORE_APPEND", "RAGGED", "AFTER_APPEND", "seq_lens")
+    values = {"addressing": abi.ADDRESSINGS["RAGGED"], "length_convention": 0}
+    yield _placing(3, "ragged-before", CALLERS, says, **values)
+    for chosen in range(abi.ADDRESSINGS["SLOTS"]):
+
+        def skipping(op: Append, chosen: int = chosen) -> None:
+            op.flags |= abi.SKIP_SLOT
+            op.addressing, op.length_convention = chosen, 1
+
+        says = ("BARACUDA_FLAG_SKIP_SLOT", f"addressing {chosen}")
+        changes = _PLACING | {"flags"}
+        yield Refusal(f"skip-slot-{chosen}", 3, UNSUPPORTED, skipping, says, CALLERS, changes)
+
+
+#: Every way to places but a decode's by last_page_len.
+OTHER_PLACINGS: dict[str, dict[str, int]] = {
+    "newest": {"lengths": abi.SEQ_LENS},
+    "newest-dense": {"table": abi.DENSE, "lengths": abi.SEQ_LENS},
+    "ragged": {"addressing": 1, "length_convention": 1},
+    "ragged-by-seq-lens": {"addressing": 1, "lengths": abi.SEQ_LENS},
+    "ragged-dense": {"addressing": 1, "table": abi.DENSE, "lengths": abi.SEQ_LENS},
+    "positions": {"addressing": 2},
+    "slots": {"addressing": 3},
+}
+
+
+def _decodes_only(line: int, callers: tuple[Caller, ...], *says: str) -> Iterator[Refusal]:
+    for name, values in OTHER_PLACINGS.items():
+        addressing, table, lengths = (values.get(kind, 0) for kind in ("addressing", "table", "lengths"))
+        said = (
+            f"addressing is {addressing}, table {table} and lengths {lengths}",
+            "LAST_PAGE, CSR and LAST_PAGE_LEN",
+            *says,
+        )
+        yield _placing(line, name, callers, said, **values)
+
+
+def _counts() -> Iterator[Refusal]:
+    """Of rows and of a dense table's pages, where they are read."""
+    most = "0 .. 2^31 - 1"
+    for name, values in OTHER_PLACINGS.items():
+        if "addressing" not in values:
+            continue
+        for value in (-1, INT32_MAX + 1, -(1 << 63), (1 << 63) - 1):
+            says: Says = (f"num_rows is {value}", most)
+            rows = values | {"num_rows": value}
+            yield _placing(5, f"{name}-num_rows={value}", OURS, says, "num_rows", **rows)
+    for name in ("newest-dense", "ragged-dense"):
+        for value in (-1, INT32_MAX + 1, -(1 << 63)):
+            says = (f"max_pages is {value}", most)
+            pages = OTHER_PLACINGS[name] | {"max_pages": value}
+            yield _placing(5, f"{name}-max_pages={value}", OURS, says, "max_pages", **pages)
+        for value in (-1, -(1 << 63)):
+            says = (f"block_table_stride is {value}", "negative")
+            stride = OTHER_PLACINGS[name] | {"block_table_stride": value}
+            yield _placing(5, f"{name}-stride={value}", OURS, says, "block_table_stride", **stride)
+
+
+def _mirrored() -> Iterator[Refusal]:
+    yield from _decodes_only(4, MIRRORED, "BARACUDA_FLAG_MIRRORED")
+
+    def refusal(
+        name: str, says: str, spoil: Spoil, *changes: str, on: tuple[Caller, ...] = MIRRORED
+    ) -> Refusal:
+        said = (
+            says,
+            "BARACUDA_FLAG_MIRRORED",
+            "packed",
+            "one width",
+            "int32",
+            "without BARACUDA_FLAG_GUARDED",
+        )
+        return Refusal(f"mirrored-{name}", 4, UNSUPPORTED, spoil, said, on, frozenset(changes))
+
+    yield refusal("strided", "flags is 0x12", _with_flag(abi.STRIDED), "flags")
+    yield refusal("guarded", "flags is 0x11", _with_flag(abi.GUARDED), "flags", on=(HOST_MIRRORED,))
+    yield refusal("key-alone", "parts 1", _set(parts=abi.KEY), "parts")
+    for width in (128, 63, -1):
+        widths = _set(value_head_dim=width)
+        yield refusal(f"width-{width}", f"value_head_dim {width}", widths, "value_head_dim", "head_dim")
+    for operand in (4, 5, 6):
+        mask = 1 << operand
+        wide = _set(int64_operands=mask)
+        yield refusal(f"int64-{operand}", f"int64_operands 0x{mask:x}", wide, "int64_operands")
+
+
+def _extents() -> Iterator[Refusal]:
+    for value in (-1, INT32_MIN):
+        yield _field(5, INVALID_PROBLEM, "batch_size", value)
+    yield _field(5, INVALID_PROBLEM, "batch_size", 0, "at least 1", callers=MIRRORED)
+    for name in ("page_size", "num_heads"):
+        for value in (0, -1, INT32_MIN):
+            yield _field(5, INVALID_PROBLEM, name, value, "at least 1")
+    for name in ("num_total_pages", "total_used_pages"):
+        for value in (-1, INT32_MIN):
+            yield _field(5, INVALID_PROBLEM, name, value, "negative")
+    yield _field(5, INVALID_PROBLEM, "num_total_pages", 0, "at least 1", callers=OURS)
+
+    def strided(op: Append) -> None:
+        pack(op)
+        op.num_total_pages = 0
+
+    says = ("num_total_pages is 0", "at least 1")
+    changes = frozenset({"num_total_pages"})
+    yield Refusal("strided-pages=0", 5, INVALID_PROBLEM, strided, says, (FLASHINFER,), changes, strided=True)
+
+
+def _types() -> Iterator[Refusal]:
+    for value in (0, -64, -1, INT32_MIN):
+        yield _field(6, UNSUPPORTED, "head_dim", value, "positive", callers=GENERAL)
+    for value in (-64, -1, INT32_MIN):  # without a value its width is not looked at
+        says: Says = (f"value_head_dim is {value}", "positive")
+        spoil, changes = _set(value_head_dim=value), frozenset({"value_head_dim", "parts"})
+        yield Refusal(f"value_head_dim={value}", 6, UNSUPPORTED, spoil, says, GENERAL, changes)
+    for value in (0, -64, 1, 32, 63, 65, 96, 127, 129, 192, 255, 257, 512, INT32_MAX, INT32_MIN):
+        says = ("64, 128 or 256", "a guarded append")
+        yield _field(6, UNSUPPORTED, "head_dim", value, *says, callers=MIRRORED)
+    for value in (0, -1, 8, 99):
+        yield _field(6, UNSUPPORTED, "element", value, "(1 to 7)", callers=GENERAL)
+    for value in (0, -1, 6, 7, 8):
+        yield _field(6, UNSUPPORTED, "element", value, "(1 to 5)", callers=MIRRORED)
+    for value in (3, 99, -1):
+        says = (f"source_element is {value}", "element is 1", "copy")
+        changes = frozenset({"source_element", "element"})
+        spoil = _set(source_element=value)
+        yield Refusal(f"source_element={value}", 6, UNSUPPORTED, spoil, says, CALLERS, changes)
+
+
+def _flashinfer() -> Iterator[Refusal]:
+    only, both = (FLASHINFER,), ON_FLASHINFER
+    yield from _decodes_only(7, only, "bespoke backend")
+    for value in (1, 32, 63, 65, 96, 192, 512, INT32_MAX):
+        says: Says = ("64, 128 and 256", "bespoke backend")
+        yield _field(7, UNSUPPORTED, "head_dim", value, *says, callers=only)
+    yield _fields(7, UNSUPPORTED, "key-alone", only, ("parts is 1", "bespoke backend"), parts=abi.KEY)
+    says = ("head_dim 64", "value_head_dim 128", "one width", "bespoke backend")
+    yield Refusal(
+        "two-widths",
+        7,
+        UNSUPPORTED,
+        _set(value_head_dim=128),
+        says,
+        only,
+        frozenset({"value_head_dim", "head_dim"}),
+    )
+    for operand in (4, 5, 6):
+        says = (f"int64_operands is 0x{1 << operand:x}", "int32", "bespoke backend")
+        yield _fields(7, UNSUPPORTED, f"int64-{operand}", only, says, int64_operands=1 << operand)
+    # The problem in support.problems.problem is f16: 128 heads of 64 at most, and 64 of 128.
+    for heads, head_dim, most in ((129, 64, 128), (65, 128, 64), (INT32_MAX, 64, 128)):
+        says = (f"num_heads is {heads}", f"at most {most} heads", "a guarded append")
+        values = {"num_heads": heads, "head_dim": head_dim}
+        yield _fields(7, UNSUPPORTED, f"heads-{heads}", both, says, **values)
+
+    page = {"num_heads": 64, "head_dim": 128, "page_size": 1 << 19}
+    says = ("num_heads * page_size * head_dim", str(1 << 19), "2^32")
+    spoil, changes = _set(**page), frozenset(page)
+    yield Refusal("page-stride", 8, UNSUPPORTED, spoil, says, both, changes, strided=False)
+    for stride in (1 << 32, -64, -(1 << 63)):
+        says = ("k_data", f"page stride of {stride}", "2^32 - 1", "bespoke backend")
+        yield _strides(8, UNSUPPORTED, f"page-stride={stride}", only, says, k_data={0: stride})
+    batch = {"num_heads": 64, "head_dim": 128, "batch_size": 1 << 19, "total_used_pages": 1 << 19}
+    yield _fields(8, UNSUPPORTED, "source-offset", both, ("batch_size", str(1 << 19), "2^32"), **batch)
+    tokens = {"page_size": 1 << 20, "total_used_pages": 2050}
+    yield _fields(8, UNSUPPORTED, "tokens", both, ("page_size", str(1 << 20), "2^31"), **tokens)
+
+    says = ("total_used_pages is 2", "batch_size is 3", "a guarded append")
+    yield _fields(9, INVALID_PROBLEM, "fewer-pages-than-requests", both, says, total_used_pages=2)
+
+
+def _addresses() -> Iterator[Refusal]:
+    huge = {"num_heads": INT32_MAX, "page_size": INT32_MAX, "num_total_pages": INT32_MAX}
+    callers = (*OURS, HOST_MIRRORED)
+    says: Says = ("k_data", "address space")
+    spoil, changes = _set(**huge), frozenset(huge)
+    yield Refusal("huge", 10, INVALID_PROBLEM, spoil, says, callers, changes, strided=False)
+    for operand, dimension in (("key", 0), ("value", 1), ("k_data", 0), ("k_data", 2), ("v_data", 1)):
+        for stride in (1 << 62, -(1 << 62), -(1 << 63)):
+            says = (operand, "address space")
+            name = f"{operand}-stride-{dimension}={stride}"
+            yield _strides(10, INVALID_PROBLEM, name, OURS, says, **{operand: {dimension: stride}})
+    for name in NAMES:
+        says = (f"{name} is NULL",)
+        yield _fields(10, INVALID_PROBLEM, f"{name}=NULL", CALLERS, says, **{name: 0})
+    for value in (8, 0x1000):
+        says = ("stream", f"{value:x}", "NULL")
+        yield _fields(10, INVALID_PROBLEM, f"stream={value}", ON_HOST, says, stream=value)
+        says = ("error_record", f"{value:x}", "BARACUDA_FLAG_GUARDED", "NULL")
+        yield _fields(10, INVALID_PROBLEM, f"error_record={value}", UNGUARDED, says, error_record=value)
+
+
+def _shifted(name: str, by: int) -> Spoil:
+    def spoil(op: Append) -> None:
+        setattr(op, name, getattr(op, name) + by)
+
+    return spoil
+
+
+def _alignment() -> Iterator[Refusal]:
+    def refusal(name: str, by: int, says: Says, callers: tuple[Caller, ...], line: int = 11) -> Refusal:
+        spoil, changes = _shifted(name, by), frozenset({name})
+        return Refusal(f"{name}+{by}", line, MISALIGNED_OPERAND, spoil, says, callers, changes)
+
+    rows = [name for name in NAMES if name not in TABLE]
+    for name in rows:
+        yield refusal(name, 1, (name, "aligned to 2 bytes"), GENERAL)
+        for by in (1, 2, 4, 8):
+            yield refusal(name, by, (name, "aligned to 16 bytes"), MIRRORED)
+    for name in TABLE:
+        for by in (1, 2):
+            yield refusal(name, by, (name, "aligned to 4 bytes"), CALLERS)
+
+        def wide(op: Append, name: str = name) -> None:
+            op.int64_operands |= 1 << abi.OPERANDS.index(name)
+            setattr(op, name, getattr(op, name) + 4)
+
+        changes = frozenset({name, "int64_operands"})
+        says: Says = (name, "aligned to 8 bytes")
+        yield Refusal(f"{name}-int64+4", 11, MISALIGNED_OPERAND, wide, says, OURS, changes)
+    record = {"error_record": _RECORDS.ctypes.data + 4}
+    says = ("error_record", "aligned to 8 bytes")
+    yield _fields(11, MISALIGNED_OPERAND, "error_record+4", GUARDED, says, **record)
+
+    for name in rows:
+        for by in (2, 4, 8):
+            says = (name, "FlashInfer", "16 bytes", "bespoke backend")
+            yield refusal(name, by, says, (FLASHINFER,), line=14)
+
+
+def _aliased(name: str, other: str, by: int = 0) -> Spoil:
+    def spoil(op: Append) -> None:
+        setattr(op, name, getattr(op, other) + by)
+
+    return spoil
+
+
+def _overlap() -> Iterator[Refusal]:
+    for operand in CACHES:
+        for dimension, (name, extent) in enumerate((("page", 8), ("slot", 4), ("head", 2))):
+            says: Says = (operand, f"{name} stride of 0 over {extent} places")
+            changed = {operand: {dimension: 0}}
+            yield _strides(12, INVALID_PROBLEM, f"{operand}-{name}-stride=0", GENERAL, says, **changed)
+
+    def refusal(name: str, other: str, by: int = 0, callers: tuple[Caller, ...] = CALLERS) -> Refusal:
+        changes = frozenset({name, other})
+        says = (name, other, "overlap")
+        spoil = _aliased(name, other, by)
+        return Refusal(f"{name}-in-{other}+{by}", 12, INVALID_PROBLEM, spoil, says, callers, changes)
+
+    yield refusal("v_data", "k_data")
+    yield refusal("v_data", "k_data", 16)
+    yield refusal("k_data", "v_data", 16)
+    for name in INPUTS:
+        for cache in CACHES:
+            yield refusal(name, cache)
+            yield refusal(name, cache, 64)
+    for name in NAMES:
+        yield refusal("error_record", name, callers=GUARDED)
+
+
+def _flashinfer_operands() -> Iterator[Refusal]:
+    """Strides that are smaller than packed ones, so that operands stay in their memory."""
+    only = (FLASHINFER,)
+    for name in ("key", "value"):
+        for dimension, stride in ((0, 64), (1, 32), (0, 0), (1, 0)):
+            says: Says = (name, "strides", "packed rows", "bespoke backend")
+            changed = {name: {dimension: stride}}
+            yield _strides(13, UNSUPPORTED, f"{name}-stride-{dimension}={stride}", only, says, **changed)
+    for dimension, stride in ((0, 256), (1, 32), (2, 64)):
+        says = ("k_data and v_data have different strides", "bespoke backend")
+        changed = {"v_data": {dimension: stride}}
+        yield _strides(13, UNSUPPORTED, f"caches-differ-{dimension}", only, says, **changed)
+    for dimension, stride in ((0, 500), (1, 60), (2, 100)):
+        says = (f"stride of {2 * stride} bytes", "multiples of 16 bytes", "bespoke backend")
+        both = {name: {dimension: stride} for name in CACHES}
+        yield _strides(13, UNSUPPORTED, f"caches-stride-{dimension}={stride}", only, says, **both)
+
+    def backwards(op: Append) -> None:
+        pack(op)
+        for name in CACHES:
+            setattr(op, name, getattr(op, name) + 3 * 2 * op.head_dim)
+            getattr(op, f"{name}_strides")[1] = -op.head_dim
+
+    says = ("stride of -128 bytes", "not negative", "bespoke backend")
+    changes = frozenset(CACHES)
+    yield Refusal("caches-backwards", 13, UNSUPPORTED, backwards, says, only, changes, strided=True)
+
+
+def _entry(name: str, index: int, value: int | None = None) -> Spoil:
+    """A value in the table; None: that of the entry before."""
+
+    def spoil(op: Append) -> None:
+        entries = ctypes.cast(getattr(op, name), ctypes.POINTER(ctypes.c_int32))
+        entries[index] = entries[index - 1] if value is None else value
+
+    return spoil
+
+
+def _page_table() -> Iterator[Refusal]:
+    def refusal(name: str, index: int, value: int | None, says: Says, *callers: Caller) -> Refusal:
+        spoil, changes = _entry(name, index, value), frozenset({name})
+        return Refusal(f"{name}[{index}]={value}", 15, INVALID_PROBLEM, spoil, says, callers, changes)
+
+    both = (HOST, HOST_MIRRORED)
+    says: Says = ("request 1", "last_page_len[1] is 4", "0 to 3", "list a new page id")
+    yield refusal("last_page_len", 1, 4, says, *both)
+    yield refusal("indices", 1, 99, ("request 0", "indices[1], is 99", "num_total_pages, which is 8"), *both)
+    yield refusal("indptr", 0, -3, ("request 0", "indptr[0] is -3", "at least 0"), *both)
+    yield refusal("indptr", 2, 1, ("request 1", "indptr[2] is 1", "increase"), *both)
+    yield refusal("indptr", 3, 7, ("request 2", "indptr[3] is 7", "total_used_pages, which is 6"), *both)
+    says = ("request 2 has no pages", "a guarded append skips it")
+    yield refusal("indptr", 3, None, says, HOST_MIRRORED)
+    says = ("request 0", "indices[1], is -1", "a guarded append skips it")
+    yield refusal("indices", 1, -1, says, HOST_MIRRORED)
+
+
+REFUSALS: list[Refusal] = sorted(
+    [
+        *_struct(),
+        *_unknown(),
+        *_together(),
+        *_mirrored(),
+        *_extents(),
+        *_counts(),
+        *_types(),
+        *_flashinfer(),
+        *_addresses(),
+        *_alignment(),
+        *_overlap(),
+        *_flashinfer_operands(),
+        *_page_table(),
+    ],
+    key=lambda refusal: refusal.line,
+)
+
+#: Refusals that are judged from the problem alone, with no pointer looked at.
+OF_THE_PROBLEM = [refusal for refusal in REFUSALS if refusal.line <= LAST_OF_THE_PROBLEM]
+
+
+def refusals_of(caller: Caller) -> list[Refusal]:
+    return [refusal for refusal in REFUSALS if caller in refusal.callers]
+
+
+def by_caller(refusals: list[Refusal]) -> list[tuple[Refusal, Caller]]:
+    return [(refusal, caller) for refusal in refusals for caller in refusal.callers]
+
+
+def name_of(value: object) -> str:
+    assert isinstance(value, Refusal | Caller)
+    return value.name

@@ -1,0 +1,32 @@
+"""Programs in a Python process of their own, which finds the installed package and not the source tree."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+# With -c and -m the working directory is first on the path: this one does not hold our package's sources.
+TESTS = Path(__file__).parents[2]
+
+
+def run_python(*arguments: str, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`python ARGUMENTS`; variables given by name are added to the environment."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=TESTS,
+        env=os.environ | environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout,
+    )
+
+
+def output_of(program: str, *arguments: str, **environment: str) -> str:
+    """What the program printed; it must succeed."""
+    done = run_python("-c", program, *arguments, **environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
