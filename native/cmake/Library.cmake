@@ -12,8 +12,8 @@ set(_sources
     append/memory.cpp
     append/problem.cpp
     append/run.cpp
-    append/status.cpp
     append/tensor.cpp
+    base/status.cpp
     cuda/flashinfer/limits.cpp
     host/backend.cpp
     host/judge.cpp

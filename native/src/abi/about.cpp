@@ -1,7 +1,7 @@
 // What the library says about itself, and of its last refusal.
 #include "append/backend.h"
-#include "append/status.h"
 #include "baracuda_ffi.h"
+#include "base/status.h"
 
 extern "C" const char* baracuda_ffi_version(void) { return BARACUDA_FFI_VERSION; }
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <exception>
 
-#include "append/status.h"
+#include "base/status.h"
 
 namespace baracuda {
 

@@ -3,11 +3,11 @@
 #include "abi/struct.h"
 #include "append/backend.h"
 #include "append/bind.h"
-#include "append/cancellation.h"
 #include "append/operands.h"
 #include "append/problem.h"
 #include "append/run.h"
-#include "append/status.h"
+#include "base/cancellation.h"
+#include "base/status.h"
 
 namespace baracuda {
 namespace {

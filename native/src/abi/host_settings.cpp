@@ -1,6 +1,6 @@
 // The host backend's settings.
-#include "append/status.h"
 #include "baracuda_ffi.h"
+#include "base/status.h"
 #include "host/threads.h"
 
 extern "C" int32_t baracuda_host_set_max_threads(int32_t max_threads) {

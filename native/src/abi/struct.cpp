@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstring>
 
-#include "append/status.h"
+#include "base/status.h"
 
 namespace baracuda {
 namespace {

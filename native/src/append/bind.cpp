@@ -3,13 +3,13 @@
 #include "append/bind.h"
 
 #include "append/backend.h"
-#include "append/cancellation.h"
 #include "append/element.h"
-#include "append/hints.h"
 #include "append/memory.h"
 #include "append/problem.h"
-#include "append/status.h"
 #include "append/tensor.h"
+#include "base/cancellation.h"
+#include "base/hints.h"
+#include "base/status.h"
 
 namespace baracuda {
 namespace {

@@ -5,8 +5,8 @@
 
 #include "append/backend.h"
 #include "append/operands.h"
-#include "append/saturating.h"
-#include "append/status.h"
+#include "base/saturating.h"
+#include "base/status.h"
 
 namespace baracuda {
 namespace {

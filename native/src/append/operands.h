@@ -8,8 +8,8 @@
 #include <type_traits>
 
 #include "append/append.h"
-#include "append/hints.h"
 #include "baracuda_ffi.h"
+#include "base/hints.h"
 
 namespace baracuda {
 

@@ -4,10 +4,10 @@
 
 #include "append/backend.h"
 #include "append/element.h"
-#include "append/hints.h"
 #include "append/operands.h"
-#include "append/saturating.h"
-#include "append/status.h"
+#include "base/hints.h"
+#include "base/saturating.h"
+#include "base/status.h"
 
 namespace baracuda {
 namespace {

@@ -1,10 +1,10 @@
 #include "append/run.h"
 
 #include "append/backend.h"
-#include "append/cancellation.h"
 #include "append/memory.h"
 #include "append/problem.h"
-#include "append/status.h"
+#include "base/cancellation.h"
+#include "base/status.h"
 
 namespace baracuda {
 

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdio>
 
-#include "append/status.h"
+#include "base/status.h"
 
 namespace baracuda {
 namespace {

@@ -1,6 +1,6 @@
 // The CUDA part of a library that was built without CUDA: the checks are as usual, and what would launch refuses.
 #include "append/backend.h"
-#include "append/status.h"
+#include "base/status.h"
 #include "cuda/backends.h"
 
 namespace baracuda {

@@ -1,7 +1,7 @@
 // The CUDA backends: an append by one kernel or another, enqueued in the stream's context.
 #include "append/backend.h"
 #include "append/operands.h"
-#include "append/status.h"
+#include "base/status.h"
 #include "cuda/backends.h"
 #include "cuda/context.h"
 #include "cuda/driver.h"

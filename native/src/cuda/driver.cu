@@ -1,4 +1,4 @@
-#include "append/status.h"
+#include "base/status.h"
 #include "cuda/driver.h"
 
 namespace baracuda::cuda {

@@ -1,5 +1,5 @@
 #include "append/backend.h"
-#include "append/status.h"
+#include "base/status.h"
 #include "cuda/error.h"
 
 namespace baracuda {

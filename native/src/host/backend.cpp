@@ -6,10 +6,10 @@
 #include <new>
 
 #include "append/backend.h"
-#include "append/cancellation.h"
-#include "append/hints.h"
 #include "append/operands.h"
-#include "append/status.h"
+#include "base/cancellation.h"
+#include "base/hints.h"
+#include "base/status.h"
 #include "host/judge.h"
 #include "host/record.h"
 #include "host/rows.h"

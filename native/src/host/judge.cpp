@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "append/operands.h"
-#include "append/status.h"
+#include "base/status.h"
 #include "host/backend.h"
 
 namespace baracuda::host {

@@ -1,6 +1,6 @@
 #include "host/rows.h"
 
-#include "append/saturating.h"
+#include "base/saturating.h"
 #include "host/record.h"
 
 namespace baracuda::host {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "append/hints.h"
+#include "base/hints.h"
 
 #if defined(__SSE2__) || defined(_M_X64)
 #define BARACUDA_HOST_SSE2 1

@@ -4,7 +4,7 @@
 #include <atomic>
 #include <thread>
 
-#include "append/cancellation.h"
+#include "base/cancellation.h"
 
 #if defined(__linux__)
 #include <sched.h>

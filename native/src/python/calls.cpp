@@ -11,7 +11,7 @@
 #include "append/bind.h"
 #include "append/operands.h"
 #include "append/run.h"
-#include "append/status.h"
+#include "base/status.h"
 #include "python/accelerator.h"
 #include "python/api.h"
 

@@ -3,8 +3,8 @@
 #include <initializer_list>
 
 #include "append/problem.h"
-#include "append/saturating.h"
-#include "append/status.h"
+#include "base/saturating.h"
+#include "base/status.h"
 #include "cuda/flashinfer/geometry.h"
 
 namespace baracuda::flashinfer {

@@ -1,4 +1,4 @@
-#include "append/status.h"
+#include "base/status.h"
 
 #include <cstdarg>
 #include <cstdio>

@@ -1,7 +1,7 @@
 // Arithmetic on stated extents and strides, which may be anything: a result that does not fit is the nearest number that
 // does, and is refused by whatever it is held against.
-#ifndef BARACUDA_SRC_APPEND_SATURATING_H_
-#define BARACUDA_SRC_APPEND_SATURATING_H_
+#ifndef BARACUDA_SRC_BASE_SATURATING_H_
+#define BARACUDA_SRC_BASE_SATURATING_H_
 
 #include <cstdint>
 
@@ -43,4 +43,4 @@ constexpr int64_t saturating_signed_product(int64_t a, int64_t b) noexcept {
 
 }  // namespace baracuda
 
-#endif  // BARACUDA_SRC_APPEND_SATURATING_H_
+#endif  // BARACUDA_SRC_BASE_SATURATING_H_

@@ -1,11 +1,11 @@
 // Statuses and the thread's message.
-#ifndef BARACUDA_SRC_APPEND_STATUS_H_
-#define BARACUDA_SRC_APPEND_STATUS_H_
+#ifndef BARACUDA_SRC_BASE_STATUS_H_
+#define BARACUDA_SRC_BASE_STATUS_H_
 
 #include <cstdint>
 
-#include "append/hints.h"
 #include "baracuda_ffi.h"
+#include "base/hints.h"
 
 #if defined(__GNUC__)
 #define BARACUDA_PRINTF(format_index, first_argument) \
@@ -31,4 +31,4 @@ const char* last_message() noexcept;
     if (!BARACUDA_LIKELY(baracuda_try_status == BARACUDA_OK)) return baracuda_try_status; \
   } while (0)
 
-#endif  // BARACUDA_SRC_APPEND_STATUS_H_
+#endif  // BARACUDA_SRC_BASE_STATUS_H_

@@ -1,6 +1,6 @@
 // What keeps a thread from being cancelled where it waits, or where somebody else's code may.
-#ifndef BARACUDA_SRC_APPEND_CANCELLATION_H_
-#define BARACUDA_SRC_APPEND_CANCELLATION_H_
+#ifndef BARACUDA_SRC_BASE_CANCELLATION_H_
+#define BARACUDA_SRC_BASE_CANCELLATION_H_
 
 #if !defined(_WIN32) && !defined(__ANDROID__)
 #include <pthread.h>
@@ -31,4 +31,4 @@ class CancellationHeld {
 
 }  // namespace baracuda
 
-#endif  // BARACUDA_SRC_APPEND_CANCELLATION_H_
+#endif  // BARACUDA_SRC_BASE_CANCELLATION_H_

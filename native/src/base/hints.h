@@ -1,6 +1,6 @@
 // What compilers are told of code, where they listen.
-#ifndef BARACUDA_SRC_APPEND_HINTS_H_
-#define BARACUDA_SRC_APPEND_HINTS_H_
+#ifndef BARACUDA_SRC_BASE_HINTS_H_
+#define BARACUDA_SRC_BASE_HINTS_H_
 
 #if defined(__GNUC__)
 #define BARACUDA_LIKELY(condition) __builtin_expect(condition, 1)
@@ -12,4 +12,4 @@
 #define BARACUDA_COLD
 #endif
 
-#endif  // BARACUDA_SRC_APPEND_HINTS_H_
+#endif  // BARACUDA_SRC_BASE_HINTS_H_
