@@ -13,7 +13,7 @@ from .._native import abi
 from .._native.library import NOT_JUDGED
 from .._native.process_lock import ProcessLock
 from .arguments import caches, check_same_parts
-from .counts import check_counts, with_open_counts
+from .counts import check_counts, check_described_counts, with_open_counts
 from .operands import BIND_SYMBOL, RUN_SYMBOL, bind, bind_described, describe, on_stream, operands_of
 
 TYPE_CHECKING = False
@@ -176,11 +176,15 @@ class BoundLaunch:
     def _describe(self, given: Operands, status: int) -> Descriptions:
         """What ``bind_objects`` did not bind, for the status that it gave, or the error that this means. The
         operands are asked once, whatever they do meanwhile."""
-        check_same_parts(_REBIND, self._bound[1], given)
+        op, kept = self._bound
+        check_same_parts(_REBIND, kept, given)
         self._placed_by.check_given(_REBIND, given)
-        if status != NOT_JUDGED:
+        if status != NOT_JUDGED and self._counts_stay:
             raise self._library.error(BIND_SYMBOL, status)
-        return describe(given)
+        described = describe(given)
+        if not self._counts_stay:
+            check_described_counts(_REBIND, op, self._open_counts, self._placed_by, given, described)
+        return described
 
     def _swap_held(self, before: Bound, after: Bound) -> bool:
         with _swapping.held():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ctypes import c_int64
+
 from .._model.enums import Addressing, LengthsKind
 from .._model.errors import invalid_problem
 from .._native import abi
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from .._model.descriptors import PagedKvAppendDescriptor
     from .._native.library import Operands
     from .addressing import OperandSet
+    from .operands import Descriptions
 
 
 # The operand that the library takes the number of rows from, and of requests.
@@ -43,12 +46,51 @@ def with_open_counts(op: bytes, opened: OpenCounts, placed_by: OperandSet, given
     there."""
     append = abi.Append.from_buffer_copy(op)
     names = _names(given)
-    says_requests = "indptr" if placed_by.addressing is Addressing.POSITIONS else _LENGTHS[placed_by.lengths]
-    if opened.requests and says_requests in names:
+    if opened.requests and _says_requests(placed_by) in names:
         append.batch_size = 0
     if opened.rows and _SAYS_ROWS[placed_by.addressing] in names:
         append.num_rows = 0
     return bytes(append)
+
+
+def check_described_counts(
+    function: str,
+    op: bytes,
+    opened: OpenCounts,
+    placed_by: OperandSet,
+    given: Operands,
+    described: Descriptions,
+) -> None:
+    """``check_counts`` of operands that the library has not bound. It would take those that stay to be as
+    long as those that are given, and might refuse what lies behind them. Leaves out what is no count."""
+    append = abi.Append.from_buffer_copy(op)
+    if opened.requests:
+        says = _says_requests(placed_by)
+        requests = _extent(says, described)
+        if requests is not None:
+            append.batch_size = max(requests - 1, 0) if says == "indptr" else requests
+    if opened.rows:
+        rows = _extent(_SAYS_ROWS[placed_by.addressing], described)
+        if rows is not None:
+            append.num_rows = rows
+    check_counts(function, op, bytes(append), placed_by, given)
+
+
+def _says_requests(placed_by: OperandSet) -> str:
+    return "indptr" if placed_by.addressing is Addressing.POSITIONS else _LENGTHS[placed_by.lengths]
+
+
+def _extent(name: str, described: Descriptions) -> int | None:
+    """How many entries or rows an operand has; None where it stays, or is of a shape to be refused."""
+    operand = abi.OPERANDS.index(name)
+    description = described[operand] if operand < len(described) else None
+    if description is None:
+        return None
+    tensor = abi.Tensor.from_address(description[0])
+    if not tensor.shape or (tensor.ndim < 2 if name == "key" else tensor.ndim != 1):
+        return None
+    extent = c_int64.from_address(tensor.shape).value
+    return extent if 0 <= extent < 2**31 else None
 
 
 def check_counts(function: str, before: bytes, after: bytes, placed_by: OperandSet, given: Operands) -> None:
