@@ -5,8 +5,8 @@
 
 #include <cstdint>
 
-#include "append/element.h"
 #include "baracuda_ffi.h"
+#include "base/element.h"
 #include "place/place.h"
 
 namespace baracuda {

@@ -3,11 +3,11 @@
 #include "append/bind.h"
 
 #include "append/backend.h"
-#include "append/element.h"
 #include "append/memory.h"
 #include "append/problem.h"
 #include "append/tensor.h"
 #include "base/cancellation.h"
+#include "base/element.h"
 #include "base/hints.h"
 #include "base/status.h"
 

@@ -10,10 +10,9 @@
 #include "append/append.h"
 #include "baracuda_ffi.h"
 #include "base/hints.h"
+#include "memory/tensor.h"
 
 namespace baracuda {
-
-using Tensor = baracuda_tensor;
 
 // BARACUDA_NUM_OPERANDS of them, indexed by baracuda_operand; nullptr where what an append has stays, or where it wants
 // none.
@@ -202,22 +201,6 @@ inline void*& pointer_in(Op& op, int operand) noexcept {
 }
 inline const void* pointer_in(const Op& op, int operand) noexcept {
   return *reinterpret_cast<void* const*>(reinterpret_cast<const unsigned char*>(&op) + kOperands[operand].member);
-}
-
-// DLPack's device types, as far as an operand can live there.
-enum DeviceType : int32_t { kDeviceHost = 1, kDeviceCuda = 2, kDevicePinned = 3, kDeviceManaged = 13 };
-
-inline void* address_of(const Tensor& tensor) noexcept {
-  return tensor.data == nullptr
-             ? nullptr
-             : reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(tensor.data) + tensor.byte_offset);
-}
-
-// Nothing of an empty tensor is read, and its address may be anything.
-inline bool is_empty(const Tensor& tensor) noexcept {
-  for (int i = 0; i < tensor.ndim; ++i)
-    if (tensor.shape[i] == 0) return true;
-  return false;
 }
 
 }  // namespace baracuda

@@ -3,8 +3,8 @@
 #include <cstdint>
 
 #include "append/backend.h"
-#include "append/element.h"
 #include "append/operands.h"
+#include "base/element.h"
 #include "base/hints.h"
 #include "base/saturating.h"
 #include "base/status.h"

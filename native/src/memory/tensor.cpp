@@ -1,4 +1,4 @@
-#include "append/tensor.h"
+#include "memory/tensor.h"
 
 #include <cstddef>
 #include <cstdio>
@@ -59,39 +59,38 @@ void write_type(Text& text, const Tensor& tensor) noexcept {
 
 }  // namespace
 
-int32_t check_described(int operand, const Tensor& tensor) noexcept {
+int32_t check_described(const char* name, const Tensor& tensor) noexcept {
   if (tensor.ndim >= 0 && (tensor.ndim == 0 || tensor.shape != nullptr)) return BARACUDA_OK;
-  return fail(BARACUDA_INVALID_PROBLEM, "%s has ndim %d and no shape", name_of(operand), tensor.ndim);
+  return fail(BARACUDA_INVALID_PROBLEM, "%s has ndim %d and no shape", name, tensor.ndim);
 }
 
-int32_t refuse_rank(int operand, const Tensor& tensor, int rank) noexcept {
-  BARACUDA_TRY(check_described(operand, tensor));
-  return fail(BARACUDA_INVALID_PROBLEM, "%s has %d dimensions; it should have %d", name_of(operand), tensor.ndim, rank);
+int32_t refuse_rank(const char* name, const Tensor& tensor, int rank) noexcept {
+  BARACUDA_TRY(check_described(name, tensor));
+  return fail(BARACUDA_INVALID_PROBLEM, "%s has %d dimensions; it should have %d", name, tensor.ndim, rank);
 }
 
-int32_t refuse_shape(int operand, const Tensor& tensor, const Extents& expected, const char* hint) noexcept {
-  BARACUDA_TRY(check_described(operand, tensor));
+int32_t refuse_shape(const char* name, const Tensor& tensor, const Extents& expected, const char* hint) noexcept {
+  BARACUDA_TRY(check_described(name, tensor));
   Text is;
   Text should_be;
   write_numbers(is, tensor.ndim, tensor.shape);
   write_numbers(should_be, expected.rank, expected.extents, expected.or_more);
-  return fail(BARACUDA_INVALID_PROBLEM, "%s has shape [%s]; it should be [%s]%s", name_of(operand), is, should_be,
-              hint);
+  return fail(BARACUDA_INVALID_PROBLEM, "%s has shape [%s]; it should be [%s]%s", name, is, should_be, hint);
 }
 
-int32_t refuse_strides(int operand, const Tensor& tensor, const char* wanted) noexcept {
+int32_t refuse_strides(const char* name, const Tensor& tensor, const char* wanted) noexcept {
   Text shape;
   Text strides;
   write_numbers(shape, tensor.ndim, tensor.shape);
   write_numbers(strides, tensor.ndim, tensor.strides);
-  return fail(BARACUDA_UNSUPPORTED, "%s of shape [%s] has strides [%s] (in elements); %s", name_of(operand), shape,
-              strides, wanted);
+  return fail(BARACUDA_UNSUPPORTED, "%s of shape [%s] has strides [%s] (in elements); %s", name, shape, strides,
+              wanted);
 }
 
-int32_t refuse_type(int operand, const Tensor& tensor, const char* wanted) noexcept {
+int32_t refuse_type(const char* name, const Tensor& tensor, const char* wanted) noexcept {
   Text is;
   write_type(is, tensor);
-  return fail(BARACUDA_UNSUPPORTED, "%s is of type %s; it should be %s", name_of(operand), is, wanted);
+  return fail(BARACUDA_UNSUPPORTED, "%s is of type %s; it should be %s", name, is, wanted);
 }
 
 }  // namespace baracuda

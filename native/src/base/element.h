@@ -1,6 +1,6 @@
 // The table of element types of baracuda_ffi.h, as the library reads it.
-#ifndef BARACUDA_SRC_APPEND_ELEMENT_H_
-#define BARACUDA_SRC_APPEND_ELEMENT_H_
+#ifndef BARACUDA_SRC_BASE_ELEMENT_H_
+#define BARACUDA_SRC_BASE_ELEMENT_H_
 
 #include <cstdint>
 
@@ -59,4 +59,4 @@ constexpr const Element* find_element(uint8_t dlpack_code, uint8_t bits) noexcep
 
 }  // namespace baracuda
 
-#endif  // BARACUDA_SRC_APPEND_ELEMENT_H_
+#endif  // BARACUDA_SRC_BASE_ELEMENT_H_
