@@ -1,6 +1,6 @@
-# Holds the text of FlashInfer's kernel against flashinfer-kernel.sha256.
+# Holds the text of FlashInfer's kernels against flashinfer-kernel.sha256.
 #
-# What is hashed is the text from where a declaration begins to the brace that ends it: the kernel, its launcher, and
+# What is hashed is the text from where a declaration begins to the brace that ends it: both kernels, their launchers, and
 # the members of paged_kv_t and uint_fastdiv that turn a page, head and slot into an address. Everything else of the
 # headers may change.
 
@@ -8,6 +8,8 @@
 set(_baracuda_kernel_pieces
     "append_kernel|page.cuh|__global__ void AppendPagedKVCacheDecodeKernel(|\n}\n"
     "append_launcher|page.cuh|cudaError_t AppendPagedKVCacheDecode(|\n}\n"
+    "positions_kernel|page.cuh|__global__ void AppendPagedKVCacheKernel(|\n}\n"
+    "positions_launcher|page.cuh|cudaError_t AppendPagedKVCache(|\n}\n"
     "constructor|page.cuh|DType* v_data, const int64_t* kv_strides, IdType* indices,|\n  }\n"
     "get_elem_offset|page.cuh|size_t get_elem_offset(|\n  }\n"
     "get_k_ptr|page.cuh|DType* get_k_ptr(|\n  }\n"

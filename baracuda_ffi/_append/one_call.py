@@ -337,7 +337,8 @@ def append_paged_kv(
         On the host: skip what is corrupt and serve the others, as on CUDA, instead of refusing.
     backend
         ``BackendKind``, or its name; None for ours. ``FLASHINFER`` on a CUDA stream launches FlashInfer's
-        kernel, which checks no page table and takes no strided rows.
+        kernel for a decode by last_page_len, which takes packed rows, or for batch_indices and positions. It
+        checks none of their values, knows no padding, and takes int32 operands.
     error_record
         Where a guarded append records the first corrupt row that it meets.
     element

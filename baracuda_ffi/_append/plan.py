@@ -8,7 +8,7 @@ from .._interop.streams import handle_or_host
 from .._model.checks import describe, instance
 from .._model.copying import no_pickle
 from .._model.descriptors import KernelSku, PagedKvAppendDescriptor, PrecisionGuarantee
-from .._model.enums import ArchSku, AttentionKind, BackendKind, MathPrecision, OpCategory
+from .._model.enums import Addressing, ArchSku, AttentionKind, BackendKind, MathPrecision, OpCategory
 from .._model.errors import (
     WORKSPACE_TOO_SMALL,
     BaracudaError,
@@ -91,7 +91,10 @@ class PagedKvAppendPlan:
         baracuda-kernels' checks: contiguous operands of exactly the stated shapes, 16-byte aligned, a batch
         of 1 or more, one head_dim of 64, 128 or 256, int32 page tables. On CUDA it is FlashInfer's kernel;
         the host backend refuses any request that it cannot serve. A guarded plan takes real tensors, and
-        judges each request where it runs: on CUDA it is our kernel.
+        judges each request where it runs: on CUDA it is our kernel, as it is for every other way to say where
+        rows go. Rows by batch_indices and positions go through FlashInfer's ``AppendPagedKVCache`` instead
+        where ``prefer_backend`` is ``FLASHINFER``: it checks none of them, knows no padding, and takes int32
+        operands, rows by strides, caches of like strides, and FlashInfer's limits.
 
         On CUDA this loads the kernel into the stream's context, so that a graph capture need not: it may
         allocate device memory for code and synchronise.
@@ -130,7 +133,7 @@ class PagedKvAppendPlan:
         pref = PlanPreference() if pref is None else instance(_SELECT, "pref", pref, PlanPreference)
         placed_by = set_for(_SELECT, desc.addressing, desc.table, desc.lengths)
         on_host = stream is None
-        backend = _backend(on_host, pref.guarded or placed_by is not DECODE)
+        backend = _backend(on_host, placed_by, pref)
         handle = handle_or_host(_SELECT, stream)
         opened = library()
         op = _stated_append(desc, placed_by, backend, pref.guarded, handle)
@@ -138,7 +141,7 @@ class PagedKvAppendPlan:
         if desc.batch_size is None:
             some_call.batch_size = 1  # any number that a call may bring
         _check_problem(opened, some_call, desc)
-        _check_preference(pref.prefer_backend, backend, pref.guarded)
+        _check_preference(pref, backend, placed_by)
         arch = c_int32(0)
         status = opened.preload(addressof(some_call), addressof(arch))
         if status:
@@ -431,10 +434,12 @@ class PagedKvAppendPlan:
             raise
 
 
-def _backend(on_host: bool, judged: bool) -> BackendKind:
+def _backend(on_host: bool, placed_by: OperandSet, pref: PlanPreference) -> BackendKind:
     if on_host:
         return BackendKind.HOST
-    return BackendKind.BESPOKE if judged else BackendKind.FLASHINFER
+    by_positions = placed_by.addressing is Addressing.POSITIONS
+    may_be_theirs = placed_by is DECODE or (by_positions and pref.prefer_backend is BackendKind.FLASHINFER)
+    return BackendKind.FLASHINFER if may_be_theirs and not pref.guarded else BackendKind.BESPOKE
 
 
 def _stated_append(
@@ -489,7 +494,8 @@ def _check_problem(opened: Library, op: abi.Append, desc: PagedKvAppendDescripto
         raise opened.error(CAN_IMPLEMENT_SYMBOL, status)
 
 
-def _check_preference(prefer: BackendKind | None, backend: BackendKind, guarded: bool) -> None:
+def _check_preference(pref: PlanPreference, backend: BackendKind, placed_by: OperandSet) -> None:
+    prefer = pref.prefer_backend
     if prefer is None or prefer is backend:
         return
     if backend is BackendKind.HOST:
@@ -502,7 +508,8 @@ def _check_preference(prefer: BackendKind | None, backend: BackendKind, guarded:
         )
     raise unsupported(
         _SELECT,
-        f"prefer_backend is {prefer.name} and guarded is {guarded}; on CUDA that should be {backend.name}",
+        f"prefer_backend is {prefer.name} and guarded is {pref.guarded}, for {placed_by}; on CUDA that "
+        f"should be {backend.name}",
     )
 
 

@@ -23,8 +23,10 @@ class PlanPreference(Frozen):
     max_workspace_bytes : int, optional
         A bound for ``workspace_size()``, which is 0, so that every bound is met.
     prefer_backend : BackendKind, optional
-        Must agree with the stream and with ``guarded``: ``HOST`` with None; with a CUDA stream ``BESPOKE`` if
-        guarded, else ``FLASHINFER``. Also by its name.
+        Must agree with the stream, with ``guarded`` and with what says where rows go: ``HOST`` with None;
+        with a CUDA stream ``FLASHINFER`` for an append that is not guarded, by indices, indptr and
+        last_page_len, or by batch_indices and positions where it is asked for; ``BESPOKE`` for every other.
+        Also by its name.
     guarded : bool
         Ask for an append that judges each request where it runs, serves those that are right and cannot write
         outside the pages that the table names, whatever the table holds. It takes real tensors: any strides,

@@ -97,8 +97,9 @@ class BackendKind(IntEnum):
     """Who does the copy."""
 
     FLASHINFER = 1
-    """CUDA: FlashInfer's ``AppendPagedKVCacheDecode``, unmodified. The page table's values are not
-    checked."""
+    """CUDA: FlashInfer's ``AppendPagedKVCacheDecode``, and by batch_indices and positions its
+    ``AppendPagedKVCache``, unmodified. The values of what says where rows go are not checked, and none is
+    padding."""
     HOST = 2
     """This process's CPUs, over host memory. The page table is checked whole, or guarded."""
     BESPOKE = 3

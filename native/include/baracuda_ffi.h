@@ -189,8 +189,8 @@
  *   baracuda_status_name, baracuda_last_error_message                    about a status
  *
  * The mirrored names and argument orders are those of the Rust crate baracuda-kernels-sys 0.0.1-alpha. The FlashInfer
- * backend launches FlashInfer's AppendPagedKVCacheDecode, unmodified, from the release that baracuda_ffi_build_info
- * names.
+ * backend launches FlashInfer's AppendPagedKVCacheDecode, and of POSITIONS its AppendPagedKVCache, unmodified, from the
+ * release that baracuda_ffi_build_info names.
  *
  * RULES THAT HOLD FOR EVERY FUNCTION
  *
@@ -213,8 +213,9 @@
  * Never: no function throws, prints, exits, leaves a CUDA error pending, or changes process-wide state, but for
  *   baracuda_host_set_max_threads, whose purpose that is.
  * What is not checked: the CUDA backends do not read on the host what says places. With the FlashInfer backend a page
- *   id outside the cache, a length outside its convention, or a request with no pages writes or reads elsewhere. The
- *   host backend checks all of it where it is used; a guarded append cannot do it.
+ *   id outside the cache, a length outside its convention, a request with no pages, or a batch index or position that
+ *   is negative or beyond its end writes or reads elsewhere: it knows no padding. The host backend checks all of it
+ *   where it is used; a guarded append cannot do it.
  *
  * REFUSALS, IN THE ORDER OF THE CHECKS
  *
@@ -232,12 +233,13 @@
  *              max_pages the same, or block_table_stride negative; num_total_pages 0 where it has to be stated
  *   status 3   head_dim or value_head_dim not positive (MIRRORED: not 64, 128 or 256); an element that this library
  *              does not know (MIRRORED: that has no symbol); a source_element other than the element
- *   status 3   FlashInfer: another addressing, table or lengths than 0; a head_dim that is not 64, 128 or 256; one
- *              part, or two widths; int64 operands; num_heads * head_dim / vec > 1024 threads,
+ *   status 3   FlashInfer: another addressing, table or lengths than 0, but for POSITIONS; a head_dim that is not 64,
+ *              128 or 256; one part, or two widths; int64 operands; num_heads * head_dim / vec > 1024 threads,
  *              vec = max(16 / sizeof(T), head_dim / 32)
  *   status 3   FlashInfer: what is beyond its 32-bit arithmetic: a page stride that is negative, or 2^32 elements or
- *              more, a batch of that many, or a request that could reach 2^31 tokens
- *   status 2   FlashInfer: total_used_pages stated and below batch_size: some request has no page
+ *              more; of LAST_PAGE a batch of that many, or a request that could reach 2^31 tokens; of POSITIONS a table
+ *              of more than 2^31 slots, or more than 2^31 - 2^16 - 1 rows
+ *   status 2   FlashInfer, LAST_PAGE: total_used_pages stated and below batch_size: some request has no page
  *
  * Of operands, where there are rows to append:
  *
@@ -247,8 +249,9 @@
  *              k_data or v_data not aligned to 16 bytes)
  *   status 2   k_data or v_data with a stride of 0 over more than one place; k_data, v_data and error_record
  *              overlapping each other or an input (key and value may be the same memory)
- *   status 3   FlashInfer: key or value that is not packed; caches whose strides differ, or are negative, no multiples
- *              of 16 bytes, or 2^32 elements or more
+ *   status 3   FlashInfer: key or value that is not packed, of POSITIONS whose strides are negative or no multiples of
+ *              16 bytes; caches whose strides differ, or are negative, no multiples of 16 bytes, or 2^32 elements or
+ *              more
  *   status 1   FlashInfer: key, value, k_data or v_data not aligned to 16 bytes
  *   status 2   host backend, unguarded: a corrupt row (MIRRORED: padding too). The message names it; no row is served.
  *   status 3   a CUDA function of a library that was built without CUDA
@@ -348,7 +351,7 @@ typedef enum baracuda_element {
 
 /* Who writes. */
 typedef enum baracuda_backend {
-  BARACUDA_BACKEND_FLASHINFER = 1, /* CUDA: FlashInfer's kernel, unmodified; the page table is not checked */
+  BARACUDA_BACKEND_FLASHINFER = 1, /* CUDA: FlashInfer's kernels, unmodified; the page table is not checked */
   BARACUDA_BACKEND_HOST = 2,       /* this process's CPUs, over host memory; the page table is checked */
   BARACUDA_BACKEND_BESPOKE = 3     /* CUDA: a kernel of this library, which needs BARACUDA_FLAG_GUARDED */
 } baracuda_backend;

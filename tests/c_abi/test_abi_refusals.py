@@ -15,6 +15,7 @@ from support.c_abi.header import HEADER
 from support.c_abi.refusals import (
     CALLERS,
     FLASHINFER,
+    MOST_ROWS,
     OF_THE_PROBLEM,
     ON_HOST,
     OURS,
@@ -159,6 +160,12 @@ def test_the_largest_that_flashinfer_takes() -> None:
     assert judge(num_total_pages=0) == abi.OK, abi.message()
     assert judge(batch_size=0) == abi.OK, abi.message()
     assert judge(value_head_dim=64) == abi.OK, abi.message()
+    positions = abi.ADDRESSINGS["POSITIONS"]
+    for rows in (0, MOST_ROWS):
+        assert judge(addressing=positions, num_rows=rows, batch_size=1 << 20) == abi.OK, abi.message()
+    assert judge(addressing=positions, page_size=1 << 20, total_used_pages=2048) == abi.OK, abi.message()
+    unread = 1 << abi.OPERANDS.index("last_page_len")
+    assert judge(addressing=positions, int64_operands=unread) == abi.OK, abi.message()
 
 
 def far_apart(caller: Caller) -> abi.Append:

@@ -3,16 +3,21 @@ into a capture, and an append's stream."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import baracuda_ffi as bf
 from support.damaged.page_tables import WAYS, convention_for
 from support.problems.elements import F16
-from support.views.real_append import Put, RealCase, make
+from support.views.real_append import Put, RealAppend, RealCase, make
 
 pytestmark = pytest.mark.gpu
+
+BY_POSITIONS = "indices+indptr+batch_indices+positions"
 
 
 def case_of(way: str) -> RealCase:
@@ -104,14 +109,18 @@ def test_a_launch_for_cuda_takes_no_none(cuda_backend: Any) -> None:
         launch.on(None)
 
 
-def test_flashinfers_kernel_takes_a_decode_alone(cuda_backend: Any) -> None:
-    """And its page table of int32; the refusal says what takes the others."""
+FLASHINFERS = ("indices+indptr+last_page_len", BY_POSITIONS)
+
+
+def test_what_flashinfers_kernels_do_not_take(cuda_backend: Any) -> None:
+    """The refusal says what takes it; so does that of int64."""
     for way in WAYS:
-        if way == "indices+indptr+last_page_len":
+        if way == FLASHINFERS[0]:
             continue
         real = make(case_of(way), 3)
         put = Put(real, cuda_backend)
-        with pytest.raises(bf.Unsupported):
+        says = "batch_indices is int64" if way == BY_POSITIONS else "LAST_PAGE_LEN, and POSITIONS"
+        with pytest.raises(bf.Unsupported, match=rf"{says}.*bespoke"):
             bf.append_paged_kv(
                 **put.operands,
                 stream=cuda_backend.stream,
@@ -120,3 +129,75 @@ def test_flashinfers_kernel_takes_a_decode_alone(cuda_backend: Any) -> None:
                 backend="FLASHINFER",
             )
         put.check(real.memory.blocks)
+
+
+def by_positions(seed: int, *, requests: int = 5) -> RealAppend:
+    """Without padding, which FlashInfer's kernel does not know."""
+    case = replace(case_of(BY_POSITIONS), rows="fused-qkv", wide=())
+    for drawn in range(seed, seed + 200):
+        real = make(case, drawn, requests=requests)
+        table = {name: real.views[name] for name in ("indices", "batch_indices")}
+        if all(bool(np.all(view >= 0)) for view in table.values()):
+            return real
+    raise AssertionError("every table drawn is padded")
+
+
+def test_positions_through_flashinfers_own_kernel(cuda_backend: Any) -> None:
+    """By every way in that asks for it; a plan that does not is ours."""
+    stream = cuda_backend.stream
+    preference = bf.PlanPreference(prefer_backend="FLASHINFER")
+    for seed, entrance in enumerate(("append_paged_kv", "run", "bind", "any batch")):
+        real = by_positions(1000 * seed)
+        put = Put(real, cuda_backend)
+        expected, corrupt = real.expected()
+        assert not corrupt
+        args = bf.PagedKvAppendArgs(**put.operands)
+        open_ended = entrance == "any batch"
+        desc = real.descriptor.replace(batch_size=None) if open_ended else real.descriptor
+        plan = bf.PagedKvAppendPlan.select(stream, desc, preference)
+        assert plan.sku().backend is bf.BackendKind.FLASHINFER
+        assert plan.sku().arch > 0
+        plan.can_implement(args)
+        if entrance == "append_paged_kv":
+            bf.append_paged_kv(**put.operands, stream=stream, layout="NHD", backend="FLASHINFER")
+        elif entrance == "run":
+            plan.run(stream, bf.Workspace.NONE, args)
+        else:
+            plan.bind(stream, args)()
+        put.check(expected)
+    ours = bf.PagedKvAppendPlan.select(stream, desc)
+    assert ours.sku().backend is bf.BackendKind.BESPOKE
+
+
+def test_a_graph_of_flashinfers_kernel_by_positions(cuda_backend: Any) -> None:
+    """Selecting has loaded it, so that the first launch may be captured."""
+    from support.devices import cuda
+
+    stream = cuda_backend.stream
+    real = by_positions(7)
+    put = Put(real, cuda_backend)
+    expected, _ = real.expected()
+    preference = bf.PlanPreference(prefer_backend=bf.BackendKind.FLASHINFER)
+    plan = bf.PagedKvAppendPlan.select(stream, real.descriptor, preference)
+    launch = plan.bind(stream, bf.PagedKvAppendArgs(**put.operands))
+    with cuda.capture(stream) as graph:
+        launch()
+    (name,) = graph.kernel_names()
+    assert "AppendPagedKVCacheKernel" in name
+    put.check(real.memory.blocks)
+    graph.replay()
+    put.check(expected)
+
+
+def test_a_preference_that_contradicts_what_says_places(cuda_backend: Any) -> None:
+    for way in WAYS:
+        if way in FLASHINFERS:
+            continue
+        preference = bf.PlanPreference(prefer_backend="FLASHINFER")
+        with pytest.raises(
+            bf.Unsupported, match=rf"is FLASHINFER .* for {re.escape(str(WAYS[way]))}; .* BESPOKE"
+        ):
+            bf.PagedKvAppendPlan.select(cuda_backend.stream, make(case_of(way), 3).descriptor, preference)
+    guarded = bf.PlanPreference(prefer_backend="FLASHINFER", guarded=True)
+    with pytest.raises(bf.Unsupported, match="guarded is True"):
+        bf.PagedKvAppendPlan.select(cuda_backend.stream, by_positions(0).descriptor, guarded)

@@ -17,7 +17,7 @@ struct Kernels {
   cudaError_t (*load)(const Append& append, cudaFuncAttributes* attributes);
 };
 
-// AppendPagedKVCacheDecode, unmodified.
+// AppendPagedKVCacheDecode, and AppendPagedKVCache for rows that say their positions; unmodified.
 extern const Kernels kFlashInferKernels;
 
 // Ours: guarded, over any strides.

@@ -222,8 +222,12 @@ static bool is_head_dim_of_kernels(int32_t head_dim) { return head_dim == 64 || 
 
 static int32_t limits_of_flashinfer(const baracuda_paged_kv_append* op) {
   const Wide two_to_the_32 = (Wide)1 << 32;
-  if (!is_decode(op) || !is_head_dim_of_kernels(op->head_dim)) return BARACUDA_UNSUPPORTED;
-  if (num_parts(op) != 2 || width_of(op, 1) != op->head_dim || op->int64_operands != 0) return BARACUDA_UNSUPPORTED;
+  const bool by_positions = op->addressing == BARACUDA_ADDRESSING_POSITIONS;
+  if (!by_positions && !is_decode(op)) return BARACUDA_UNSUPPORTED;
+  if (!is_head_dim_of_kernels(op->head_dim)) return BARACUDA_UNSUPPORTED;
+  if (num_parts(op) != 2 || width_of(op, 1) != op->head_dim) return BARACUDA_UNSUPPORTED;
+  for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i)
+    if (is_wanted(op, i) && (op->int64_operands >> i & 1) != 0) return BARACUDA_UNSUPPORTED;
   const int64_t bytes = (int64_t)element_bytes(op->element);
   const int64_t vector = 16 / bytes > op->head_dim / 32 ? 16 / bytes : op->head_dim / 32;
   const Wide token = (Wide)op->num_heads * op->head_dim;
@@ -231,6 +235,10 @@ static int32_t limits_of_flashinfer(const baracuda_paged_kv_append* op) {
   Wide page = token * op->page_size;
   if (has(op, BARACUDA_FLAG_STRIDED)) page = op->num_total_pages > 1 ? op->k_data_strides[0] : 0;
   if (page < 0 || page >= two_to_the_32) return BARACUDA_UNSUPPORTED;
+  if (by_positions) {
+    const bool fits = (Wide)op->total_used_pages * op->page_size <= two_to_the_32 / 2;
+    return fits && op->num_rows <= INT32_MAX - 65536 ? BARACUDA_OK : BARACUDA_UNSUPPORTED;
+  }
   if (token * op->batch_size >= two_to_the_32) return BARACUDA_UNSUPPORTED;
   if (op->total_used_pages == 0) return BARACUDA_OK;
   if (op->total_used_pages < op->batch_size) return BARACUDA_INVALID_PROBLEM; /* some request has no page */
@@ -361,6 +369,11 @@ static int32_t status_for_flashinfer(const baracuda_paged_kv_append* op) {
   const ModelPart parts[] = {part_of(op, 0), part_of(op, 1)};
   const int64_t bytes = (int64_t)element_bytes(op->element);
   for (int i = 0; i < 2; ++i) {
+    if (op->addressing == BARACUDA_ADDRESSING_POSITIONS) {
+      if (parts[i].token < 0 || parts[i].token % 16 != 0) return BARACUDA_UNSUPPORTED;
+      if (parts[i].head < 0 || parts[i].head % 16 != 0) return BARACUDA_UNSUPPORTED;
+      continue;
+    }
     if (op->num_heads > 1 && parts[i].head != parts[i].row) return BARACUDA_UNSUPPORTED;
     if (op->batch_size > 1 && parts[i].token != (Wide)parts[i].row * op->num_heads) return BARACUDA_UNSUPPORTED;
   }

@@ -82,11 +82,13 @@ class Placed(Tensors):
         rows: RowForm = packed_rows,
         caches: CacheForm = packed_caches,
         extents: Extents | None = None,
+        *,
+        behind: int = BEHIND,
         **options: Any,
     ) -> None:
         self.way = way
         self.new = (1,) * len(OLD) if way.addressing == "LAST_PAGE" else NEW
-        behind = 0 if way.addressing == "LAST_PAGE" else BEHIND
+        behind = 0 if way.addressing == "LAST_PAGE" else behind
         #: Rows of key that the struct states.
         self.rows = sum(self.new) + behind
         self.skip_slot: int | None = None

@@ -19,6 +19,9 @@ from .abi import INVALID_PROBLEM, MISALIGNED_OPERAND, UNSUPPORTED, Append
 INT32_MAX = 2**31 - 1
 INT32_MIN = -(2**31)
 
+#: That FlashInfer's kernel takes by positions.
+MOST_ROWS = INT32_MAX - (1 << 16)
+
 
 @dataclass(frozen=True)
 class Caller:
@@ -221,14 +224,12 @@ OTHER_PLACINGS: dict[str, dict[str, int]] = {
 }
 
 
-def _decodes_only(line: int, callers: tuple[Caller, ...], *says: str) -> Iterator[Refusal]:
+def _other_placings(line: int, callers: tuple[Caller, ...], *says: str, but: str = "") -> Iterator[Refusal]:
     for name, values in OTHER_PLACINGS.items():
+        if name == but:
+            continue
         addressing, table, lengths = (values.get(kind, 0) for kind in ("addressing", "table", "lengths"))
-        said = (
-            f"addressing is {addressing}, table {table} and lengths {lengths}",
-            "LAST_PAGE, CSR and LAST_PAGE_LEN",
-            *says,
-        )
+        said = (f"addressing is {addressing}, table {table} and lengths {lengths}", *says)
         yield _placing(line, name, callers, said, **values)
 
 
@@ -254,7 +255,7 @@ def _counts() -> Iterator[Refusal]:
 
 
 def _mirrored() -> Iterator[Refusal]:
-    yield from _decodes_only(4, MIRRORED, "BARACUDA_FLAG_MIRRORED")
+    yield from _other_placings(4, MIRRORED, "LAST_PAGE, CSR and LAST_PAGE_LEN", "BARACUDA_FLAG_MIRRORED")
 
     def refusal(
         name: str, says: str, spoil: Spoil, *changes: str, on: tuple[Caller, ...] = MIRRORED
@@ -325,7 +326,8 @@ def _types() -> Iterator[Refusal]:
 
 def _flashinfer() -> Iterator[Refusal]:
     only, both = (FLASHINFER,), ON_FLASHINFER
-    yield from _decodes_only(7, only, "bespoke backend")
+    takes = "LAST_PAGE with CSR and LAST_PAGE_LEN, and POSITIONS"
+    yield from _other_placings(7, only, takes, "bespoke backend", but="positions")
     for value in (1, 32, 63, 65, 96, 192, 512, INT32_MAX):
         says: Says = ("64, 128 and 256", "bespoke backend")
         yield _field(7, UNSUPPORTED, "head_dim", value, *says, callers=only)
@@ -341,8 +343,12 @@ def _flashinfer() -> Iterator[Refusal]:
         frozenset({"value_head_dim", "head_dim"}),
     )
     for operand in (4, 5, 6):
-        says = (f"int64_operands is 0x{1 << operand:x}", "int32", "bespoke backend")
-        yield _fields(7, UNSUPPORTED, f"int64-{operand}", only, says, int64_operands=1 << operand)
+        says = (f"{abi.OPERANDS[operand]} is int64", "int32", "bespoke backend")
+        yield _placing(7, f"int64-{operand}", only, says, "int64_operands", int64_operands=1 << operand)
+    for name in ("indices", "indptr", "batch_indices", "positions"):
+        says = (f"{name} is int64", "int32", "bespoke backend")
+        wide = {"addressing": abi.ADDRESSINGS["POSITIONS"], "int64_operands": 1 << abi.OPERANDS.index(name)}
+        yield _placing(7, f"positions-int64-{name}", only, says, "int64_operands", **wide)
     # The problem in support.problems.problem is f16: 128 heads of 64 at most, and 64 of 128.
     for heads, head_dim, most in ((129, 64, 128), (65, 128, 64), (INT32_MAX, 64, 128)):
         says = (f"num_heads is {heads}", f"at most {most} heads", "a guarded append")
@@ -360,6 +366,13 @@ def _flashinfer() -> Iterator[Refusal]:
     yield _fields(8, UNSUPPORTED, "source-offset", both, ("batch_size", str(1 << 19), "2^32"), **batch)
     tokens = {"page_size": 1 << 20, "total_used_pages": 2050}
     yield _fields(8, UNSUPPORTED, "tokens", both, ("page_size", str(1 << 20), "2^31"), **tokens)
+
+    slots = {"addressing": abi.ADDRESSINGS["POSITIONS"], "page_size": 1 << 20, "total_used_pages": 2049}
+    says = ("total_used_pages * page_size is 2049 * 1048576", "at most 2^31", "bespoke backend")
+    yield _placing(8, "positions-slots", only, says, "page_size", "total_used_pages", **slots)
+    rows = {"addressing": abi.ADDRESSINGS["POSITIONS"], "num_rows": MOST_ROWS + 1}
+    says = (f"num_rows is {MOST_ROWS + 1}", f"at most {MOST_ROWS}", "bespoke backend")
+    yield _placing(8, "positions-rows", only, says, "num_rows", **rows)
 
     says = ("total_used_pages is 2", "batch_size is 3", "a guarded append")
     yield _fields(9, INVALID_PROBLEM, "fewer-pages-than-requests", both, says, total_used_pages=2)

@@ -26,63 +26,88 @@ struct Word<4> {
   using Type = float;
 };
 
+// The operands in FlashInfer's terms.
 template <typename T, typename Index>
-struct FlashInfer {
-  static cudaError_t launch(const Append& append) {
+struct Terms {
+  const Append& append;
+
+  static T* rows(const unsigned char* data) { return reinterpret_cast<T*>(const_cast<unsigned char*>(data)); }
+  static size_t elements(int64_t bytes) { return static_cast<size_t>(bytes) / sizeof(T); }
+
+  Index* indices(PlaceOperand operand) const {
+    return static_cast<Index*>(const_cast<void*>(append.placement.operands[operand]));
+  }
+
+  ::flashinfer::paged_kv_t<T, Index> cache() const {
     const Part& k = append.parts[0];
     const Part& v = append.parts[1];
     const Placement& placement = append.placement;
-    const auto elements = [](int64_t bytes) { return bytes / int64_t{sizeof(T)}; };
-    const auto table = [&](PlaceOperand operand) {
-      return static_cast<Index*>(const_cast<void*>(placement.operands[operand]));
-    };
-    const auto rows = [](const unsigned char* data) { return reinterpret_cast<T*>(const_cast<unsigned char*>(data)); };
     // Heads before slots: the order of the strides, whatever the order in memory.
-    const int64_t strides[] = {elements(k.page_stride), elements(k.cache_head_stride), elements(k.slot_stride)};
-    const ::flashinfer::paged_kv_t<T, Index> cache(
-        static_cast<uint32_t>(append.num_heads), static_cast<uint32_t>(placement.page_size),
-        static_cast<uint32_t>(append.head_dim), static_cast<uint32_t>(placement.num_requests),
-        ::flashinfer::QKVLayout::kHND, rows(k.cache), rows(v.cache), strides, table(kPages), table(kIndptr),
-        table(kLengths));
-    return ::flashinfer::AppendPagedKVCacheDecode(cache, rows(k.rows), rows(v.rows),
-                                                  static_cast<cudaStream_t>(append.stream));
-  }
-
-  static cudaError_t load(const Append& append, cudaFuncAttributes* attributes) {
-    switch (append.head_dim) {
-      case 64:
-        return load_width<64>(attributes);
-      case 128:
-        return load_width<128>(attributes);
-      case 256:
-        return load_width<256>(attributes);
-    }
-    return cudaErrorInvalidValue;
-  }
-
-  template <uint32_t kHeadDim>
-  static cudaError_t load_width(cudaFuncAttributes* attributes) {
-    constexpr uint32_t kVector = flashinfer::vector_elements(kHeadDim, sizeof(T));
-    return cudaFuncGetAttributes(attributes,
-                                 &::flashinfer::AppendPagedKVCacheDecodeKernel<kHeadDim, kVector, T, Index>);
+    const int64_t strides[] = {static_cast<int64_t>(elements(k.page_stride)),
+                               static_cast<int64_t>(elements(k.cache_head_stride)),
+                               static_cast<int64_t>(elements(k.slot_stride))};
+    return {static_cast<uint32_t>(append.num_heads),
+            static_cast<uint32_t>(placement.page_size),
+            static_cast<uint32_t>(append.head_dim),
+            static_cast<uint32_t>(placement.num_requests),
+            ::flashinfer::QKVLayout::kHND,
+            rows(k.cache),
+            rows(v.cache),
+            strides,
+            indices(kPages),
+            indices(kIndptr),
+            indices(kLengths)};
   }
 };
 
-// Calls `visit` with the FlashInfer<...> that the append asks for.
+template <typename T, typename Index>
+struct Decode {
+  static cudaError_t launch(const Append& append) {
+    const Terms<T, Index> terms{append};
+    return ::flashinfer::AppendPagedKVCacheDecode(terms.cache(), terms.rows(append.parts[0].rows),
+                                                  terms.rows(append.parts[1].rows),
+                                                  static_cast<cudaStream_t>(append.stream));
+  }
+
+  template <uint32_t kHeadDim>
+  static constexpr auto kernel =
+      &::flashinfer::AppendPagedKVCacheDecodeKernel<kHeadDim, flashinfer::vector_elements(kHeadDim, sizeof(T)), T,
+                                                    Index>;
+};
+
+// Rows that say whose they are, and which token.
+template <typename T>
+struct Positions {
+  static cudaError_t launch(const Append& append) {
+    const Terms<T, int32_t> terms{append};
+    const Part& k = append.parts[0];
+    const Part& v = append.parts[1];
+    return ::flashinfer::AppendPagedKVCache(
+        terms.cache(), terms.rows(k.rows), terms.rows(v.rows), terms.indices(kOwners), terms.indices(kTargets),
+        static_cast<uint32_t>(append.placement.num_rows), terms.elements(k.token_stride), terms.elements(k.head_stride),
+        terms.elements(v.token_stride), terms.elements(v.head_stride), static_cast<cudaStream_t>(append.stream));
+  }
+
+  template <uint32_t kHeadDim>
+  static constexpr auto kernel =
+      &::flashinfer::AppendPagedKVCacheKernel<kHeadDim, flashinfer::vector_elements(kHeadDim, sizeof(T)), T, int32_t>;
+};
+
+// Calls `visit` with the Decode<...> or Positions<...> that the append asks for.
 template <typename Visitor>
 cudaError_t dispatch(const Append& append, Visitor visit) {
-  const auto by_convention = [&](auto word) {
+  const auto by_placing = [&](auto word) {
     using T = typename decltype(word)::Type;
-    return append.placement.counts_new == 0 ? visit(FlashInfer<T, BeforeAppendIndex>{})
-                                            : visit(FlashInfer<T, int32_t>{});
+    if (append.placement.placing == Placing::kPositions) return visit(Positions<T>{});
+    return append.placement.counts_new == 0 ? visit(Decode<T, BeforeAppendIndex>{}) : visit(Decode<T, int32_t>{});
   };
   switch (append.element->bytes()) {
     case 1:
-      return by_convention(Word<1>{});
+      return by_placing(Word<1>{});
     case 2:
-      return by_convention(Word<2>{});
+      return by_placing(Word<2>{});
     case 4:
-      return by_convention(Word<4>{});
+      return by_placing(Word<4>{});
   }
   return cudaErrorInvalidValue;
 }
@@ -92,7 +117,18 @@ cudaError_t launch(const Append& append) {
 }
 
 cudaError_t load(const Append& append, cudaFuncAttributes* attributes) {
-  return dispatch(append, [&](auto kernels) { return decltype(kernels)::load(append, attributes); });
+  return dispatch(append, [&](auto kernels) {
+    using Kernels = decltype(kernels);
+    switch (append.head_dim) {
+      case 64:
+        return cudaFuncGetAttributes(attributes, Kernels::template kernel<64>);
+      case 128:
+        return cudaFuncGetAttributes(attributes, Kernels::template kernel<128>);
+      case 256:
+        return cudaFuncGetAttributes(attributes, Kernels::template kernel<256>);
+    }
+    return cudaErrorInvalidValue;
+  });
 }
 
 }  // namespace

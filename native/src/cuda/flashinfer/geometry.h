@@ -1,4 +1,4 @@
-// How AppendPagedKVCacheDecode cuts its work: one block of (head_dim / vector, num_heads) threads a request.
+// How FlashInfer's appends cut their work: one block of (head_dim / vector, num_heads) threads a row.
 #ifndef BARACUDA_SRC_CUDA_FLASHINFER_GEOMETRY_H_
 #define BARACUDA_SRC_CUDA_FLASHINFER_GEOMETRY_H_
 

@@ -2,6 +2,7 @@
 
 #include <initializer_list>
 
+#include "append/operands.h"
 #include "append/problem.h"
 #include "base/saturating.h"
 #include "base/status.h"
@@ -15,11 +16,14 @@ constexpr uint64_t kTwoToThe32 = uint64_t{1} << 32;
 constexpr uint64_t kTwoToThe31 = uint64_t{1} << 31;
 constexpr int64_t kVectorBytes = 16;
 
+// Its launcher adds the device's multiprocessors to the rows, as ints.
+constexpr int64_t kMostRows = INT32_MAX - (int64_t{1} << 16);
+
 int32_t check_choices(const Op& op) noexcept {
-  if (!is_decode(op))
+  if (!is_decode(op) && op.addressing != BARACUDA_ADDRESSING_POSITIONS)
     return fail(BARACUDA_UNSUPPORTED,
-                "addressing is %d, table %d and lengths %d; FlashInfer's kernel takes LAST_PAGE, CSR and LAST_PAGE_LEN "
-                "(the bespoke backend takes every one)",
+                "addressing is %d, table %d and lengths %d; FlashInfer's kernels take LAST_PAGE with CSR and "
+                "LAST_PAGE_LEN, and POSITIONS (the bespoke backend takes every one)",
                 op.addressing, op.table, op.lengths);
   if (op.head_dim != 64 && op.head_dim != 128 && op.head_dim != 256)
     return fail(BARACUDA_UNSUPPORTED,
@@ -30,11 +34,11 @@ int32_t check_choices(const Op& op) noexcept {
                 "parts is %d, head_dim %d and value_head_dim %d; FlashInfer's kernel writes key and value of one width "
                 "(the bespoke backend takes any)",
                 op.parts, op.head_dim, op.value_head_dim);
-  if (op.int64_operands != 0)
+  const uint32_t wide = op.int64_operands & wanted_operands(op);
+  if (wide != 0)
     return fail(BARACUDA_UNSUPPORTED,
-                "int64_operands is 0x%x; FlashInfer's kernel reads int32 tables (convert them, or use the bespoke "
-                "backend)",
-                op.int64_operands);
+                "%s is int64; FlashInfer's kernels read int32 (convert it, or use the bespoke backend)",
+                name_of(lowest_bit(wide)));
   return BARACUDA_OK;
 }
 
@@ -58,21 +62,10 @@ int32_t check_page_stride(const Op& op) noexcept {
               op.num_heads, op.page_size, op.head_dim, static_cast<unsigned long long>(elements));
 }
 
-}  // namespace
-
-int32_t check_limits(const Op& op) {
-  BARACUDA_TRY(check_choices(op));
-  const Element& element = *find_element(op.element);
-  const auto heads = static_cast<uint64_t>(op.num_heads);
-  const auto head_dim = static_cast<uint64_t>(op.head_dim);
-  const uint64_t threads_per_head = head_dim / vector_elements(op.head_dim, element.bytes());
-  if (heads * threads_per_head > kMaxThreadsPerBlock)
-    return fail(BARACUDA_UNSUPPORTED,
-                "num_heads is %d; FlashInfer's kernel takes at most %d heads of %s with head_dim %d (one block of "
-                "1024 threads a request; a guarded append takes any number)",
-                op.num_heads, static_cast<int>(kMaxThreadsPerBlock / threads_per_head), element.name, op.head_dim);
-  BARACUDA_TRY(check_page_stride(op));
-  if (saturating_product(heads * head_dim, static_cast<uint64_t>(op.batch_size)) >= kTwoToThe32)
+// Of the decode kernel, which finds the last page from a request's length.
+int32_t check_decode(const Op& op) noexcept {
+  const auto row_elements = static_cast<uint64_t>(op.num_heads) * static_cast<uint64_t>(op.head_dim);
+  if (saturating_product(row_elements, static_cast<uint64_t>(op.batch_size)) >= kTwoToThe32)
     return fail(BARACUDA_UNSUPPORTED,
                 "batch_size * num_heads * head_dim is %d * %d * %d; FlashInfer's offsets into key and value are "
                 "32-bit, so it should be below 2^32",
@@ -92,19 +85,72 @@ int32_t check_limits(const Op& op) {
   return BARACUDA_OK;
 }
 
+// Of the kernel that is told positions. It counts slots from the table's first page on, whoever owns them, and divides by
+// page_size with a multiplication that is exact up to 2^31.
+int32_t check_positions(const Op& op) noexcept {
+  const auto pages = static_cast<uint64_t>(op.total_used_pages);
+  if (pages * static_cast<uint64_t>(op.page_size) > kTwoToThe31)
+    return fail(
+        BARACUDA_UNSUPPORTED,
+        "total_used_pages * page_size is %d * %d; FlashInfer counts the slots of the whole table in 32 bits, so "
+        "it should be at most 2^31 (the bespoke backend takes any)",
+        op.total_used_pages, op.page_size);
+  if (op.num_rows > kMostRows)
+    return fail(BARACUDA_UNSUPPORTED,
+                "num_rows is %lld; FlashInfer's kernel takes at most %lld (the bespoke backend takes any number)",
+                static_cast<long long>(op.num_rows), static_cast<long long>(kMostRows));
+  return BARACUDA_OK;
+}
+
+// One block takes a row at a time, with all its heads.
+int32_t check_threads(const Op& op) noexcept {
+  const Element& element = *find_element(op.element);
+  const uint64_t threads_per_head = static_cast<uint64_t>(op.head_dim) / vector_elements(op.head_dim, element.bytes());
+  if (static_cast<uint64_t>(op.num_heads) * threads_per_head <= kMaxThreadsPerBlock) return BARACUDA_OK;
+  return fail(BARACUDA_UNSUPPORTED,
+              "num_heads is %d; FlashInfer's kernel takes at most %d heads of %s with head_dim %d (one block of 1024 "
+              "threads a request; a guarded append takes any number)",
+              op.num_heads, static_cast<int>(kMaxThreadsPerBlock / threads_per_head), element.name, op.head_dim);
+}
+
+// The decode kernel knows packed rows alone.
+int32_t check_packed(const Append& append, const Part& part, const char* name) noexcept {
+  const bool packed_heads = append.num_heads <= 1 || part.head_stride == part.row_bytes;
+  if (packed_heads && (rows_of(append) <= 1 || part.token_stride == part.row_bytes * append.num_heads))
+    return BARACUDA_OK;
+  return fail(BARACUDA_UNSUPPORTED,
+              "%s has strides of %lld and %lld bytes; FlashInfer's kernel takes packed rows (the bespoke backend takes "
+              "any strides)",
+              name, static_cast<long long>(part.token_stride), static_cast<long long>(part.head_stride));
+}
+
+int32_t check_row_strides(const Part& part, const char* name) noexcept {
+  for (const int64_t stride : {part.token_stride, part.head_stride})
+    if (stride < 0 || stride % kVectorBytes != 0)
+      return fail(BARACUDA_UNSUPPORTED,
+                  "%s has a stride of %lld bytes; FlashInfer's kernel takes multiples of 16 bytes, not negative (the "
+                  "bespoke backend takes any)",
+                  name, static_cast<long long>(stride));
+  return BARACUDA_OK;
+}
+
+}  // namespace
+
+int32_t check_limits(const Op& op) {
+  BARACUDA_TRY(check_choices(op));
+  BARACUDA_TRY(check_threads(op));
+  BARACUDA_TRY(check_page_stride(op));
+  return is_decode(op) ? check_decode(op) : check_positions(op);
+}
+
 int32_t check_operands(const Append& append) {
   if (rows_of(append) == 0) return BARACUDA_OK;
   const Part& k = append.parts[0];
   const Part& v = append.parts[1];
   for (const Part& part : append.parts) {
-    const bool packed_heads = append.num_heads <= 1 || part.head_stride == part.row_bytes;
-    if (!packed_heads || (rows_of(append) > 1 && part.token_stride != part.row_bytes * append.num_heads))
-      return fail(
-          BARACUDA_UNSUPPORTED,
-          "%s has strides of %lld and %lld bytes; FlashInfer's kernel takes packed rows (the bespoke backend takes "
-          "any strides)",
-          &part == &k ? "key" : "value", static_cast<long long>(part.token_stride),
-          static_cast<long long>(part.head_stride));
+    const char* const name = &part == &k ? "key" : "value";
+    const bool are_strided = append.placement.placing == Placing::kPositions;
+    BARACUDA_TRY(are_strided ? check_row_strides(part, name) : check_packed(append, part, name));
   }
   if (!have_caches_alike(k, v))
     return fail(

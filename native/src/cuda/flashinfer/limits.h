@@ -1,4 +1,4 @@
-// What FlashInfer's kernel cannot do: judged before it is called, also in a build without CUDA.
+// What FlashInfer's kernels cannot do: judged before they are called, also in a build without CUDA.
 #ifndef BARACUDA_SRC_CUDA_FLASHINFER_LIMITS_H_
 #define BARACUDA_SRC_CUDA_FLASHINFER_LIMITS_H_
 
@@ -8,11 +8,11 @@
 
 namespace baracuda::flashinfer {
 
-// Its geometry and its arithmetic: one block of at most 1024 threads a request; strides of a page, offsets into key and
-// value, and lengths in 32 bits. `op` is otherwise checked.
+// Their geometry and their arithmetic: one block of at most 1024 threads a row; in 32 bits the strides of the caches, of
+// decodes the offsets into key and value and the lengths, by positions the slots of the table. `op` is otherwise checked.
 int32_t check_limits(const Op& op);
 
-// Its copies: 16-byte vectors, packed rows, and one set of strides for both caches.
+// Their copies: 16-byte vectors, packed rows of decodes, and one set of strides for both caches.
 int32_t check_operands(const Append& append);
 
 }  // namespace baracuda::flashinfer
