@@ -4,11 +4,7 @@
 
 #include <cstdint>
 
-#if defined(__CUDACC__)
-#define BARACUDA_DIVIDES __host__ __device__
-#else
-#define BARACUDA_DIVIDES
-#endif
+#include "base/host_device.h"
 
 namespace baracuda {
 
@@ -19,7 +15,7 @@ struct Divisor {
 
   Divisor() = default;
   explicit Divisor(uint64_t by) : divisor(static_cast<Index>(by)) {}
-  BARACUDA_DIVIDES Index divide(Index n) const { return n / divisor; }
+  BARACUDA_HOST_DEVICE Index divide(Index n) const { return n / divisor; }
 };
 
 // Round-up method: with 2^(s-1) < d <= 2^s and m = floor(2^32 * (2^s - d) / d) + 1, n / d is
@@ -35,7 +31,7 @@ struct Divisor<uint32_t> {
     while ((uint64_t{1} << shift) < by) ++shift;
     multiplier = static_cast<uint32_t>((((uint64_t{1} << shift) - by) << 32) / by + 1);
   }
-  BARACUDA_DIVIDES uint32_t divide(uint32_t n) const {
+  BARACUDA_HOST_DEVICE uint32_t divide(uint32_t n) const {
 #if defined(__CUDA_ARCH__)
     const uint32_t high = __umulhi(multiplier, n);
 #else

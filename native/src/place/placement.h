@@ -7,13 +7,8 @@
 #include <type_traits>
 
 #include "baracuda_ffi.h"
+#include "base/host_device.h"
 #include "place/divisor.h"
-
-#if defined(__CUDACC__)
-#define BARACUDA_HOST_DEVICE __host__ __device__
-#else
-#define BARACUDA_HOST_DEVICE
-#endif
 
 namespace baracuda {
 

@@ -1,0 +1,60 @@
+// One operation on float, rounded to nearest even, alike on the CPU and on the GPU: no product is fused with the sum that
+// takes it, no quotient is approximated, no subnormal is flushed. On the CPU they are that in the default rounding and
+// denormal mode, which is the caller's of these functions to see to.
+#ifndef BARACUDA_SRC_FORMAT_ARITHMETIC_H_
+#define BARACUDA_SRC_FORMAT_ARITHMETIC_H_
+
+#include <cstdint>
+#include <cstring>
+
+#include "base/host_device.h"
+
+namespace baracuda {
+
+BARACUDA_HOST_DEVICE inline uint32_t bits_of(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof(bits));
+  return bits;
+}
+
+BARACUDA_HOST_DEVICE inline float float_of(uint32_t bits) {
+  float value;
+  std::memcpy(&value, &bits, sizeof(value));
+  return value;
+}
+
+constexpr uint32_t kSignBit = 0x80000000u;
+constexpr uint32_t kInfinityBits = 0x7f800000u;
+
+// Without the sign: magnitudes compare as their bits do, and above kInfinityBits is what is not a number.
+BARACUDA_HOST_DEVICE inline uint32_t magnitude_bits(float value) { return bits_of(value) & ~kSignBit; }
+
+BARACUDA_HOST_DEVICE inline bool is_nan(float value) { return magnitude_bits(value) > kInfinityBits; }
+
+BARACUDA_HOST_DEVICE inline float multiply(float a, float b) {
+#if defined(__CUDA_ARCH__)
+  return __fmul_rn(a, b);
+#else
+  return a * b;
+#endif
+}
+
+BARACUDA_HOST_DEVICE inline float divide(float a, float b) {
+#if defined(__CUDA_ARCH__)
+  return __fdiv_rn(a, b);
+#else
+  return a / b;
+#endif
+}
+
+BARACUDA_HOST_DEVICE inline float add(float a, float b) {
+#if defined(__CUDA_ARCH__)
+  return __fadd_rn(a, b);
+#else
+  return a + b;
+#endif
+}
+
+}  // namespace baracuda
+
+#endif  // BARACUDA_SRC_FORMAT_ARITHMETIC_H_

@@ -1,0 +1,40 @@
+// The scales that an append works out itself, of the largest magnitude among elements that share one.
+#ifndef BARACUDA_SRC_FORMAT_SCALES_H_
+#define BARACUDA_SRC_FORMAT_SCALES_H_
+
+#include <cstdint>
+
+#include "format/arithmetic.h"
+#include "format/fp8.h"
+
+namespace baracuda {
+
+// The bits of an element's magnitude if it is finite, else 0: the largest of them is amax.
+BARACUDA_HOST_DEVICE inline uint32_t finite_magnitude_bits(float value) {
+  const uint32_t magnitude = magnitude_bits(value);
+  return magnitude < kInfinityBits ? magnitude : 0;
+}
+
+// Of a token's head. `top` is the largest value of the cache's element; rows are multiplied by the reciprocal.
+BARACUDA_HOST_DEVICE inline float token_head_scale(float amax, float top) {
+  constexpr float kLeast = 1e-6f;
+  const float scale = divide(amax, top);
+  return scale > kLeast ? scale : kLeast;
+}
+
+BARACUDA_HOST_DEVICE inline float reciprocal(float scale) { return divide(1.0f, scale); }
+
+// FP8_DS_MLA: a power of two, one for each tile of 128 elements.
+constexpr int kDsMlaTile = 128;  // elements
+
+BARACUDA_HOST_DEVICE inline float ds_mla_scale(float amax) {
+  constexpr float kLeast = 1e-4f;
+  constexpr uint32_t kMantissa = 0x7fffffu;
+  const float scale = divide(amax, E4m3::kTop);
+  // A power of two has no mantissa, and any other number lies below the next one.
+  return float_of((bits_of(scale > kLeast ? scale : kLeast) + kMantissa) & ~kMantissa);
+}
+
+}  // namespace baracuda
+
+#endif  // BARACUDA_SRC_FORMAT_SCALES_H_
