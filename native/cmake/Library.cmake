@@ -12,6 +12,7 @@ set(_sources
     append/memory.cpp
     append/problem.cpp
     append/run.cpp
+    append/transform.cpp
     memory/tensor.cpp
     base/status.cpp
     cuda/flashinfer/limits.cpp

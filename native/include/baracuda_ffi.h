@@ -13,8 +13,8 @@
  * With H = num_heads (KV heads), P = page_size (tokens a page), D = head_dim and B = batch_size (requests):
  *
  *   operand          shape                                   type      access
- *   key              [n, H, D]; n may be less than its rows  element   read
- *   value            [n, H, Dv]                              element   read
+ *   key              [n, H, D]; n may be less than its rows  source    read
+ *   value            [n, H, Dv]                              source    read
  *   k_data           HND: [num_total_pages, H, P, D]         element   written in place
  *                    NHD: [num_total_pages, P, H, D]
  *   v_data           the same with Dv = value_head_dim       element   written in place
@@ -29,13 +29,18 @@
  *   slot_mapping     [n]                                     index     read: slots of the whole cache
  *   block_table      [B or more, max_pages]                  index     read: request b's page ids, row by row
  *   seq_lens         [B]                                     index     read: tokens of each request
+ *   k_scale          [1] or [H]                              f32       read: what key is quantised by
+ *   v_scale          the same                                f32       read: what value is quantised by
+ *   k_scales         [num_total_pages, P, H]                 f32       written in place: of each row, beside k_data
+ *   v_scales         the same                                f32       written in place: of each row, beside v_data
  *
  * An index is int32 or int64, each operand by itself; one-dimensional operands are contiguous. The addressing says
- * which of these operands there are, and n: the others are not looked at.
+ * which of these operands there are, and n: the others are not looked at. The scales are the transform's to want.
  *
- * Row i of key goes, bit for bit, to its place in k_data, and row i of value to the same place in v_data. Not one other
- * byte of either changes. What says places is never written: advancing it is the caller's. An append of no rows is
- * legal, does nothing, and looks at no operand but error_record; nor does one of nothing but padding write anything.
+ * Row i of key goes to its place in k_data, bit for bit or transformed, and row i of value to the same place in v_data.
+ * Not one other byte of either changes. What says places is never written: advancing it is the caller's. An append of
+ * no rows is legal, does nothing, and looks at no operand but error_record; nor does one of nothing but padding write
+ * anything.
  *
  * WHICH PLACE
  *
@@ -95,15 +100,31 @@
  * widest vector that fits, down to one element: only speed suffers. With BARACUDA_PARTS_KEY there is no value and no
  * v_data. A cache without a head dimension (MLA) has num_heads 1, and its layout means nothing.
  *
- * K and V may lie in one allocation. What is written has to be disjoint: k_data and v_data of the same strides are
- * compared exactly, row against row, where each stride leads past all that the smaller ones reach; everything else by
- * the spans that it lies in, and refused where these overlap.
+ * K and V may lie in one allocation, and their scales with them. What is written has to be disjoint: k_data, v_data,
+ * k_scales and v_scales are compared exactly, row against row, over the dimensions over which they have the same stride
+ * in bytes, where each of these leads past all that the smaller ones reach; over any other dimension by the span from
+ * its first row to its last. What cannot be shown disjoint so is refused.
  *
  * WHAT IS WRITTEN
  *
- *   BARACUDA_TRANSFORM_COPY         the same bits
+ *   transform        source          k_data, v_data                          scales
+ *   COPY             the element     the same bits                           none
+ *   FP8              f16, bf16, f32  fp8_e4m3 or fp8_e5m2, [.., D]           k_scale, v_scale: read
+ *   PER_TOKEN_HEAD   f16, bf16, f32  fp8_e4m3 or int8, [.., D]               k_scales, v_scales: written
+ *   FP8_DS_MLA       f16, bf16       uint8, rows of 656 bytes                written, in the row
+ *   NVFP4            f16, bf16, f32  uint8, [.., D / 2]: two e2m1 a byte     k_scale, v_scale: read;
+ *                                                                            k_scales, v_scales: written
  *
- * The other transforms that the enumeration below names are refused with 3 by this release.
+ * `element` is the caches', source_element that of key and value. k_scale and v_scale are f32 in the backend's memory,
+ * so that a graph reads them anew: one for all heads (k_scale_stride 0), or one a head (1).
+ *
+ * FP8_DS_MLA: key is ckv, [n, 512], and value is kpe, [n, 64], both of H = 1. Both go to rows of k_data, aligned to 4
+ * bytes; there is no v_data. With BARACUDA_PARTS_KEY there is no kpe, and its bytes are zeros.
+ *
+ * NVFP4: D is a multiple of 16. k_scales and v_scales are e4m3 (or their bytes as uint8), with the dimensions and the
+ * layout of k_data and v_data but for the last, which is D / 16 and lies side by side.
+ *
+ * A backend that does not write a transform refuses it with 3: FlashInfer all but COPY.
  *
  * BARACUDA-KERNELS' CHECKS
  *
@@ -226,13 +247,18 @@
  *              does not know or has not built; FlashInfer with the guard, or the bespoke backend without it
  *   status 3   choices that do not go together: POSITIONS or SLOTS with a dense table or seq_lens; a dense table with
  *              last_page_len; RAGGED by last_page_len, BEFORE_APPEND; SKIP_SLOT without SLOTS
- *   status 3   MIRRORED with another addressing, table or lengths than 0, strides, the guard, one part, two widths, or
- *              int64 operands
+ *   status 3   MIRRORED with another addressing, table, lengths or transform than 0, strides, the guard, one part,
+ *              two widths, or int64 operands
  *   status 2   batch_size negative (MIRRORED: not positive), page_size or num_heads not positive; num_total_pages or
  *              total_used_pages negative; num_rows negative or 2^31 and more, but for LAST_PAGE; with a dense table
  *              max_pages the same, or block_table_stride negative; num_total_pages 0 where it has to be stated
  *   status 3   head_dim or value_head_dim not positive (MIRRORED: not 64, 128 or 256); an element that this library
- *              does not know (MIRRORED: that has no symbol); a source_element other than the element
+ *              does not know (MIRRORED: that has no symbol), or that the transform does not write; COPY: a
+ *              source_element other than the element
+ *   status 2   a source_element that the transform does not read: of fp8, say, into FP8
+ *   status 3   NVFP4: a head_dim or value_head_dim that is no multiple of 16; FP8_DS_MLA: others than 512 and 64, or
+ *              several heads; FP8 and NVFP4: k_scale_stride or v_scale_stride neither 0 nor 1
+ *   status 3   a transform that the backend does not write
  *   status 3   FlashInfer: another addressing, table or lengths than 0, but for POSITIONS; a head_dim that is not 64,
  *              128 or 256; one part, or two widths; int64 operands; num_heads * head_dim / vec > 1024 threads,
  *              vec = max(16 / sizeof(T), head_dim / 32)
@@ -246,8 +272,8 @@
  *   status 2   a NULL pointer, or operands that do not fit in the address space; a host stream that is not NULL; an
  *              error_record without the guard
  *   status 1   an address that is no multiple of its element's size, nor error_record's of 8 (MIRRORED: key, value,
- *              k_data or v_data not aligned to 16 bytes)
- *   status 2   k_data or v_data with a stride of 0 over more than one place; k_data, v_data and error_record
+ *              k_data or v_data not aligned to 16 bytes); FP8_DS_MLA: k_data, or a stride of it, no multiple of 4 bytes
+ *   status 2   k_data, v_data, k_scales or v_scales with a stride of 0 over more than one place; these and error_record
  *              overlapping each other or an input (key and value may be the same memory)
  *   status 3   FlashInfer: key or value that is not packed, of POSITIONS whose strides are negative or no multiples of
  *              16 bytes; caches whose strides differ, or are negative, no multiples of 16 bytes, or 2^32 elements or
@@ -341,7 +367,7 @@ typedef enum baracuda_status {
   BARACUDA_CUDA_ERROR_BASE = 1000
 } baracuda_status;
 
-/* The type of the elements of key, value, k_data and v_data. */
+/* The type of the elements of key and value, or of k_data and v_data. */
 typedef enum baracuda_element {
 #define BARACUDA_ENUMERATOR(ENUM, name, value, dlpack_code, bits) BARACUDA_ELEMENT_##ENUM = value,
   BARACUDA_FOR_EACH_ELEMENT(BARACUDA_ENUMERATOR)
@@ -391,10 +417,10 @@ typedef enum baracuda_lengths {
 /* What is written: see WHAT IS WRITTEN above. */
 typedef enum baracuda_transform {
   BARACUDA_TRANSFORM_COPY = 0,
-  BARACUDA_TRANSFORM_FP8 = 1,            /* not built yet */
-  BARACUDA_TRANSFORM_PER_TOKEN_HEAD = 2, /* not built yet */
-  BARACUDA_TRANSFORM_FP8_DS_MLA = 3,     /* not built yet */
-  BARACUDA_TRANSFORM_NVFP4 = 4           /* not built yet */
+  BARACUDA_TRANSFORM_FP8 = 1,            /* by scales that are given */
+  BARACUDA_TRANSFORM_PER_TOKEN_HEAD = 2, /* by scales that are written, one a row and head */
+  BARACUDA_TRANSFORM_FP8_DS_MLA = 3,     /* vLLM's row of DeepSeek's MLA */
+  BARACUDA_TRANSFORM_NVFP4 = 4           /* FlashInfer's, of linear scales */
 } baracuda_transform;
 
 /* Which parts there are. */
@@ -498,13 +524,13 @@ typedef struct baracuda_paged_kv_append {
   const void* slot_mapping;  /* SLOTS */
   const void* block_table;   /* DENSE, for indices and indptr */
   const void* seq_lens;      /* SEQ_LENS, for last_page_len */
-  const void* k_scale;
+  const void* k_scale;       /* FP8, NVFP4 */
   const void* v_scale;
   int64_t k_scale_stride; /* 0: [1], 1: [num_heads] */
   int64_t v_scale_stride;
-  void* k_scales;
+  void* k_scales; /* PER_TOKEN_HEAD, NVFP4 */
   void* v_scales;
-  int64_t k_scales_strides[3]; /* page, slot, head */
+  int64_t k_scales_strides[3]; /* page, slot, head; with BARACUDA_FLAG_STRIDED */
   int64_t v_scales_strides[3];
 } baracuda_paged_kv_append;
 

@@ -1,5 +1,8 @@
 // Which backends there are: the one place that knows them all.
 #include "append/backend.h"
+#include "append/operands.h"
+#include "append/transform.h"
+#include "base/status.h"
 #include "cuda/backends.h"
 #include "cuda/flashinfer/limits.h"
 #include "host/backend.h"
@@ -7,7 +10,16 @@
 namespace baracuda {
 namespace {
 
-int32_t no_limits(const Op&) { return BARACUDA_OK; }
+// bit(baracuda_transform) of those that a backend writes.
+constexpr uint32_t kHostTransforms = bit(BARACUDA_TRANSFORM_COPY);
+constexpr uint32_t kBespokeTransforms = bit(BARACUDA_TRANSFORM_COPY);
+
+template <uint32_t kWritten>
+int32_t check_transform_is_written(const Op& op) {
+  if ((kWritten & bit(op.transform)) != 0) return BARACUDA_OK;
+  return fail(BARACUDA_UNSUPPORTED, "transform is %s, which the %s backend does not write in this release",
+              kTransforms[op.transform].name, find_backend(op.backend)->name);
+}
 
 int32_t nothing_to_check(const Append&) { return BARACUDA_OK; }
 
@@ -29,7 +41,7 @@ constexpr Backend kHost = {
     Guarding::kOptional,
     /*is_host=*/true,
     /*may_not_state_pages=*/false,
-    no_limits,
+    check_transform_is_written<kHostTransforms>,
     nothing_to_check,
     host::check_page_table,
     host::launch,
@@ -42,7 +54,7 @@ constexpr Backend kBespoke = {
     Guarding::kAlways,
     /*is_host=*/false,
     /*may_not_state_pages=*/false,
-    no_limits,
+    check_transform_is_written<kBespokeTransforms>,
     nothing_to_check,
     nothing_to_check,
     cuda::launch_bespoke,

@@ -131,6 +131,19 @@ def neighbours() -> tuple[Array, Array]:
     return both[1], both[0]
 
 
+def other_order_of_dimensions() -> tuple[Array, Array]:
+    """One step over pages, unlike ones within."""
+    both = new(PAGES, 2, *SHAPE[1:])
+    return both[:, 0], both[:, 1].reshape(PAGES, SLOTS, HEADS, WIDTH).swapaxes(1, 2)
+
+
+def pages_of_two_widths() -> tuple[Array, Array]:
+    """Each page holds its keys, then its values, which are wider."""
+    keys, values = HEADS * SLOTS * WIDTH, HEADS * SLOTS * (WIDTH + 5)
+    both = new(PAGES, keys + values)
+    return both[:, :keys].reshape(SHAPE), both[:, keys:].reshape(*SHAPE[:3], WIDTH + 5)
+
+
 @pytest.mark.parametrize("entrance", ENTRANCES)
 @pytest.mark.parametrize(
     "caches",
@@ -144,6 +157,8 @@ def neighbours() -> tuple[Array, Array]:
         two_layers,
         backwards,
         neighbours,
+        other_order_of_dimensions,
+        pages_of_two_widths,
     ],
 )
 def test_in_one_allocation_and_disjoint(
@@ -203,11 +218,24 @@ def back_to_front() -> tuple[Array, Array]:
     return cache, cache[::-1]
 
 
-def other_order_of_dimensions() -> tuple[Array, Array]:
+def other_step_over_pages() -> tuple[Array, Array]:
     """Disjoint in truth, but of unlike strides in one span: that cannot be told in constant time."""
-    both = new(PAGES, 2, *SHAPE[1:])
-    k_data, v_data = both[:, 0], both[:, 1].reshape(PAGES, SLOTS, HEADS, WIDTH).swapaxes(1, 2)
+    both = new(2 * PAGES, 2, *SHAPE[1:])
+    k_data, v_data = both[:PAGES, 0], both[::2, 1]
     assert not np.shares_memory(k_data, v_data)
+    return k_data, v_data
+
+
+def other_order_meeting() -> tuple[Array, Array]:
+    """One step over pages, unlike ones within: a page of one reaches a row into a page of the other."""
+    pool = new(PAGES + 1, 2 * HEADS * SLOTS, WIDTH)
+    in_page = pool.shape[1]
+    rows = pool.reshape(-1, WIDTH)
+    first = HEADS * SLOTS - 1
+    k_data = pool[:PAGES, : HEADS * SLOTS].reshape(PAGES, SLOTS, HEADS, WIDTH).swapaxes(1, 2)
+    v_rows = rows[first : first + PAGES * in_page].reshape(PAGES, in_page, WIDTH)
+    v_data = v_rows[:, : HEADS * SLOTS].reshape(SHAPE)
+    assert np.shares_memory(k_data, v_data)
     return k_data, v_data
 
 
@@ -224,7 +252,8 @@ def other_order_of_dimensions() -> tuple[Array, Array]:
         one_slot_on,
         one_byte_of_the_last_row,
         back_to_front,
-        other_order_of_dimensions,
+        other_step_over_pages,
+        other_order_meeting,
     ],
 )
 def test_refused(caches: Callable[[], tuple[Array, Array]], entrance: Entrance) -> None:

@@ -6,6 +6,7 @@
 #include "append/memory.h"
 #include "append/problem.h"
 #include "append/tensor.h"
+#include "append/transform.h"
 #include "base/cancellation.h"
 #include "base/element.h"
 #include "base/hints.h"
@@ -32,6 +33,7 @@ class Binding {
     if (has_flag(op_, BARACUDA_FLAG_INFER)) BARACUDA_TRY(infer());
     BARACUDA_TRY(check_shapes());
     BARACUDA_TRY(take_strides());
+    BARACUDA_TRY(take_scales());
     BARACUDA_TRY(check_types());
     return take_page_table();
   }
@@ -111,7 +113,12 @@ class Binding {
   // What `op` does not state: from key, value and k_data, and the counts from what says where rows go.
   int32_t infer() noexcept {
     if (headless_) op_.num_heads = 1;
-    if (op_.element == BARACUDA_ELEMENT_NONE) BARACUDA_TRY(infer_element());
+    if (BARACUDA_LIKELY(op_.transform == BARACUDA_TRANSFORM_COPY)) {
+      if (op_.element == BARACUDA_ELEMENT_NONE)
+        BARACUDA_TRY(infer_element(BARACUDA_OPERAND_KEY, BARACUDA_OPERAND_V_DATA, &op_.element));
+    } else {
+      BARACUDA_TRY(infer_elements());
+    }
     for (int i = BARACUDA_OPERAND_KEY; i <= BARACUDA_OPERAND_VALUE; ++i) {
       if (operands_[i] == nullptr) continue;
       // baracuda-kernels knows one width.
@@ -132,20 +139,33 @@ class Binding {
     return infer_counts();
   }
 
-  // uint8 may stand for whatever the others say that it is.
-  int32_t infer_element() noexcept {
+  // Of the operands first .. last. uint8 may stand for whatever the others say that it is.
+  int32_t infer_element(int first, int last, int32_t* inferred) noexcept {
     bool some_uint8 = false;
-    for (int i = BARACUDA_OPERAND_KEY; i <= BARACUDA_OPERAND_V_DATA; ++i) {
+    for (int i = first; i <= last; ++i) {
       if (operands_[i] == nullptr) continue;
       const Element* const element = element_of(*operands_[i]);
       if (element == nullptr) return refuse_type(i, *operands_[i], kElementNames);
       if (element->value == BARACUDA_ELEMENT_U8)
         some_uint8 = true;
-      else if (op_.element == BARACUDA_ELEMENT_NONE)
-        op_.element = element->value;
+      else if (*inferred == BARACUDA_ELEMENT_NONE)
+        *inferred = element->value;
     }
-    if (op_.element == BARACUDA_ELEMENT_NONE && some_uint8) op_.element = BARACUDA_ELEMENT_U8;
+    if (*inferred == BARACUDA_ELEMENT_NONE && some_uint8) *inferred = BARACUDA_ELEMENT_U8;
     return BARACUDA_OK;
+  }
+
+  // Key and value have one type, and what they are written to another.
+  int32_t infer_elements() noexcept {
+    if (op_.source_element == BARACUDA_ELEMENT_NONE)
+      BARACUDA_TRY(infer_element(BARACUDA_OPERAND_KEY, BARACUDA_OPERAND_VALUE, &op_.source_element));
+    if (op_.element != BARACUDA_ELEMENT_NONE) return BARACUDA_OK;
+    BARACUDA_TRY(infer_element(BARACUDA_OPERAND_K_DATA, BARACUDA_OPERAND_V_DATA, &op_.element));
+    const Transform& transform = kTransforms[op_.transform];
+    if (op_.element != BARACUDA_ELEMENT_U8 || (transform.elements & element_bit(op_.element)) != 0) return BARACUDA_OK;
+    return fail(BARACUDA_INVALID_PROBLEM,
+                "element is not stated and k_data is uint8; with transform %s it should be %s", transform.name,
+                transform.element_names);
   }
 
   int32_t width_of(int operand) const noexcept {
@@ -162,22 +182,34 @@ class Binding {
         if (headless_) return {2, true, {num_rows(op_), width_of(operand)}};
         return {3, !mirrored_, {num_rows(op_), heads, width_of(operand)}};
       case Shape::kCache:
-        if (headless_) return {3, false, {pages, slots, width_of(operand)}};
-        if (op_.layout == BARACUDA_LAYOUT_NHD) return {4, false, {pages, slots, heads, width_of(operand)}};
-        return {4, false, {pages, heads, slots, width_of(operand)}};
+        return expected_cache(cache_width(op_.transform, width_of(operand)));
       case Shape::kPerRequest:
         return {1, false, {batch}};
       case Shape::kPerRequestAnd1:
         return {1, false, {batch + 1}};
       case Shape::kPerRow:
         return {1, false, {num_rows(op_)}};
+      case Shape::kScales:
+        if (op_.transform == BARACUDA_TRANSFORM_NVFP4)
+          return expected_cache(scales_width(op_.transform, width_of(operand)));
+        if (headless_) return {2, false, {pages, slots}};
+        return {3, false, {pages, slots, heads}};
       case Shape::kPageIds:
       case Shape::kBlockTable:
       case Shape::kScale:
-      case Shape::kScales:
         break;
     }
     return {0, false, {}};
+  }
+
+  // Of rows of `width` in the order that the layout says.
+  Extents expected_cache(int64_t width) const noexcept {
+    const int64_t pages = op_.num_total_pages;
+    const int64_t heads = op_.num_heads;
+    const int64_t slots = op_.page_size;
+    if (headless_) return {3, false, {pages, slots, width}};
+    if (op_.layout == BARACUDA_LAYOUT_NHD) return {4, false, {pages, slots, heads, width}};
+    return {4, false, {pages, heads, slots, width}};
   }
 
   // The natural mistake: the other layout's cache.
@@ -190,7 +222,10 @@ class Binding {
                        : " (for [pages, heads, page_size, head_dim] pass layout HND)";
   }
 
-  static bool has_free_length(Shape shape) noexcept { return shape == Shape::kPageIds || shape == Shape::kBlockTable; }
+  // What take_page_table and take_scale look at.
+  static bool has_free_length(Shape shape) noexcept {
+    return shape == Shape::kPageIds || shape == Shape::kBlockTable || shape == Shape::kScale;
+  }
 
   BARACUDA_ALWAYS_INLINE int32_t check_shapes() const noexcept {
     return visit_operands(given_, [&](auto i) -> int32_t {
@@ -210,6 +245,44 @@ class Binding {
       store_strides(i, tensor);
       return BARACUDA_OK;
     });
+  }
+
+  // Those of k_scale, v_scale, k_scales and v_scales; of the first two the shapes too.
+  int32_t take_scales() noexcept {
+    if (BARACUDA_LIKELY(op_.transform == BARACUDA_TRANSFORM_COPY)) return BARACUDA_OK;
+    return visit_operands<BARACUDA_OPERAND_K_SCALE, BARACUDA_OPERAND_V_SCALES>(given_, [&](auto i) -> int32_t {
+      return kOperands[i].shape == Shape::kScale ? take_scale(i) : take_scales_strides(i);
+    });
+  }
+
+  int32_t take_scale(int operand) noexcept {
+    const Tensor& tensor = *operands_[operand];
+    const bool is_one = tensor.ndim == 0 || (tensor.ndim == 1 && tensor.shape != nullptr && tensor.shape[0] == 1);
+    const bool is_one_each = !is_one && tensor.ndim == 1 && tensor.shape != nullptr && tensor.shape[0] == op_.num_heads;
+    if (!is_one && !is_one_each)
+      return refuse_shape(operand, tensor, {1, false, {op_.num_heads}}, ", one for each head, or [1]");
+    if (is_one_each && !is_contiguous(tensor)) return refuse_strides(operand, tensor, "it should be contiguous");
+    (operand == BARACUDA_OPERAND_K_SCALE ? op_.k_scale_stride : op_.v_scale_stride) = is_one_each ? 1 : 0;
+    return BARACUDA_OK;
+  }
+
+  int32_t take_scales_strides(int operand) noexcept {
+    const Tensor& tensor = *operands_[operand];
+    if (!strided_)
+      return is_contiguous(tensor)
+                 ? BARACUDA_OK
+                 : refuse_strides(operand, tensor, "it should be contiguous, or BARACUDA_FLAG_STRIDED be set");
+    int64_t* const strides = operand == BARACUDA_OPERAND_K_SCALES ? op_.k_scales_strides : op_.v_scales_strides;
+    if (op_.transform == BARACUDA_TRANSFORM_NVFP4) {
+      if (!has_whole_rows(tensor))
+        return refuse_strides(operand, tensor, "the scales of a row should lie side by side, the last stride be 1");
+      store_place_strides(tensor, strides);
+      return BARACUDA_OK;
+    }
+    strides[0] = stride_of(tensor, 0);
+    strides[1] = stride_of(tensor, 1);
+    strides[2] = headless_ ? 0 : stride_of(tensor, 2);
+    return BARACUDA_OK;
   }
 
   // What takes any strides wants the elements of a row side by side too.
@@ -233,7 +306,11 @@ class Binding {
       strides[1] = headless_ ? 0 : stride_of(tensor, 1);
       return;
     }
-    int64_t* const strides = operand == BARACUDA_OPERAND_K_DATA ? op_.k_data_strides : op_.v_data_strides;
+    store_place_strides(tensor, operand == BARACUDA_OPERAND_K_DATA ? op_.k_data_strides : op_.v_data_strides);
+  }
+
+  // Page, slot and head of what lies in the order that the layout says.
+  void store_place_strides(const Tensor& tensor, int64_t* strides) noexcept {
     const bool heads_first = !headless_ && op_.layout == BARACUDA_LAYOUT_HND;
     strides[0] = stride_of(tensor, 0);
     strides[1] = stride_of(tensor, heads_first ? 2 : 1);
@@ -244,21 +321,39 @@ class Binding {
     const Element* const element = find_element(op_.element);
     if (element == nullptr)
       return fail(BARACUDA_UNSUPPORTED, "element is %d; it should be a baracuda_element (1 to 7)", op_.element);
+    const Element* source = element;
+    if (op_.transform != BARACUDA_TRANSFORM_COPY) {
+      source = find_element(source_element(op_));
+      if (source == nullptr)
+        return fail(BARACUDA_UNSUPPORTED, "source_element is %d; it should be a baracuda_element (1 to 7)",
+                    op_.source_element);
+    }
     return visit_operands(given_, [&](auto i) -> int32_t {
       const Tensor& tensor = *operands_[i];
       switch (kOperands[i].type) {
         case Type::kSource:
+          if (has_type(tensor, *source) || is_held_as_uint8(tensor, *source)) return BARACUDA_OK;
+          return refuse_type(i, tensor, source->name);
         case Type::kCache:
           if (has_type(tensor, *element) || is_held_as_uint8(tensor, *element)) return BARACUDA_OK;
           return refuse_type(i, tensor, element->name);
         case Type::kIndex:
           return take_index_type(i, tensor);
         case Type::kF32:
-          if (has_type(tensor, *find_element(BARACUDA_ELEMENT_F32))) return BARACUDA_OK;
-          return refuse_type(i, tensor, "f32");
+          return check_f32(i, tensor);
+        case Type::kScales:
+          if (op_.transform != BARACUDA_TRANSFORM_NVFP4) return check_f32(i, tensor);
+          if (has_type(tensor, *find_element(BARACUDA_ELEMENT_FP8_E4M3)) ||
+              has_type(tensor, *find_element(BARACUDA_ELEMENT_U8)))
+            return BARACUDA_OK;
+          return refuse_type(i, tensor, "fp8_e4m3 or uint8");
       }
       return BARACUDA_OK;
     });
+  }
+
+  static int32_t check_f32(int operand, const Tensor& tensor) noexcept {
+    return has_type(tensor, *find_element(BARACUDA_ELEMENT_F32)) ? BARACUDA_OK : refuse_type(operand, tensor, "f32");
   }
 
   // Frameworks without fp8 hold its bytes as uint8.

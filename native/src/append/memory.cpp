@@ -5,6 +5,7 @@
 
 #include "append/backend.h"
 #include "append/operands.h"
+#include "append/transform.h"
 #include "base/saturating.h"
 #include "base/status.h"
 
@@ -49,8 +50,8 @@ struct Span {
   bool is_aligned() const noexcept { return (address & (alignment - 1)) == 0; }
 };
 
-constexpr int kMostOutputs = kMaxParts + 1;
-constexpr int kMostInputs = kMaxParts + kNumPlaceOperands;
+constexpr int kMostOutputs = 2 * kMaxParts + 1;
+constexpr int kMostInputs = 2 * kMaxParts + kNumPlaceOperands;
 
 // Widened by the steps that lead over `extent` places, of which there is one at least.
 Reach over(Reach reach, int64_t stride, int64_t extent) noexcept {
@@ -66,11 +67,67 @@ Reach reach_of_rows(const Append& append, const Part& part) noexcept {
   return over(over(row, part.token_stride, rows_of(append)), part.head_stride, append.num_heads);
 }
 
-Reach reach_of_cache(const Append& append, const Part& part) noexcept {
-  const Reach row = {0, static_cast<uint64_t>(part.row_bytes)};
+// What is written of a part: a row for each head, at each place.
+struct Written {
+  int operand;
+  unsigned char* data;
+  int64_t row_bytes;
+  int64_t page_stride;
+  int64_t slot_stride;
+  int64_t head_stride;
+  uint32_t alignment;
+};
+
+Written cache_of(const Append& append, int part) noexcept {
+  const Part& to = append.parts[part];
+  const bool is_ds_mla = append.transform == BARACUDA_TRANSFORM_FP8_DS_MLA;
+  return {BARACUDA_OPERAND_K_DATA + part,
+          to.cache,
+          is_ds_mla ? kDsMlaRowBytes : to.cache_row_bytes,
+          to.page_stride,
+          to.slot_stride,
+          to.cache_head_stride,
+          append.mirrored ? kMirroredAlignment : cache_alignment(append.transform, *append.element)};
+}
+
+bool has_scales_beside(const Append& append) noexcept { return (kScaling & bit(append.transform)) != 0; }
+
+Written scales_of(const Append& append, int part) noexcept {
+  const Part& to = append.parts[part];
+  const int32_t bytes = scales_element_bytes(append.transform);
+  const auto width = static_cast<int32_t>(to.row_bytes / append.source_element->bytes());
+  return {BARACUDA_OPERAND_K_SCALES + part,
+          to.scales,
+          int64_t{scales_width(append.transform, width)} * bytes,
+          to.scales_page_stride,
+          to.scales_slot_stride,
+          to.scales_head_stride,
+          static_cast<uint32_t>(bytes)};
+}
+
+// That of k_data, v_data, k_scales or v_scales.
+Written written_as(const Append& append, int operand) noexcept {
+  return operand >= BARACUDA_OPERAND_K_SCALES ? scales_of(append, operand - BARACUDA_OPERAND_K_SCALES)
+                                              : cache_of(append, operand - BARACUDA_OPERAND_K_DATA);
+}
+
+// Calls `visit` with all that the append writes but for the record, up to the first that it refuses.
+template <typename Visit>
+BARACUDA_ALWAYS_INLINE bool visit_written(const Append& append, Visit visit) noexcept {
+  const int caches = num_caches(append);
+  for (int i = 0; i < caches; ++i)
+    if (!visit(cache_of(append, i))) return false;
+  if (BARACUDA_LIKELY(!has_scales_beside(append))) return true;
+  for (int i = 0; i < append.num_parts; ++i)
+    if (!visit(scales_of(append, i))) return false;
+  return true;
+}
+
+Reach reach_of(const Append& append, const Written& written) noexcept {
+  const Reach row = {0, static_cast<uint64_t>(written.row_bytes)};
   const Reach page =
-      over(over(row, part.slot_stride, append.placement.page_size), part.cache_head_stride, append.num_heads);
-  return over(page, part.page_stride, known_pages(append));
+      over(over(row, written.slot_stride, append.placement.page_size), written.head_stride, append.num_heads);
+  return over(page, written.page_stride, known_pages(append));
 }
 
 // Entries of an operand that says places.
@@ -105,16 +162,16 @@ uint64_t entries_of(const Op& op, const Append& append, Shape shape) noexcept {
 // long as true is returned. Whether it always was.
 template <typename Output, typename Input>
 BARACUDA_ALWAYS_INLINE bool visit_spans(const Op& op, const Append& append, Output output, Input input) noexcept {
-  const uint32_t alignment = append.mirrored ? kMirroredAlignment : append.element->bytes();
   const bool nothing_to_do = rows_of(append) == 0;
   const int num_parts = nothing_to_do ? 0 : append.num_parts;
-  for (int i = 0; i < num_parts; ++i) {
-    const Part& part = append.parts[i];
-    if (!output(Span(BARACUDA_OPERAND_K_DATA + i, part.cache, reach_of_cache(append, part), alignment))) return false;
-  }
+  const auto output_written = [&](const Written& written) {
+    return output(Span(written.operand, written.data, reach_of(append, written), written.alignment));
+  };
+  if (!nothing_to_do && !visit_written(append, output_written)) return false;
   constexpr Reach kRecordReach = {0, sizeof(baracuda_error_record)};
   if (append.record != nullptr && !output(Span(kRecord, append.record, kRecordReach, alignof(baracuda_error_record))))
     return false;
+  const uint32_t alignment = append.mirrored ? kMirroredAlignment : append.source_element->bytes();
   for (int i = 0; i < num_parts; ++i) {
     const Part& part = append.parts[i];
     if (!input(Span(BARACUDA_OPERAND_KEY + i, part.rows, reach_of_rows(append, part), alignment))) return false;
@@ -127,8 +184,17 @@ BARACUDA_ALWAYS_INLINE bool visit_spans(const Op& op, const Append& append, Outp
         entries == 0 || input(Span(i, pointer_in(op, i), {0, saturating_product(entries, bytes)}, bytes));
     return is_well ? BARACUDA_OK : BARACUDA_INVALID_PROBLEM;
   };
-  return visit_operands<BARACUDA_OPERAND_INDICES, BARACUDA_OPERAND_SEQ_LENS>(wanted_operands(op), visit_place) ==
-         BARACUDA_OK;
+  if (visit_operands<BARACUDA_OPERAND_INDICES, BARACUDA_OPERAND_SEQ_LENS>(wanted_operands(op), visit_place) !=
+      BARACUDA_OK)
+    return false;
+  if (BARACUDA_LIKELY((kScaled & bit(append.transform)) == 0)) return true;
+  for (int i = 0; i < num_parts; ++i) {
+    const Part& part = append.parts[i];
+    constexpr uint32_t kBytes = sizeof(float);
+    const Reach reach = over({0, kBytes}, part.scale_head_stride, append.num_heads);
+    if (!input(Span(BARACUDA_OPERAND_K_SCALE + i, part.scale, reach, kBytes))) return false;
+  }
+  return true;
 }
 
 bool overlap(const Span& a, const Span& b) noexcept { return a.begin < b.end && b.begin < a.end; }
@@ -185,45 +251,69 @@ bool can_meet(const Steps* steps, int count, int64_t distance, int64_t low, int6
   return false;
 }
 
-// Whether some row of one cache shares a byte with some row of the other. Their spans, which are checked, overlap.
-bool rows_overlap(const Append& append) noexcept {
-  const Part& k = append.parts[0];
-  const Part& v = append.parts[1];
-  if (!have_caches_alike(k, v)) return true;
+// Whether some row of one shares a byte with some row of the other. Their spans, which are checked, overlap. Dimensions
+// over which both take one step are compared step by step; of one over which they differ, each is taken to write all that
+// lies between its first row and its last.
+bool rows_overlap(const Append& append, const Written& a, const Written& b) noexcept {
   Steps steps[3];  // the longest first
   int count = 0;
-  uint64_t reached = static_cast<uint64_t>(std::max(k.row_bytes, v.row_bytes));
-  const auto add = [&](int64_t stride, int64_t extent) {
-    if (stride == 0) return;
-    int at = count++;
-    const Steps added = {extent - 1, static_cast<int64_t>(magnitude(stride))};
-    for (; at > 0 && steps[at - 1].bytes < added.bytes; --at) steps[at] = steps[at - 1];
-    steps[at] = added;
-    reached += static_cast<uint64_t>(extent - 1) * magnitude(stride);
+  Reach reach_a = {0, static_cast<uint64_t>(a.row_bytes)};
+  Reach reach_b = {0, static_cast<uint64_t>(b.row_bytes)};
+  uint64_t stepped = 0;
+  const auto add = [&](int64_t stride_a, int64_t stride_b, int64_t extent) {
+    if (stride_a != stride_b) {
+      reach_a = over(reach_a, stride_a, extent);
+      reach_b = over(reach_b, stride_b, extent);
+    } else if (stride_a != 0) {
+      int at = count++;
+      const Steps added = {extent - 1, static_cast<int64_t>(magnitude(stride_a))};
+      for (; at > 0 && steps[at - 1].bytes < added.bytes; --at) steps[at] = steps[at - 1];
+      steps[at] = added;
+      stepped += static_cast<uint64_t>(extent - 1) * magnitude(stride_a);
+    }
   };
-  add(k.page_stride, known_pages(append));
-  add(k.slot_stride, append.placement.page_size);
-  add(k.cache_head_stride, append.num_heads);
-  const auto distance =
-      static_cast<int64_t>(reinterpret_cast<uintptr_t>(v.cache) - reinterpret_cast<uintptr_t>(k.cache));
-  if (reached > static_cast<uint64_t>(kFar) || magnitude(distance) > static_cast<uint64_t>(kFar)) return true;
-  return can_meet(steps, count, distance, v.row_bytes, k.row_bytes);
+  add(a.page_stride, b.page_stride, known_pages(append));
+  add(a.slot_stride, b.slot_stride, append.placement.page_size);
+  add(a.head_stride, b.head_stride, append.num_heads);
+  const auto distance = static_cast<int64_t>(reinterpret_cast<uintptr_t>(b.data) - reinterpret_cast<uintptr_t>(a.data));
+  const uint64_t above_a = reach_a.above + reach_b.below;
+  const uint64_t below_a = reach_a.below + reach_b.above;
+  for (const uint64_t reached : {stepped, above_a, below_a, magnitude(distance)})
+    if (reached > static_cast<uint64_t>(kFar)) return true;
+  return can_meet(steps, count, distance, static_cast<int64_t>(below_a), static_cast<int64_t>(above_a));
 }
 
-int32_t check_cache_stride(int part, const char* dimension, int64_t stride, int64_t extent) noexcept {
-  if (stride != 0 || extent <= 1) return BARACUDA_OK;
-  return fail(BARACUDA_INVALID_PROBLEM,
-              "%s has a %s stride of 0 over %lld places; what is written should have a place of its own for each",
-              name_of(BARACUDA_OPERAND_K_DATA + part), dimension, static_cast<long long>(extent));
+int32_t check_stride(const Written& written, const char* dimension, int64_t stride, int64_t extent) noexcept {
+  if (extent <= 1) return BARACUDA_OK;
+  if (stride == 0)
+    return fail(BARACUDA_INVALID_PROBLEM,
+                "%s has a %s stride of 0 over %lld places; what is written should have a place of its own for each",
+                name_of(written.operand), dimension, static_cast<long long>(extent));
+  return BARACUDA_OK;
 }
 
-int32_t check_cache_strides(const Append& append) noexcept {
+int32_t check_strides(const Append& append) noexcept {
   if (rows_of(append) == 0) return BARACUDA_OK;
-  for (int i = 0; i < append.num_parts; ++i) {
-    const Part& to = append.parts[i];
-    BARACUDA_TRY(check_cache_stride(i, "page", to.page_stride, known_pages(append)));
-    BARACUDA_TRY(check_cache_stride(i, "slot", to.slot_stride, append.placement.page_size));
-    BARACUDA_TRY(check_cache_stride(i, "head", to.cache_head_stride, append.num_heads));
+  int32_t status = BARACUDA_OK;
+  visit_written(append, [&](const Written& written) {
+    status = check_stride(written, "page", written.page_stride, known_pages(append));
+    if (status == BARACUDA_OK) status = check_stride(written, "slot", written.slot_stride, append.placement.page_size);
+    if (status == BARACUDA_OK) status = check_stride(written, "head", written.head_stride, append.num_heads);
+    return status == BARACUDA_OK;
+  });
+  return status;
+}
+
+// The f32 scales within a row of FP8_DS_MLA are written where it begins.
+int32_t check_inner_alignment(const Append& append) noexcept {
+  if (BARACUDA_LIKELY(append.transform != BARACUDA_TRANSFORM_FP8_DS_MLA) || rows_of(append) == 0) return BARACUDA_OK;
+  const Written cache = cache_of(append, 0);
+  for (const int64_t stride : {cache.page_stride, cache.slot_stride}) {
+    if (stride % int64_t{cache.alignment} == 0) continue;
+    return fail(BARACUDA_MISALIGNED_OPERAND,
+                "k_data has a stride of %lld bytes; with transform FP8_DS_MLA, whose rows hold f32, it should be a "
+                "multiple of %u",
+                static_cast<long long>(stride), cache.alignment);
   }
   return BARACUDA_OK;
 }
@@ -239,11 +329,12 @@ int32_t check_stream_and_record(const Op& op, const Append& append) noexcept {
   return BARACUDA_OK;
 }
 
-// Whether two spans share memory, of which something is written. The caches may lie between each other.
+// Whether two spans share memory, of which something is written. Caches and their scales may lie between each other.
 bool meet(const Append& append, const Span& output, const Span& other) noexcept {
   if (BARACUDA_LIKELY(!overlap(output, other))) return false;
-  const bool both_caches = output.operand == BARACUDA_OPERAND_K_DATA && other.operand == BARACUDA_OPERAND_V_DATA;
-  return !both_caches || rows_overlap(append);
+  const auto has_places = [](const Span& span) { return span.operand != kRecord && kOperands[span.operand].written; };
+  if (!has_places(output) || !has_places(other)) return true;
+  return rows_overlap(append, written_as(append, output.operand), written_as(append, other.operand));
 }
 
 // Whether there is nothing to say of any span: for nearly every append, and so told without a list of them.
@@ -287,7 +378,8 @@ BARACUDA_COLD int32_t find_refusal(const Op& op, const Append& append) noexcept 
   BARACUDA_TRY(check_stream_and_record(op, append));
   for (int i = 0; i < num_outputs; ++i) BARACUDA_TRY(check_aligned(outputs[i]));
   for (int i = 0; i < num_inputs; ++i) BARACUDA_TRY(check_aligned(inputs[i]));
-  BARACUDA_TRY(check_cache_strides(append));
+  BARACUDA_TRY(check_inner_alignment(append));
+  BARACUDA_TRY(check_strides(append));
   for (int i = 0; i < num_outputs; ++i) {
     for (int j = 0; j < i; ++j)
       if (meet(append, outputs[j], outputs[i])) return refuse_overlap(outputs[j], outputs[i]);
@@ -302,7 +394,8 @@ BARACUDA_COLD int32_t find_refusal(const Op& op, const Append& append) noexcept 
 int32_t check_memory(const Op& op, const Append& append) noexcept {
   if (!BARACUDA_LIKELY(all_is_well(op, append))) return find_refusal(op, append);
   BARACUDA_TRY(check_stream_and_record(op, append));
-  BARACUDA_TRY(check_cache_strides(append));
+  BARACUDA_TRY(check_inner_alignment(append));
+  BARACUDA_TRY(check_strides(append));
   return append.backend->check_operands(append);
 }
 

@@ -26,11 +26,17 @@ enum class Shape {
   kPerRequestAnd1,  // [B + 1]
   kPerRow,          // [n]
   kBlockTable,      // [B or more, any]
-  kScale,           // [1] or [H]
-  kScales           // [pages, P, H]
+  kScale,           // [1] or [H], or without dimensions
+  kScales           // [pages, P, H], or [pages, P]; of NVFP4 as the cache, with D / 16 for D
 };
 
-enum class Type { kSource, kCache, kIndex, kF32 };
+enum class Type {
+  kSource,
+  kCache,
+  kIndex,
+  kF32,
+  kScales  // f32; of NVFP4 e4m3, or its bytes
+};
 
 // Which appends want an operand: those whose every choice has its bit here.
 struct Wanted {
@@ -48,6 +54,7 @@ inline constexpr uint32_t kByRequest = bit(BARACUDA_ADDRESSING_LAST_PAGE) | bit(
 inline constexpr uint32_t kByTable = kByRequest | bit(BARACUDA_ADDRESSING_POSITIONS);
 inline constexpr uint32_t kBoth = bit(BARACUDA_PARTS_KEY_AND_VALUE);
 inline constexpr uint32_t kScaled = bit(BARACUDA_TRANSFORM_FP8) | bit(BARACUDA_TRANSFORM_NVFP4);
+inline constexpr uint32_t kOneCache = bit(BARACUDA_TRANSFORM_FP8_DS_MLA);
 inline constexpr uint32_t kScaling = bit(BARACUDA_TRANSFORM_PER_TOKEN_HEAD) | bit(BARACUDA_TRANSFORM_NVFP4);
 
 struct Operand {
@@ -65,7 +72,7 @@ inline constexpr Operand kOperands[BARACUDA_NUM_OPERANDS] = {
     {"key", offsetof(Op, key), Shape::kRows, Type::kSource, false, 0, {kAny, kAny, kAny, kAny, kAny}},
     {"value", offsetof(Op, value), Shape::kRows, Type::kSource, false, 1, {kAny, kAny, kAny, kAny, kBoth}},
     {"k_data", offsetof(Op, k_data), Shape::kCache, Type::kCache, true, 0, {kAny, kAny, kAny, kAny, kAny}},
-    {"v_data", offsetof(Op, v_data), Shape::kCache, Type::kCache, true, 1, {kAny, kAny, kAny, kAny, kBoth}},
+    {"v_data", offsetof(Op, v_data), Shape::kCache, Type::kCache, true, 1, {kAny, kAny, kAny, ~kOneCache, kBoth}},
     {"indices",
      offsetof(Op, indices),
      Shape::kPageIds,
@@ -131,8 +138,8 @@ inline constexpr Operand kOperands[BARACUDA_NUM_OPERANDS] = {
      {kByRequest, kAny, bit(BARACUDA_LENGTHS_SEQ_LENS), kAny, kAny}},
     {"k_scale", offsetof(Op, k_scale), Shape::kScale, Type::kF32, false, 0, {kAny, kAny, kAny, kScaled, kAny}},
     {"v_scale", offsetof(Op, v_scale), Shape::kScale, Type::kF32, false, 1, {kAny, kAny, kAny, kScaled, kBoth}},
-    {"k_scales", offsetof(Op, k_scales), Shape::kScales, Type::kF32, true, 0, {kAny, kAny, kAny, kScaling, kAny}},
-    {"v_scales", offsetof(Op, v_scales), Shape::kScales, Type::kF32, true, 1, {kAny, kAny, kAny, kScaling, kBoth}},
+    {"k_scales", offsetof(Op, k_scales), Shape::kScales, Type::kScales, true, 0, {kAny, kAny, kAny, kScaling, kAny}},
+    {"v_scales", offsetof(Op, v_scales), Shape::kScales, Type::kScales, true, 1, {kAny, kAny, kAny, kScaling, kBoth}},
 };
 
 constexpr const char* name_of(int operand) noexcept { return kOperands[operand].name; }

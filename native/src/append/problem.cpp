@@ -4,6 +4,7 @@
 
 #include "append/backend.h"
 #include "append/operands.h"
+#include "append/transform.h"
 #include "base/element.h"
 #include "base/hints.h"
 #include "base/saturating.h"
@@ -55,7 +56,8 @@ int32_t check_known(const Op& op) noexcept {
   BARACUDA_TRY(check_choice("table", op.table, BARACUDA_TABLE_DENSE + 1, "CSR (0) and DENSE (1)"));
   BARACUDA_TRY(
       check_choice("lengths", op.lengths, BARACUDA_LENGTHS_SEQ_LENS + 1, "LAST_PAGE_LEN (0) and SEQ_LENS (1)"));
-  BARACUDA_TRY(check_choice("transform", op.transform, BARACUDA_TRANSFORM_COPY + 1, "COPY (0)"));
+  BARACUDA_TRY(check_choice("transform", op.transform, kNumTransforms,
+                            "COPY (0), FP8 (1), PER_TOKEN_HEAD (2), FP8_DS_MLA (3) and NVFP4 (4)"));
   return check_choice("parts", op.parts, BARACUDA_PARTS_KEY + 1, "KEY_AND_VALUE (0) and KEY (1)");
 }
 
@@ -91,6 +93,10 @@ int32_t check_mirrored_choices(const Op& op) noexcept {
         "addressing is %d, table %d and lengths %d; with BARACUDA_FLAG_MIRRORED they should be LAST_PAGE, CSR and "
         "LAST_PAGE_LEN",
         op.addressing, op.table, op.lengths);
+  if (op.transform != BARACUDA_TRANSFORM_COPY)
+    return fail(BARACUDA_UNSUPPORTED,
+                "transform is %s; with BARACUDA_FLAG_MIRRORED it should be COPY (a guarded append takes every one)",
+                kTransforms[op.transform].name);
   if (has_flag(op, BARACUDA_FLAG_STRIDED) || is_guarded(op) || op.parts != BARACUDA_PARTS_KEY_AND_VALUE ||
       value_head_dim(op) != op.head_dim || op.int64_operands != 0)
     return fail(
@@ -130,15 +136,12 @@ int32_t check_head_dim(const char* name, int32_t head_dim, bool mirrored) noexce
   return fail(BARACUDA_UNSUPPORTED, "%s is %d; it should be positive", name, head_dim);
 }
 
-int32_t check_elements(const Op& op, bool mirrored) noexcept {
+int32_t check_element(const Op& op, bool mirrored) noexcept {
   const Element* const element = find_element(op.element);
   if (element == nullptr || (mirrored && !element->is_mirrored))
     return fail(BARACUDA_UNSUPPORTED, "element is %d; it should be %s", op.element,
                 mirrored ? "F16, BF16, F32, FP8_E4M3 or FP8_E5M2 (1 to 5); a guarded append takes every one, 1 to 7"
                          : "a baracuda_element (1 to 7)");
-  if (op.source_element != BARACUDA_ELEMENT_NONE && op.source_element != op.element)
-    return fail(BARACUDA_UNSUPPORTED, "source_element is %d and element is %d; a copy should have one for both",
-                op.source_element, op.element);
   return BARACUDA_OK;
 }
 
@@ -153,35 +156,113 @@ struct PartOperands {
   const int64_t (&cache_strides)[3];
 };
 
-BARACUDA_ALWAYS_INLINE void make_part(const Op& op, const PartOperands& from, int64_t element_bytes,
-                                      Part* made) noexcept {
-  const int64_t row_bytes = from.width * element_bytes;
-  const auto in_bytes = [element_bytes](int64_t stride) { return saturating_signed_product(stride, element_bytes); };
+// How what is written lies: in bytes, and 0 where it is never taken.
+struct PlaceStrides {
+  int64_t page;
+  int64_t slot;
+  int64_t head;
+};
+
+BARACUDA_ALWAYS_INLINE PlaceStrides taken_strides(const Op& op, const PlaceStrides& strides) noexcept {
+  // Where the pages are not counted there may be any number of them.
+  return {taken(strides.page, op.num_total_pages != 0 ? op.num_total_pages : INT32_MAX),
+          taken(strides.slot, op.page_size), taken(strides.head, op.num_heads)};
+}
+
+BARACUDA_ALWAYS_INLINE PlaceStrides strides_as_stated(const Op& op, const int64_t (&strides)[3],
+                                                      int64_t element_bytes) noexcept {
+  return taken_strides(
+      op, {saturating_signed_product(strides[0], element_bytes), saturating_signed_product(strides[1], element_bytes),
+           saturating_signed_product(strides[2], element_bytes)});
+}
+
+// Of rows that are packed, in the order that the layout says.
+BARACUDA_ALWAYS_INLINE PlaceStrides packed_strides(const Op& op, bool heads_first, int64_t row_bytes) noexcept {
+  const int64_t token_bytes = saturating_signed_product(op.num_heads, row_bytes);
+  return taken_strides(op, {saturating_signed_product(op.page_size, token_bytes), heads_first ? row_bytes : token_bytes,
+                            heads_first ? saturating_signed_product(op.page_size, row_bytes) : row_bytes});
+}
+
+BARACUDA_ALWAYS_INLINE void make_part(const Op& op, const PartOperands& from, int64_t source_bytes,
+                                      int64_t element_bytes, Part* made) noexcept {
   Part& part = *made;
   part.rows = static_cast<const unsigned char*>(from.rows);
   part.cache = static_cast<unsigned char*>(from.cache);
-  part.row_bytes = row_bytes;
+  part.row_bytes = from.width * source_bytes;
+  part.cache_row_bytes = cache_width(op.transform, from.width) * element_bytes;
+  PlaceStrides cache;
   if (has_flag(op, BARACUDA_FLAG_STRIDED)) {
-    part.token_stride = in_bytes(from.row_strides[0]);
-    part.head_stride = in_bytes(from.row_strides[1]);
-    part.page_stride = in_bytes(from.cache_strides[0]);
-    part.slot_stride = in_bytes(from.cache_strides[1]);
-    part.cache_head_stride = in_bytes(from.cache_strides[2]);
+    part.token_stride = saturating_signed_product(from.row_strides[0], source_bytes);
+    part.head_stride = saturating_signed_product(from.row_strides[1], source_bytes);
+    cache = strides_as_stated(op, from.cache_strides, element_bytes);
   } else {
-    const bool heads_first = op.layout == BARACUDA_LAYOUT_HND;
-    const int64_t token_bytes = saturating_signed_product(op.num_heads, row_bytes);
-    part.token_stride = token_bytes;
-    part.head_stride = row_bytes;
-    part.page_stride = saturating_signed_product(op.page_size, token_bytes);
-    part.slot_stride = heads_first ? row_bytes : token_bytes;
-    part.cache_head_stride = heads_first ? saturating_signed_product(op.page_size, row_bytes) : row_bytes;
+    part.token_stride = saturating_signed_product(op.num_heads, part.row_bytes);
+    part.head_stride = part.row_bytes;
+    cache = packed_strides(op, op.layout == BARACUDA_LAYOUT_HND, part.cache_row_bytes);
   }
   part.token_stride = taken(part.token_stride, num_rows(op));
   part.head_stride = taken(part.head_stride, op.num_heads);
-  // Where the pages are not counted there may be any number of them.
-  part.page_stride = taken(part.page_stride, op.num_total_pages != 0 ? op.num_total_pages : INT32_MAX);
-  part.slot_stride = taken(part.slot_stride, op.page_size);
-  part.cache_head_stride = taken(part.cache_head_stride, op.num_heads);
+  part.page_stride = cache.page;
+  part.slot_stride = cache.slot;
+  part.cache_head_stride = cache.head;
+  part.scale = nullptr;
+  part.scales = nullptr;
+}
+
+struct ScaleOperands {
+  const void* scale;
+  int64_t scale_stride;
+  void* scales;
+  const int64_t (&scales_strides)[3];
+};
+
+void add_scales(const Op& op, const ScaleOperands& from, int32_t width, Part* part) noexcept {
+  if ((kScaled & bit(op.transform)) != 0) {
+    part->scale = static_cast<const unsigned char*>(from.scale);
+    part->scale_head_stride = taken(from.scale_stride, op.num_heads) * int64_t{sizeof(float)};
+  }
+  if ((kScaling & bit(op.transform)) == 0) return;
+  const int64_t bytes = scales_element_bytes(op.transform);
+  // Those of a whole row lie as they are indexed, [pages, P, H]; blocks of one lie as the cache does.
+  const bool heads_first = op.transform == BARACUDA_TRANSFORM_NVFP4 && op.layout == BARACUDA_LAYOUT_HND;
+  const PlaceStrides strides = has_flag(op, BARACUDA_FLAG_STRIDED)
+                                   ? strides_as_stated(op, from.scales_strides, bytes)
+                                   : packed_strides(op, heads_first, scales_width(op.transform, width) * bytes);
+  part->scales = static_cast<unsigned char*>(from.scales);
+  part->scales_page_stride = strides.page;
+  part->scales_slot_stride = strides.slot;
+  part->scales_head_stride = strides.head;
+}
+
+unsigned char* offset_by(unsigned char* address, int32_t bytes) noexcept {
+  return reinterpret_cast<unsigned char*>(reinterpret_cast<uintptr_t>(address) + static_cast<uintptr_t>(bytes));
+}
+
+// Both parts lie in the rows of k_data.
+void share_ds_mla_rows(Append* append) noexcept {
+  Part& ckv = append->parts[0];
+  ckv.scales = offset_by(ckv.cache, kDsMlaScalesAt);
+  ckv.scales_page_stride = ckv.page_stride;
+  ckv.scales_slot_stride = ckv.slot_stride;
+  ckv.scales_head_stride = ckv.cache_head_stride;
+  if (append->num_parts == 1) return;
+  Part& kpe = append->parts[1];
+  kpe.cache = offset_by(ckv.cache, kDsMlaRopeAt);
+  kpe.cache_row_bytes = kDsMlaRopeBytes;
+  kpe.page_stride = ckv.page_stride;
+  kpe.slot_stride = ckv.slot_stride;
+  kpe.cache_head_stride = ckv.cache_head_stride;
+}
+
+void make_transform(const Op& op, Append* append) noexcept {
+  if (op.transform == BARACUDA_TRANSFORM_FP8_DS_MLA) {
+    share_ds_mla_rows(append);
+    return;
+  }
+  add_scales(op, {op.k_scale, op.k_scale_stride, op.k_scales, op.k_scales_strides}, op.head_dim, &append->parts[0]);
+  if (append->num_parts == 2)
+    add_scales(op, {op.v_scale, op.v_scale_stride, op.v_scales, op.v_scales_strides}, value_head_dim(op),
+               &append->parts[1]);
 }
 
 Placing placing_of(const Op& op) noexcept {
@@ -274,7 +355,8 @@ int32_t check_extents(const Op& op) noexcept {
   BARACUDA_TRY(check_head_dim("head_dim", op.head_dim, mirrored));
   if (op.parts == BARACUDA_PARTS_KEY_AND_VALUE)
     BARACUDA_TRY(check_head_dim("value_head_dim", value_head_dim(op), mirrored));
-  BARACUDA_TRY(check_elements(op, mirrored));
+  BARACUDA_TRY(check_element(op, mirrored));
+  BARACUDA_TRY(check_transform(op));
   return backend.check_limits(op);
 }
 
@@ -287,17 +369,22 @@ void make_append(const Op& op, Append* made) noexcept {
   Append& append = *made;
   append.backend = find_backend(op.backend);
   append.element = find_element(op.element);
+  append.source_element = find_element(source_element(op));
+  append.transform = op.transform;
   append.guarded = is_guarded(op);
   append.mirrored = has_flag(op, BARACUDA_FLAG_MIRRORED);
   append.states_pages = op.num_total_pages > 0;
   append.num_heads = op.num_heads;
   append.head_dim = op.head_dim;
   append.num_parts = op.parts == BARACUDA_PARTS_KEY ? 1 : 2;
+  const int64_t source_bytes = append.source_element->bytes();
   const int64_t element_bytes = append.element->bytes();
-  make_part(op, {op.key, op.k_data, op.head_dim, op.key_strides, op.k_data_strides}, element_bytes, &append.parts[0]);
+  make_part(op, {op.key, op.k_data, op.head_dim, op.key_strides, op.k_data_strides}, source_bytes, element_bytes,
+            &append.parts[0]);
   if (append.num_parts == 2)
-    make_part(op, {op.value, op.v_data, value_head_dim(op), op.value_strides, op.v_data_strides}, element_bytes,
-              &append.parts[1]);
+    make_part(op, {op.value, op.v_data, value_head_dim(op), op.value_strides, op.v_data_strides}, source_bytes,
+              element_bytes, &append.parts[1]);
+  if (!BARACUDA_LIKELY(op.transform == BARACUDA_TRANSFORM_COPY)) make_transform(op, &append);
 
   make_placement(op, append.states_pages, append.mirrored || append.backend->may_not_state_pages, &append.placement);
   append.record = op.error_record;

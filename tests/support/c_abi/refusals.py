@@ -49,7 +49,7 @@ ON_FLASHINFER = (FLASHINFER, FLASHINFER_MIRRORED)
 OURS = (HOST, HOST_GUARDED, BESPOKE)
 
 #: The header's lines, by number: those up to the last of the problem need no operand.
-LAST_OF_THE_PROBLEM = 9
+LAST_OF_THE_PROBLEM = 12
 
 # Memory for records that are never written: an append with it is refused.
 _RECORDS = np.zeros(32, np.int64)
@@ -165,7 +165,7 @@ def _unknown() -> Iterator[Refusal]:
         ("addressing", 3, "SLOTS (3)"),
         ("table", 1, "DENSE (1)"),
         ("lengths", 1, "SEQ_LENS (1)"),
-        ("transform", 0, "COPY (0)"),
+        ("transform", 4, "NVFP4 (4)"),
     ):
         for value in (built + 1, built + 2, 99, -1, INT32_MAX):
             yield _field(2, UNSUPPORTED, name, value, "this release has", last)
@@ -270,6 +270,13 @@ def _mirrored() -> Iterator[Refusal]:
         )
         return Refusal(f"mirrored-{name}", 4, UNSUPPORTED, spoil, said, on, frozenset(changes))
 
+    for transform, number in abi.TRANSFORMS.items():
+        if transform == "COPY":
+            continue
+        said = (f"transform is {transform}", "BARACUDA_FLAG_MIRRORED", "COPY", "a guarded append")
+        changes = frozenset({"transform"})
+        spoil = _set(transform=number)
+        yield Refusal(f"mirrored-{transform}", 4, UNSUPPORTED, spoil, said, MIRRORED, changes)
     yield refusal("strided", "flags is 0x12", _with_flag(abi.STRIDED), "flags")
     yield refusal("guarded", "flags is 0x11", _with_flag(abi.GUARDED), "flags", on=(HOST_MIRRORED,))
     yield refusal("key-alone", "parts 1", _set(parts=abi.KEY), "parts")
@@ -324,18 +331,79 @@ def _types() -> Iterator[Refusal]:
         yield Refusal(f"source_element={value}", 6, UNSUPPORTED, spoil, says, CALLERS, changes)
 
 
+#: The elements that each transform writes.
+_WRITTEN = {"FP8": (4, 5), "PER_TOKEN_HEAD": (4, 6), "FP8_DS_MLA": (7,), "NVFP4": (7,)}
+
+#: What else a problem of heads of 64 needs for it.
+_FITTING = {
+    "FP8_DS_MLA": {"head_dim": 512, "num_heads": 1, "value_head_dim": 64},
+    "NVFP4": {"head_dim": 64, "value_head_dim": 64},
+}
+
+
+def _transforms() -> Iterator[Refusal]:
+    """An append of f16 that has `transform` set, and what else is stated."""
+
+    def refusal(
+        line: int, status: int, name: str, says: Says, callers: tuple[Caller, ...] = GENERAL, **values: int
+    ) -> Refusal:
+        changes = frozenset({"transform", "element", "source_element", "parts", *values})
+        return Refusal(name, line, status, _set(**values), says, callers, changes)
+
+    for transform, wanted in _WRITTEN.items():
+        number = abi.TRANSFORMS[transform]
+        for element in sorted(set(range(1, 8)) - set(wanted)):
+            says: Says = (f"element is {element}", f"transform {transform} writes caches of")
+            stated = {"transform": number, "element": element, "source_element": 1}
+            yield refusal(6, UNSUPPORTED, f"{transform}-element={element}", says, **stated)
+        reads = (1, 2) if transform == "FP8_DS_MLA" else (1, 2, 3)
+        for source in sorted({0, 4, 5, 6, 7, 8, -1, 3} - set(reads)):
+            says = (f"source_element is {source}", f"transform {transform} reads key and value of F16")
+            stated = {"transform": number, "element": wanted[0], "source_element": source}
+            yield refusal(7, INVALID_PROBLEM, f"{transform}-source={source}", says, **stated)
+        says = (f"transform is {transform}", "FlashInfer's kernel copies", "bespoke backend")
+        stated = {"transform": number, "element": wanted[0], "source_element": 1} | _FITTING.get(
+            transform, {}
+        )
+        yield refusal(9, UNSUPPORTED, f"{transform}-flashinfer", says, (FLASHINFER,), **stated)
+
+    nvfp4 = {"transform": abi.TRANSFORMS["NVFP4"], "element": 7, "source_element": 1}
+    for name, other in (("head_dim", "value_head_dim"), ("value_head_dim", "head_dim")):
+        for width in (8, 24, 63):
+            says = (f"{name} is {width}", "NVFP4", "multiple of 16")
+            yield refusal(8, UNSUPPORTED, f"NVFP4-{name}={width}", says, **nvfp4, **{name: width, other: 64})
+    ds_mla = {"transform": abi.TRANSFORMS["FP8_DS_MLA"], "element": 7, "source_element": 1}
+    for head_dim, heads in ((512, 2), (576, 1), (64, 1)):
+        says = (f"head_dim is {head_dim} and num_heads {heads}", "FP8_DS_MLA", "should be 512", "and 1")
+        stated = {"head_dim": head_dim, "num_heads": heads, "value_head_dim": 64}
+        yield refusal(8, UNSUPPORTED, f"FP8_DS_MLA-{head_dim}-{heads}", says, **ds_mla, **stated)
+    for width in (0, 32, 128):
+        says = (f"value_head_dim is {width or 512}", "FP8_DS_MLA", "should be 64")
+        stated = {"head_dim": 512, "num_heads": 1, "value_head_dim": width}
+        yield refusal(8, UNSUPPORTED, f"FP8_DS_MLA-rope={width}", says, **ds_mla, **stated)
+    for name in ("k_scale_stride", "v_scale_stride"):
+        for stride in (2, -1, 1 << 40):
+            for transform, stated in (
+                ("FP8", {"transform": abi.TRANSFORMS["FP8"], "element": 4}),
+                ("NVFP4", nvfp4 | _FITTING["NVFP4"]),
+            ):
+                says = (f"{name} is {stride}", "0 for [1], or 1 for [num_heads]")
+                values = {"source_element": 1, **stated, name: stride}
+                yield refusal(8, UNSUPPORTED, f"{transform}-{name}={stride}", says, **values)
+
+
 def _flashinfer() -> Iterator[Refusal]:
     only, both = (FLASHINFER,), ON_FLASHINFER
     takes = "LAST_PAGE with CSR and LAST_PAGE_LEN, and POSITIONS"
-    yield from _other_placings(7, only, takes, "bespoke backend", but="positions")
+    yield from _other_placings(10, only, takes, "bespoke backend", but="positions")
     for value in (1, 32, 63, 65, 96, 192, 512, INT32_MAX):
         says: Says = ("64, 128 and 256", "bespoke backend")
-        yield _field(7, UNSUPPORTED, "head_dim", value, *says, callers=only)
-    yield _fields(7, UNSUPPORTED, "key-alone", only, ("parts is 1", "bespoke backend"), parts=abi.KEY)
+        yield _field(10, UNSUPPORTED, "head_dim", value, *says, callers=only)
+    yield _fields(10, UNSUPPORTED, "key-alone", only, ("parts is 1", "bespoke backend"), parts=abi.KEY)
     says = ("head_dim 64", "value_head_dim 128", "one width", "bespoke backend")
     yield Refusal(
         "two-widths",
-        7,
+        10,
         UNSUPPORTED,
         _set(value_head_dim=128),
         says,
@@ -344,38 +412,38 @@ def _flashinfer() -> Iterator[Refusal]:
     )
     for operand in (4, 5, 6):
         says = (f"{abi.OPERANDS[operand]} is int64", "int32", "bespoke backend")
-        yield _placing(7, f"int64-{operand}", only, says, "int64_operands", int64_operands=1 << operand)
+        yield _placing(10, f"int64-{operand}", only, says, "int64_operands", int64_operands=1 << operand)
     for name in ("indices", "indptr", "batch_indices", "positions"):
         says = (f"{name} is int64", "int32", "bespoke backend")
         wide = {"addressing": abi.ADDRESSINGS["POSITIONS"], "int64_operands": 1 << abi.OPERANDS.index(name)}
-        yield _placing(7, f"positions-int64-{name}", only, says, "int64_operands", **wide)
+        yield _placing(10, f"positions-int64-{name}", only, says, "int64_operands", **wide)
     # The problem in support.problems.problem is f16: 128 heads of 64 at most, and 64 of 128.
     for heads, head_dim, most in ((129, 64, 128), (65, 128, 64), (INT32_MAX, 64, 128)):
         says = (f"num_heads is {heads}", f"at most {most} heads", "a guarded append")
         values = {"num_heads": heads, "head_dim": head_dim}
-        yield _fields(7, UNSUPPORTED, f"heads-{heads}", both, says, **values)
+        yield _fields(10, UNSUPPORTED, f"heads-{heads}", both, says, **values)
 
     page = {"num_heads": 64, "head_dim": 128, "page_size": 1 << 19}
     says = ("num_heads * page_size * head_dim", str(1 << 19), "2^32")
     spoil, changes = _set(**page), frozenset(page)
-    yield Refusal("page-stride", 8, UNSUPPORTED, spoil, says, both, changes, strided=False)
+    yield Refusal("page-stride", 11, UNSUPPORTED, spoil, says, both, changes, strided=False)
     for stride in (1 << 32, -64, -(1 << 63)):
         says = ("k_data", f"page stride of {stride}", "2^32 - 1", "bespoke backend")
-        yield _strides(8, UNSUPPORTED, f"page-stride={stride}", only, says, k_data={0: stride})
+        yield _strides(11, UNSUPPORTED, f"page-stride={stride}", only, says, k_data={0: stride})
     batch = {"num_heads": 64, "head_dim": 128, "batch_size": 1 << 19, "total_used_pages": 1 << 19}
-    yield _fields(8, UNSUPPORTED, "source-offset", both, ("batch_size", str(1 << 19), "2^32"), **batch)
+    yield _fields(11, UNSUPPORTED, "source-offset", both, ("batch_size", str(1 << 19), "2^32"), **batch)
     tokens = {"page_size": 1 << 20, "total_used_pages": 2050}
-    yield _fields(8, UNSUPPORTED, "tokens", both, ("page_size", str(1 << 20), "2^31"), **tokens)
+    yield _fields(11, UNSUPPORTED, "tokens", both, ("page_size", str(1 << 20), "2^31"), **tokens)
 
     slots = {"addressing": abi.ADDRESSINGS["POSITIONS"], "page_size": 1 << 20, "total_used_pages": 2049}
     says = ("total_used_pages * page_size is 2049 * 1048576", "at most 2^31", "bespoke backend")
-    yield _placing(8, "positions-slots", only, says, "page_size", "total_used_pages", **slots)
+    yield _placing(11, "positions-slots", only, says, "page_size", "total_used_pages", **slots)
     rows = {"addressing": abi.ADDRESSINGS["POSITIONS"], "num_rows": MOST_ROWS + 1}
     says = (f"num_rows is {MOST_ROWS + 1}", f"at most {MOST_ROWS}", "bespoke backend")
-    yield _placing(8, "positions-rows", only, says, "num_rows", **rows)
+    yield _placing(11, "positions-rows", only, says, "num_rows", **rows)
 
     says = ("total_used_pages is 2", "batch_size is 3", "a guarded append")
-    yield _fields(9, INVALID_PROBLEM, "fewer-pages-than-requests", both, says, total_used_pages=2)
+    yield _fields(12, INVALID_PROBLEM, "fewer-pages-than-requests", both, says, total_used_pages=2)
 
 
 def _addresses() -> Iterator[Refusal]:
@@ -383,20 +451,20 @@ def _addresses() -> Iterator[Refusal]:
     callers = (*OURS, HOST_MIRRORED)
     says: Says = ("k_data", "address space")
     spoil, changes = _set(**huge), frozenset(huge)
-    yield Refusal("huge", 10, INVALID_PROBLEM, spoil, says, callers, changes, strided=False)
+    yield Refusal("huge", 13, INVALID_PROBLEM, spoil, says, callers, changes, strided=False)
     for operand, dimension in (("key", 0), ("value", 1), ("k_data", 0), ("k_data", 2), ("v_data", 1)):
         for stride in (1 << 62, -(1 << 62), -(1 << 63)):
             says = (operand, "address space")
             name = f"{operand}-stride-{dimension}={stride}"
-            yield _strides(10, INVALID_PROBLEM, name, OURS, says, **{operand: {dimension: stride}})
+            yield _strides(13, INVALID_PROBLEM, name, OURS, says, **{operand: {dimension: stride}})
     for name in NAMES:
         says = (f"{name} is NULL",)
-        yield _fields(10, INVALID_PROBLEM, f"{name}=NULL", CALLERS, says, **{name: 0})
+        yield _fields(13, INVALID_PROBLEM, f"{name}=NULL", CALLERS, says, **{name: 0})
     for value in (8, 0x1000):
         says = ("stream", f"{value:x}", "NULL")
-        yield _fields(10, INVALID_PROBLEM, f"stream={value}", ON_HOST, says, stream=value)
+        yield _fields(13, INVALID_PROBLEM, f"stream={value}", ON_HOST, says, stream=value)
         says = ("error_record", f"{value:x}", "BARACUDA_FLAG_GUARDED", "NULL")
-        yield _fields(10, INVALID_PROBLEM, f"error_record={value}", UNGUARDED, says, error_record=value)
+        yield _fields(13, INVALID_PROBLEM, f"error_record={value}", UNGUARDED, says, error_record=value)
 
 
 def _shifted(name: str, by: int) -> Spoil:
@@ -407,7 +475,7 @@ def _shifted(name: str, by: int) -> Spoil:
 
 
 def _alignment() -> Iterator[Refusal]:
-    def refusal(name: str, by: int, says: Says, callers: tuple[Caller, ...], line: int = 11) -> Refusal:
+    def refusal(name: str, by: int, says: Says, callers: tuple[Caller, ...], line: int = 14) -> Refusal:
         spoil, changes = _shifted(name, by), frozenset({name})
         return Refusal(f"{name}+{by}", line, MISALIGNED_OPERAND, spoil, says, callers, changes)
 
@@ -426,15 +494,15 @@ def _alignment() -> Iterator[Refusal]:
 
         changes = frozenset({name, "int64_operands"})
         says: Says = (name, "aligned to 8 bytes")
-        yield Refusal(f"{name}-int64+4", 11, MISALIGNED_OPERAND, wide, says, OURS, changes)
+        yield Refusal(f"{name}-int64+4", 14, MISALIGNED_OPERAND, wide, says, OURS, changes)
     record = {"error_record": _RECORDS.ctypes.data + 4}
     says = ("error_record", "aligned to 8 bytes")
-    yield _fields(11, MISALIGNED_OPERAND, "error_record+4", GUARDED, says, **record)
+    yield _fields(14, MISALIGNED_OPERAND, "error_record+4", GUARDED, says, **record)
 
     for name in rows:
         for by in (2, 4, 8):
             says = (name, "FlashInfer", "16 bytes", "bespoke backend")
-            yield refusal(name, by, says, (FLASHINFER,), line=14)
+            yield refusal(name, by, says, (FLASHINFER,), line=17)
 
 
 def _aliased(name: str, other: str, by: int = 0) -> Spoil:
@@ -449,13 +517,13 @@ def _overlap() -> Iterator[Refusal]:
         for dimension, (name, extent) in enumerate((("page", 8), ("slot", 4), ("head", 2))):
             says: Says = (operand, f"{name} stride of 0 over {extent} places")
             changed = {operand: {dimension: 0}}
-            yield _strides(12, INVALID_PROBLEM, f"{operand}-{name}-stride=0", GENERAL, says, **changed)
+            yield _strides(15, INVALID_PROBLEM, f"{operand}-{name}-stride=0", GENERAL, says, **changed)
 
     def refusal(name: str, other: str, by: int = 0, callers: tuple[Caller, ...] = CALLERS) -> Refusal:
         changes = frozenset({name, other})
         says = (name, other, "overlap")
         spoil = _aliased(name, other, by)
-        return Refusal(f"{name}-in-{other}+{by}", 12, INVALID_PROBLEM, spoil, says, callers, changes)
+        return Refusal(f"{name}-in-{other}+{by}", 15, INVALID_PROBLEM, spoil, says, callers, changes)
 
     yield refusal("v_data", "k_data")
     yield refusal("v_data", "k_data", 16)
@@ -475,15 +543,15 @@ def _flashinfer_operands() -> Iterator[Refusal]:
         for dimension, stride in ((0, 64), (1, 32), (0, 0), (1, 0)):
             says: Says = (name, "strides", "packed rows", "bespoke backend")
             changed = {name: {dimension: stride}}
-            yield _strides(13, UNSUPPORTED, f"{name}-stride-{dimension}={stride}", only, says, **changed)
+            yield _strides(16, UNSUPPORTED, f"{name}-stride-{dimension}={stride}", only, says, **changed)
     for dimension, stride in ((0, 256), (1, 32), (2, 64)):
         says = ("k_data and v_data have different strides", "bespoke backend")
         changed = {"v_data": {dimension: stride}}
-        yield _strides(13, UNSUPPORTED, f"caches-differ-{dimension}", only, says, **changed)
+        yield _strides(16, UNSUPPORTED, f"caches-differ-{dimension}", only, says, **changed)
     for dimension, stride in ((0, 500), (1, 60), (2, 100)):
         says = (f"stride of {2 * stride} bytes", "multiples of 16 bytes", "bespoke backend")
         both = {name: {dimension: stride} for name in CACHES}
-        yield _strides(13, UNSUPPORTED, f"caches-stride-{dimension}={stride}", only, says, **both)
+        yield _strides(16, UNSUPPORTED, f"caches-stride-{dimension}={stride}", only, says, **both)
 
     def backwards(op: Append) -> None:
         pack(op)
@@ -493,7 +561,7 @@ def _flashinfer_operands() -> Iterator[Refusal]:
 
     says = ("stride of -128 bytes", "not negative", "bespoke backend")
     changes = frozenset(CACHES)
-    yield Refusal("caches-backwards", 13, UNSUPPORTED, backwards, says, only, changes, strided=True)
+    yield Refusal("caches-backwards", 16, UNSUPPORTED, backwards, says, only, changes, strided=True)
 
 
 def _entry(name: str, index: int, value: int | None = None) -> Spoil:
@@ -509,7 +577,7 @@ def _entry(name: str, index: int, value: int | None = None) -> Spoil:
 def _page_table() -> Iterator[Refusal]:
     def refusal(name: str, index: int, value: int | None, says: Says, *callers: Caller) -> Refusal:
         spoil, changes = _entry(name, index, value), frozenset({name})
-        return Refusal(f"{name}[{index}]={value}", 15, INVALID_PROBLEM, spoil, says, callers, changes)
+        return Refusal(f"{name}[{index}]={value}", 18, INVALID_PROBLEM, spoil, says, callers, changes)
 
     both = (HOST, HOST_MIRRORED)
     says: Says = ("request 1", "last_page_len[1] is 4", "0 to 3", "list a new page id")
@@ -533,6 +601,7 @@ REFUSALS: list[Refusal] = sorted(
         *_extents(),
         *_counts(),
         *_types(),
+        *_transforms(),
         *_flashinfer(),
         *_addresses(),
         *_alignment(),

@@ -4,6 +4,7 @@
 
 #include "append/operands.h"
 #include "append/problem.h"
+#include "append/transform.h"
 #include "base/saturating.h"
 #include "base/status.h"
 #include "cuda/flashinfer/geometry.h"
@@ -20,6 +21,10 @@ constexpr int64_t kVectorBytes = 16;
 constexpr int64_t kMostRows = INT32_MAX - (int64_t{1} << 16);
 
 int32_t check_choices(const Op& op) noexcept {
+  if (op.transform != BARACUDA_TRANSFORM_COPY)
+    return fail(BARACUDA_UNSUPPORTED,
+                "transform is %s; FlashInfer's kernel copies (the bespoke backend takes every one)",
+                kTransforms[op.transform].name);
   if (!is_decode(op) && op.addressing != BARACUDA_ADDRESSING_POSITIONS)
     return fail(BARACUDA_UNSUPPORTED,
                 "addressing is %d, table %d and lengths %d; FlashInfer's kernels take LAST_PAGE with CSR and "
