@@ -8,6 +8,7 @@ from ._append.error_record import ErrorRecord
 from ._append.one_call import append_paged_kv
 from ._append.plan import PagedKvAppendPlan
 from ._append.preference import PlanPreference
+from ._compilers import dynamo as _dynamo
 from ._interop.tensor_view import TensorView
 from ._model.descriptors import (
     KernelSku,
@@ -45,6 +46,8 @@ from ._model.workspace import Workspace
 from ._native.about import BuildInfo, build_info, host_max_threads, library_path, set_host_max_threads
 from ._page_tables.finding import PageTableFault, PageTableFinding
 from ._page_tables.validate import validate_page_table
+
+_dynamo.read_instead(append_paged_kv, _dynamo.append_in_a_compiled_function)
 
 __all__ = [
     "Addressing",

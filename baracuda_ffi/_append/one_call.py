@@ -13,7 +13,7 @@ from .._model.errors import invalid_problem, unsupported
 from .._native import abi
 from .._native import library as native_library
 from .._native.library import NOT_JUDGED
-from .addressing import DECODE, SET_BY_ABSENT, set_of
+from .addressing import DECODE, PLACE_NAMES, SET_BY_ABSENT, set_of
 from .arguments import parts_of, rows_and_caches
 from .operands import RUN_SYMBOL, append_any
 
@@ -532,6 +532,22 @@ def _unstated(
 def _convention(form: _Form) -> LengthConvention:
     placed_by, _, _, given = form
     return convention_of(_ME, given, placed_by.addressing, placed_by.lengths)
+
+
+def check_statement(
+    *,
+    on_host: bool,
+    layout: KvLayout | str = KvLayout.HND,
+    length_convention: LengthConvention | str | None = None,
+    **given: Any,
+) -> None:
+    """Raise what ``append_paged_kv`` would before it looks at an operand: for one that there is only to be
+    counted, as while a compiler traces. ``given`` are its arguments by their names."""
+    operands = tuple([given.pop(name, None) for name in (*abi.OPERANDS[:4], *PLACE_NAMES)])
+    if length_convention is not None:
+        length_convention = choice(_ME, "length_convention", length_convention, LengthConvention)
+    form = (set_of(_ME, operands[4:]), on_host, choice(_ME, "layout", layout, KvLayout), length_convention)
+    _special(form, operands, _plain(form), **given)
 
 
 # The problems of plain calls, made when first asked for. An entry is set once or, by threads at once, to the

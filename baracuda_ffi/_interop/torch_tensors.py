@@ -1,5 +1,8 @@
 """What torch's exporters do not tell of a tensor: that its memory is not what it shows, or is autograd's.
 
+- A tensor of a *compiler, mode or transform* of torch's (a FakeTensor, a tensor of ``torch.vmap``, a
+  DTensor) stands for others, and has no memory of its own, or some that means nothing.
+
 - A *negative* tensor (``z.conj().imag``, ``torch._neg_view``) shows the negated numbers of its memory. DLPack
   has no word for it, and torch exports the memory as it is.
 - Autograd watches a tensor that requires grad. What is written there through DLPack it does not see.
@@ -13,6 +16,7 @@ import ctypes
 import sys
 from operator import attrgetter
 
+from .._model.checks import describe
 from .._model.errors import unsupported
 from .._native import abi
 from .._native.accelerator import describers
@@ -22,6 +26,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 _ME = "PagedKvAppendArgs"
+
+# torch's dispatch keys of tensors that stand for others: of __torch_dispatch__, of its transforms, and of
+# zeros that nobody has written.
+_STANDS_FOR_OTHERS = ("Python", "FuncTorchBatched", "FuncTorchGradWrapper", "Functionalize", "ZeroTensor")
 
 _WORD = ctypes.sizeof(ctypes.c_uint64)
 # c10 asserts that a TensorImpl has no more than 208 bytes on 64-bit machines; the keys are not at its end.
@@ -34,12 +42,41 @@ def check(operand: Any, name: str) -> None:
     tensor_type = getattr(torch, "Tensor", None)  # None while torch is being imported
     if tensor_type is None or not isinstance(operand, tensor_type):
         return
+    if _stands_for_others(torch, operand):
+        raise unsupported(
+            _ME,
+            f"{name}, {describe(operand)}, stands for other tensors and is not the memory to use; it should "
+            "be a plain tensor, or baracuda_ffi.torch.append_paged_kv be called, which torch can trace",
+        )
     if operand.is_neg():
         raise unsupported(
             _ME,
             f"{name} is a negative view, whose memory has the other sign; it should be {name}.resolve_neg()",
         )
-    if name in abi.WRITTEN_OPERANDS and operand.requires_grad:
+    check_written(operand, name)
+
+
+def _stands_for_others(torch: Any, tensor: Any) -> bool:
+    try:
+        keys = torch._C._dispatch_keys(tensor)
+        return any([keys.has(key) for key in _keys_of_others(torch)])
+    except AttributeError:  # of private functions
+        return type(tensor).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__
+
+
+def _keys_of_others(torch: Any) -> list[Any]:
+    """``_STANDS_FOR_OTHERS`` as far as this torch has them."""
+    keys = torch._C.DispatchKey
+    return [getattr(keys, name) for name in _STANDS_FOR_OTHERS if hasattr(keys, name)]
+
+
+def _bits(torch: Any, tensor: Any) -> int:
+    return int(torch._C._dispatch_keys(tensor).raw_repr())
+
+
+def check_written(tensor: Any, name: str) -> None:
+    """Raise ``Unsupported`` for a tensor that autograd watches, where it is written."""
+    if name in abi.WRITTEN_OPERANDS and tensor.requires_grad:
         raise unsupported(
             _ME,
             f"{name} requires grad and is written, which autograd would not see; it should be "
@@ -54,16 +91,17 @@ def caution(kind: type, reader: int) -> int:
     if not reader or torch is None or not issubclass(kind, getattr(torch, "Tensor", ())):
         return reader
     if reader not in describers:
-        mark = _negative_mark(torch)
+        mark = _mark(torch)
         if mark is None:
             return 0
         describers.setdefault(reader, (*mark, attrgetter("requires_grad"), False))
     return reader
 
 
-def _negative_mark(torch: Any) -> tuple[int, int, int] | None:
-    """Where a tensor says that it is negative: the offset in its Python object of the pointer to its
-    TensorImpl, the offset in that of its dispatch keys, and the key. None where that cannot be told.
+def _mark(torch: Any) -> tuple[int, int, int] | None:
+    """Where a tensor says that it is negative or stands for others: the offset in its Python object of the
+    pointer to its TensorImpl, the offset in that of its dispatch keys, and those keys. None where that cannot
+    be told.
 
     ``is_neg`` takes longer than all the rest of reading a tensor, and lets go of the GIL. The keys are in one
     word of the tensor, at a place that is the same for all tensors of one build of torch: it is looked for in
@@ -72,7 +110,7 @@ def _negative_mark(torch: Any) -> tuple[int, int, int] | None:
     try:
         plain = torch.zeros(2, device="cpu")
         tensors = (plain, torch._neg_view(plain), plain[1:], torch.zeros((), dtype=torch.int32, device="cpu"))
-        keys = [int(torch._C._dispatch_keys(tensor).raw_repr()) for tensor in tensors]
+        keys = [_bits(torch, tensor) for tensor in tensors]
         key = keys[0] ^ keys[1]
         if not key or key & (key - 1) or [bool(word & key) for word in keys] != [False, True, False, False]:
             return None
@@ -80,9 +118,12 @@ def _negative_mark(torch: Any) -> tuple[int, int, int] | None:
         impls = [int(tensor._cdata) for tensor in tensors]
         in_object = _offset([(id(tensor), impl) for tensor, impl in zip(tensors, impls, strict=True)], size)
         in_impl = _offset(list(zip(impls, keys, strict=True)), _IMPL_WORDS)
+        mark = key
+        for other in _keys_of_others(torch):
+            mark |= int(torch._C.DispatchKeySet(other).raw_repr())
     except Exception:  # of private functions, which may be gone or mean something else
         return None
-    return None if in_object is None or in_impl is None else (in_object, in_impl, key)
+    return None if in_object is None or in_impl is None else (in_object, in_impl, mark)
 
 
 def _offset(places: list[tuple[int, int]], size: int) -> int | None:

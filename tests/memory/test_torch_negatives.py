@@ -235,7 +235,7 @@ def test_a_torch_that_is_made_otherwise(
     """Then tensors are described in Python, where each is asked."""
     negative = torch._neg_view
     change(monkeypatch)
-    assert torch_tensors._negative_mark(torch) is None
+    assert torch_tensors._mark(torch) is None
     monkeypatch.setattr(torch_tensors, "describers", {})
     assert torch_tensors.caution(torch.Tensor, 4096) == 0
     problem = Problem(CASE)

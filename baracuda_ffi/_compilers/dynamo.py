@@ -1,0 +1,37 @@
+"""What Dynamo, the front of ``torch.compile``, reads where a compiled function calls the append.
+
+Dynamo reads Python and stops at the library's built-in functions, which it can neither read nor, in some
+releases, step around. A function may name another by the attribute ``_torchdynamo_inline``, which is then
+read in its place: one that calls torch's operator. So the append itself knows nothing of torch, and a call of
+it costs nothing more.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_ATTRIBUTE = "_torchdynamo_inline"
+
+
+def read_instead(function: Callable[..., Any], compiled: Callable[..., Any]) -> None:
+    """Have Dynamo read ``compiled`` where ``function`` is called."""
+    setattr(function, _ATTRIBUTE, compiled)
+
+
+def append_in_a_compiled_function(
+    key: Any, value: Any = None, k_data: Any = None, *others: Any, stream: Any, **options: Any
+) -> None:
+    """``append_paged_kv`` as torch's operator. What runs it later has a stream of its own (that of a graph
+    capture, say), so it is torch's current one that counts, whichever was current while this was read."""
+    from .torch_operator import call
+
+    cache = options.get("kv_data") if k_data is None else k_data
+    if cache is not None and (stream is None) == cache.is_cuda:
+        raise ValueError(
+            "append_paged_kv in a compiled function: stream should be torch's current stream for a cache on "
+            "a CUDA device, and None for one in host memory"
+        )
+    call(key, value, k_data, *others, **options)

@@ -1,0 +1,249 @@
+"""`baracuda_ffi.torch.append_paged_kv` as it is called: torch's modes, transforms and tracers around it, and
+what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import baracuda_ffi as bf
+from support.calls.operands import CACHES
+from support.problems.problem import Problem, assert_appended, assert_unchanged
+
+torch: Any = pytest.importorskip("torch")
+
+from torch._subclasses import FakeTensorMode  # noqa: E402
+from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
+
+from baracuda_ffi.torch import append_paged_kv  # noqa: E402
+
+OPERATOR = torch.ops.baracuda_ffi.append_paged_kv
+
+
+def tensors_of(problem: Problem) -> dict[str, Any]:
+    return {name: torch.from_numpy(array) for name, array in problem.arrays.items()}
+
+
+def through_the_operator(*operands: Any, **options: Any) -> None:
+    OPERATOR(*operands, **options)
+
+
+WAYS = pytest.mark.parametrize("append", [append_paged_kv, through_the_operator])
+
+
+@WAYS
+def test_a_decode(append: Callable[..., None]) -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    append(*tensors_of(problem).values())
+    assert_appended(problem, before)
+
+
+@WAYS
+def test_by_name(append: Callable[..., None]) -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    append(**tensors_of(problem))
+    assert_appended(problem, before)
+
+
+def by_slots(append: Callable[..., None], **options: Any) -> Any:
+    kv_data = torch.zeros(3, 2, 4, 2, 8, dtype=torch.bfloat16)
+    rows = torch.arange(1, 33, dtype=torch.bfloat16).reshape(2, 2, 8)
+    append(rows, rows + 32, kv_data=kv_data, slot_mapping=torch.tensor([5, 0]), layout="NHD", **options)
+    assert torch.equal(kv_data[1, 0, 1], rows[0])
+    assert torch.equal(kv_data[1, 1, 1], rows[0] + 32)
+    return kv_data
+
+
+@WAYS
+def test_options(append: Callable[..., None]) -> None:
+    assert by_slots(append).count_nonzero() == 2 * 32
+    assert by_slots(append, skip_slot=0).count_nonzero() == 32
+    assert by_slots(append, guarded=True, backend="HOST", element="bf16").count_nonzero() == 2 * 32
+
+
+def test_enumerations_and_dtypes_go_by_their_names() -> None:
+    def calls() -> None:
+        by_slots(append_paged_kv, backend=bf.BackendKind.HOST, element=torch.bfloat16)
+        by_slots(append_paged_kv, length_convention=bf.LengthConvention.AFTER_APPEND)
+
+    assert by_a_mode(calls).count("baracuda_ffi.append_paged_kv.default") == 2
+
+
+@WAYS
+def test_an_error_record_is_a_tensor(append: Callable[..., None]) -> None:
+    problem = Problem()
+    record = torch.zeros(8, dtype=torch.int64)
+    tensors = tensors_of(problem)
+    tensors["indices"][:] = 1000
+    append(**tensors, guarded=True, error_record=record)
+    with pytest.raises(bf.CorruptPageTable, match="indices is 1000"):
+        bf.ErrorRecord(record).check(None)
+
+
+def watched(watch: Callable[[Callable[[], None]], list[str]], problem: Problem) -> list[str]:
+    tensors = tensors_of(problem)
+    return watch(lambda: append_paged_kv(**tensors))
+
+
+def by_a_mode(call: Callable[[], None]) -> list[str]:
+    seen = []
+
+    class Watch(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[misc]
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            seen.append(str(function))
+            return function(*args, **(kwargs or {}))
+
+    with Watch():
+        call()
+    return seen
+
+
+def test_a_dispatch_mode_sees_the_operator() -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    assert watched(by_a_mode, problem) == ["baracuda_ffi.append_paged_kv.default"]
+    assert_appended(problem, before)
+
+
+def test_fake_tensors_are_traced_and_not_read() -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+    fake = {name: mode.from_tensor(tensor) for name, tensor in tensors_of(problem).items()}
+    append_paged_kv(**fake)
+    with mode:
+        append_paged_kv(**tensors_of(problem))
+    assert_unchanged(problem.arrays, before)
+
+
+@pytest.mark.parametrize("name", ["key", "k_data", "indices"])
+def test_the_plain_append_refuses_fake_tensors(name: str) -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    tensors = tensors_of(problem)
+    bf.append_paged_kv(**tensors_of(Problem()), stream=None)  # from here on the type is known
+    tensors[name] = FakeTensorMode().from_tensor(tensors[name])
+    with pytest.raises(bf.Unsupported, match=rf"{name}, .*FakeTensor, stands for .*baracuda_ffi\.torch"):
+        bf.append_paged_kv(**tensors, stream=None)
+    assert_unchanged(problem.arrays, before)
+
+
+def test_what_is_said_wrongly_is_refused_while_it_is_traced() -> None:
+    mode = FakeTensorMode()
+    fake = {name: mode.from_tensor(tensor) for name, tensor in tensors_of(Problem()).items()}
+    del fake["last_page_len"]
+    with pytest.raises(bf.InvalidProblem, match="last_page_len should be given too"):
+        append_paged_kv(**fake)
+    with pytest.raises(bf.InvalidProblem, match="layout is 'HDN'"):
+        append_paged_kv(**fake, seq_lens=fake["indptr"], layout="HDN")
+    fake["k_data"].requires_grad_()
+    with pytest.raises(bf.Unsupported, match=r"k_data requires grad.*k_data\.detach"):
+        append_paged_kv(**fake, seq_lens=fake["indptr"])
+
+
+def test_vmap_and_functionalize_refuse() -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    tensors = tensors_of(problem)
+    keys = torch.stack([tensors["key"]] * 2)
+
+    def appended(key: Any) -> Any:
+        append_paged_kv(**tensors | {"key": key})
+        return key
+
+    with pytest.raises(RuntimeError, match="Batching rule not implemented for baracuda_ffi::append_paged_kv"):
+        torch.vmap(appended)(keys)
+    with pytest.raises(RuntimeError, match="baracuda_ffi::append_paged_kv"):
+        torch.func.functionalize(appended)(tensors["key"])
+    assert_unchanged(problem.arrays, before)
+
+
+@pytest.mark.parametrize("transform", ["vmap", "functionalize", "grad"])
+def test_the_plain_append_refuses_what_a_transform_wrapped(transform: str) -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    tensors = tensors_of(problem)
+
+    def appended(key: Any) -> Any:
+        bf.append_paged_kv(**tensors | {"key": key}, stream=None)
+        return key.sum()
+
+    transformed = getattr(torch.func, transform)(appended)
+    with pytest.raises(bf.Unsupported, match=r"key, .*, stands for .*baracuda_ffi\.torch"):
+        transformed(tensors["key"])
+    assert_unchanged(problem.arrays, before)
+
+
+@WAYS
+@pytest.mark.parametrize("name", CACHES)
+def test_autograd_is_off_limits(append: Callable[..., None], name: str) -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    tensors = tensors_of(problem)
+    with pytest.raises(bf.Unsupported, match=rf"{name} requires grad.*{name}\.detach\(\)"):
+        append(**tensors | {name: tensors[name].requires_grad_()})
+    assert_unchanged(problem.arrays, before)
+
+
+@WAYS
+def test_rows_that_require_grad_are_constants(append: Callable[..., None]) -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    tensors = tensors_of(problem)
+    tensors["key"].requires_grad_()
+    append(**tensors)
+    assert_appended(problem, before)
+    assert not tensors["k_data"].requires_grad
+
+
+def graph_of(trace: Callable[[Callable[..., Any], Any], Any], problem: Problem) -> str:
+    tensors = tensors_of(problem)
+
+    def appended(key: Any, k_data: Any) -> Any:
+        append_paged_kv(**tensors | {"key": key, "k_data": k_data})
+        return k_data.sum()
+
+    return str(trace(appended, (tensors["key"], tensors["k_data"])))
+
+
+def test_tracers_record_the_operator() -> None:
+    problem = Problem()
+    assert "append_paged_kv" in graph_of(lambda f, args: make_fx(f)(*args).graph, problem)
+    assert "append_paged_kv" in graph_of(lambda f, _: torch.fx.symbolic_trace(f).graph, problem)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.*deprecated:DeprecationWarning", "ignore::FutureWarning")
+def test_torchscript_records_the_operator() -> None:
+    assert "baracuda_ffi::append_paged_kv" in graph_of(
+        lambda f, args: torch.jit.trace(f, args, check_trace=False).graph, Problem()
+    )
+
+
+@pytest.mark.parametrize("kind", ["plain", "interleaved", "both in one"])
+def test_opcheck(kind: str) -> None:
+    problem = Problem()
+    tensors = tensors_of(problem)
+    kv_data = torch.stack([tensors.pop("k_data"), tensors.pop("v_data")], dim=1)
+    caches = {
+        "plain": {"k_data": kv_data[:, 0].clone(), "v_data": kv_data[:, 1].clone()},
+        "interleaved": {"k_data": kv_data[:, 0], "v_data": kv_data[:, 1]},
+        "both in one": {"kv_data": kv_data},
+    }[kind]
+    rows = [tensors.pop(name) for name in ("key", "value")]
+    found = torch.library.opcheck(OPERATOR.default, rows, tensors | caches)
+    assert set(found.values()) == {"SUCCESS"}
+    assert len(found) >= 4
+
+
+def test_operands_that_are_no_tensors_or_elsewhere() -> None:
+    problem = Problem()
+    with pytest.raises(RuntimeError, match="key"):
+        append_paged_kv(*problem.arrays.values())
+    with pytest.raises(bf.InvalidProblem, match="key"):
+        append_paged_kv(**{name: tensor.to("meta") for name, tensor in tensors_of(problem).items()})
+    with pytest.raises(TypeError, match="stream"):
+        append_paged_kv(**tensors_of(problem), stream=None)
