@@ -80,13 +80,16 @@ def append_paged_kv(
         or _modes()
         or _transforms() is not None
         or _script() is not None
-        or "error_record" in options
+        or (options and "error_record" in options)
     ):
         _operator(key, value, k_data, v_data, indices, indptr, last_page_len, **options)
         return
     device = key.get_device()
     stream = _stream_of(device) if device >= 0 else None
-    _append(key, value, k_data, v_data, indices, indptr, last_page_len, stream=stream, **options)
+    if options:
+        _append(key, value, k_data, v_data, indices, indptr, last_page_len, stream=stream, **options)
+    else:  # CPython takes its time to hand on none
+        _append(key, value, k_data, v_data, indices, indptr, last_page_len, stream=stream)
 
 
 read_instead(append_paged_kv, _operator)

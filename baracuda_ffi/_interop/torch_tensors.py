@@ -59,7 +59,7 @@ def check(operand: Any, name: str) -> None:
 def _stands_for_others(torch: Any, tensor: Any) -> bool:
     try:
         keys = torch._C._dispatch_keys(tensor)
-        return any([keys.has(key) for key in _keys_of_others(torch)])
+        return any(keys.has(key) for key in _keys_of_others(torch))
     except AttributeError:  # of private functions
         return type(tensor).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__
 

@@ -20,6 +20,8 @@ RUN = "plan.run"
 RUN_NEW_ARGS = "plan.run, args made anew"
 RUN_STREAM_OBJECT = "plan.run, torch's stream object"
 ONE_LINER = "append_paged_kv"
+TORCH_FUNCTION = "baracuda_ffi.torch.append_paged_kv"
+TORCH_OPERATOR = "torch.ops.baracuda_ffi.append_paged_kv"
 
 # The rebinding statements go back and forth between two sets, so that every rebinding changes pointers.
 _STATEMENTS = {
@@ -33,7 +35,13 @@ _STATEMENTS = {
     RUN_STREAM_OBJECT: "plan.run(stream_object, workspace, args)",
     ONE_LINER: "append_paged_kv(key, value, k_data, v_data, indices, indptr, last_page_len, stream=stream)",
 }
+# On torch's current stream, which has to be `stream`.
+_OF_TORCH = {
+    TORCH_FUNCTION: "torch_function(key, value, k_data, v_data, indices, indptr, last_page_len)",
+    TORCH_OPERATOR: "torch_operator(key, value, k_data, v_data, indices, indptr, last_page_len)",
+}
 NAMES = tuple(_STATEMENTS)
+NAMES_OF_TORCH = tuple(_OF_TORCH)
 
 
 def over(name: str, kind: str) -> str:
@@ -75,3 +83,14 @@ def call(
     if name == ONE_LINER and problem.layout != "HND":
         statement = statement.replace("stream=stream", "stream=stream, layout=layout")
     return Call(statement, names, appends=appends)
+
+
+def call_of_torch(name: str, operands: Any) -> Call:
+    """One of ``NAMES_OF_TORCH`` over a set of tensors, HND."""
+    import torch
+
+    from ...torch import append_paged_kv as torch_function
+
+    operator = torch.ops.baracuda_ffi.append_paged_kv.default
+    names = {"torch_function": torch_function, "torch_operator": operator, **operands.seven()}
+    return Call(_OF_TORCH[name], names)

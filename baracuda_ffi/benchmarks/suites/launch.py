@@ -66,6 +66,7 @@ def _on_gpu(torch: Any, settings: Settings, rounds: int) -> Case:
         handle = stream.cuda_stream
         candidates = [
             *_common(problem, sets, handle, stream),
+            *_of_torch(sets[0]),
             *_of_kinds(kinds.ON_GPU, problem, sets[0], handle),
             Candidate(custom_op.NAME, FLOOR, _unless(settings.quick, custom_op.append, sets[0])),
             Candidate(vllm.NAME, PEER, partial(vllm.append, sets[0])),
@@ -107,11 +108,13 @@ def _on_host(settings: Settings, rounds: int, beside_gpu: bool) -> Case:
         if beside_gpu:
             candidates = [
                 _c_loop(problem, sets, None),
+                *_of_torch(sets[0]),
                 *_of_kinds(kinds.ON_HOST, problem, sets[0], None),
             ]
             return _measure(problem, candidates, rounds, partial(check_writes, sets[0]), lambda: None, "host")
         candidates = [
             *_common(problem, sets, None),
+            *_of_torch(sets[0]),
             *_of_kinds(kinds.ON_HOST, problem, sets[0], None),
             Candidate(custom_op.NAME, FLOOR, _unless(settings.quick, custom_op.append, sets[0])),
             Candidate(indexing.TORCH, PEER, partial(indexing.torch_index_put, sets[0])),
@@ -131,6 +134,12 @@ def _common(
             Candidate(name, OURS, partial(ours.call, name, problem, sets, stream, stream_object))
             for name in names
         ],
+    ]
+
+
+def _of_torch(operands: Any) -> list[Candidate]:
+    return [
+        Candidate(name, OURS, partial(ours.call_of_torch, name, operands)) for name in ours.NAMES_OF_TORCH
     ]
 
 
@@ -207,6 +216,13 @@ def _targets(cases: list[Case]) -> list[Target]:
         at_most("plan.run / flashinfer-python", cases, ours.RUN, flashinfer_python.NAME, 0.5),
         at_most("plan.run / torch custom op", cases, ours.RUN, custom_op.NAME, 1.0),
         at_most("append_paged_kv / C loop", cases, ours.ONE_LINER, C_LOOP, 3.0),
+        at_most(
+            "append_paged_kv of baracuda_ffi.torch / append_paged_kv",
+            cases,
+            ours.TORCH_FUNCTION,
+            ours.ONE_LINER,
+            1.3,
+        ),
         at_most("rebind key and value, launch / C loop", cases, ours.REBIND_ROWS, C_LOOP, 1.5),
         at_most("rebind a layer's four, launch / C loop", cases, ours.REBIND_LAYER, C_LOOP, 1.5),
     ]
