@@ -44,8 +44,8 @@ from ._model.errors import (
 from ._model.seen_values import SeenValues
 from ._model.workspace import Workspace
 from ._native.about import BuildInfo, build_info, host_max_threads, library_path, set_host_max_threads
-from ._page_tables.finding import PageTableFault, PageTableFinding
-from ._page_tables.validate import validate_page_table
+from ._page_tables.validate.finding import PageTableFault, PageTableFinding
+from ._page_tables.validate.validate import validate_page_table
 
 _dynamo.read_instead(append_paged_kv, _dynamo.append_in_a_compiled_function)
 

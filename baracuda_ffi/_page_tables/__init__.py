@@ -1,1 +1,1 @@
-"""Page tables outside an append: what is wrong with one."""
+"""Page tables outside an append."""

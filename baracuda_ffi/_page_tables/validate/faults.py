@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._model.enums import Addressing
+from ..._model.enums import Addressing
 from . import lengths, pages, parts, rows, shared
 
 TYPE_CHECKING = False

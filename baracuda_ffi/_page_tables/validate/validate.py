@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from ctypes import memmove
 
-from .._append.addressing import PLACE_NAMES, set_of
-from .._interop.index_vector import IndexVector
-from .._interop.streams import stream_handle
-from .._model.checks import INT32_MAX, INT64_MAX, instance, integer
-from .._model.descriptors import convention_of
-from .._model.enums import LengthConvention
-from .._model.errors import invalid_problem
+from ..._append.addressing import PLACE_NAMES, set_of
+from ..._interop.index_vector import IndexVector
+from ..._interop.streams import stream_handle
+from ..._model.checks import INT32_MAX, INT64_MAX, instance, integer
+from ..._model.descriptors import convention_of
+from ..._model.enums import LengthConvention
+from ..._model.errors import invalid_problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def _read(vectors: dict[str, IndexVector], stream: object) -> dict[str, NDArray[
 
 def _copy_on_stream(pairs: list[tuple[IndexVector, NDArray[Any]]], handle: int) -> None:
     """What may be device memory is copied; then whatever else the stream was to write has been written."""
-    from .._native.driver import StreamContext
+    from ..._native.driver import StreamContext
 
     with StreamContext(_ME, handle) as context:
         context.refuse_capture()

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .._model.enums import Addressing, LengthsKind, TableKind
+from ..._model.enums import Addressing, LengthsKind, TableKind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .._append.addressing import OperandSet
+    from ..._append.addressing import OperandSet
 
     Array = NDArray[Any]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from .._model.frozen import Frozen
+from ..._model.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

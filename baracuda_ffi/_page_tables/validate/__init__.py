@@ -1,0 +1,1 @@
+"""What is wrong with a page table: a module for each thing that is looked at."""
