@@ -38,12 +38,14 @@ from ._model.errors import (
     InvalidProblem,
     LibraryNotLoaded,
     MisalignedOperand,
+    OutOfPages,
     Unsupported,
     WorkspaceTooSmall,
 )
 from ._model.seen_values import SeenValues
 from ._model.workspace import Workspace
 from ._native.about import BuildInfo, build_info, host_max_threads, library_path, set_host_max_threads
+from ._page_tables.blocks.manager import BlockManager
 from ._page_tables.validate.finding import PageTableFault, PageTableFinding
 from ._page_tables.validate.validate import validate_page_table
 
@@ -55,6 +57,7 @@ __all__ = [
     "AttentionKind",
     "BackendKind",
     "BaracudaError",
+    "BlockManager",
     "BoundLaunch",
     "BufferTooSmall",
     "BuildInfo",
@@ -72,6 +75,7 @@ __all__ = [
     "MathPrecision",
     "MisalignedOperand",
     "OpCategory",
+    "OutOfPages",
     "PageTableFault",
     "PageTableFinding",
     "PagedKvAppendArgs",

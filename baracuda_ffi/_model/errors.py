@@ -19,6 +19,8 @@ CUDA_ERROR_BASE = 1000
 
 # Not a status of the library: there is no library to return one.
 LIBRARY_NOT_LOADED = -1
+# Nor is this one: the library hands out no pages.
+OUT_OF_PAGES = -2
 
 
 class BaracudaError(Exception):
@@ -122,6 +124,31 @@ class CudaError(BaracudaError, RuntimeError):
 
     def __str__(self) -> str:
         return f"{self.message} [{self.function}, {self.name}]"
+
+
+class OutOfPages(BaracudaError, RuntimeError):
+    """A ``BlockManager`` has fewer free pages than a sequence needs. ``code`` is -2.
+
+    Attributes
+    ----------
+    wanted : int
+        Pages that were needed.
+    free : int
+        Pages that there were.
+    """
+
+    wanted: int
+    free: int
+
+    def __init__(
+        self, code: int, function: str, message: str, *, wanted: int | None = None, free: int | None = None
+    ) -> None:
+        super().__init__(code, function, message)
+        if wanted is not None and free is not None:  # unpickling sets them afterwards
+            self.wanted, self.free = wanted, free
+
+    def __str__(self) -> str:
+        return f"{self.message} [{self.function}]"
 
 
 class LibraryNotLoaded(BaracudaError, RuntimeError):

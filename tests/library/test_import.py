@@ -56,6 +56,8 @@ def test_the_descriptors_and_errors_need_no_numpy_and_no_library() -> None:
         "                                  element=bf.ElementKind.F16)\n"
         "desc = bf.PagedKvAppendDescriptor(batch_size=1, paged_kv=cache)\n"
         "view = bf.TensorView(ptr=0, shape=(1,), element='i32')\n"
+        "manager = bf.BlockManager(num_pages=4, page_size=16)\n"
+        "manager.grow(manager.add([1, 2]), [1, 2])\n"
         "assert 'baracuda' not in open('/proc/self/maps').read()\n"
     )
     assert "numpy" not in modules_after(program)
@@ -110,6 +112,8 @@ def test_every_public_name_is_there() -> None:
         "Unsupported",
         "WorkspaceTooSmall",
         "CudaError",
+        "OutOfPages",
+        "BlockManager",
         "library_path",
     ]
     assert [name for name in names if not hasattr(bf, name)] == []

@@ -85,6 +85,7 @@ SEEN = bf.SeenValues(operand="indices", row=0, seen=9, limit=4, page=9)
 
 # By public name; a name may have several.
 THINGS: dict[str, Copied | list[Copied]] = {
+    "BlockManager": Copied(lambda: bf.BlockManager(4, 16), EVERY, "make another for another cache"),
     "BoundLaunch": Copied(launch, EVERY, "PagedKvAppendPlan.bind"),
     "BuildInfo": Copied(bf.build_info),
     "ErrorRecord": [
@@ -130,6 +131,7 @@ THINGS: dict[str, Copied | list[Copied]] = {
     "InvalidProblem": Copied(raised(bf.InvalidProblem), same=same_error),
     "LibraryNotLoaded": Copied(raised(bf.LibraryNotLoaded), same=same_error),
     "MisalignedOperand": Copied(raised(bf.MisalignedOperand), same=same_error),
+    "OutOfPages": Copied(raised(bf.OutOfPages, wanted=3, free=1), same=same_error),
     "Unsupported": Copied(raised(bf.Unsupported), same=same_error),
     "WorkspaceTooSmall": Copied(raised(bf.WorkspaceTooSmall), same=same_error),
     "ArchSku": Copied(lambda: bf.ArchSku(77), same=identical),

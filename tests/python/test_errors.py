@@ -16,6 +16,7 @@ CLASSES = [
     (bf.WorkspaceTooSmall, 4, Exception),
     (bf.BufferTooSmall, 5, ValueError),
     (bf.CudaError, 1100, RuntimeError),
+    (bf.OutOfPages, -2, RuntimeError),
 ]
 
 

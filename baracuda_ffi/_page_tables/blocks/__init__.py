@@ -1,0 +1,1 @@
+"""Whose pages are whose: sequences that grow, share and let go of them."""

@@ -1,0 +1,62 @@
+"""What a block is known by: its tokens, and all before them."""
+
+from __future__ import annotations
+
+from array import array
+from hashlib import blake2b
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DIGEST_BYTES = 16  # blocks that differ do not meet, whoever chooses the tokens
+_START = b""  # what comes before the first block
+TOKEN = "q"  # array's type code of a token's id: 64 bits
+
+
+def _digest(before: bytes, tokens: array[int]) -> bytes:
+    return blake2b(before + tokens.tobytes(), digest_size=_DIGEST_BYTES).digest()
+
+
+def digests(tokens: array[int], page_size: int, count: int) -> Iterator[bytes]:
+    """Of the first ``count`` blocks of a prompt, each made when it is asked for."""
+    before = _START
+    for block in range(count):
+        before = _digest(before, tokens[block * page_size : (block + 1) * page_size])
+        yield before
+
+
+class TokenBlocks:
+    """The tokens of one sequence that a digest is still to be made of, and the digest of those before.
+
+    ``known`` is false once some token's id is not: from there on no block has a digest.
+    """
+
+    __slots__ = ("_before", "_page_size", "_tail", "known")
+
+    def __init__(self, page_size: int, before: bytes = _START) -> None:
+        self._page_size = page_size
+        self._before = before
+        self._tail = array(TOKEN)
+        self.known = True
+
+    def copy(self) -> TokenBlocks:
+        again = TokenBlocks(self._page_size, self._before)
+        again._tail, again.known = self._tail[:], self.known
+        return again
+
+    def extend(self, tokens: array[int] | None) -> list[bytes]:
+        """The digests of the blocks that these tokens fill; None for tokens whose ids are not known."""
+        if tokens is None:
+            self.known = False
+            del self._tail[:]
+        if tokens is None or not self.known:
+            return []
+        self._tail.extend(tokens)
+        filled, size = [], self._page_size
+        full = len(self._tail) - len(self._tail) % size
+        for first in range(0, full, size):
+            self._before = _digest(self._before, self._tail[first : first + size])
+            filled.append(self._before)
+        del self._tail[:full]
+        return filled
