@@ -18,6 +18,11 @@ set(_sources
     cuda/flashinfer/limits.cpp
     host/backend.cpp
     host/judge.cpp
+    host/formats/avx2.cpp
+    host/formats/avx512.cpp
+    host/formats/portable.cpp
+    host/formats/row_writers.cpp
+    host/row_conversion.cpp
     host/rows.cpp
     host/run_copy.cpp
     host/threads.cpp

@@ -8,6 +8,8 @@
 #include "append/append.h"
 #include "baracuda_ffi.h"
 #include "base/element.h"
+#include "format/e2m1.h"
+#include "format/scales.h"
 
 namespace baracuda {
 
@@ -40,16 +42,12 @@ static_assert(kNumTransforms == BARACUDA_TRANSFORM_NVFP4 + 1, "one row for each"
 
 // A token of FP8_DS_MLA: ckv as e4m3, a scale for each tile of it, and kpe as it is.
 inline constexpr int32_t kDsMlaRank = 512;
-inline constexpr int32_t kDsMlaTile = 128;
 inline constexpr int32_t kDsMlaRope = 64;
 inline constexpr int32_t kDsMlaScalesAt = kDsMlaRank;
 inline constexpr int32_t kDsMlaRopeAt = kDsMlaScalesAt + kDsMlaRank / kDsMlaTile * 4;
 inline constexpr int32_t kDsMlaRopeBytes = kDsMlaRope * 2;
 inline constexpr int32_t kDsMlaRowBytes = kDsMlaRopeAt + kDsMlaRopeBytes;
 static_assert(kDsMlaRowBytes == 656, "vLLM's");
-
-// Elements of NVFP4 that share a scale.
-inline constexpr int32_t kNvfp4Block = 16;
 
 // The elements of a row in a cache, of a row of `width` in its source.
 constexpr int32_t cache_width(int32_t transform, int32_t width) noexcept {

@@ -12,12 +12,15 @@ namespace baracuda {
 
 constexpr int kNvfp4Block = 16;  // elements
 
+BARACUDA_HOST_DEVICE inline int one_if(bool condition) { return condition ? 1 : 0; }
+
 // To nearest even among 0, 0.5, 1, 1.5, 2, 3, 4 and 6, saturating, the sign kept in bit 3; what is not a number is 0.
 BARACUDA_HOST_DEVICE inline uint8_t to_e2m1(float value) {
   if (is_nan(value)) return 0;
   const float magnitude = float_of(magnitude_bits(value));
-  const int steps = (magnitude > 0.25f) + (magnitude >= 0.75f) + (magnitude > 1.25f) + (magnitude >= 1.75f) +
-                    (magnitude > 2.5f) + (magnitude >= 3.5f) + (magnitude > 5.0f);
+  const int steps = one_if(magnitude > 0.25f) + one_if(magnitude >= 0.75f) + one_if(magnitude > 1.25f) +
+                    one_if(magnitude >= 1.75f) + one_if(magnitude > 2.5f) + one_if(magnitude >= 3.5f) +
+                    one_if(magnitude > 5.0f);
   return static_cast<uint8_t>(steps | static_cast<int>(bits_of(value) >> 28 & 8u));
 }
 

@@ -15,6 +15,12 @@ BARACUDA_HOST_DEVICE inline uint32_t finite_magnitude_bits(float value) {
   return magnitude < kInfinityBits ? magnitude : 0;
 }
 
+// The same where an infinity counts: 0 for what is not a number.
+BARACUDA_HOST_DEVICE inline uint32_t number_magnitude_bits(float value) {
+  const uint32_t magnitude = magnitude_bits(value);
+  return magnitude <= kInfinityBits ? magnitude : 0;
+}
+
 // Of a token's head. `top` is the largest value of the cache's element; rows are multiplied by the reciprocal.
 BARACUDA_HOST_DEVICE inline float token_head_scale(float amax, float top) {
   constexpr float kLeast = 1e-6f;

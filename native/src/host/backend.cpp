@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "host/judge.h"
 #include "host/record.h"
+#include "host/row_conversion.h"
 #include "host/rows.h"
 #include "host/threads.h"
 
@@ -24,16 +25,24 @@ constexpr uint64_t kBytesAtOnce = uint64_t{256} << 10;
 // Rows whose places are kept on the stack: a decode step's.
 constexpr int64_t kPlacesOnStack = 256;
 
-int32_t copy_all(const Append& append, const Place* places) noexcept {
-  const RowCopy rows(append, places);
+template <typename Rows>
+void write_rows(const Append& append, const Place* places) noexcept {
+  const Rows rows(append, places);
   Work work{};
   work.process = [](const void* context, int32_t first, int32_t last) noexcept {
-    static_cast<const RowCopy*>(context)->copy(first, last);
+    static_cast<const Rows*>(context)->write(first, last);
   };
   work.context = &rows;
   work.items = append.placement.num_rows;
   work.items_at_once = static_cast<int32_t>(std::max<uint64_t>(kBytesAtOnce / rows.token_bytes(), 1));
   run_in_threads(work, threads_for(rows.bytes()));
+}
+
+int32_t write_all(const Append& append, const Place* places) noexcept {
+  if (append.transform == BARACUDA_TRANSFORM_COPY)
+    write_rows<RowCopy>(append, places);
+  else
+    write_rows<RowConversion>(append, places);
   return BARACUDA_OK;
 }
 
@@ -54,9 +63,9 @@ bool cpu_can_reach(const Tensor& tensor) noexcept {
   }
 }
 
-int32_t judge_and_copy(const Append& append, Place* places) noexcept {
+int32_t judge_and_write(const Append& append, Place* places) noexcept {
   BARACUDA_TRY(judge(append, places));
-  return copy_all(append, places);
+  return write_all(append, places);
 }
 
 void record_lost_rows(const Append& append) noexcept {
@@ -71,12 +80,12 @@ void record_lost_rows(const Append& append) noexcept {
 int32_t launch(const Append& append) {
   if (append.guarded) {
     record_lost_rows(append);
-    return copy_all(append, nullptr);
+    return write_all(append, nullptr);
   }
   const int64_t rows = rows_of(append);
   if (rows <= kPlacesOnStack) {
     Place places[kPlacesOnStack];
-    return judge_and_copy(append, places);
+    return judge_and_write(append, places);
   }
   const std::unique_ptr<Place[]> places(new (std::nothrow) Place[static_cast<size_t>(rows)]);
   if (places == nullptr)
@@ -84,7 +93,7 @@ int32_t launch(const Append& append) {
         BARACUDA_INVALID_PROBLEM,
         "there is no memory for the places of %lld rows; a guarded append needs none, and nor does one of fewer rows",
         static_cast<long long>(rows));
-  return judge_and_copy(append, places.get());
+  return judge_and_write(append, places.get());
 }
 
 int32_t preload(const Append&, int32_t* arch) {

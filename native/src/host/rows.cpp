@@ -1,7 +1,6 @@
 #include "host/rows.h"
 
 #include "base/saturating.h"
-#include "host/record.h"
 
 namespace baracuda::host {
 namespace {
@@ -13,8 +12,7 @@ constexpr uint64_t kCachedUpToBytes = uint64_t{512} << 10;
 
 }  // namespace
 
-RowCopy::RowCopy(const Append& append, const Place* places) noexcept
-    : append_(append), places_(places), narrow_(is_narrow(append.placement)) {
+RowCopy::RowCopy(const Append& append, const Place* places) noexcept : append_(append), places_(append, places) {
   for (int i = 0; i < append.num_parts; ++i) {
     const Part& part = append.parts[i];
     const bool side_by_side =
@@ -33,28 +31,9 @@ uint64_t RowCopy::bytes() const noexcept {
   return saturating_product(token_bytes_, static_cast<uint64_t>(rows_of(append_)));
 }
 
-template <bool kNarrow>
-inline bool RowCopy::judge_place(int64_t row, Place* place) const noexcept {
-  Seen seen = {};
-  const Placement& placement = append_.placement;
-  const bool served = find_place<kNarrow>(placement, row, &seen);
-  if (!served)
-    record_corruption(append_.record, row, seen.request, seen.page, corruption_of(placement, placement.placing, seen));
-  *place = {static_cast<int32_t>(seen.page), static_cast<int32_t>(seen.slot)};
-  return served;
-}
-
-inline bool RowCopy::find_place_of(int64_t row, Place* place) const noexcept {
-  if (places_ != nullptr) {
-    *place = {places_[row].page, places_[row].slot};
-    return place->page >= 0;
-  }
-  return narrow_ ? judge_place<true>(row, place) : judge_place<false>(row, place);
-}
-
 inline void RowCopy::find_target(int64_t row, int64_t end, Target* target) const noexcept {
   Place place;
-  const bool served = row < end && find_place_of(row, &place);
+  const bool served = row < end && places_.find(row, &place);
   for (int i = 0; i < append_.num_parts; ++i) {
     const Part& part = append_.parts[i];
     target->parts[i] = served ? part.cache + (place.page * part.page_stride + place.slot * part.slot_stride) : nullptr;
@@ -66,7 +45,7 @@ inline void RowCopy::find_source(int64_t row, Source* source) const noexcept {
     source->parts[i] = append_.parts[i].rows + row * append_.parts[i].token_stride;
 }
 
-void RowCopy::copy(int64_t first, int64_t last) const noexcept {
+void RowCopy::write(int64_t first, int64_t last) const noexcept {
   Target targets[2] = {};  // of this row and of the next, by turns
   Source source = {};
   find_target(first, last, &targets[0]);

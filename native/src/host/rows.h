@@ -7,6 +7,7 @@
 
 #include "append/append.h"
 #include "host/judge.h"
+#include "host/places.h"
 #include "host/run_copy.h"
 
 namespace baracuda::host {
@@ -25,23 +26,15 @@ class RowCopy {
 
   // Copies the rows first .. last - 1 that may be served. They are visible to whoever synchronises with this thread
   // afterwards. Threads may copy at once what names no slot in common.
-  void copy(int64_t first, int64_t last) const noexcept;
+  void write(int64_t first, int64_t last) const noexcept;
 
  private:
-  // Whether the row is to be served, and where then.
-  bool find_place_of(int64_t row, Place* place) const noexcept;
-
-  // Of a guarded append: judges the row where it is copied.
-  template <bool kNarrow>
-  bool judge_place(int64_t row, Place* place) const noexcept;
-
   // Of no row from `end` on.
   void find_target(int64_t row, int64_t end, Target* target) const noexcept;
   void find_source(int64_t row, Source* source) const noexcept;
 
   const Append& append_;
-  const Place* places_;
-  bool narrow_;
+  Places places_;
   WayToCopy way_;
   Runs runs_[kMaxParts] = {};
   uint64_t token_bytes_ = 0;

@@ -1,0 +1,255 @@
+// Rows by vectors, in the operations of avx2.h or avx512.h: whichever was included before. A source each includes both, so that
+// everything here is compiled once for each set, in a namespace of its own.
+#ifndef BARACUDA_SRC_HOST_FORMATS_VECTOR_ROWS_H_
+#define BARACUDA_SRC_HOST_FORMATS_VECTOR_ROWS_H_
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "format/arithmetic.h"
+#include "format/e2m1.h"
+#include "format/fp8.h"
+#include "format/int8.h"
+#include "format/scales.h"
+#include "format/widen.h"
+#include "host/formats/row_writers.h"
+
+namespace baracuda::host::BARACUDA_VECTOR_SET {
+
+// To nearest even among the numbers of a small float type, of magnitudes up to its largest. A sum with a power of two is
+// rounded at its last bit: with the one that makes this the last bit that the type has at this magnitude, it rounds to the
+// type, and what is added to the power's own bits counts the type's steps.
+template <typename Small>
+BARACUDA_VECTOR Ints round_magnitudes(Ints magnitudes) {
+  constexpr uint32_t kDropped = 23 - Small::kMantissaBits;
+  const Ints exponents = greater(both(magnitudes, all(kInfinityBits)), all(Small::kLeastExponent << 23));
+  const Ints powers = add(exponents, all(kDropped << 23));
+  const Ints rounded = bits_of(add(floats_of(magnitudes), floats_of(powers)));
+  // Of the least exponent the steps count from 0, of each one more from as many as a mantissa has.
+  const Ints steps_before =
+      subtract(shift_right<kDropped>(exponents), all(Small::kLeastExponent << Small::kMantissaBits));
+  return add(subtract(rounded, powers), steps_before);
+}
+
+// What a value becomes, as the rule of the same name in native/src/format has it, in the least bits of an int.
+template <typename Small>
+struct ToFp8 {
+  BARACUDA_VECTOR Ints operator()(Floats values) const {
+    const Ints bits = bits_of(values);
+    const Ints magnitudes = both(bits, all(~kSignBit));
+    const Ints codes = round_magnitudes<Small>(lesser(magnitudes, all(baracuda::bits_of(Small::kTop))));
+    const Ints signs = both(shift_right<24>(bits), all(0x80u));
+    return replace_above(either(codes, signs), magnitudes, all(kInfinityBits), all(uint32_t{kFp8Nan}));
+  }
+};
+
+struct ToInt8 {
+  BARACUDA_VECTOR Ints operator()(Floats values) const {
+    const Ints signs = both(bits_of(values), all(kSignBit));
+    const Ints magnitudes = both(bits_of(values), all(~kSignBit));
+    const Ints clamped = lesser(magnitudes, all(baracuda::bits_of(kInt8Top)));
+    const Floats away = add(floats_of(either(clamped, signs)), floats_of(either(all(baracuda::bits_of(0.5f)), signs)));
+    return replace_above(both(truncate(away), all(0xffu)), magnitudes, all(kInfinityBits), all(0u));
+  }
+};
+
+struct E2m1 {
+  static constexpr uint32_t kMantissaBits = 1;
+  static constexpr uint32_t kLeastExponent = 127;
+  static constexpr float kTop = 6.0f;
+};
+
+struct ToE2m1 {
+  BARACUDA_VECTOR Ints operator()(Floats values) const {
+    const Ints bits = bits_of(values);
+    const Ints magnitudes = both(bits, all(~kSignBit));
+    const Ints codes = round_magnitudes<E2m1>(lesser(magnitudes, all(baracuda::bits_of(E2m1::kTop))));
+    const Ints signs = both(shift_right<28>(bits), all(8u));
+    return replace_above(either(codes, signs), magnitudes, all(kInfinityBits), all(0u));
+  }
+};
+
+template <typename Convert>
+struct Divided {
+  Floats divisors;
+  BARACUDA_VECTOR Ints operator()(Floats values) const { return Convert{}(divide(values, divisors)); }
+};
+
+template <typename Convert>
+struct Multiplied {
+  Floats multipliers;
+  BARACUDA_VECTOR Ints operator()(Floats values) const { return Convert{}(multiply(values, multipliers)); }
+};
+
+// The magnitudes of 32 bytes of elements, which compare as ints of their size do. Both sets have 32 bytes.
+struct Halves {
+  using Bits = uint16_t;
+
+  // With 0 for those that are not below the limit.
+  static BARACUDA_VECTOR __m256i magnitudes_below(__m256i elements, uint32_t limit) {
+    const __m256i magnitudes = _mm256_and_si256(elements, _mm256_set1_epi16(0x7fff));
+    const __m256i limits = _mm256_set1_epi16(static_cast<int16_t>(limit));
+    return _mm256_and_si256(magnitudes, _mm256_cmpgt_epi16(limits, magnitudes));
+  }
+  static BARACUDA_VECTOR __m256i greater(__m256i a, __m256i b) { return _mm256_max_epi16(a, b); }
+  static BARACUDA_VECTOR uint32_t greatest(__m256i x) {
+    const __m128i eight = _mm_max_epi16(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+    // The least of the complements is the one that there is an instruction for.
+    const __m128i ones = _mm_set1_epi32(-1);
+    const auto complement = static_cast<uint32_t>(_mm_cvtsi128_si32(_mm_minpos_epu16(_mm_xor_si128(eight, ones))));
+    return ~complement & 0xffffu;
+  }
+};
+
+struct Words {
+  using Bits = uint32_t;
+
+  static BARACUDA_VECTOR __m256i magnitudes_below(__m256i elements, uint32_t limit) {
+    const __m256i magnitudes = _mm256_and_si256(elements, _mm256_set1_epi32(0x7fffffff));
+    const __m256i limits = _mm256_set1_epi32(static_cast<int32_t>(limit));
+    return _mm256_and_si256(magnitudes, _mm256_cmpgt_epi32(limits, magnitudes));
+  }
+  static BARACUDA_VECTOR __m256i greater(__m256i a, __m256i b) { return _mm256_max_epi32(a, b); }
+  static BARACUDA_VECTOR uint32_t greatest(__m256i x) {
+    const __m128i four = _mm_max_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+    const __m128i two = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+    return static_cast<uint32_t>(_mm_cvtsi128_si32(_mm_max_epi32(two, _mm_shuffle_epi32(two, 0xb1))));
+  }
+};
+
+struct F16 : Halves {
+  static constexpr uint32_t kInfinity = 0x7c00u;
+  static BARACUDA_VECTOR Floats load(const unsigned char* from) { return load_f16(from); }
+  static float widen(uint32_t bits) noexcept { return widen_f16(static_cast<uint16_t>(bits)); }
+};
+
+struct Bf16 : Halves {
+  static constexpr uint32_t kInfinity = 0x7f80u;
+  static BARACUDA_VECTOR Floats load(const unsigned char* from) { return load_bf16(from); }
+  static float widen(uint32_t bits) noexcept { return widen_bf16(static_cast<uint16_t>(bits)); }
+};
+
+struct F32 : Words {
+  static constexpr uint32_t kInfinity = kInfinityBits;
+  static BARACUDA_VECTOR Floats load(const unsigned char* from) { return load_f32(from); }
+  static float widen(uint32_t bits) noexcept { return float_of(bits); }
+};
+
+// A byte an element. The last of them are converted with as many before them as fill a vector, if that many there are.
+template <typename Source, typename Convert>
+BARACUDA_VECTOR void convert_row(const unsigned char* from, size_t elements, Convert convert, unsigned char* to) {
+  constexpr size_t kElement = sizeof(typename Source::Bits);
+  constexpr size_t kVector = kLanes * kElement;
+  size_t at = 0;
+  for (; at + 4 * kLanes <= elements; at += 4 * kLanes) {
+    const unsigned char* const four = from + at * kElement;
+    store_bytes(to + at, convert(Source::load(four)), convert(Source::load(four + kVector)),
+                convert(Source::load(four + 2 * kVector)), convert(Source::load(four + 3 * kVector)));
+  }
+  for (; at + kLanes <= elements; at += kLanes) store_bytes(to + at, convert(Source::load(from + at * kElement)));
+  if (at == elements) return;
+  if (elements >= kLanes) {
+    at = elements - kLanes;
+    store_bytes(to + at, convert(Source::load(from + at * kElement)));
+    return;
+  }
+  unsigned char padded[kVector] = {};
+  unsigned char converted[kLanes];
+  std::memcpy(padded, from, elements * kElement);
+  store_bytes(converted, convert(Source::load(padded)));
+  std::memcpy(to, converted, elements);
+}
+
+BARACUDA_VECTOR __m256i load_32_bytes(const unsigned char* from) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+}
+
+// The largest magnitude among elements of which it is below the limit, as the source has it.
+template <typename Source>
+BARACUDA_VECTOR float largest_below(uint32_t limit, const unsigned char* from, size_t elements) {
+  constexpr size_t kVector = 32;
+  const size_t bytes = elements * sizeof(typename Source::Bits);
+  if (bytes < kVector) {
+    unsigned char padded[kVector] = {};
+    std::memcpy(padded, from, bytes);
+    return Source::widen(Source::greatest(Source::magnitudes_below(load_32_bytes(padded), limit)));
+  }
+  __m256i most = Source::magnitudes_below(load_32_bytes(from + bytes - kVector), limit);
+  for (size_t at = 0; at + kVector < bytes; at += kVector)
+    most = Source::greater(most, Source::magnitudes_below(load_32_bytes(from + at), limit));
+  return Source::widen(Source::greatest(most));
+}
+
+template <typename Source>
+BARACUDA_VECTOR float largest_finite(const unsigned char* from, size_t elements) {
+  return largest_below<Source>(Source::kInfinity, from, elements);
+}
+
+template <typename Source>
+BARACUDA_VECTOR float largest_number(const unsigned char* from, size_t elements) {
+  return largest_below<Source>(Source::kInfinity + 1, from, elements);
+}
+
+template <typename Source, typename Fp8>
+BARACUDA_VECTOR_TARGET void fp8(const unsigned char* from, size_t elements, float scale, unsigned char* to,
+                                unsigned char*) noexcept {
+  convert_row<Source>(from, elements, Divided<ToFp8<Fp8>>{all(scale)}, to);
+}
+
+template <typename Source, typename Convert>
+BARACUDA_VECTOR void token_head(const unsigned char* from, size_t elements, float top, unsigned char* to,
+                                unsigned char* scales) {
+  const float scale = token_head_scale(largest_finite<Source>(from, elements), top);
+  std::memcpy(scales, &scale, sizeof(scale));
+  convert_row<Source>(from, elements, Multiplied<Convert>{all(reciprocal(scale))}, to);
+}
+
+template <typename Source>
+BARACUDA_VECTOR_TARGET void token_head_e4m3(const unsigned char* from, size_t elements, float, unsigned char* to,
+                                            unsigned char* scales) noexcept {
+  token_head<Source, ToFp8<E4m3>>(from, elements, E4m3::kTop, to, scales);
+}
+
+template <typename Source>
+BARACUDA_VECTOR_TARGET void token_head_int8(const unsigned char* from, size_t elements, float, unsigned char* to,
+                                            unsigned char* scales) noexcept {
+  token_head<Source, ToInt8>(from, elements, kInt8Top, to, scales);
+}
+
+template <typename Source>
+BARACUDA_VECTOR_TARGET void ds_mla(const unsigned char* from, size_t elements, float, unsigned char* to,
+                                   unsigned char* scales) noexcept {
+  for (size_t at = 0; at < elements; at += kDsMlaTile, scales += sizeof(float)) {
+    const unsigned char* const tile = from + at * sizeof(typename Source::Bits);
+    const float scale = ds_mla_scale(largest_number<Source>(tile, kDsMlaTile));
+    std::memcpy(scales, &scale, sizeof(scale));
+    convert_row<Source>(tile, kDsMlaTile, Divided<ToFp8<E4m3>>{all(scale)}, to + at);
+  }
+}
+
+template <typename Source>
+BARACUDA_VECTOR_TARGET void nvfp4(const unsigned char* from, size_t elements, float scale, unsigned char* to,
+                                  unsigned char* scales) noexcept {
+  constexpr size_t kElement = sizeof(typename Source::Bits);
+  for (size_t at = 0; at < elements; at += kNvfp4Block) {
+    const unsigned char* const block = from + at * kElement;
+    const uint8_t block_scale = nvfp4_block_scale(largest_number<Source>(block, kNvfp4Block), scale);
+    const Multiplied<ToE2m1> convert = {all(nvfp4_multiplier(block_scale, scale))};
+    *scales++ = block_scale;
+    for (size_t i = 0; i < kNvfp4Block; i += kLanes)
+      store_nibbles(to + (at + i) / 2, convert(Source::load(block + i * kElement)));
+  }
+}
+
+template <typename Source>
+constexpr RowWriters kWriters = {fp8<Source, E4m3>,       fp8<Source, E5m2>, token_head_e4m3<Source>,
+                                 token_head_int8<Source>, ds_mla<Source>,    nvfp4<Source>};
+
+constexpr WayToWrite kWay = {kWriters<F16>, kWriters<Bf16>, kWriters<F32>};
+
+}  // namespace baracuda::host::BARACUDA_VECTOR_SET
+
+#endif  // BARACUDA_SRC_HOST_FORMATS_VECTOR_ROWS_H_
