@@ -6,38 +6,33 @@ from dataclasses import dataclass, replace
 
 from ..._append.arguments import PagedKvAppendArgs
 from .forms import FORMS, Form, fused_heads, interleaved_shape
-from .problem import PageTable, Problem, random_page_table
+from .problem import Problem, random_page_table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from ..running.paths import Call
+    from .places import Placed
 
 _DTYPES = {"f16": "float16", "f32": "float32"}
 
 
 @dataclass(frozen=True)
 class HostOperands:
-    """One set of the seven, and the page table that it is of."""
+    """One set of the seven, or with another way to say places; ``pages`` and ``slots`` (int64) are where its
+    rows go."""
 
     problem: Problem
     arrays: dict[str, Any]
-    table: PageTable
+    pages: Any
+    slots: Any
 
     def seven(self) -> dict[str, Any]:
         return self.arrays
 
     def args(self) -> PagedKvAppendArgs:
         return PagedKvAppendArgs(**self.arrays)
-
-    @property
-    def pages(self) -> Any:
-        return self.table.last_pages.astype("int64")
-
-    @property
-    def slots(self) -> Any:
-        return self.table.last_page_len.astype("int64")
 
 
 def host_operands(problem: Problem, seed: int) -> HostOperands:
@@ -59,7 +54,15 @@ def host_operands(problem: Problem, seed: int) -> HostOperands:
         "indptr": table.indptr,
         "last_page_len": table.last_page_len,
     }
-    return HostOperands(problem, arrays, table)
+    return HostOperands(
+        problem, arrays, table.last_pages.astype("int64"), table.last_page_len.astype("int64")
+    )
+
+
+def elsewhere(operands: HostOperands, placed: Placed) -> HostOperands:
+    """The same rows and caches, and other places."""
+    arrays = {name: operands.arrays[name] for name in ("key", "value", "k_data", "v_data")}
+    return replace(operands, arrays={**arrays, **placed.says}, pages=placed.pages, slots=placed.slots)
 
 
 def in_forms(operands: HostOperands) -> dict[Form, HostOperands]:

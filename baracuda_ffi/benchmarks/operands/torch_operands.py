@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 
 from ..._append.arguments import PagedKvAppendArgs
 from .forms import FORMS, Form, fused_heads, interleaved_shape
+from .places import placed
 from .problem import Problem, random_page_table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from .places import Placed
 
 _DTYPES = {
     "f16": "float16",
@@ -25,7 +28,8 @@ _DTYPES = {
 @dataclass(frozen=True)
 class Operands:
     """One set of the seven. ``pages`` and ``slots`` (int64) say where its rows go, for peers that are told so
-    directly; ``last_page_len_after`` counts the new token too."""
+    directly; ``last_page_len_after`` counts the new tokens too. ``says`` is what says so in another way than
+    by the page table, that of ``placed``."""
 
     problem: Problem
     torch: Any
@@ -39,6 +43,8 @@ class Operands:
     last_page_len_after: Any
     pages: Any
     slots: Any
+    placed: Placed | None = None
+    says: dict[str, Any] | None = None
 
     @property
     def device(self) -> Any:
@@ -48,14 +54,14 @@ class Operands:
         return PagedKvAppendArgs(**self.seven())
 
     def seven(self) -> dict[str, Any]:
+        """Key, value and the caches, and what says places."""
+        table = {"indices": self.indices, "indptr": self.indptr, "last_page_len": self.last_page_len}
         return {
             "key": self.key,
             "value": self.value,
             "k_data": self.k_data,
             "v_data": self.v_data,
-            "indices": self.indices,
-            "indptr": self.indptr,
-            "last_page_len": self.last_page_len,
+            **(table if self.says is None else self.says),
         }
 
     def cache_as(self, layout: str) -> tuple[Any, Any]:
@@ -129,6 +135,29 @@ def in_forms(sets: list[Operands]) -> dict[Form, list[Operands]]:
         ]
         for form in FORMS
     }
+
+
+def elsewhere(sets: list[Operands], way: str, requests: int) -> list[Operands]:
+    """The sets with the same rows and caches, and other places. What sets share they share there too."""
+
+    def moved(operands: Operands) -> dict[str, Any]:
+        where = placed(operands.problem, way, requests, seed=requests)
+        to = _mover(operands.torch, operands.device)
+        table = {name: to(array) for name, array in where.table.items()}
+        return {
+            "placed": where,
+            "says": {name: to(array) for name, array in where.says.items()},
+            "indices": table["indices"],
+            "indptr": table["indptr"],
+            "last_page_len_after": table["last_page_len"],
+            "pages": to(where.pages),
+            "slots": to(where.slots),
+        }
+
+    return [
+        replace(operands, **fields)
+        for operands, fields in zip(sets, once_each(moved, sets, "key"), strict=True)
+    ]
 
 
 def _slices(operands: Operands) -> dict[str, Any]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 NAME = "flashinfer-python append"
 CONVERSION = "flashinfer-python index conversion"
+STEP = "flashinfer-python index conversion and append"
 
 
 def release() -> str:
@@ -35,21 +36,41 @@ def append(operands: Operands) -> Call:
 
 def appends(sets: list[Operands]) -> list[Call]:
     """One call a set. Sets that share a page table share the indices too, as layers do."""
-    append_paged_kv_cache = optional("flashinfer", "flashinfer-python").append_paged_kv_cache
     converted = once_each(_converted, sets, "indptr")
     return [
-        Call(
-            "append_paged_kv_cache(key, value, batch_indices, positions, kv_cache, indices, indptr, "
-            f"last_page_len, {operands.problem.layout!r})",
-            {
-                "append_paged_kv_cache": append_paged_kv_cache,
-                **operands.seven(),
-                "kv_cache": (operands.k_data, operands.v_data),
-                **names,
-            },
-        )
+        Call(_append(operands), {**_to_append(operands), **names})
         for operands, names in zip(sets, converted, strict=True)
     ]
+
+
+def steps(sets: list[Operands]) -> list[Call]:
+    """One call a set: all that a step of one layer needs from append_indptr and the page table on."""
+    return [
+        Call(
+            f"batch_indices, positions = {_CONVERT}; {_append(operands)}",
+            {**_to_append(operands), **_to_convert(operands)},
+        )
+        for operands in sets
+    ]
+
+
+def _append(operands: Operands) -> str:
+    return (
+        "append_paged_kv_cache(key, value, batch_indices, positions, kv_cache, indices, indptr, "
+        f"last_page_len, {operands.problem.layout!r})"
+    )
+
+
+def _to_append(operands: Operands) -> dict[str, Any]:
+    return {
+        "append_paged_kv_cache": optional("flashinfer", "flashinfer-python").append_paged_kv_cache,
+        "key": operands.key,
+        "value": operands.value,
+        "kv_cache": (operands.k_data, operands.v_data),
+        "indices": operands.indices,
+        "indptr": operands.indptr,
+        "last_page_len": operands.last_page_len_after,
+    }
 
 
 def index_conversion(operands: Operands) -> Call:
@@ -62,6 +83,11 @@ _CONVERT = (
 )
 
 
+def step(operands: Operands) -> Call:
+    (call,) = steps([operands])
+    return call
+
+
 def _to_convert(operands: Operands) -> dict[str, Any]:
     flashinfer = optional("flashinfer", "flashinfer-python")
     problem = operands.problem
@@ -70,19 +96,21 @@ def _to_convert(operands: Operands) -> dict[str, Any]:
         "get_seq_lens": flashinfer.get_seq_lens,
         "indptr": operands.indptr,
         "last_page_len": operands.last_page_len_after,
-        "row_indptr": operands.torch.arange(
-            problem.batch + 1, dtype=operands.torch.int32, device=operands.device
-        ),
+        "row_indptr": _row_indptr(operands),
         "page_size": problem.page_size,
         "batch_size": problem.batch,
     }
 
 
+def _row_indptr(operands: Operands) -> Any:
+    """Of a decode, which says none, a row a request."""
+    says = operands.says or {}
+    if "append_indptr" in says:
+        return says["append_indptr"]
+    torch = operands.torch
+    return torch.arange(operands.problem.batch + 1, dtype=torch.int32, device=operands.device)
+
+
 def _converted(operands: Operands) -> dict[str, Any]:
-    names = _to_convert(operands)
-    batch_indices, positions = eval(_CONVERT, names)
-    return {
-        "batch_indices": batch_indices,
-        "positions": positions,
-        "last_page_len": operands.last_page_len_after,
-    }
+    batch_indices, positions = eval(_CONVERT, _to_convert(operands))
+    return {"batch_indices": batch_indices, "positions": positions}

@@ -29,7 +29,7 @@ def torch_index_put(operands: Operands) -> Call:
         return tensor.view(operands.torch.uint8) if as_bytes else tensor
 
     names = {name: view(tensor) for name, tensor in _arrays(operands).items()}
-    return _call(operands.problem.layout, names, operands.pages, operands.slots)
+    return by_index(operands.problem.layout, names, operands.pages, operands.slots)
 
 
 def cupy_indexing(operands: Operands, stream: int) -> Call:
@@ -38,11 +38,7 @@ def cupy_indexing(operands: Operands, stream: int) -> Call:
     cupy.cuda.ExternalStream(stream).use()
     names = {name: cupy.from_dlpack(tensor) for name, tensor in _arrays(operands).items()}
     pages, slots = cupy.from_dlpack(operands.pages), cupy.from_dlpack(operands.slots)
-    return _call(operands.problem.layout, names, pages, slots)
-
-
-def numpy_indexing(layout: str, names: dict[str, Any], pages: Any, slots: Any) -> Call:
-    return _call(layout, names, pages, slots)
+    return by_index(operands.problem.layout, names, pages, slots)
 
 
 def _arrays(operands: Operands) -> dict[str, Any]:
@@ -50,5 +46,6 @@ def _arrays(operands: Operands) -> dict[str, Any]:
     return {name: seven[name] for name in ("key", "value", "k_data", "v_data")}
 
 
-def _call(layout: str, names: dict[str, Any], pages: Any, slots: Any) -> Call:
+def by_index(layout: str, names: dict[str, Any], pages: Any, slots: Any) -> Call:
+    """Of arrays of one kind."""
     return Call(_STATEMENTS[layout], {**names, "pages": pages, "slots": slots})

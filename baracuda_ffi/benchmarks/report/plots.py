@@ -23,7 +23,7 @@ _GREY = "#868e96"
 _DASHES = {FLOOR: ":", LIMIT: "--", OURS: "-", PEER: "-"}
 _CONNECTOR = {"arrowstyle": "-", "lw": 0.5, "alpha": 0.6, "relpos": (0, 0.5)}
 # What a panel of a figure is of, the rest making figures of their own.
-_PANELS = {"kernel": ("heads", "operands"), "host": ("element", "layout", "operands")}
+_PANELS = {"kernel": ("heads", "operands", "requests"), "host": ("element", "layout", "operands")}
 
 
 def save_plots(report: Report, folder: Path, left_out: Collection[str] = ()) -> list[Path]:
@@ -58,10 +58,17 @@ def _figures(
     if suite.name in _PANELS:
         return _series_figures(pyplot, suite, origin, left_out)
     return [
-        (f"{suite.name}-{case.parameters['device']}" if len(suite.cases) > 1 else suite.name, figure)
+        (_bars_name(suite, case), figure)
         for case in suite.cases
         if (figure := _bars(pyplot, suite, case, origin)) is not None
     ]
+
+
+def _bars_name(suite: SuiteResult, case: Case) -> str:
+    if len(suite.cases) == 1:
+        return suite.name
+    which = [str(case.parameters[key]) for key in ("device", "operands") if key in case.parameters]
+    return "-".join([suite.name, *which])
 
 
 def _series_figures(

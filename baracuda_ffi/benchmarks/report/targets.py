@@ -5,6 +5,8 @@ They were set on machines with the GPUs of ``SET_ON``; on others they are inform
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .results import Target
 
 TYPE_CHECKING = False
@@ -38,8 +40,8 @@ def at_most(
     ratios = _ratios(cases, ours, other, where)
     if not ratios:
         return _not_judged(name, f"≤ {limit:g}", cases, ours, other)
-    value, at = max(ratios, key=lambda ratio: ratio[0])
-    return Target(name, f"≤ {limit:g}", value, value <= limit, where=at)
+    worst, at = max(ratios)
+    return Target(name, f"≤ {limit:g}", worst, worst <= limit, where=at)
 
 
 def at_least(
@@ -51,11 +53,10 @@ def at_least(
     where: Callable[[Parameters], bool] = _everywhere,
 ) -> Target:
     """``ours`` is at least ``limit`` times as fast as ``other``, where it is slowest."""
-    ratios = _ratios(cases, other, ours, where)
-    if not ratios:
-        return _not_judged(name, f"≥ {limit:g}", cases, ours, other)
-    value, at = min(ratios, key=lambda ratio: ratio[0])
-    return Target(name, f"≥ {limit:g}", value, value >= limit, where=at)
+    slowest = at_most(name, cases, ours, other, 1 / limit, where)
+    if slowest.value is None:
+        return replace(slowest, limit=f"≥ {limit:g}")
+    return replace(slowest, limit=f"≥ {limit:g}", value=1 / slowest.value)
 
 
 def same(name: str, cases: Sequence[Case], ours: str, other: str, noise: float) -> Target:

@@ -8,6 +8,7 @@ from itertools import product
 from ..._native.about import host_max_threads, set_host_max_threads
 from ..operands.forms import SLICES
 from ..operands.numpy_operands import host_operands
+from ..operands.places import PREFILLS
 from ..operands.problem import Problem
 from ..ours import statements as ours
 from ..ours.c_loop import THROUGH_CTYPES
@@ -18,7 +19,7 @@ from ..report.targets import at_least, at_most
 from ..running.paths import Candidate, Path, build_all
 from ..running.progress import Progress
 from ..running.sampling import in_order, interleave
-from .host_paths import COPY, GUARDED, NOTHING, ONE_THREAD, OVER_VIEWS, packed, strided
+from .host_paths import COPY, GUARDED, NOTHING, ONE_THREAD, OVER_VIEWS, packed, prefill, strided
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ _QUICK_BATCHES = (1, 16, 256, 4096)
 _LARGE_BYTES = 32 << 20  # of key and value: more than the caches of a few cores hold
 _L2_IF_UNKNOWN = 1 << 20
 _STRIDED_ELEMENTS = ("f16",)
+_REQUESTS = 16  # of a prefill
 _SAMPLE_SECONDS = 1e-3  # a sample takes at least this long, so that the clock's own cost disappears
 _MOST_CALLS = 2000
 _ROUNDS, _QUICK_ROUNDS = 30, 9
@@ -66,7 +68,7 @@ def run(settings: Settings) -> SuiteResult:
         "",
         COPY,
         cases,
-        _targets(cases, l2 or _L2_IF_UNKNOWN),
+        [*_targets(cases, l2 or _L2_IF_UNKNOWN), *_prefill_targets(cases)],
         notes,
     )
 
@@ -83,6 +85,9 @@ def _cases(problem: Problem, settings: Settings) -> list[Case]:
     cases = [_case(parameters, packed(operands), settings)]
     if problem.element in _STRIDED_ELEMENTS:
         cases.append(_case({**parameters, "operands": "strided"}, strided(operands), settings))
+        if problem.layout == "NHD":
+            requests = min(problem.batch, _REQUESTS)
+            cases.append(_case({**parameters, "operands": "places"}, prefill(operands, requests), settings))
     return cases
 
 
@@ -175,6 +180,27 @@ def _targets(cases: list[Case], l2: int) -> list[Target]:
             )
             for path in (GUARDED, ours.ONE_LINER)
         ],
+    ]
+
+
+def _prefill_targets(cases: list[Case]) -> list[Target]:
+    return [
+        target
+        for way in PREFILLS
+        for target in (
+            at_least(
+                f"memcpy, one thread / bound launch, {way}, 4096 rows",
+                cases,
+                COPY,
+                ours.over(ours.BOUND, way),
+                1.3,
+                lambda p: p["batch"] == 4096,
+            ),
+            *[
+                at_most(f"bound launch, {way} / {peer}", cases, ours.over(ours.BOUND, way), peer, 1.0)
+                for peer in (indexing.NUMPY, indexing.TORCH)
+            ],
+        )
     ]
 
 

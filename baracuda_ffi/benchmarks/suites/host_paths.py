@@ -7,11 +7,13 @@ import time
 from functools import partial
 
 from ..._native.library import library
-from ..absent import Absent
+from ..absent import Absent, optional
 from ..operands import kinds
 from ..operands.addresses import address_of
 from ..operands.forms import FORMS, PACKED, SLICES, SLICES_INTERLEAVED, Form
-from ..operands.numpy_operands import HostOperands, check_writes, in_forms
+from ..operands.numpy_operands import HostOperands, check_writes, elsewhere, in_forms
+from ..operands.places import PREFILLS, RAGGED, placed
+from ..ours import by_places
 from ..ours import statements as ours
 from ..ours.c_loop import THROUGH_CTYPES, append_struct
 from ..peers import indexing
@@ -61,6 +63,24 @@ def strided(operands: HostOperands) -> list[Candidate]:
     ]
 
 
+def prefill(operands: HostOperands, requests: int) -> list[Candidate]:
+    """As many rows, of a few requests; each way writes them to the same places."""
+    problem = operands.problem
+    moved = {way: elsewhere(operands, placed(problem, way, requests, seed=0)) for way in PREFILLS}
+
+    def launch(way: str) -> Call:
+        return by_places.call(ours.BOUND, problem, way, requests, moved[way].seven(), None)
+
+    there = moved[RAGGED]
+    return [
+        Candidate(COPY, LIMIT, partial(_copy, operands)),
+        *[_ours(ours.over(ours.BOUND, way), moved[way], partial(launch, way)) for way in PREFILLS],
+        _ours(ONE_THREAD, there, partial(launch, RAGGED)),
+        _numpy(PACKED, there),
+        Candidate(indexing.TORCH, PEER, partial(_checked, there, partial(_torch, there))),
+    ]
+
+
 def _strided(name: str, path: str, form: Form, operands: HostOperands) -> Candidate:
     return _ours(
         form.of(name), operands, lambda: ours.call(path, operands.problem, [operands], None, guarded=True)
@@ -73,11 +93,17 @@ def _ours(name: str, operands: HostOperands, build: Callable[[], Call]) -> Candi
 
 def _numpy(form: Form, operands: HostOperands) -> Candidate:
     def build() -> Call:
-        return indexing.numpy_indexing(
-            operands.problem.layout, operands.arrays, operands.pages, operands.slots
-        )
+        return indexing.by_index(operands.problem.layout, operands.arrays, operands.pages, operands.slots)
 
     return Candidate(form.of(indexing.NUMPY), PEER, partial(_checked, operands, build))
+
+
+def _torch(operands: HostOperands) -> Call:
+    """Over the same memory."""
+    torch = optional("torch", "PyTorch")
+    names = {name: torch.from_numpy(operands.arrays[name]) for name in ("key", "value", "k_data", "v_data")}
+    pages, slots = torch.from_numpy(operands.pages), torch.from_numpy(operands.slots)
+    return indexing.by_index(operands.problem.layout, names, pages, slots)
 
 
 def _checked(operands: HostOperands, build: Callable[[], Call]) -> Call:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from functools import partial
 from itertools import product
 
 from ..operands.problem import Problem
@@ -15,7 +16,7 @@ from ..running.paths import Candidate, Path, build_all, describe
 from ..running.progress import Progress
 from ..running.replay import Replay
 from ..running.sampling import in_order, interleave
-from . import kernel_paths
+from . import kernel_paths, kernel_places
 from .kernel_targets import targets
 
 TYPE_CHECKING = False
@@ -35,7 +36,8 @@ _LARGE_BYTES = 128 << 20
 _L2_IF_UNKNOWN = 64 << 20
 _ROUNDS, _QUICK_ROUNDS = 30, 10
 _SECONDS, _QUICK_SECONDS = 100.0, 10.0  # for the sampling of all cases together
-_CASES_A_PROBLEM = 2
+_PLACES_BATCHES = (64, 1024, 4096, 16384)  # of the grid's, those that are prefilled too
+_REQUESTS, _QUICK_REQUESTS = (1, 16, 256, 1024), (16,)
 
 
 def run(settings: Settings) -> SuiteResult:
@@ -43,7 +45,8 @@ def run(settings: Settings) -> SuiteResult:
     torch = torch_with_gpu()
     l2_bytes = int(getattr(torch.cuda.get_device_properties(0), "L2_cache_size", _L2_IF_UNKNOWN))
     problems = _grid(settings)
-    seconds_a_case = (_QUICK_SECONDS if settings.quick else _SECONDS) / (_CASES_A_PROBLEM * len(problems))
+    num_cases = sum(2 + len(_requests(problem, settings)) for problem in problems)
+    seconds_a_case = (_QUICK_SECONDS if settings.quick else _SECONDS) / num_cases
     stream = torch.cuda.Stream()
     cases: list[Case] = []
     with Progress("kernel", len(problems)) as progress, torch.cuda.stream(stream):
@@ -119,7 +122,25 @@ def _cases(
     return [
         _case(parameters, sets, stream, settings, kernel_paths.packed, measured),
         _case({**parameters, "operands": "strided"}, sets, stream, settings, kernel_paths.strided, measured),
+        *[
+            _case(
+                {**parameters, "operands": "places", "requests": requests},
+                sets,
+                stream,
+                settings,
+                partial(kernel_places.by_places, requests=requests),
+                measured,
+            )
+            for requests in _requests(problem, settings)
+        ],
     ]
+
+
+def _requests(problem: Problem, settings: Settings) -> list[int]:
+    """Of how many requests the problem's rows are prefilled."""
+    if problem.batch not in _PLACES_BATCHES:
+        return []
+    return [n for n in (_QUICK_REQUESTS if settings.quick else _REQUESTS) if n <= problem.batch]
 
 
 def _case(

@@ -33,12 +33,12 @@ def packed(sets: list[Operands], stream: int, quick: bool) -> list[Candidate]:
     return [
         Candidate(empty_kernel.NAME, FLOOR, lambda: [empty_kernel.launch(stream)]),
         Candidate(device_copy.NAME, LIMIT, partial(device_copy.copies, sets)),
-        Candidate(FLASHINFER, OURS, partial(_checked, partial(_bound_launches, stream, False), sets)),
-        Candidate(GUARDED, OURS, partial(_checked, partial(_bound_launches, stream, True), sets)),
-        Candidate(header.NAME, PEER, _compiled(quick, each(header.append, stream), sets)),
-        Candidate(flashinfer_python.NAME, PEER, _compiled(quick, flashinfer_python.appends, sets)),
-        Candidate(vllm.NAME, PEER, partial(_checked, each(vllm.append), sets)),
-        Candidate(indexing.TORCH, PEER, partial(_checked, each(indexing.torch_index_put), sets)),
+        Candidate(FLASHINFER, OURS, partial(checked, partial(_bound_launches, stream, False), sets)),
+        Candidate(GUARDED, OURS, partial(checked, partial(_bound_launches, stream, True), sets)),
+        Candidate(header.NAME, PEER, compiled(quick, each(header.append, stream), sets)),
+        Candidate(flashinfer_python.NAME, PEER, compiled(quick, flashinfer_python.appends, sets)),
+        Candidate(vllm.NAME, PEER, partial(checked, each(vllm.append), sets)),
+        Candidate(indexing.TORCH, PEER, partial(checked, each(indexing.torch_index_put), sets)),
     ]
 
 
@@ -48,12 +48,12 @@ def strided(sets: list[Operands], stream: int, quick: bool) -> list[Candidate]:
     guarded = partial(_bound_launches, stream, True)
     return [
         Candidate(device_copy.NAME, LIMIT, partial(device_copy.copies, sets)),
-        *[Candidate(form.of(GUARDED), OURS, partial(_checked, guarded, forms[form])) for form in FORMS],
+        *[Candidate(form.of(GUARDED), OURS, partial(checked, guarded, forms[form])) for form in FORMS],
         *[
             Candidate(
                 form.of(flashinfer_python.NAME),
                 PEER,
-                _compiled(quick, flashinfer_python.appends, forms[form]),
+                compiled(quick, flashinfer_python.appends, forms[form]),
             )
             for form in FORMS
         ],
@@ -65,14 +65,16 @@ def _bound_launches(stream: int, guarded: bool, sets: list[Operands]) -> list[Ca
     return [Call("launch()", {"launch": plan.bind(stream, operands.args())}) for operands in sets]
 
 
-def _compiled(quick: bool, build: Build, sets: list[Operands]) -> Callable[[], list[Call]]:
+def compiled(quick: bool, build: Build, sets: list[Operands]) -> Callable[[], list[Call]]:
+    """Of what compiles itself when it is first called."""
+
     def skip() -> list[Call]:
         raise Absent("left out by --quick: it has to be compiled first")
 
-    return skip if quick else partial(_checked, build, sets)
+    return skip if quick else partial(checked, build, sets)
 
 
-def _checked(build: Build, sets: list[Operands]) -> list[Call]:
+def checked(build: Build, sets: list[Operands]) -> list[Call]:
     """The calls, once the first and the last have written what they should."""
     calls = build(sets)
     for i in {0, len(sets) - 1}:

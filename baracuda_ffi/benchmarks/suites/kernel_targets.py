@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ..operands import places
 from ..operands.forms import INTERLEAVED, SLICES, SLICES_INTERLEAVED
-from ..peers import device_copy, flashinfer_python, header
+from ..peers import device_copy, flashinfer_python, header, vllm
 from ..report.targets import at_most, same
 from .kernel_paths import FLASHINFER, GUARDED
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def targets(cases: list[Case]) -> list[Target]:
-    return [*_packed(cases), *_strided(cases)]
+    return [*_packed(cases), *_strided(cases), *_places(cases)]
 
 
 def _packed(cases: list[Case]) -> list[Target]:
@@ -79,6 +80,51 @@ def _strided(cases: list[Case]) -> list[Target]:
             lambda p: _batch(p) <= 64,
         ),
     ]
+
+
+def _places(cases: list[Case]) -> list[Target]:
+    """Of appends that say places in other ways, among those of as many rows."""
+    prefills = (places.RAGGED, places.POSITIONS)
+    return [
+        *[
+            at_most(
+                f"{way} / decode, 512 rows up", cases, way, places.DECODE, 1.05, lambda p: _batch(p) >= 512
+            )
+            for way in prefills
+        ],
+        *[
+            at_most(
+                f"{way} / device copy, 8 heads, 4096 rows up",
+                cases,
+                way,
+                device_copy.NAME,
+                1.1,
+                lambda p: _batch(p) >= 4096 and p["heads"] == 8,
+            )
+            for way in prefills
+        ],
+        *[
+            at_most(f"{way} / flashinfer-python, 64 rows up", cases, way, flashinfer_python.NAME, 1.05)
+            for way in prefills
+        ],
+        at_most(
+            "ragged / flashinfer-python's conversion and append, 64 rows",
+            cases,
+            places.RAGGED,
+            flashinfer_python.STEP,
+            0.45,
+            lambda p: _batch(p) <= 64,
+        ),
+        at_most("decode by a dense table / decode", cases, places.DECODE_DENSE, places.DECODE, 1.05),
+        at_most("slots / vLLM", cases, places.SLOTS, vllm.NAME, 0.8),
+        at_most(
+            "slots / vLLM, 1024 rows up", cases, places.SLOTS, vllm.NAME, 0.6, lambda p: _batch(p) >= 1024
+        ),
+    ]
+
+
+def _is_places(parameters: dict[str, str | int]) -> bool:
+    return parameters.get("operands") == "places"
 
 
 def _batch(parameters: dict[str, str | int]) -> int:

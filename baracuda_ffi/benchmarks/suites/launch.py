@@ -8,6 +8,7 @@ from itertools import product
 
 from ..absent import Absent, optional
 from ..operands import kinds
+from ..operands.places import RAGGED, WAYS, placed
 from ..operands.problem import Problem
 from ..ours import statements as ours
 from ..ours.c_loop import NAME as C_LOOP
@@ -19,6 +20,8 @@ from ..running.gpu import torch_with_gpu
 from ..running.paths import Candidate, Path, build_all
 from ..running.progress import Progress
 from ..running.sampling import in_order, interleave
+from . import launch_places
+from .launch_places import REQUESTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,10 +31,12 @@ if TYPE_CHECKING:
     from ..report.results import Target
     from ..running.paths import Call
     from ..settings import Settings
+    from .launch_places import Checks
 
 # Fewer launches than CUDA queues before it makes the caller wait.
 _LAUNCHES = 500
 _ROUNDS, _QUICK_ROUNDS = 40, 12
+_PLACES: dict[str, str | int] = {"operands": "places"}
 
 
 def run(settings: Settings) -> SuiteResult:
@@ -47,15 +52,17 @@ def run(settings: Settings) -> SuiteResult:
     else:
         notes["device"] = f"{torch.cuda.get_device_name()}, then the host backend"
         notes["flashinfer-python"] = flashinfer_python.release()
-        cases.append(_on_gpu(torch, settings, rounds))
+        cases += _on_gpu(torch, settings, rounds)
         targets += _targets(cases)
-    cases.append(_on_host(settings, rounds, beside_gpu=bool(cases)))
-    targets += _host_targets(cases[-1:])
+    on_host = [_on_host(settings, rounds, beside_gpu=bool(cases)), _places_on_host(rounds)]
+    cases += on_host
+    targets += _host_targets(on_host)
+    targets += launch_places.targets(cases)
     return SuiteResult("launch", MEASURED, time.perf_counter() - started, "", C_LOOP, cases, targets, notes)
 
 
-def _on_gpu(torch: Any, settings: Settings, rounds: int) -> Case:
-    from ..operands.torch_operands import caches, check_writes, operand_set
+def _on_gpu(torch: Any, settings: Settings, rounds: int) -> list[Case]:
+    from ..operands.torch_operands import caches, check_writes, elsewhere, operand_set
 
     problem = Problem(batch=64)
     stream = torch.cuda.Stream()
@@ -81,9 +88,20 @@ def _on_gpu(torch: Any, settings: Settings, rounds: int) -> Case:
             Candidate(indexing.TORCH, PEER, partial(indexing.torch_index_put, sets[0])),
             Candidate(indexing.CUPY, PEER, partial(indexing.cupy_indexing, sets[0], handle)),
         ]
-        return _measure(
-            problem, candidates, rounds, partial(check_writes, sets[0]), torch.cuda.synchronize, "cuda"
-        )
+        check = partial(check_writes, sets[0])
+        checks = _each(candidates, check)
+        del checks[flashinfer_python.CONVERSION]
+        moved = {way: elsewhere(sets[:1], way, REQUESTS)[0] for way in WAYS}
+        elsewhere_too, places_checks = launch_places.candidates(problem, moved, handle, check_writes)
+        step = _unless(settings.quick, flashinfer_python.step, moved[RAGGED])
+        elsewhere_too.append(Candidate(flashinfer_python.STEP, PEER, step))
+        places_checks[flashinfer_python.STEP] = partial(check_writes, moved[RAGGED])
+        where: dict[str, str | int] = {"device": "cuda"}
+        synchronise = torch.cuda.synchronize
+        return [
+            _measure(problem, candidates, rounds, checks, synchronise, where),
+            _measure(problem, elsewhere_too, rounds, places_checks, synchronise, where | _PLACES),
+        ]
 
 
 def _on_host(settings: Settings, rounds: int, beside_gpu: bool) -> Case:
@@ -111,7 +129,8 @@ def _on_host(settings: Settings, rounds: int, beside_gpu: bool) -> Case:
                 *_of_torch(sets[0]),
                 *_of_kinds(kinds.ON_HOST, problem, sets[0], None),
             ]
-            return _measure(problem, candidates, rounds, partial(check_writes, sets[0]), lambda: None, "host")
+            checks = _each(candidates, partial(check_writes, sets[0]))
+            return _measure(problem, candidates, rounds, checks, lambda: None, {"device": "host"})
         candidates = [
             *_common(problem, sets, None),
             *_of_torch(sets[0]),
@@ -121,7 +140,21 @@ def _on_host(settings: Settings, rounds: int, beside_gpu: bool) -> Case:
         ]
         check = partial(check_writes, sets[0])
     candidates += _absent("it needs a GPU", vllm.NAME, flashinfer_python.NAME, indexing.CUPY)
-    return _measure(problem, candidates, rounds, check, lambda: None, "host")
+    return _measure(problem, candidates, rounds, _each(candidates, check), lambda: None, {"device": "host"})
+
+
+def _places_on_host(rounds: int) -> Case:
+    from ..operands.numpy_operands import check_writes, elsewhere, host_operands
+
+    problem = Problem(batch=1)
+    operands = host_operands(problem, seed=0)
+    moved = {way: elsewhere(operands, placed(problem, way, 1, seed=0)) for way in WAYS}
+    candidates, checks = launch_places.candidates(problem, moved, None, check_writes)
+    return _measure(problem, candidates, rounds, checks, lambda: None, {"device": "host", **_PLACES})
+
+
+def _each(candidates: list[Candidate], check: Callable[[Any], None]) -> Checks:
+    return {candidate.name: check for candidate in candidates}
 
 
 def _common(
@@ -175,16 +208,16 @@ def _measure(
     problem: Problem,
     candidates: list[Candidate],
     rounds: int,
-    check: Callable[[Any], None],
+    checks: Checks,
     synchronise: Callable[[], None],
-    device: str,
+    where: dict[str, str | int],
 ) -> Case:
     with Progress("launch", len(candidates) + 1) as progress:
 
         def to_path(candidate: Candidate, call: Any) -> Path:
             progress.step(candidate.name)
-            if candidate.name != flashinfer_python.CONVERSION:
-                check(call)
+            if candidate.name in checks:
+                checks[candidate.name](call)
 
             def sample() -> float:
                 synchronise()
@@ -198,7 +231,7 @@ def _measure(
         progress.step(f"{rounds} rounds of {len(paths)} paths")
         rows = interleave(paths, rounds=rounds)
     parameters: dict[str, str | int] = {
-        "device": device,
+        **where,
         "batch": problem.batch,
         "heads": problem.heads,
         "head_dim": problem.head_dim,
