@@ -11,9 +11,14 @@ from .._model.errors import BaracudaError, invalid_problem, unsupported
 from .._native import abi
 from . import tensors
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 class IndexVector:
-    """Where an operand of any kind has its ``count`` contiguous integers, as many as its ``shape`` says.
+    """Where an operand of any kind has its ``count`` integers, as many as its ``shape`` says, in contiguous
+    ``pieces``: a vector is one, and so are the rows of a matrix that lie one behind the other.
 
     ``bits``: which widths it may have, ``rank``: how many dimensions; ``itemsize``: the bytes of the width
     that it has. ``on_cuda``: whether it may be device memory. Then the driver should copy it; the CPU can
@@ -22,7 +27,7 @@ class IndexVector:
     ``MisalignedOperand``.
     """
 
-    __slots__ = ("address", "count", "itemsize", "keep", "on_cuda", "shape")
+    __slots__ = ("_row_stride", "address", "count", "itemsize", "keep", "on_cuda", "shape")
 
     def __init__(
         self, function: str, name: str, operand: object, bits: tuple[int, ...], rank: int = 1
@@ -45,14 +50,15 @@ class IndexVector:
                 function, f"{name} has {min(self.shape)} entries; it should have at least 0"
             )
         self.count = prod(self.shape)
-        packed = 1
-        for i in reversed(range(rank)):
-            stride = _int64_at(tensor.strides, i) if tensor.strides and self.count > 1 else packed
-            if self.shape[i] > 1 and stride != packed:
-                raise unsupported(
-                    function, f"{name} has stride {stride} (in elements); it should be contiguous"
-                )
-            packed *= self.shape[i]
+        stride = _int64_at(tensor.strides, rank - 1) if tensor.strides and self.count > 1 else 1
+        if self.shape[-1] > 1 and stride != 1:
+            should_be = (
+                "it should be contiguous" if rank == 1 else "the entries of a row should lie side by side"
+            )
+            raise unsupported(function, f"{name} has stride {stride} (in elements); {should_be}")
+        self._row_stride = self.shape[-1]
+        if rank == 2 and tensor.strides and self.count and self.shape[0] > 1:
+            self._row_stride = _int64_at(tensor.strides, 0)
         self.address = (tensor.data or 0) + tensor.byte_offset
         if self.count and not self.address:
             raise invalid_problem(function, f"{name} is NULL; it should be the operand's memory")
@@ -61,6 +67,19 @@ class IndexVector:
                 function, f"{name} is at {self.address:#x}; it should be aligned to {self.itemsize} bytes"
             )
         self.on_cuda = tensor.device_type == abi.DEVICE_CUDA
+
+    def pieces(self) -> Iterator[tuple[int, int, int]]:
+        """Of each its address, its offset in a packed copy, and its bytes."""
+        row = self.shape[-1]
+        if self._row_stride == row:
+            row = self.count
+        if row:
+            for i in range(self.count // row):
+                yield (
+                    self.address + i * self._row_stride * self.itemsize,
+                    i * row * self.itemsize,
+                    row * self.itemsize,
+                )
 
 
 def _int64_at(address: int, index: int) -> int:

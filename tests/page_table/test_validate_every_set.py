@@ -182,9 +182,9 @@ def test_operands_of_either_memory(backend: Backend, way: str) -> None:
         ),
         ({"block_table": int32(1), "seq_lens": int32(1)}, bf.InvalidProblem, "block_table has 1 dimensions"),
         (
-            {"block_table": DENSE["block_table"][:, :2], "seq_lens": int32(1)},
+            {"block_table": DENSE["block_table"][:, ::2], "seq_lens": int32(1)},
             bf.Unsupported,
-            "block_table has stride 3",
+            "block_table has stride 2 .*the entries of a row should lie side by side",
         ),
         (
             CSR | {"seq_lens": int32(1, 1), "append_indptr": int32(0, 1, 2)},
@@ -198,3 +198,38 @@ def test_operands_of_either_memory(backend: Backend, way: str) -> None:
 def test_what_is_no_page_table(operands: dict[str, Any], error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=rf"{says}.*\[validate_page_table"):
         validate(**operands)
+
+
+def strided_tables() -> dict[str, Array]:
+    """One table of two requests, of which one page id is wrong, as a view of others: what lies between is
+    negative."""
+    table = int32(3, 99, 1, 4)
+    wider = np.full((5, 6), -9, np.int64)
+    wider[1:5:2, 2:4] = table.reshape(2, 2)
+    behind = np.full((2, 3), -9, np.int32)[:, :2]
+    behind[...] = table.reshape(2, 2)
+    backwards = np.ascontiguousarray(behind[::-1])[::-1]
+    return {"rows apart": wider[1:5:2, 2:4], "columns behind": behind, "backwards": backwards}
+
+
+@pytest.mark.parametrize("which", strided_tables())
+def test_a_block_table_of_any_row_stride(which: str) -> None:
+    view = strided_tables()[which]
+    dense = {"block_table": view, "seq_lens": int32(8, 8)} | AFTER
+    assert validate(**dense) == [("PAGE_ID", (0,), "block_table", 1, 99)]
+    shared = np.broadcast_to(int32(1, 2), (2, 2))
+    assert {f[0] for f in validate(**dense | {"block_table": shared})} == {"SHARED_PAGE", "SHARED_SLOT"}
+    assert validate(**dense | {"block_table": view[:, :0], "seq_lens": int32(0, 0)}, guarded=True) == []
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("which", strided_tables())
+def test_a_block_table_of_any_row_stride_on_a_gpu(cuda_backend: Any, which: str) -> None:
+    view = strided_tables()[which]
+    whole = view.base if view.base is not None else view
+    while whole.base is not None:
+        whole = whole.base
+    offset = view.ctypes.data - whole.ctypes.data
+    on_gpu = cuda_backend.view(cuda_backend.put(whole), offset, view)
+    found = validate(block_table=on_gpu, seq_lens=int32(8, 8), stream=cuda_backend.stream, **AFTER)
+    assert found == [("PAGE_ID", (0,), "block_table", 1, 99)]

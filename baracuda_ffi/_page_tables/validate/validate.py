@@ -52,7 +52,7 @@ def validate_page_table(
     indices, indptr, last_page_len, append_indptr, batch_indices, positions, slot_mapping, block_table,
     seq_lens
         One of the sets that ``append_paged_kv`` takes; int32 or int64, each anything that an operand of an
-        append may be, in host or device memory. Here block_table is contiguous.
+        append may be, in host or device memory.
     page_size
         Tokens a page.
     num_total_pages
@@ -166,8 +166,9 @@ def _read(vectors: dict[str, IndexVector], stream: object) -> dict[str, NDArray[
             raise invalid_problem(
                 _ME, f"{name} is in CUDA memory and stream is None; a CUDA stream should come with it"
             )
-        if not vector.on_cuda and vector.count:
-            memmove(copies[name].ctypes.data, vector.address, copies[name].nbytes)
+        if not vector.on_cuda:
+            for address, offset, size in vector.pieces():
+                memmove(copies[name].ctypes.data + offset, address, size)
     return copies
 
 
@@ -178,6 +179,6 @@ def _copy_on_stream(pairs: list[tuple[IndexVector, NDArray[Any]]], handle: int) 
     with StreamContext(_ME, handle) as context:
         context.refuse_capture()
         for vector, copy in pairs:
-            if vector.on_cuda and vector.count:
-                context.call("cuMemcpyDtoHAsync", copy.ctypes.data, vector.address, copy.nbytes, handle)
+            for address, offset, size in vector.pieces() if vector.on_cuda else ():
+                context.call("cuMemcpyDtoHAsync", copy.ctypes.data + offset, address, size, handle)
         context.synchronise()

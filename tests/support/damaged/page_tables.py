@@ -169,7 +169,8 @@ def _pad(rng: np.random.Generator, e: Extent, table: dict[str, Array]) -> None:
 def _damage(rng: np.random.Generator, e: Extent, table: dict[str, Array], pages: int) -> None:
     """One to three entries overwritten with both sides of every limit, or the ends of their type.
     append_indptr keeps its order, without which backends need not agree."""
-    limits = (0, pages, e.page_size, pages * e.page_size, e.requests, e.rows)
+    sizes = [part.size for part in table.values()]
+    limits = (0, pages, e.page_size, pages * e.page_size, e.requests, e.rows, *sizes)
     names = list(table)
     for _ in range(rng.integers(1, 4)):
         part = table[names[rng.integers(len(names))]]

@@ -9,15 +9,13 @@ from hypothesis import strategies as st
 
 import baracuda_ffi as bf
 
-from ..damaged.page_tables import DECODE, TABLE, Extent, keep_places_apart
+from ..damaged.page_tables import ROLES, STATES, WAYS, Extent, convention_for, random_table, rows_for
 from ..devices.bits import Array
 from ..problems.cases import CONVENTIONS, LAYOUTS
 from ..problems.elements import ALL_ELEMENTS, Element
 from .real_append import GUARDED, UNGUARDED, RealAppend, RealCase
 from .real_cases import FORMS
-from .views import Memory
-
-INT_TYPES = (np.int32, np.int64)
+from .views import MORE_ROWS, Memory
 
 
 class Placement:
@@ -83,50 +81,40 @@ def _in_layout(cache: Array, layout: str) -> Array:
 
 
 @st.composite
-def _tables(draw: st.DrawFn, requests: int, page_size: int, first: int) -> tuple[int, dict[str, list[int]]]:
-    """Pages in the cache, and a right or padded table that up to three entries may be overwritten of."""
-    sizes = draw(st.lists(st.sampled_from((1, 2, 3, 0)), min_size=requests, max_size=requests))
-    used = sum(sizes)
-    pages = max(used, requests) + draw(st.integers(1, 2))
-    lengths = st.integers(first, first + page_size - 1)
-    table = {
-        "indices": list(draw(st.permutations(range(pages)))[:used]),
-        "indptr": [sum(sizes[:b]) for b in range(requests + 1)],
-        "last_page_len": draw(st.lists(lengths, min_size=requests, max_size=requests)),
-    }
-    near = [limit + by for limit in (0, pages, page_size, used) for by in (-1, 0, 1)]
-    values = st.sampled_from((*near, -(2**63), -(2**31), 2**31 - 1, 2**32, 2**63 - 1))
-    for _ in range(draw(st.sampled_from((0, 0, 1, 3)))):
-        part = table[draw(st.sampled_from(TABLE))]
-        if part:
-            part[draw(st.integers(0, len(part) - 1))] = draw(values)
-    return pages, table
-
-
-def _within(value: int, dtype: Any) -> int:
-    ends = np.iinfo(dtype)
-    return min(max(value, int(ends.min)), int(ends.max))
+def _tables(draw: st.DrawFn, extent: Extent) -> tuple[int, dict[str, Array], tuple[str, ...]]:
+    """Pages in the cache, what says places in the extent's way, right, padded or damaged, and which roles of
+    it are int64."""
+    wide = tuple(role for role in ROLES if draw(st.booleans()))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    pages, table = random_table(rng, extent, state=draw(st.sampled_from(STATES)), wide=wide)
+    return pages, table, wide
 
 
 @st.composite
 def real_appends(draw: st.DrawFn) -> RealAppend:
-    """Any operands that an append has to take, over tables right, padded or damaged."""
+    """Any operands that an append has to take, by any way to say places."""
     element: Element = draw(st.sampled_from(ALL_ELEMENTS))
-    layout, convention = draw(st.sampled_from(LAYOUTS)), draw(st.sampled_from(CONVENTIONS))
+    way = draw(st.sampled_from(tuple(WAYS)))
+    layout, convention = (
+        draw(st.sampled_from(LAYOUTS)),
+        convention_for(way, draw(st.sampled_from(CONVENTIONS))),
+    )
     requests, heads, slots = draw(st.integers(0, 5)), draw(st.integers(1, 4)), draw(st.integers(1, 5))
     width = draw(st.integers(1, 40) | st.sampled_from((16, 32, 64)))
     value_width = draw(st.just(width) | st.integers(1, 40) | st.just(0))
-    pages, entries = draw(_tables(requests, slots, 0 if convention == "BEFORE_APPEND" else 1))
+    rows, more = rows_for(way, requests), draw(st.booleans())
+    key_rows = rows + (MORE_ROWS if more else 0)
+    extent = Extent(way, requests, rows, slots, bf.LengthConvention[convention], key_rows=key_rows)
+    pages, table, wide = draw(_tables(extent))
     gaps = st.integers(0, 17)
     arena = Arena()
 
     def add(name: str, placement: Placement, dtype: Any = element.dtype) -> None:
         arena.add(name, placement, dtype, draw(gaps))
 
-    for name, row in (("key", width), ("value", value_width)):
-        if row:
-            rows = requests + draw(st.sampled_from((0, 0, 2)))
-            add(name, draw(anywhere((rows, heads, row))))
+    add("key", draw(anywhere((key_rows, heads, width))))
+    if value_width:
+        add("value", draw(anywhere((key_rows + draw(st.sampled_from((0, 0, 2))), heads, value_width))))
     together = bool(value_width) and draw(st.booleans())
     if together:  # two of one view's: interleaved, side by side, stacked
         add("caches", draw(apart((2, pages, slots, heads, max(width, value_width)))))
@@ -134,9 +122,9 @@ def real_appends(draw: st.DrawFn) -> RealAppend:
         add("k_data", draw(apart((pages, slots, heads, width))))
         if value_width:
             add("v_data", draw(apart((pages, slots, heads, value_width))))
-    types = {name: draw(st.sampled_from(INT_TYPES)) for name in TABLE}
-    for name in TABLE:
-        add(name, Placement((len(entries[name]),), (1,)), types[name])
+    for name, part in table.items():
+        outer = (part.shape[1] + draw(st.integers(0, 3)),) if part.ndim == 2 else ()
+        add(name, Placement(part.shape, (*outer, 1)), part.dtype)
 
     memory, views = arena.lay(draw(st.integers(0, 2**32)))
     if together:
@@ -145,13 +133,10 @@ def real_appends(draw: st.DrawFn) -> RealAppend:
     for name in ("k_data", "v_data"):
         if name in views:
             views[name] = _in_layout(views[name], layout)
-    for name in TABLE:
-        views[name][...] = np.array([_within(n, types[name]) for n in entries[name]], types[name])
-    table = {name: views[name] for name in TABLE}
-    extent = Extent(DECODE, requests, requests, slots, bf.LengthConvention[convention])
-    keep_places_apart(table, extent, pages)
+    for name, part in table.items():
+        views[name][...] = part
     case = RealCase(
-        rows="any",
+        rows="more-rows" if more else "any",
         caches="any",
         element=element,
         widths=(width, value_width),
@@ -159,10 +144,11 @@ def real_appends(draw: st.DrawFn) -> RealAppend:
         page_size=slots,
         layout=layout,
         convention=convention,
-        wide=tuple(name for name in TABLE if types[name] is np.int64),
+        wide=wide,
         table="any",
         held="none",
         entrance=draw(st.sampled_from((*UNGUARDED, *GUARDED))),
         form=draw(st.sampled_from(FORMS)),
+        way=way,
     )
     return RealAppend(case, memory, pages, views)
