@@ -7,13 +7,13 @@ set(_sources
     abi/general.cpp
     abi/host_settings.cpp
     abi/mirrored.cpp
+    abi/operand_array.cpp
     abi/struct.cpp
     append/bind.cpp
     append/memory.cpp
     append/problem.cpp
     append/run.cpp
     append/transform.cpp
-    memory/tensor.cpp
     base/status.cpp
     cuda/flashinfer/limits.cpp
     host/backend.cpp
@@ -22,10 +22,14 @@ set(_sources
     host/formats/avx512.cpp
     host/formats/portable.cpp
     host/formats/row_writers.cpp
+    host/reachable.cpp
     host/row_conversion.cpp
     host/rows.cpp
     host/run_copy.cpp
     host/threads.cpp
+    memory/meeting.cpp
+    memory/span.cpp
+    memory/tensor.cpp
     python/calls.cpp)
 set(_cuda_sources
     cuda/backend.cu
@@ -33,7 +37,8 @@ set(_cuda_sources
     cuda/context.cu
     cuda/driver.cu
     cuda/error.cu
-    cuda/flashinfer/backend.cu)
+    cuda/flashinfer/backend.cu
+    cuda/reachable.cu)
 if(BARACUDA_WITH_CUDA)
   list(APPEND _sources ${_cuda_sources})
 else()

@@ -1,5 +1,6 @@
 // The general entry points: read the struct, check it, hand it to its backend.
 #include "abi/fence.h"
+#include "abi/operand_array.h"
 #include "abi/struct.h"
 #include "append/backend.h"
 #include "append/bind.h"
@@ -16,19 +17,6 @@ bool states_operands(const Op& op) noexcept {
   for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i)
     if (pointer_in(op, i) != nullptr) return true;
   return false;
-}
-
-int32_t check_operand_array(const Tensor* const* operands, int32_t num_operands) noexcept {
-  if (num_operands < 0)
-    return fail(BARACUDA_INVALID_PROBLEM, "num_operands is %d; it should be the number of operands, at most %d here",
-                num_operands, BARACUDA_NUM_OPERANDS);
-  if (operands == nullptr && num_operands > 0)
-    return fail(BARACUDA_INVALID_PROBLEM, "operands is NULL; it should be an array of %d tensors", num_operands);
-  for (int32_t i = BARACUDA_NUM_OPERANDS; i < num_operands; ++i)
-    if (operands[i] != nullptr)
-      return fail(BARACUDA_INVALID_PROBLEM, "operands[%d] is not NULL; this library (ABI %d) knows %d operands", i,
-                  BARACUDA_FFI_ABI_VERSION, BARACUDA_NUM_OPERANDS);
-  return BARACUDA_OK;
 }
 
 }  // namespace
@@ -70,9 +58,8 @@ extern "C" int32_t baracuda_paged_kv_append_preload(const baracuda_paged_kv_appe
 extern "C" int32_t baracuda_paged_kv_append_bind(baracuda_paged_kv_append* op, const baracuda_tensor* const* operands,
                                                  int32_t num_operands) {
   return baracuda::at_the_abi("baracuda_paged_kv_append_bind", [&]() -> int32_t {
-    BARACUDA_TRY(baracuda::check_operand_array(operands, num_operands));
-    const baracuda_tensor* known[BARACUDA_NUM_OPERANDS] = {};
-    for (int i = 0; i < num_operands && i < BARACUDA_NUM_OPERANDS; ++i) known[i] = operands[i];
+    const baracuda_tensor* known[BARACUDA_NUM_OPERANDS];
+    BARACUDA_TRY(baracuda::read_operands(operands, num_operands, BARACUDA_NUM_OPERANDS, known));
     Op read;
     BARACUDA_TRY(baracuda::read_struct(op, &read));
     baracuda::Append append;

@@ -1,13 +1,15 @@
 #include "append/memory.h"
 
-#include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 
 #include "append/backend.h"
 #include "append/operands.h"
 #include "append/transform.h"
 #include "base/saturating.h"
 #include "base/status.h"
+#include "memory/meeting.h"
+#include "memory/span.h"
 
 namespace baracuda {
 namespace {
@@ -15,50 +17,20 @@ namespace {
 // baracuda-kernels copies rows in vectors of this many bytes.
 constexpr uint32_t kMirroredAlignment = 16;
 
-// The largest object that a pointer difference can span.
-constexpr uint64_t kMaxBytes = PTRDIFF_MAX;
-
-// How far an operand may be reached from its address, in bytes.
-struct Reach {
-  uint64_t below;
-  uint64_t above;
-};
-
 constexpr int32_t kRecord = BARACUDA_NUM_OPERANDS;
 
-// The bytes that an operand with elements, or the record, may be reached at: begin .. end - 1.
-struct Span {
-  uint64_t address;  // as stated; strides may lead below it
-  uint64_t begin;    // wrapped where the span does not fit
-  uint64_t end;      // likewise
+// The span of an operand, or of the record.
+struct OperandSpan : Span {
   int32_t operand;
-  uint32_t alignment;  // a power of two
 
-  Span() = default;
-  Span(int32_t its_operand, const void* data, const Reach& reach, uint32_t its_alignment) noexcept
-      : address(reinterpret_cast<uintptr_t>(data)),
-        begin(address - reach.below),
-        end(address + reach.above),
-        operand(its_operand),
-        alignment(its_alignment) {}
-
-  const char* name() const noexcept { return operand == kRecord ? "error_record" : name_of(operand); }
-  const void* data() const noexcept { return reinterpret_cast<const void*>(static_cast<uintptr_t>(address)); }
-
-  // Whether all of it is in the address space.
-  bool fits() const noexcept { return begin <= address && address < end && end - begin <= kMaxBytes; }
-  bool is_aligned() const noexcept { return (address & (alignment - 1)) == 0; }
+  OperandSpan() = default;
+  OperandSpan(int32_t its_operand, const void* data, const Reach& reach, uint32_t its_alignment) noexcept
+      : Span(its_operand == kRecord ? "error_record" : name_of(its_operand), data, reach, its_alignment),
+        operand(its_operand) {}
 };
 
 constexpr int kMostOutputs = 2 * kMaxParts + 1;
 constexpr int kMostInputs = 2 * kMaxParts + kNumPlaceOperands;
-
-// Widened by the steps that lead over `extent` places, of which there is one at least.
-Reach over(Reach reach, int64_t stride, int64_t extent) noexcept {
-  const uint64_t bytes = saturating_product(magnitude(stride), static_cast<uint64_t>(extent) - 1);
-  if (!BARACUDA_LIKELY(stride >= 0)) return {saturating_sum(reach.below, bytes), reach.above};
-  return {reach.below, saturating_sum(reach.above, bytes)};
-}
 
 int64_t known_pages(const Append& append) noexcept { return append.states_pages ? append.placement.num_pages : 1; }
 
@@ -165,23 +137,24 @@ BARACUDA_ALWAYS_INLINE bool visit_spans(const Op& op, const Append& append, Outp
   const bool nothing_to_do = rows_of(append) == 0;
   const int num_parts = nothing_to_do ? 0 : append.num_parts;
   const auto output_written = [&](const Written& written) {
-    return output(Span(written.operand, written.data, reach_of(append, written), written.alignment));
+    return output(OperandSpan(written.operand, written.data, reach_of(append, written), written.alignment));
   };
   if (!nothing_to_do && !visit_written(append, output_written)) return false;
   constexpr Reach kRecordReach = {0, sizeof(baracuda_error_record)};
-  if (append.record != nullptr && !output(Span(kRecord, append.record, kRecordReach, alignof(baracuda_error_record))))
+  if (append.record != nullptr &&
+      !output(OperandSpan(kRecord, append.record, kRecordReach, alignof(baracuda_error_record))))
     return false;
   const uint32_t alignment = append.mirrored ? kMirroredAlignment : append.source_element->bytes();
   for (int i = 0; i < num_parts; ++i) {
     const Part& part = append.parts[i];
-    if (!input(Span(BARACUDA_OPERAND_KEY + i, part.rows, reach_of_rows(append, part), alignment))) return false;
+    if (!input(OperandSpan(BARACUDA_OPERAND_KEY + i, part.rows, reach_of_rows(append, part), alignment))) return false;
   }
   if (nothing_to_do) return true;
   const auto visit_place = [&](auto i) -> int32_t {
     const uint64_t entries = entries_of(op, append, kOperands[i].shape);
     const uint32_t bytes = is_int64(op, i) ? sizeof(int64_t) : sizeof(int32_t);
     const bool is_well =
-        entries == 0 || input(Span(i, pointer_in(op, i), {0, saturating_product(entries, bytes)}, bytes));
+        entries == 0 || input(OperandSpan(i, pointer_in(op, i), {0, saturating_product(entries, bytes)}, bytes));
     return is_well ? BARACUDA_OK : BARACUDA_INVALID_PROBLEM;
   };
   if (visit_operands<BARACUDA_OPERAND_INDICES, BARACUDA_OPERAND_SEQ_LENS>(wanted_operands(op), visit_place) !=
@@ -192,104 +165,26 @@ BARACUDA_ALWAYS_INLINE bool visit_spans(const Op& op, const Append& append, Outp
     const Part& part = append.parts[i];
     constexpr uint32_t kBytes = sizeof(float);
     const Reach reach = over({0, kBytes}, part.scale_head_stride, append.num_heads);
-    if (!input(Span(BARACUDA_OPERAND_K_SCALE + i, part.scale, reach, kBytes))) return false;
+    if (!input(OperandSpan(BARACUDA_OPERAND_K_SCALE + i, part.scale, reach, kBytes))) return false;
   }
   return true;
 }
 
-bool overlap(const Span& a, const Span& b) noexcept { return a.begin < b.end && b.begin < a.end; }
-
-int32_t check_fits(const Span& span) noexcept {
-  if (span.address == 0)
-    return fail(BARACUDA_INVALID_PROBLEM, "%s is NULL; it should be the operand's memory", span.name());
-  if (!span.fits())
-    return fail(BARACUDA_INVALID_PROBLEM, "%s at %p is larger than the address space", span.name(), span.data());
-  return BARACUDA_OK;
-}
-
 int32_t check_aligned(const Span& span) noexcept {
-  if (span.is_aligned()) return BARACUDA_OK;
-  return fail(BARACUDA_MISALIGNED_OPERAND, "%s is at %p; it should be aligned to %d bytes%s", span.name(), span.data(),
-              static_cast<int>(span.alignment),
-              span.alignment == kMirroredAlignment ? " (a guarded append takes it as it is)" : "");
+  return check_aligned(span, span.alignment == kMirroredAlignment ? " (a guarded append takes it as it is)" : "");
 }
 
-int32_t refuse_overlap(const Span& output, const Span& other) noexcept {
-  return fail(
-      BARACUDA_INVALID_PROBLEM,
-      "%s (%llu bytes from %p) and %s (%llu bytes from %p) overlap; what is written should share no memory with "
-      "another operand",
-      output.name(), static_cast<unsigned long long>(output.end - output.begin), output.data(), other.name(),
-      static_cast<unsigned long long>(other.end - other.begin), other.data());
-}
-
-// A stride's steps in either direction: how many, and how long each is.
-struct Steps {
-  int64_t most;
-  int64_t bytes;
-};
-
-// Distances beyond this are not worked with: their sums might not fit.
-constexpr int64_t kFar = int64_t{1} << 61;
-
-// In well-formed caches a stride leads past all that the smaller ones reach, which leaves few places to look at.
-constexpr int64_t kMostCandidates = 4;
-
-// Whether `distance` and steps of the strides, largest first, can sum up to a number above -low and below high. True too
-// where that is not found out in constant time.
-bool can_meet(const Steps* steps, int count, int64_t distance, int64_t low, int64_t high) noexcept {
-  if (count == 0) return distance > -low && distance < high;
-  int64_t inner = 0;
-  for (int i = 1; i < count; ++i) inner += steps[i].most * steps[i].bytes;
-  const int64_t bytes = steps[0].bytes;
-  const auto floor_of = [bytes](int64_t n) { return n / bytes - (n % bytes < 0 ? 1 : 0); };
-  const int64_t first = std::max(floor_of(-low - inner - distance) + 1, -steps[0].most);
-  const int64_t last = std::min(floor_of(high + inner - distance - 1), steps[0].most);
-  if (last - first >= kMostCandidates) return true;
-  for (int64_t n = first; n <= last; ++n)
-    if (can_meet(steps + 1, count - 1, distance + n * bytes, low, high)) return true;
-  return false;
-}
-
-// Whether some row of one shares a byte with some row of the other. Their spans, which are checked, overlap. Dimensions
-// over which both take one step are compared step by step; of one over which they differ, each is taken to write all that
-// lies between its first row and its last.
+// Whether some row of one shares a byte with some row of the other. Their spans, which are checked, overlap.
 bool rows_overlap(const Append& append, const Written& a, const Written& b) noexcept {
-  Steps steps[3];  // the longest first
-  int count = 0;
-  Reach reach_a = {0, static_cast<uint64_t>(a.row_bytes)};
-  Reach reach_b = {0, static_cast<uint64_t>(b.row_bytes)};
-  uint64_t stepped = 0;
-  const auto add = [&](int64_t stride_a, int64_t stride_b, int64_t extent) {
-    if (stride_a != stride_b) {
-      reach_a = over(reach_a, stride_a, extent);
-      reach_b = over(reach_b, stride_b, extent);
-    } else if (stride_a != 0) {
-      int at = count++;
-      const Steps added = {extent - 1, static_cast<int64_t>(magnitude(stride_a))};
-      for (; at > 0 && steps[at - 1].bytes < added.bytes; --at) steps[at] = steps[at - 1];
-      steps[at] = added;
-      stepped += static_cast<uint64_t>(extent - 1) * magnitude(stride_a);
-    }
-  };
-  add(a.page_stride, b.page_stride, known_pages(append));
-  add(a.slot_stride, b.slot_stride, append.placement.page_size);
-  add(a.head_stride, b.head_stride, append.num_heads);
-  const auto distance = static_cast<int64_t>(reinterpret_cast<uintptr_t>(b.data) - reinterpret_cast<uintptr_t>(a.data));
-  const uint64_t above_a = reach_a.above + reach_b.below;
-  const uint64_t below_a = reach_a.below + reach_b.above;
-  for (const uint64_t reached : {stepped, above_a, below_a, magnitude(distance)})
-    if (reached > static_cast<uint64_t>(kFar)) return true;
-  return can_meet(steps, count, distance, static_cast<int64_t>(below_a), static_cast<int64_t>(above_a));
+  Meeting meeting(a.data, a.row_bytes, b.data, b.row_bytes);
+  meeting.step(a.page_stride, b.page_stride, known_pages(append));
+  meeting.step(a.slot_stride, b.slot_stride, append.placement.page_size);
+  meeting.step(a.head_stride, b.head_stride, append.num_heads);
+  return meeting.is_possible();
 }
 
 int32_t check_stride(const Written& written, const char* dimension, int64_t stride, int64_t extent) noexcept {
-  if (extent <= 1) return BARACUDA_OK;
-  if (stride == 0)
-    return fail(BARACUDA_INVALID_PROBLEM,
-                "%s has a %s stride of 0 over %lld places; what is written should have a place of its own for each",
-                name_of(written.operand), dimension, static_cast<long long>(extent));
-  return BARACUDA_OK;
+  return check_written_stride(name_of(written.operand), dimension, stride, extent);
 }
 
 int32_t check_strides(const Append& append) noexcept {
@@ -319,29 +214,25 @@ int32_t check_inner_alignment(const Append& append) noexcept {
 }
 
 int32_t check_stream_and_record(const Op& op, const Append& append) noexcept {
-  if (append.backend->is_host && op.stream != nullptr)
-    return fail(BARACUDA_INVALID_PROBLEM, "stream is %p; the host backend runs on no stream, so it should be NULL",
-                op.stream);
-  if (op.error_record != nullptr && !append.guarded)
-    return fail(BARACUDA_INVALID_PROBLEM,
-                "error_record is %p; only an append with BARACUDA_FLAG_GUARDED records errors, so it should be NULL",
-                static_cast<void*>(op.error_record));
-  return BARACUDA_OK;
+  BARACUDA_TRY(check_stream(append.backend->is_host, op.stream));
+  return check_record(append.guarded, op.error_record);
 }
 
 // Whether two spans share memory, of which something is written. Caches and their scales may lie between each other.
-bool meet(const Append& append, const Span& output, const Span& other) noexcept {
+bool meet(const Append& append, const OperandSpan& output, const OperandSpan& other) noexcept {
   if (BARACUDA_LIKELY(!overlap(output, other))) return false;
-  const auto has_places = [](const Span& span) { return span.operand != kRecord && kOperands[span.operand].written; };
+  const auto has_places = [](const OperandSpan& span) {
+    return span.operand != kRecord && kOperands[span.operand].written;
+  };
   if (!has_places(output) || !has_places(other)) return true;
   return rows_overlap(append, written_as(append, output.operand), written_as(append, other.operand));
 }
 
 // Whether there is nothing to say of any span: for nearly every append, and so told without a list of them.
 bool all_is_well(const Op& op, const Append& append) noexcept {
-  Span outputs[kMostOutputs];
+  OperandSpan outputs[kMostOutputs];
   int count = 0;
-  const auto is_well = [&](const Span& span) {
+  const auto is_well = [&](const OperandSpan& span) {
     if (span.address == 0 || !span.fits() || !span.is_aligned()) return false;
     for (int i = 0; i < count; ++i)
       if (meet(append, outputs[i], span)) return false;
@@ -349,7 +240,7 @@ bool all_is_well(const Op& op, const Append& append) noexcept {
   };
   return visit_spans(
       op, append,
-      [&](const Span& output) {
+      [&](const OperandSpan& output) {
         const bool well = is_well(output);
         outputs[count++] = output;
         return well;
@@ -359,17 +250,17 @@ bool all_is_well(const Op& op, const Append& append) noexcept {
 
 // What there is to say of them, in its order.
 BARACUDA_COLD int32_t find_refusal(const Op& op, const Append& append) noexcept {
-  Span outputs[kMostOutputs];
-  Span inputs[kMostInputs];
+  OperandSpan outputs[kMostOutputs];
+  OperandSpan inputs[kMostInputs];
   int num_outputs = 0;
   int num_inputs = 0;
   visit_spans(
       op, append,
-      [&](const Span& output) {
+      [&](const OperandSpan& output) {
         outputs[num_outputs++] = output;
         return true;
       },
-      [&](const Span& input) {
+      [&](const OperandSpan& input) {
         inputs[num_inputs++] = input;
         return true;
       });

@@ -5,7 +5,9 @@
 #include "cuda/backends.h"
 #include "cuda/context.h"
 #include "cuda/driver.h"
+#include "cuda/enqueue.h"
 #include "cuda/kernels.h"
+#include "cuda/reachable.h"
 
 #define BARACUDA_TEXT(number) BARACUDA_TEXT_OF(number)
 #define BARACUDA_TEXT_OF(number) #number
@@ -15,80 +17,13 @@ namespace {
 
 template <const Kernels& kKernels>
 int32_t launch(const Append& append) {
-  const Driver* driver = nullptr;
-  BARACUDA_TRY(find_driver(&driver));
-  CurrentContext context(*driver);
-  BARACUDA_TRY(context.enter(append.stream, append.parts[0].cache));
-  const cudaError_t error = kKernels.launch(append);
-  return error == cudaSuccess ? BARACUDA_OK : fail_cuda("cudaLaunchKernel", error);
+  return enqueue(append.stream, append.parts[0].cache, [&] { return kKernels.launch(append); });
 }
 
 template <const Kernels& kKernels>
 int32_t preload(const Append& append, int32_t* arch) {
-  const Driver* driver = nullptr;
-  BARACUDA_TRY(find_driver(&driver));
-  CurrentContext context(*driver);
-  BARACUDA_TRY(context.enter(append.stream, append.parts[0].cache));
-  CUdevice device = -1;
-  BARACUDA_TRY(context.device(&device));
-  if (device >= 0) {
-    cudaFuncAttributes attributes;
-    const cudaError_t error = kKernels.load(append, &attributes);
-    if (error != cudaSuccess) return fail_cuda("cudaFuncGetAttributes", error);
-    *arch = attributes.binaryVersion;
-    return BARACUDA_OK;
-  }
-  // The runtime's default device, of which attributes can be had without a context.
-  int major = 0;
-  int minor = 0;
-  cudaError_t error = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0);
-  if (error == cudaSuccess) error = cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0);
-  if (error != cudaSuccess) return fail_cuda("cudaDeviceGetAttribute", error);
-  *arch = major * 10 + minor;
-  return BARACUDA_OK;
-}
-
-// The device of memory whose exporter did not say.
-int32_t device_of(const void* address, int32_t* device) noexcept {
-  const Driver* driver = nullptr;
-  BARACUDA_TRY(find_driver(&driver));
-  if (driver->device_count == 1) {
-    *device = 0;
-    return BARACUDA_OK;
-  }
-  const CUresult result = driver->pointer_get_attribute(device, CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL,
-                                                        reinterpret_cast<CUdeviceptr>(address));
-  return result == CUDA_SUCCESS ? BARACUDA_OK : fail_driver_call("cuPointerGetAttribute", result);
-}
-
-// `device` is the stream's, -1 if not known.
-int32_t check_device(const char* name, int32_t its_device, CUdevice device) noexcept {
-  if (device < 0 || its_device == device) return BARACUDA_OK;
-  return fail(BARACUDA_INVALID_PROBLEM, "%s is on CUDA device %d; it should be on device %d, where the stream is", name,
-              its_device, device);
-}
-
-// Of memory that no tensor places. What the host can reach too, any device can.
-int32_t check_found_device(const char* name, const void* address, MemoryKind kind, CUdevice device) noexcept {
-  if (kind != MemoryKind::kDevice || device < 0) return BARACUDA_OK;
-  int32_t its_device = device;
-  BARACUDA_TRY(device_of(address, &its_device));
-  return check_device(name, its_device, device);
-}
-
-// A kernel that writes where its device cannot would take the context with it.
-int32_t check_unplaced(const char* name, const void* address, CUdevice device) noexcept {
-  const MemoryKind kind = cuda_memory_kind(address);
-  if (kind == MemoryKind::kUnknown)
-    return fail(BARACUDA_INVALID_PROBLEM,
-                "%s is at %p, which CUDA does not know; it should be CUDA device, managed or pinned memory", name,
-                address);
-  return check_found_device(name, address, kind, device);
-}
-
-// Whether only the driver knows where this is.
-bool is_unplaced(const Tensor& tensor) noexcept {
-  return tensor.device_type == kDeviceHost || (tensor.device_type == kDeviceCuda && tensor.device_id < 0);
+  const auto load = [&](cudaFuncAttributes* attributes) { return kKernels.load(append, attributes); };
+  return load_kernels(append.stream, append.parts[0].cache, load, arch);
 }
 
 // With one device there is nothing to find out about the stream, and where every operand says that it is on that device,
@@ -129,20 +64,7 @@ int32_t check_reachable(const Op& op, Operands operands) {
         BARACUDA_TRY(check_found_device(name, kept, cuda_memory_kind(kept), device));
       continue;
     }
-    const Tensor& tensor = *operands[i];
-    const void* address = address_of(tensor);
-    if (is_empty(tensor)) continue;
-    if (tensor.device_type == kDevicePinned || tensor.device_type == kDeviceManaged) continue;
-    if (tensor.device_type != kDeviceCuda) {
-      const MemoryKind kind = tensor.device_type == kDeviceHost ? cuda_memory_kind(address) : MemoryKind::kUnknown;
-      if (kind != MemoryKind::kUnknown) continue;
-      return fail(BARACUDA_INVALID_PROBLEM,
-                  "%s is %s at %p; the %s backend needs CUDA device, managed or pinned memory", name,
-                  tensor.device_type == kDeviceHost ? "host memory" : "memory of another kind of device", address,
-                  find_backend(op.backend)->name);
-    }
-    BARACUDA_TRY(tensor.device_id < 0 ? check_unplaced(name, address, device)
-                                      : check_device(name, tensor.device_id, device));
+    BARACUDA_TRY(check_reaches(find_backend(op.backend)->name, name, *operands[i], device));
   }
   return op.error_record != nullptr ? check_unplaced("error_record", op.error_record, device) : BARACUDA_OK;
 }

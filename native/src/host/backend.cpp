@@ -5,12 +5,10 @@
 #include <memory>
 #include <new>
 
-#include "append/backend.h"
 #include "append/operands.h"
-#include "base/cancellation.h"
-#include "base/hints.h"
 #include "base/status.h"
 #include "host/judge.h"
+#include "host/reachable.h"
 #include "host/record.h"
 #include "host/row_conversion.h"
 #include "host/rows.h"
@@ -18,9 +16,6 @@
 
 namespace baracuda::host {
 namespace {
-
-// What a thread takes at a time: little enough that all finish together, enough that taking it costs nothing.
-constexpr uint64_t kBytesAtOnce = uint64_t{256} << 10;
 
 // Rows whose places are kept on the stack: a decode step's.
 constexpr int64_t kPlacesOnStack = 256;
@@ -44,23 +39,6 @@ int32_t write_all(const Append& append, const Place* places) noexcept {
   else
     write_rows<RowConversion>(append, places);
   return BARACUDA_OK;
-}
-
-// Of memory that is not the host's own. A CUDA array may be managed or pinned memory, which its exporter need not say: the
-// driver knows.
-bool cpu_can_reach(const Tensor& tensor) noexcept {
-  switch (tensor.device_type) {
-    case kDevicePinned:
-    case kDeviceManaged:
-      return true;
-    case kDeviceCuda: {
-      const CancellationHeld held;
-      const MemoryKind kind = cuda_memory_kind(address_of(tensor));
-      return kind == MemoryKind::kManaged || kind == MemoryKind::kPinned;
-    }
-    default:
-      return false;
-  }
 }
 
 int32_t judge_and_write(const Append& append, Place* places) noexcept {
@@ -102,21 +80,8 @@ int32_t preload(const Append&, int32_t* arch) {
 }
 
 int32_t check_reachable(const Op&, Operands operands) {
-  for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) {
-    const Tensor* const tensor = operands[i];
-    if (tensor == nullptr || BARACUDA_LIKELY(tensor->device_type == kDeviceHost) || cpu_can_reach(*tensor)) continue;
-    if (tensor->device_type == kDeviceCuda && tensor->device_id >= 0)
-      return fail(BARACUDA_INVALID_PROBLEM,
-                  "%s is in the memory of CUDA device %d; the host backend needs memory that the CPU can reach",
-                  name_of(i), tensor->device_id);
-    if (tensor->device_type == kDeviceCuda)
-      return fail(BARACUDA_INVALID_PROBLEM,
-                  "%s is in the memory of a CUDA device; the host backend needs memory that the CPU can reach",
-                  name_of(i));
-    return fail(BARACUDA_INVALID_PROBLEM,
-                "%s is on a device of DLPack type %d; the host backend needs memory that the CPU can reach", name_of(i),
-                tensor->device_type);
-  }
+  for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i)
+    if (operands[i] != nullptr) BARACUDA_TRY(check_cpu_reaches(name_of(i), *operands[i]));
   return BARACUDA_OK;
 }
 

@@ -3,15 +3,6 @@
 #include "base/saturating.h"
 
 namespace baracuda::host {
-namespace {
-
-// Bytes of key and value up to which an append writes through the caches, where the new rows are best left for the
-// attention that reads them next. Beyond, its rows, read and written, outgrow the caches that a core has to itself, and
-// fetching the lines that they overwrite costs as much again as the copy.
-constexpr uint64_t kCachedUpToBytes = uint64_t{512} << 10;
-
-}  // namespace
-
 RowCopy::RowCopy(const Append& append, const Place* places) noexcept : append_(append), places_(append, places) {
   for (int i = 0; i < append.num_parts; ++i) {
     const Part& part = append.parts[i];
@@ -24,7 +15,7 @@ RowCopy::RowCopy(const Append& append, const Place* places) noexcept : append_(a
     token_bytes_ =
         saturating_sum(token_bytes_, saturating_product(static_cast<uint64_t>(runs_[i].count), runs_[i].bytes));
   }
-  way_ = bytes() <= kCachedUpToBytes ? cached_copy() : streaming_copy();
+  way_ = way_for(bytes());
 }
 
 uint64_t RowCopy::bytes() const noexcept {

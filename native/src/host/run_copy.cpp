@@ -188,14 +188,14 @@ void finish_streamed() noexcept { _mm_sfence(); }
 
 }  // namespace
 
-WayToCopy cached_copy() noexcept {
+static WayToCopy cached_copy() noexcept {
 #if defined(BARACUDA_HOST_AVX)
   if (__builtin_cpu_supports("avx")) return {copy_avx, finish_cached};
 #endif
   return {copy_sse2, finish_cached};
 }
 
-WayToCopy streaming_copy() noexcept {
+static WayToCopy streaming_copy() noexcept {
 #if defined(BARACUDA_HOST_AVX)
   if (__builtin_cpu_supports("avx")) return {stream_avx, finish_streamed};
 #endif
@@ -216,10 +216,19 @@ void finish() noexcept {}
 
 }  // namespace
 
-WayToCopy cached_copy() noexcept { return {copy, finish}; }
+static WayToCopy cached_copy() noexcept { return {copy, finish}; }
 
-WayToCopy streaming_copy() noexcept { return cached_copy(); }
+// We know of no way.
+static WayToCopy streaming_copy() noexcept { return cached_copy(); }
 
 #endif
+
+WayToCopy way_for(uint64_t bytes) noexcept {
+  // New rows are best left in the caches for the attention that reads them next. Beyond this, what is read and written
+  // outgrows the caches that a core has to itself, and fetching the lines that are overwritten costs as much again as the
+  // copy.
+  constexpr uint64_t kCachedUpToBytes = uint64_t{512} << 10;
+  return bytes <= kCachedUpToBytes ? cached_copy() : streaming_copy();
+}
 
 }  // namespace baracuda::host

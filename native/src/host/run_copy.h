@@ -1,4 +1,4 @@
-// The ways to copy one token's bytes into a cache.
+// The ways to copy one token's bytes into a cache, and a page's.
 #ifndef BARACUDA_SRC_HOST_RUN_COPY_H_
 #define BARACUDA_SRC_HOST_RUN_COPY_H_
 
@@ -9,7 +9,7 @@
 
 namespace baracuda::host {
 
-// A token's key, or its value: contiguous runs of bytes, as many in its source as in its cache, at any addresses.
+// A token's key, or its value, or some of a page's: contiguous runs of bytes, as many in its source as in its cache, at any addresses.
 struct Runs {
   int64_t count;
   size_t bytes;
@@ -37,11 +37,9 @@ struct WayToCopy {
   void (*finish)() noexcept;
 };
 
-// Through the caches of the CPU: for appends that these can hold.
-WayToCopy cached_copy() noexcept;
-
-// Past them, so that a line that is overwritten whole is not fetched first. As cached_copy() where we know of no way.
-WayToCopy streaming_copy() noexcept;
+// For a call that copies so many bytes: through the caches of the CPU where these can hold them, else past them, so that a
+// line that is overwritten whole is not fetched first.
+WayToCopy way_for(uint64_t bytes) noexcept;
 
 }  // namespace baracuda::host
 

@@ -6,14 +6,17 @@
 
 namespace baracuda::host {
 
-// The setting: the most threads that an append may use, the calling one included; 0 for as many as the calling thread's
+// The setting: the most threads that a call may use, the calling one included; 0 for as many as the calling thread's
 // CPU affinity has. For the whole process.
 void set_thread_limit(int32_t limit) noexcept;
 int32_t thread_limit() noexcept;
 
-// How many threads an append of `bytes` of key and value is worth, the calling one included: bounded by the setting, by
+// How many threads a copy of `bytes` is worth, the calling one included: bounded by the setting, by
 // the CPUs that the calling thread may run on, and by what a thread costs.
 int32_t threads_for(uint64_t bytes) noexcept;
+
+// What a thread takes at a time: little enough that all finish together, enough that taking it costs nothing.
+inline constexpr uint64_t kBytesAtOnce = uint64_t{256} << 10;
 
 // Work cut into items 0 .. items-1, handed out in order, each to exactly one of the threads that ask.
 struct Work {

@@ -8,6 +8,7 @@
 
 #include "append/append.h"
 #include "cuda/bespoke/ragged.h"
+#include "cuda/bespoke/record.h"
 #include "cuda/bespoke/vector.h"
 #include "cuda/kernels.h"
 #include "place/divisor.h"
@@ -56,14 +57,6 @@ struct Copy {
   Placement placement;
   baracuda_error_record* record;
 };
-
-// Of all that meet what is corrupt, over all launches since the record was zeroed, one describes it.
-__device__ inline void record_corruption(baracuda_error_record* record, int64_t row, int64_t request, int64_t page,
-                                         const Corruption& found) {
-  if (record == nullptr || found.reason == BARACUDA_CORRUPT_NONE) return;
-  if (atomicCAS(&record->reason, BARACUDA_CORRUPT_NONE, found.reason) == BARACUDA_CORRUPT_NONE)
-    describe(record, row, request, page, found);
-}
 
 // Chosen where the kernel runs, by what the append has.
 constexpr int kAnyPlacing = -1;
