@@ -48,6 +48,7 @@ from ._native.about import BuildInfo, build_info, host_max_threads, library_path
 from ._page_tables.blocks.manager import BlockManager
 from ._page_tables.validate.finding import PageTableFault, PageTableFinding
 from ._page_tables.validate.validate import validate_page_table
+from ._pages.functional import copy_pages, gather_pages, scatter_pages
 
 _dynamo.read_instead(append_paged_kv, _dynamo.append_in_a_compiled_function)
 
@@ -92,8 +93,11 @@ __all__ = [
     "WorkspaceTooSmall",
     "append_paged_kv",
     "build_info",
+    "copy_pages",
+    "gather_pages",
     "host_max_threads",
     "library_path",
+    "scatter_pages",
     "set_host_max_threads",
     "validate_page_table",
 ]

@@ -1,4 +1,5 @@
-"""The oracle: the append in NumPy, by plain loops, to be right by inspection and not to be fast.
+"""The oracle: the append, and copies of pages, in NumPy, by plain loops, to be right by inspection and not to
+be fast.
 
 Everything else in the package, on every backend, is compared with this bit for bit.
 """
@@ -11,6 +12,9 @@ from ._model.descriptors import convention_of
 from ._model.enums import Addressing, KvLayout, LengthConvention
 from ._model.errors import invalid_problem
 from ._reference import places
+from ._reference.pages import copy_pages_reference as copy_pages_reference
+from ._reference.pages import gather_pages_reference as gather_pages_reference
+from ._reference.pages import scatter_pages_reference as scatter_pages_reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

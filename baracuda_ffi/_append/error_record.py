@@ -253,7 +253,8 @@ class ErrorRecord:
 
 def _corrupt(function: str, record: abi.ErrorRecord) -> CorruptPageTable:
     reason = Corruption(record.reason)
-    operand = abi.OPERANDS[record.operand]
+    is_of_pages = reason in (Corruption.SOURCE, Corruption.DESTINATION)
+    operand = (abi.COPY_OPERANDS if is_of_pages else abi.OPERANDS)[record.operand]
     seen, limit = record.seen, record.limit
     values = SeenValues(
         operand=operand,
@@ -263,12 +264,15 @@ def _corrupt(function: str, record: abi.ErrorRecord) -> CorruptPageTable:
         page=None if record.page == _NONE else record.page,
     )
     request = None if record.request == _NONE else record.request
-    who = f"row {record.row}" if request is None else f"request {request}"
+    if is_of_pages:
+        what = f"copy {record.row} was not made"
+    else:
+        what = f"row {record.row} was not served" if request is None else f"request {request} was not served"
     bound = f"at least {limit}" if seen < limit else f"below {limit}"
     return CorruptPageTable(
         INVALID_PROBLEM,
         function,
-        f"{who} was not served: its {operand} is {seen}; it should be {bound} ({_WHY[reason]})",
+        f"{what}: its {operand} is {seen}; it should be {bound} ({_WHY[reason]})",
         request=request,
         reason=reason,
         values=values,
@@ -283,4 +287,6 @@ _WHY = {
     Corruption.POSITION: "positions lie in the pages of their request",
     Corruption.SLOT: "slots lie in the cache",
     Corruption.APPEND_INDPTR: "append_indptr increases from 0 to at most the rows, no more than tokens",
+    Corruption.SOURCE: "page ids are below num_total_pages",
+    Corruption.DESTINATION: "page ids are below num_total_pages",
 }

@@ -87,7 +87,7 @@ def _traced(*operands: Any, **options: Any) -> None:
     """What can be said of tensors that have no memory."""
     given = dict(zip(abi.OPERANDS, operands, strict=False)) | options
     for name, value in given.items():
-        if isinstance(value, torch.Tensor):
+        if isinstance(value, torch.Tensor) and name in abi.WRITTEN_OPERANDS:
             check_written(value, name)
     given.pop("error_record", None)
     check_statement(on_host=not any(map(_is_on_cuda, given.values())), **given)

@@ -58,15 +58,17 @@ _MAX_ITEMSIZE = 16
 _WEAK = (ProxyType, CallableProxyType)
 
 
-def tensor_of(operand: Any, name: str) -> tuple[int, object]:
+def tensor_of(operand: Any, name: str, written: bool | None = None) -> tuple[int, object]:
     """The address of a ``baracuda_tensor`` that describes the operand, and what must live as long as that, or
-    the memory that it describes, is used.
+    the memory that it describes, is used. ``written`` says whether it is written, where its name does not.
 
     Protocols in order: ``TensorView``, DLPack's C table, NumPy, ``__dlpack__``, ``__cuda_array_interface__``.
     Without capsules (on an interpreter that has no ``ctypes.pythonapi``) DLPack's are passed over. No
     protocol is asked to synchronise. Raises ``InvalidProblem`` or ``Unsupported``, naming the operand.
     """
     kind = type(operand)
+    if written is None:
+        written = name in abi.WRITTEN_OPERANDS
     try:
         if kind is TensorView:
             described = operand._described
@@ -75,7 +77,7 @@ def tensor_of(operand: Any, name: str) -> tuple[int, object]:
             pair: CacheOfPair = operand
             return pair.described_by(tensor_of)
         reader = _reader_of(kind)
-        torch_tensors.check(operand, name)
+        torch_tensors.check(operand, name, written)
         if reader:
             tensor = abi.Tensor()
             exchange.read(reader, operand, tensor)
@@ -86,13 +88,13 @@ def tensor_of(operand: Any, name: str) -> tuple[int, object]:
             array = operand if issubclass(kind, numpy.ndarray) else operand.view()
             _check_unmasked(name, getattr(array, "mask", None), numpy)
             if type(array).__dlpack__ is numpy.ndarray.__dlpack__:
-                return _tensor_of_numpy(array, name)
+                return _tensor_of_numpy(array, name, written)
         exports = hasattr(operand, "__dlpack__")
         if exports and dlpack.CAPSULES:
-            return _tensor_of_exporter(operand, name)
+            return _tensor_of_exporter(operand, name, written)
         interface = getattr(operand, "__cuda_array_interface__", None)
         if interface is not None:
-            return _tensor_of_cuda_array(operand, interface, name)
+            return _tensor_of_cuda_array(operand, interface, name, written)
         if exports:
             raise _unreadable(operand, name)
     except BaracudaError:
@@ -134,7 +136,7 @@ def _describer_of(kind: type) -> Describer:
 describers[TensorView] = attrgetter("_capsule")
 
 
-def _tensor_of_numpy(array: Any, name: str) -> tuple[int, object]:
+def _tensor_of_numpy(array: Any, name: str, written: bool) -> tuple[int, object]:
     if dlpack.CAPSULES:
         try:
             # The quickest way to ask NumPy. It exports no read-only array so, and no type that DLPack lacks.
@@ -146,13 +148,12 @@ def _tensor_of_numpy(array: Any, name: str) -> tuple[int, object]:
     dtype = array.dtype
     named = _NAMED_TYPES.get(dtype.type.__name__)
     element = named if named and dtype.isnative else _parse(interface["typestr"], name, dtype)
-    return _tensor_of_interface(array, interface, ON_HOST, element, dtype.itemsize, name)
+    return _tensor_of_interface(array, interface, ON_HOST, element, dtype.itemsize, name, written)
 
 
-def _tensor_of_exporter(operand: Any, name: str) -> tuple[int, object]:
-    written = name in abi.WRITTEN_OPERANDS
+def _tensor_of_exporter(operand: Any, name: str, written: bool) -> tuple[int, object]:
     export = dlpack.export(operand, written=written)
-    _check_writable(name, operand, export.read_only)
+    _check_writable(name, operand, written and export.read_only)
     if written and export.copied:
         raise invalid_problem(
             _ME,
@@ -162,7 +163,9 @@ def _tensor_of_exporter(operand: Any, name: str) -> tuple[int, object]:
     return export.tensor, (operand, export)
 
 
-def _tensor_of_cuda_array(array: object, interface: Mapping[str, Any], name: str) -> tuple[int, object]:
+def _tensor_of_cuda_array(
+    array: object, interface: Mapping[str, Any], name: str, written: bool
+) -> tuple[int, object]:
     if interface.get("mask") is not None:
         raise _masked(name)
     if type(array) in _WEAK:
@@ -174,7 +177,7 @@ def _tensor_of_cuda_array(array: object, interface: Mapping[str, Any], name: str
     element = _parse(typestr, name, typestr)
     # The interface does not say on which device the memory is: the library asks the driver.
     device = (abi.DEVICE_CUDA, abi.ASK_THE_DRIVER)
-    return _tensor_of_interface(array, interface, device, element, element[1] // 8, name)
+    return _tensor_of_interface(array, interface, device, element, element[1] // 8, name, written)
 
 
 def _tensor_of_interface(
@@ -184,10 +187,11 @@ def _tensor_of_interface(
     element: ElementType,
     itemsize: int,
     name: str,
+    written: bool,
 ) -> tuple[int, object]:
     """What ``__array_interface__`` and ``__cuda_array_interface__`` say alike."""
     pointer, read_only = interface["data"]
-    _check_writable(name, array, read_only)
+    _check_writable(name, array, written and read_only)
     address = integer(_ME, f"{name}'s data", pointer or 0, 0, POINTER_MAX, "an address")
     shape = extents(_ME, f"{name}'s shape", interface["shape"])
     strides = steps(_ME, f"{name}'s strides", interface.get("strides"), len(shape))
@@ -215,8 +219,8 @@ def _masked(name: str) -> Unsupported:
     return unsupported(_ME, f"{name} has a mask; it should be an array without one")
 
 
-def _check_writable(name: str, operand: object, read_only: bool) -> None:
-    if read_only and name in abi.WRITTEN_OPERANDS:
+def _check_writable(name: str, operand: object, refused: bool) -> None:
+    if refused:
         raise invalid_problem(
             _ME,
             f"{name}, {describe_value(operand)}, is read-only; it is written, so it should be writable",
@@ -238,7 +242,7 @@ def _parse(typestr: str, name: str, shown: object) -> ElementType:
 def _odd_type(name: str, shown: object) -> Unsupported:
     if name == "error_record":
         wanted = "int64"
-    elif name in abi.ROWS_AND_CACHES:
+    elif name in abi.OF_ELEMENTS:
         wanted = "float16, bfloat16, float32, float8_e4m3fn, float8_e5m2, int8 or uint8"
     else:
         wanted = "int32 or int64"

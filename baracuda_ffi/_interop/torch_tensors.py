@@ -18,7 +18,6 @@ from operator import attrgetter
 
 from .._model.checks import describe
 from .._model.errors import unsupported
-from .._native import abi
 from .._native.accelerator import describers
 
 TYPE_CHECKING = False
@@ -36,7 +35,7 @@ _WORD = ctypes.sizeof(ctypes.c_uint64)
 _IMPL_WORDS = 24
 
 
-def check(operand: Any, name: str) -> None:
+def check(operand: Any, name: str, written: bool) -> None:
     """Raise ``Unsupported`` for a tensor of torch that cannot be taken as its memory is."""
     torch = sys.modules.get("torch")
     tensor_type = getattr(torch, "Tensor", None)  # None while torch is being imported
@@ -53,7 +52,8 @@ def check(operand: Any, name: str) -> None:
             _ME,
             f"{name} is a negative view, whose memory has the other sign; it should be {name}.resolve_neg()",
         )
-    check_written(operand, name)
+    if written:
+        check_written(operand, name)
 
 
 def _stands_for_others(torch: Any, tensor: Any) -> bool:
@@ -75,8 +75,8 @@ def _bits(torch: Any, tensor: Any) -> int:
 
 
 def check_written(tensor: Any, name: str) -> None:
-    """Raise ``Unsupported`` for a tensor that autograd watches, where it is written."""
-    if name in abi.WRITTEN_OPERANDS and tensor.requires_grad:
+    """Raise ``Unsupported`` for a tensor that is written and that autograd watches."""
+    if tensor.requires_grad:
         raise unsupported(
             _ME,
             f"{name} requires grad and is written, which autograd would not see; it should be "

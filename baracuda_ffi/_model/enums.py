@@ -108,7 +108,7 @@ class BackendKind(IntEnum):
 
 
 class Corruption(IntEnum):
-    """Why a guarded append did not serve a row."""
+    """Why a guarded append did not serve a row, or a guarded copy of pages was not made."""
 
     INDPTR = 1
     """Its two entries of indptr are negative, decreasing, or beyond ``total_used_pages``."""
@@ -125,6 +125,10 @@ class Corruption(IntEnum):
     APPEND_INDPTR = 7
     """Its entries of append_indptr are not from 0, decreasing, beyond the rows, or say more rows than
     tokens."""
+    SOURCE = 8
+    """The page that it copies is ``num_total_pages`` or more."""
+    DESTINATION = 9
+    """The page that it copies to is ``num_total_pages`` or more."""
 
 
 class OpCategory(IntEnum):

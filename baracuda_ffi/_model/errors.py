@@ -59,8 +59,8 @@ class InvalidProblem(BaracudaError, ValueError):
 
 
 class CorruptPageTable(BaracudaError, ValueError):
-    """A guarded append met a row whose place the page table says wrongly. Nothing was written for that row;
-    every other one was served.
+    """A guarded append met a row whose place the page table says wrongly, or a guarded copy of pages an id
+    that is no page. Nothing was written for that row, or page; every other one was served.
 
     ``code`` is 2, as for an unguarded host append that refuses such a table. Where several rows were corrupt,
     this is one of the first launch that met any.
@@ -68,7 +68,7 @@ class CorruptPageTable(BaracudaError, ValueError):
     Attributes
     ----------
     request : int or None
-        Whose row it is; None where the addressing knows no requests.
+        Whose row it is; None where the addressing knows no requests, and of pages.
     reason : Corruption
         Why it is corrupt.
     values : SeenValues

@@ -13,7 +13,7 @@ class SeenValues(Frozen):
     operand : str
         The operand that is wrong, such as ``"indptr"``.
     row : int
-        The row of key that was not written.
+        The row of key that was not written, or which of the pages of a call was not copied.
     seen : int
         The value that is wrong.
     limit : int

@@ -48,8 +48,15 @@ OPERANDS = (
     "v_scales",
 )
 NUM_OPERANDS = len(OPERANDS)
-ROWS_AND_CACHES = frozenset((*OPERANDS[:4], "kv_data"))
+OF_ELEMENTS = frozenset((*OPERANDS[:4], "kv_data", "buffer"))  # and not of indices, or scales
 WRITTEN_OPERANDS = frozenset(("k_data", "v_data", "kv_data", "k_scales", "v_scales", "error_record"))
+
+# BARACUDA_FOR_EACH_COPY_OPERAND: the operands' order in the array of a copy's bind.
+COPY_OPERANDS = ("k_data", "v_data", "source", "destination", "buffer")
+
+MOVEMENT_COPY = 0
+MOVEMENT_GATHER = 1
+MOVEMENT_SCATTER = 2
 
 # DLPack's numbers, as baracuda_tensor uses them.
 DEVICE_HOST = 1
@@ -124,6 +131,34 @@ class Append(ctypes.Structure):
     )
 
 
+class Copy(ctypes.Structure):
+    """struct baracuda_paged_kv_copy"""
+
+    _fields_ = (
+        ("struct_size", c_uint32),
+        ("flags", c_uint32),
+        ("backend", c_int32),
+        ("movement", c_int32),
+        ("parts", c_int32),
+        ("int64_operands", c_uint32),
+        ("num_total_pages", c_int32),
+        ("k_element_bytes", c_int32),
+        ("v_element_bytes", c_int32),
+        ("num_copies", c_int32),
+        ("k_page", c_int64 * 5),
+        ("v_page", c_int64 * 5),
+        ("k_data_strides", c_int64 * 6),
+        ("v_data_strides", c_int64 * 6),
+        ("k_data", c_void_p),
+        ("v_data", c_void_p),
+        ("source", c_void_p),
+        ("destination", c_void_p),
+        ("buffer", c_void_p),
+        ("error_record", c_void_p),
+        ("stream", c_void_p),
+    )
+
+
 class ErrorRecord(ctypes.Structure):
     """struct baracuda_error_record"""
 
@@ -157,6 +192,7 @@ class Tensor(ctypes.Structure):
 
 
 Pointers = c_void_p * NUM_OPERANDS
+CopyPointers = c_void_p * len(COPY_OPERANDS)
 
 # A symbol, what it returns, what it takes.
 Signature = tuple["Any", tuple["Any", ...]]
@@ -171,6 +207,15 @@ SIGNATURES: dict[str, Signature] = {
     # int32_t baracuda_paged_kv_append_bind(baracuda_paged_kv_append *op,
     #                                       const baracuda_tensor *const *operands, int32_t num_operands);
     "baracuda_paged_kv_append_bind": (c_int32, (c_void_p, c_void_p, c_int32)),
+    # int32_t baracuda_paged_kv_copy_run(const baracuda_paged_kv_copy *op);
+    "baracuda_paged_kv_copy_run": (c_int32, (c_void_p,)),
+    # int32_t baracuda_paged_kv_copy_can_implement(const baracuda_paged_kv_copy *op);
+    "baracuda_paged_kv_copy_can_implement": (c_int32, (c_void_p,)),
+    # int32_t baracuda_paged_kv_copy_preload(const baracuda_paged_kv_copy *op, int32_t *arch);
+    "baracuda_paged_kv_copy_preload": (c_int32, (c_void_p, c_void_p)),
+    # int32_t baracuda_paged_kv_copy_bind(baracuda_paged_kv_copy *op,
+    #                                     const baracuda_tensor *const *operands, int32_t num_operands);
+    "baracuda_paged_kv_copy_bind": (c_int32, (c_void_p, c_void_p, c_int32)),
     # int32_t baracuda_host_set_max_threads(int32_t max_threads);
     "baracuda_host_set_max_threads": (c_int32, (c_int32,)),
     # int32_t baracuda_host_max_threads(void);

@@ -45,6 +45,7 @@ class Library:
         "_handle",
         "append",
         "bind",
+        "bind_copy",
         "bind_objects",
         "can_implement",
         "host_max_threads",
@@ -52,6 +53,7 @@ class Library:
         "path",
         "preload",
         "run",
+        "run_copy",
     )
 
     path: str
@@ -61,6 +63,8 @@ class Library:
     bind: Callable[[int, int, int], int]
     bind_objects: Callable[..., tuple[int, Bound]]  # of a Bound and the operands
     append: Callable[[bytes, object, Operands], int]
+    bind_copy: Callable[[int, int, int], int]
+    run_copy: Callable[[int], int]
     host_set_max_threads: Callable[[int], int]
     host_max_threads: Callable[[], int]
 
@@ -78,6 +82,8 @@ class Library:
         self.can_implement = self.function("baracuda_paged_kv_append_can_implement")
         self.preload = self.function("baracuda_paged_kv_append_preload")
         self.bind = self.function("baracuda_paged_kv_append_bind")
+        self.bind_copy = self.function("baracuda_paged_kv_copy_bind")
+        self.run_copy = self.function("baracuda_paged_kv_copy_run")
         self.host_set_max_threads = self.function("baracuda_host_set_max_threads")
         self.host_max_threads = self.function("baracuda_host_max_threads")
         through_ctypes = self.function("baracuda_paged_kv_append_run")

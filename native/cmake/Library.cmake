@@ -8,6 +8,7 @@ set(_sources
     abi/host_settings.cpp
     abi/mirrored.cpp
     abi/operand_array.cpp
+    abi/pages.cpp
     abi/struct.cpp
     append/bind.cpp
     append/memory.cpp
@@ -22,6 +23,8 @@ set(_sources
     host/formats/avx512.cpp
     host/formats/portable.cpp
     host/formats/row_writers.cpp
+    host/page_lists.cpp
+    host/pages.cpp
     host/reachable.cpp
     host/row_conversion.cpp
     host/rows.cpp
@@ -30,6 +33,11 @@ set(_sources
     memory/meeting.cpp
     memory/span.cpp
     memory/tensor.cpp
+    pages/bind.cpp
+    pages/copy.cpp
+    pages/memory.cpp
+    pages/problem.cpp
+    pages/run.cpp
     python/calls.cpp)
 set(_cuda_sources
     cuda/backend.cu
@@ -38,6 +46,8 @@ set(_cuda_sources
     cuda/driver.cu
     cuda/error.cu
     cuda/flashinfer/backend.cu
+    cuda/pages/backend.cu
+    cuda/pages/kernels.cu
     cuda/reachable.cu)
 if(BARACUDA_WITH_CUDA)
   list(APPEND _sources ${_cuda_sources})

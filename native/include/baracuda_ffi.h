@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * baracuda_ffi.h - write rows into a paged KV-cache.
+ * baracuda_ffi.h - write rows into a paged KV-cache, and move its pages.
  *
  * This header is the whole contract of libbaracuda_ffi: C99, no other header of ours, no CUDA header.
  *
@@ -196,6 +196,56 @@
  * backend is always guarded; the host backend, unguarded, skips padding and refuses an append in which anything is
  * corrupt whole, before it has written a byte.
  *
+ * COPYING PAGES
+ *
+ * What a cache needs besides appends: pages copied to other pages (copy on write, compaction), to a buffer (offload to
+ * pinned host memory, transfer to another device), and from there back. One call makes n = num_copies copies of a
+ * whole page each, of both parts:
+ *
+ *   BARACUDA_MOVEMENT_COPY      page source[i] to page destination[i] of the same caches
+ *   BARACUDA_MOVEMENT_GATHER    page source[i] to row i of buffer; the caches are only read
+ *   BARACUDA_MOVEMENT_SCATTER   row i of buffer to page destination[i]
+ *
+ *   operand            shape                            type            access
+ *   k_data, v_data     [num_total_pages, ...page]       any             read; COPY, SCATTER: written in place
+ *   source             [n]                              int32 or int64  read: page ids; COPY, GATHER
+ *   destination        [n]                              int32 or int64  read: page ids; COPY, SCATTER
+ *   buffer             [n or more, row]                 bytes           GATHER: written; SCATTER: read
+ *
+ * The first dimension of a cache is the page; what a page has inside does not matter: up to BARACUDA_MAX_PAGE_RANK
+ * dimensions of elements of 1, 2, 4, 8 or 16 bytes, by any strides, each part its own. So both layouts, caches without
+ * heads, interleaved ones, one layer of a pool or all of them, quantised ones, and their scales (by a call of their
+ * own) are all taken; with BARACUDA_PARTS_KEY k_data alone. A row of buffer is the bytes of one page: K's and then V's,
+ * each packed in the order of its dimensions; rows lie end to end, at any address, those from n on are not touched.
+ * What was gathered and is scattered to the same pages leaves them as they were. buffer may be in any memory that the
+ * backend reaches: pinned host memory for CUDA.
+ *
+ * A copy with a negative id is padding and skipped silently, and so is one of a page to itself. An id of
+ * num_total_pages or more is corrupt: SOURCE or DESTINATION; guarded, that copy is skipped and recorded (`row` is i),
+ * the others are made; the host backend, unguarded, refuses the call whole. Lists are judged where the copy runs.
+ *
+ * The copies of one call are made in no order, and at once. So a page that is written should be in the lists once: no
+ * second copy should write it, and none should read it. The host backend, unguarded, refuses what breaks that whole;
+ * elsewhere such a page is left with bytes of any of the pages concerned, and no other page is. Where pages change
+ * places, or move up a chain, gather and scatter them, or make several calls on one stream.
+ *
+ * Refusals, in this order; everything else that this header says of the append (memory, streams, graphs, threads,
+ * statuses, flags, the record) holds for these functions as it does there:
+ *
+ *   status 2   op is NULL, its struct_size is impossible, or it is larger than this library's and not zero there
+ *   status 3   a flag, backend, movement or parts that this library does not know; FlashInfer; the bespoke backend
+ *              without the guard
+ *   status 2   num_total_pages not positive; num_copies negative; an extent of a page that is negative,
+ *              or not 0 behind one that is
+ *   status 3   an element of another number of bytes
+ *   status 2   where there is something to copy: a NULL pointer, or operands that do not fit in the address space; a
+ *              host stream that is not NULL; an error_record without the guard
+ *   status 1   an address that is no multiple of its element's size, nor error_record's of 8 (buffer: any)
+ *   status 2   a cache that is written with a stride of 0 over more than one place; what is written sharing memory with
+ *              another operand
+ *   status 2   host backend, unguarded: a corrupt copy, or a page that is written and in the lists twice
+ *   then as above
+ *
  * SYMBOLS (T is f16, bf16, f32, fp8_e4m3 or fp8_e5m2)
  *
  *   baracuda_kernels_flashinfer_paged_kv_append_decode_T_run             mirrored: CUDA, HND, BEFORE_APPEND
@@ -205,6 +255,7 @@
  *   baracuda_paged_kv_append_run, _can_implement                         general: everything, one struct
  *   baracuda_paged_kv_append_bind                                        fill that struct from described tensors
  *   baracuda_paged_kv_append_preload                                     load the CUDA kernel before a graph capture
+ *   baracuda_paged_kv_copy_run, _can_implement, _bind, _preload          the same of copies of pages
  *   baracuda_host_set_max_threads, baracuda_host_max_threads             how many threads the host backend may use
  *   baracuda_ffi_version, _abi_version, _build_info                      about the library
  *   baracuda_status_name, baracuda_last_error_message                    about a status
@@ -354,6 +405,14 @@ extern "C" {
   X(K_SCALES, k_scales, 15)          \
   X(V_SCALES, v_scales, 16)
 
+/* The operands of a copy of pages, likewise. */
+#define BARACUDA_FOR_EACH_COPY_OPERAND(X) \
+  X(K_DATA, k_data, 0)                    \
+  X(V_DATA, v_data, 1)                    \
+  X(SOURCE, source, 2)                    \
+  X(DESTINATION, destination, 3)          \
+  X(BUFFER, buffer, 4)
+
 /* ==== Enumerations and flags ====================================================================================== */
 
 /* What a function returned. Values from 1000 up are BARACUDA_CUDA_ERROR_BASE + cudaError_t. */
@@ -437,14 +496,32 @@ typedef enum baracuda_operand {
       BARACUDA_NUM_OPERANDS = 17 /* as this header knows them; a later one may have more */
 } baracuda_operand;
 
-/* An append's flags. */
+/* From where to where pages are copied: see COPYING PAGES above. */
+typedef enum baracuda_movement {
+  BARACUDA_MOVEMENT_COPY = 0,
+  BARACUDA_MOVEMENT_GATHER = 1,
+  BARACUDA_MOVEMENT_SCATTER = 2
+} baracuda_movement;
+
+/* The operands' places in the array of baracuda_paged_kv_copy_bind, and the bits of its int64_operands. */
+typedef enum baracuda_copy_operand {
+#define BARACUDA_ENUMERATOR(ENUM, name, value) BARACUDA_COPY_OPERAND_##ENUM = value,
+  BARACUDA_FOR_EACH_COPY_OPERAND(BARACUDA_ENUMERATOR)
+#undef BARACUDA_ENUMERATOR
+      BARACUDA_NUM_COPY_OPERANDS = 5 /* as this header knows them; a later one may have more */
+} baracuda_copy_operand;
+
+/* The most dimensions that a page may have inside. */
+#define BARACUDA_MAX_PAGE_RANK 5
+
+/* Flags. Copies of pages take the first two. */
 #define BARACUDA_FLAG_GUARDED 1u   /* see THE GUARD above; for the host and the bespoke backend */
 #define BARACUDA_FLAG_STRIDED 2u   /* the strides are read; else key, value and the caches are packed */
 #define BARACUDA_FLAG_SKIP_SLOT 4u /* skip_slot is read; with SLOTS */
 #define BARACUDA_FLAG_INFER 8u     /* _bind takes what is 0 from the operands; without it 0 is 0 */
 #define BARACUDA_FLAG_MIRRORED 16u /* see BARACUDA-KERNELS' CHECKS above */
 
-/* Why a guarded append did not serve a row. */
+/* Why a guarded append did not serve a row, or a guarded copy was not made. */
 typedef enum baracuda_corruption {
   BARACUDA_CORRUPT_NONE = 0,
   BARACUDA_CORRUPT_INDPTR = 1,        /* negative, decreasing, or beyond total_used_pages */
@@ -454,7 +531,9 @@ typedef enum baracuda_corruption {
   BARACUDA_CORRUPT_BATCH_INDEX = 4,   /* batch_size or more */
   BARACUDA_CORRUPT_POSITION = 5,      /* negative, or beyond the request's pages */
   BARACUDA_CORRUPT_SLOT = 6,          /* num_total_pages * page_size or more */
-  BARACUDA_CORRUPT_APPEND_INDPTR = 7  /* not from 0, decreasing, beyond num_rows, or more rows than tokens */
+  BARACUDA_CORRUPT_APPEND_INDPTR = 7, /* not from 0, decreasing, beyond num_rows, or more rows than tokens */
+  BARACUDA_CORRUPT_SOURCE = 8,        /* of a copy of pages: num_total_pages or more */
+  BARACUDA_CORRUPT_DESTINATION = 9    /* likewise */
 } baracuda_corruption;
 
 /* ==== Structs ===================================================================================================== */
@@ -463,14 +542,15 @@ typedef enum baracuda_corruption {
  * backend can write (CUDA: device, managed or pinned memory), 8-byte aligned, zero when unclaimed. Claimed by one
  * atomic on `reason`, then kept until its owner zeroes it. Read it after the append has finished. */
 typedef struct baracuda_error_record {
-  int32_t reason;      /* baracuda_corruption; 0: unclaimed */
-  int32_t operand;     /* baracuda_operand: the one that is wrong */
-  int64_t row;         /* the row of key that was not written; num_rows for those that key does not have */
-  int64_t request;     /* whose row it is; -1 for SLOTS, and where batch_indices names none */
-  int64_t seen;        /* the value that is wrong */
-  int64_t limit;       /* what it was held against: the least that is too large, or for what is too small the least that
+  int32_t reason;  /* baracuda_corruption; 0: unclaimed */
+  int32_t operand; /* baracuda_operand: the one that is wrong; of SOURCE and DESTINATION, baracuda_copy_operand */
+  int64_t row;     /* the row of key that was not written; num_rows for those that key does not have. Of pages: which
+                          of the copies was not made */
+  int64_t request; /* whose row it is; -1 for SLOTS, where batch_indices names none, and of pages */
+  int64_t seen;    /* the value that is wrong */
+  int64_t limit;   /* what it was held against: the least that is too large, or for what is too small the least that
                           is not */
-  int64_t page;        /* the id of its page; -1 where none was read */
+  int64_t page;    /* the id of its page; -1 where none was read */
   int64_t reserved[2]; /* 0 */
 } baracuda_error_record;
 
@@ -534,6 +614,33 @@ typedef struct baracuda_paged_kv_append {
   int64_t v_scales_strides[3];
 } baracuda_paged_kv_append;
 
+/* One call that copies pages: see COPYING PAGES above. Zero it, set struct_size to sizeof(baracuda_paged_kv_copy), fill
+ * it in. It may be reused, and be read by several calls at once. Which operands there are is said by movement and
+ * parts, never by a NULL; one without elements may be NULL. */
+typedef struct baracuda_paged_kv_copy {
+  uint32_t struct_size;    /* bytes of this struct as its caller knows it */
+  uint32_t flags;          /* BARACUDA_FLAG_GUARDED, BARACUDA_FLAG_STRIDED; another is refused with 3 */
+  int32_t backend;         /* baracuda_backend: HOST or BESPOKE */
+  int32_t movement;        /* baracuda_movement */
+  int32_t parts;           /* baracuda_parts */
+  uint32_t int64_operands; /* bit i: the list of ordinal i is int64; else int32 */
+  int32_t num_total_pages; /* pages in each of k_data and v_data, >= 1 */
+  int32_t k_element_bytes; /* 1, 2, 4, 8 or 16 */
+  int32_t v_element_bytes; /* likewise; not read with BARACUDA_PARTS_KEY, as all of v */
+  int32_t num_copies;      /* entries of source and destination, >= 0 */
+  int64_t k_page[5];       /* the extents of a page, outermost first; behind the last one 0 */
+  int64_t v_page[5];
+  int64_t k_data_strides[6]; /* page, then as k_page; in elements; with BARACUDA_FLAG_STRIDED, else packed */
+  int64_t v_data_strides[6];
+  void* k_data;
+  void* v_data;
+  const void* source;
+  const void* destination;
+  void* buffer;
+  baracuda_error_record* error_record; /* guarded: or NULL to record nothing; else NULL */
+  void* stream;                        /* CUDA: a cudaStream_t (CUstream); host: NULL */
+} baracuda_paged_kv_copy;
+
 /* ==== The general append ========================================================================================== */
 
 /* Append. CUDA: enqueued on op->stream, and not finished when this returns. Host: finished.
@@ -586,6 +693,26 @@ typedef struct baracuda_tensor {
  * not fit. On a refusal `op` is as it was. */
 BARACUDA_API int32_t baracuda_paged_kv_append_bind(baracuda_paged_kv_append* op, const baracuda_tensor* const* operands,
                                                    int32_t num_operands);
+
+/* ==== Copies of pages ============================================================================================= */
+
+/* As baracuda_paged_kv_append_run: CUDA enqueues one launch, however many pages there are. */
+BARACUDA_API int32_t baracuda_paged_kv_copy_run(const baracuda_paged_kv_copy* op);
+
+/* As baracuda_paged_kv_append_can_implement. */
+BARACUDA_API int32_t baracuda_paged_kv_copy_can_implement(const baracuda_paged_kv_copy* op);
+
+/* As baracuda_paged_kv_append_preload. */
+BARACUDA_API int32_t baracuda_paged_kv_copy_preload(const baracuda_paged_kv_copy* op, int32_t* arch);
+
+/* Take everything but backend, movement, parts, flags, error_record and stream from the operands, which are those of
+ * baracuda_copy_operand, and judge the whole of `op`, the lists' values excepted; the strides are taken with
+ * BARACUDA_FLAG_STRIDED, and have to be packed without. What movement and parts want has to be there, and nothing else
+ * be given. k_data and v_data have the same number of pages, source and destination of entries; buffer is contiguous,
+ * of any type, and has as many bytes in each of its rows as a page of all parts. For the rest as
+ * baracuda_paged_kv_append_bind. */
+BARACUDA_API int32_t baracuda_paged_kv_copy_bind(baracuda_paged_kv_copy* op, const baracuda_tensor* const* operands,
+                                                 int32_t num_operands);
 
 /* ==== The mirrored functions ====================================================================================== */
 

@@ -6,6 +6,8 @@
 #include "cuda/backends.h"
 #include "cuda/flashinfer/limits.h"
 #include "host/backend.h"
+#include "host/pages.h"
+#include "pages/backend.h"
 
 namespace baracuda {
 namespace {
@@ -63,6 +65,28 @@ constexpr Backend kBespoke = {
     cuda::check_reachable,
 };
 
+int32_t no_lists_to_check(const PageCopy&) { return BARACUDA_OK; }
+
+constexpr PageBackend kHostPages = {
+    "host",
+    /*is_always_guarded=*/false,
+    /*is_host=*/true,
+    host::check_page_lists,
+    host::launch_pages,
+    host::preload_pages,
+    host::check_pages_reachable,
+};
+
+constexpr PageBackend kBespokePages = {
+    "bespoke",
+    /*is_always_guarded=*/true,
+    /*is_host=*/false,
+    no_lists_to_check,
+    cuda::launch_pages,
+    cuda::preload_pages,
+    cuda::check_pages_reachable,
+};
+
 }  // namespace
 
 const Backend* find_backend(int32_t backend) noexcept {
@@ -73,6 +97,17 @@ const Backend* find_backend(int32_t backend) noexcept {
       return &kHost;
     case BARACUDA_BACKEND_BESPOKE:
       return &kBespoke;
+    default:
+      return nullptr;
+  }
+}
+
+const PageBackend* find_page_backend(int32_t backend) noexcept {
+  switch (backend) {
+    case BARACUDA_BACKEND_HOST:
+      return &kHostPages;
+    case BARACUDA_BACKEND_BESPOKE:
+      return &kBespokePages;
     default:
       return nullptr;
   }

@@ -59,7 +59,7 @@ def test_the_signatures_are_the_headers() -> None:
 
 
 @needs_compiler
-@each_struct(abi.Append, abi.ErrorRecord, abi.Tensor, abi.PythonApi, abi.PythonMethod)
+@each_struct(abi.Append, abi.Copy, abi.ErrorRecord, abi.Tensor, abi.PythonApi, abi.PythonMethod)
 def test_the_structs_are_the_headers(name: str, structure: type, path: object) -> None:
     check_struct(structure, header.fields(name, path))  # type: ignore[arg-type]
 
@@ -88,6 +88,9 @@ def test_the_table_of_operands() -> None:
     expected = [[name.upper(), name, str(value)] for value, name in enumerate(abi.OPERANDS)]
     assert rows_of("BARACUDA_FOR_EACH_OPERAND") == expected
     assert set(abi.OPERANDS) <= {name for name, *_ in abi.Append._fields_}
+    expected = [[name.upper(), name, str(value)] for value, name in enumerate(abi.COPY_OPERANDS)]
+    assert rows_of("BARACUDA_FOR_EACH_COPY_OPERAND") == expected
+    assert set(abi.COPY_OPERANDS) <= {name for name, *_ in abi.Copy._fields_}
 
 
 @needs_compiler
@@ -107,8 +110,20 @@ def test_the_enumerations_are_the_tests() -> None:
     assert header.enumerators("baracuda_length_convention") == conventions
     parts = {"BARACUDA_PARTS_KEY_AND_VALUE": abi.KEY_AND_VALUE, "BARACUDA_PARTS_KEY": abi.KEY}
     assert header.enumerators("baracuda_parts") == parts
+    movements = {f"BARACUDA_MOVEMENT_{name}": value for name, value in abi.MOVEMENTS.items()}
+    assert header.enumerators("baracuda_movement") == movements
+    assert header.enumerators("baracuda_copy_operand") == {
+        **{f"BARACUDA_COPY_OPERAND_{name.upper()}": value for value, name in enumerate(abi.COPY_OPERANDS)},
+        "BARACUDA_NUM_COPY_OPERANDS": len(abi.COPY_OPERANDS),
+    }
     corruption = header.enumerators("baracuda_corruption")
-    for name in ("CORRUPT_INDPTR", "CORRUPT_PAGE", "CORRUPT_LAST_PAGE_LEN"):
+    for name in (
+        "CORRUPT_INDPTR",
+        "CORRUPT_PAGE",
+        "CORRUPT_LAST_PAGE_LEN",
+        "CORRUPT_SOURCE",
+        "CORRUPT_DESTINATION",
+    ):
         assert corruption[f"BARACUDA_{name}"] == getattr(abi, name)
     for name in ("GUARDED", "STRIDED", "SKIP_SLOT", "INFER", "MIRRORED"):
         assert header.macro(f"BARACUDA_FLAG_{name}").split("u ")[0] == str(getattr(abi, name))

@@ -22,7 +22,9 @@ def test_the_signatures_are_the_headers() -> None:
     assert list(header.functions(PRIVATE_HEADER)) == [_accelerator.SYMBOL]
 
 
-@each_struct(_abi.Append, _abi.ErrorRecord, _abi.Tensor, _accelerator._PythonApi, _accelerator._PythonMethod)
+@each_struct(
+    _abi.Append, _abi.Copy, _abi.ErrorRecord, _abi.Tensor, _accelerator._PythonApi, _accelerator._PythonMethod
+)
 def test_the_structs_are_the_headers(name: str, structure: type, path: Any) -> None:
     check_struct(structure, header.fields(name, path))
 
@@ -35,6 +37,9 @@ def test_the_element_names_are_in_the_order_of_the_kinds() -> None:
 
 def test_the_operands_and_flags_are_the_headers() -> None:
     assert abi.OPERANDS == _abi.OPERANDS
+    assert abi.COPY_OPERANDS == _abi.COPY_OPERANDS
+    for name, value in abi.MOVEMENTS.items():
+        assert getattr(_abi, f"MOVEMENT_{name}") == value
     for name in ("GUARDED", "STRIDED", "SKIP_SLOT", "INFER", "MIRRORED"):
         assert getattr(_abi, f"FLAG_{name}") == getattr(abi, name)
     assert (abi.KEY_AND_VALUE, abi.KEY) == (_abi.PARTS_KEY_AND_VALUE, _abi.PARTS_KEY)
@@ -47,6 +52,7 @@ def test_the_operands_and_flags_are_the_headers() -> None:
         ("baracuda_backend", "BARACUDA_BACKEND_", bf.BackendKind),
         ("baracuda_layout", "BARACUDA_LAYOUT_", bf.KvLayout),
         ("baracuda_length_convention", "BARACUDA_", bf.LengthConvention),
+        ("baracuda_corruption", "BARACUDA_CORRUPT_", bf.Corruption),
     ],
 )
 def test_the_enums_are_the_headers(enum: str, prefix: str, mirror: Any) -> None:

@@ -62,7 +62,8 @@ def public() -> Iterator[tuple[str, object]]:
                         continue
                     if is_method(found) or isinstance(found, property):
                         yield f"{name}.{member}", found
-    yield "reference.append_paged_kv_reference", bf.reference.append_paged_kv_reference
+    for name in ("append_paged_kv", "copy_pages", "gather_pages", "scatter_pages"):
+        yield f"reference.{name}_reference", getattr(bf.reference, f"{name}_reference")
 
 
 def first_with(member: str, kind: type) -> type:

@@ -8,7 +8,7 @@ namespace {
 
 int32_t refuse() noexcept {
   return fail(BARACUDA_UNSUPPORTED,
-              "this library was built without CUDA: the CUDA backends can check an append but not launch it; "
+              "this library was built without CUDA: the CUDA backends can check but not launch; "
               "build with the CUDA compiler (BARACUDA_FFI_CUDA=ON, or BARACUDA_FFI_PYPI_CUDA=1 where there is no "
               "toolkit), or use the host backend");
 }
@@ -22,6 +22,9 @@ int32_t preload_flashinfer(const Append&, int32_t*) { return refuse(); }
 int32_t launch_bespoke(const Append&) { return refuse(); }
 int32_t preload_bespoke(const Append&, int32_t*) { return refuse(); }
 int32_t check_reachable(const Op&, Operands) { return refuse(); }
+int32_t launch_pages(const PageCopy&) { return refuse(); }
+int32_t preload_pages(const PageCopy&, int32_t*) { return refuse(); }
+int32_t check_pages_reachable(const CopyOp&, CopyOperands) { return refuse(); }
 
 }  // namespace cuda
 

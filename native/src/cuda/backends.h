@@ -6,6 +6,8 @@
 
 #include "append/append.h"
 #include "append/operands.h"
+#include "pages/copy.h"
+#include "pages/operands.h"
 
 namespace baracuda::cuda {
 
@@ -16,6 +18,10 @@ int32_t launch_bespoke(const Append& append);
 int32_t preload_bespoke(const Append& append, int32_t* arch);
 
 int32_t check_reachable(const Op& op, Operands operands);
+
+int32_t launch_pages(const PageCopy& copy);
+int32_t preload_pages(const PageCopy& copy, int32_t* arch);
+int32_t check_pages_reachable(const CopyOp& op, CopyOperands operands);
 
 }  // namespace baracuda::cuda
 

@@ -75,6 +75,13 @@ CORRUPT_POSITION = 5
 CORRUPT_SLOT = 6
 CORRUPT_APPEND_INDPTR = 7
 
+CORRUPT_SOURCE = 8
+CORRUPT_DESTINATION = 9
+
+#: By their places in the array of baracuda_paged_kv_copy_bind.
+COPY_OPERANDS = ("k_data", "v_data", "source", "destination", "buffer")
+MOVEMENTS = {"COPY": 0, "GATHER": 1, "SCATTER": 2}
+
 LAYOUTS = {"HND": 0, "NHD": 1}
 CONVENTIONS = {"BEFORE_APPEND": 0, "AFTER_APPEND": 1}
 FAMILIES = ("flashinfer", "host")
@@ -135,6 +142,34 @@ class Append(ctypes.Structure):
         ("v_scales", c_void_p),
         ("k_scales_strides", c_int64 * 3),
         ("v_scales_strides", c_int64 * 3),
+    ]
+
+
+class Copy(ctypes.Structure):
+    """baracuda_paged_kv_copy."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("flags", c_uint32),
+        ("backend", c_int32),
+        ("movement", c_int32),
+        ("parts", c_int32),
+        ("int64_operands", c_uint32),
+        ("num_total_pages", c_int32),
+        ("k_element_bytes", c_int32),
+        ("v_element_bytes", c_int32),
+        ("num_copies", c_int32),
+        ("k_page", c_int64 * 5),
+        ("v_page", c_int64 * 5),
+        ("k_data_strides", c_int64 * 6),
+        ("v_data_strides", c_int64 * 6),
+        ("k_data", c_void_p),
+        ("v_data", c_void_p),
+        ("source", c_void_p),
+        ("destination", c_void_p),
+        ("buffer", c_void_p),
+        ("error_record", c_void_p),
+        ("stream", c_void_p),
     ]
 
 
@@ -223,6 +258,10 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "baracuda_paged_kv_append_can_implement": (c_int32, [c_void_p]),
     "baracuda_paged_kv_append_preload": (c_int32, [c_void_p, c_void_p]),
     "baracuda_paged_kv_append_bind": (c_int32, [c_void_p, c_void_p, c_int32]),
+    "baracuda_paged_kv_copy_run": (c_int32, [c_void_p]),
+    "baracuda_paged_kv_copy_can_implement": (c_int32, [c_void_p]),
+    "baracuda_paged_kv_copy_preload": (c_int32, [c_void_p, c_void_p]),
+    "baracuda_paged_kv_copy_bind": (c_int32, [c_void_p, c_void_p, c_int32]),
     "baracuda_host_set_max_threads": (c_int32, [c_int32]),
     "baracuda_host_max_threads": (c_int32, []),
     "baracuda_ffi_version": (c_char_p, []),

@@ -48,12 +48,15 @@ def check_signatures(
         assert all(agrees(d, used) for d, used in zip(parameters, argtypes, strict=True)), name
 
 
-def each_struct(append: Any, error_record: Any, tensor: Any, python_api: Any, python_method: Any) -> Any:
+def each_struct(
+    append: Any, copy: Any, error_record: Any, tensor: Any, python_api: Any, python_method: Any
+) -> Any:
     """Parametrizes a test by the name of every struct, what declares it, and the header that it is in."""
     return pytest.mark.parametrize(
         ("name", "structure", "path"),
         [
             ("baracuda_paged_kv_append", append, HEADER),
+            ("baracuda_paged_kv_copy", copy, HEADER),
             ("baracuda_error_record", error_record, HEADER),
             ("baracuda_tensor", tensor, HEADER),
             ("baracuda_python_api", python_api, PRIVATE_HEADER),

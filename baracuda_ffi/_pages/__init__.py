@@ -1,0 +1,1 @@
+"""Whole pages, copied: to other pages, and to a buffer and back."""
