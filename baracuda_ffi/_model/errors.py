@@ -26,6 +26,8 @@ OUT_OF_PAGES = -2
 class BaracudaError(Exception):
     """A refusal. Nothing was launched or written. Errors can be pickled and copied.
 
+    As a string it is its message, for whoever reads it; the other attributes are for programs.
+
     Attributes
     ----------
     code : int
@@ -47,7 +49,7 @@ class BaracudaError(Exception):
         self.message = message
 
     def __str__(self) -> str:
-        return f"{self.message} [{self.function}, status {self.code}]"
+        return self.message
 
 
 class MisalignedOperand(BaracudaError, ValueError):
@@ -122,9 +124,6 @@ class CudaError(BaracudaError, RuntimeError):
         super().__init__(code, function, message)
         self.name = name or f"cudaError {code - CUDA_ERROR_BASE}"
 
-    def __str__(self) -> str:
-        return f"{self.message} [{self.function}, {self.name}]"
-
 
 class OutOfPages(BaracudaError, RuntimeError):
     """A ``BlockManager`` has fewer free pages than a sequence needs. ``code`` is -2.
@@ -153,9 +152,6 @@ class OutOfPages(BaracudaError, RuntimeError):
 
 class LibraryNotLoaded(BaracudaError, RuntimeError):
     """The native library was not found, could not be opened, or speaks another ABI. ``code`` is -1."""
-
-    def __str__(self) -> str:
-        return self.message
 
 
 _BY_STATUS: dict[int, type[BaracudaError]] = {

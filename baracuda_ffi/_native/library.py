@@ -1,14 +1,13 @@
-"""The native library: found and opened when first needed, once, and its functions as typed attributes."""
+"""The native library: opened when first needed, once, and its functions as typed attributes."""
 
 from __future__ import annotations
 
 import ctypes
-import os
-import sys
 
-from .._model.errors import CUDA_ERROR_BASE, LIBRARY_NOT_LOADED, BaracudaError, LibraryNotLoaded, error_for
+from .._model.errors import CUDA_ERROR_BASE, BaracudaError, error_for
 from . import abi
 from .accelerator import builtin_calls
+from .search import find_library, not_loaded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,12 +20,6 @@ if TYPE_CHECKING:
     # A baracuda_paged_kv_append, and the operands that keep its memory. Never changed, so that a launch on
     # another thread sees all of it or none.
     Bound = tuple[bytes, Operands]
-
-ENVIRONMENT_VARIABLE = "BARACUDA_FFI_LIBRARY"
-FILE_NAME = {"win32": "baracuda_ffi.dll", "darwin": "libbaracuda_ffi.dylib"}.get(
-    sys.platform, "libbaracuda_ffi.so"
-)
-
 
 # A status of the accelerated calls alone: they have done nothing, and the operands have to be described one
 # by one.
@@ -75,7 +68,7 @@ class Library:
         self._handle = ctypes.CDLL(path)
         found = self.function("baracuda_ffi_abi_version")()
         if found != abi.ABI_VERSION:
-            raise _not_loaded(
+            raise not_loaded(
                 f"{path} has ABI version {found}; this package speaks ABI version {abi.ABI_VERSION}. "
                 "Install the package and the library from one release."
             )
@@ -134,51 +127,14 @@ def _load() -> Library:
     global loaded
     # Threads that come here at once may all open it, which does no harm, and get the first one's. No lock: a
     # fork or a signal handler might find it held.
-    loaded = _first.setdefault("library", _open(_find()))
+    loaded = _first.setdefault("library", _open(find_library()))
     return loaded
-
-
-def _find() -> str:
-    override = os.environ.get(ENVIRONMENT_VARIABLE)
-    if override:
-        # An override that points nowhere is a mistake to hear about, not to work around.
-        if os.path.isfile(override):
-            return os.path.abspath(override)
-        raise _not_loaded(
-            f"{ENVIRONMENT_VARIABLE} is {override!r}, which is not a file; it should be the path of "
-            f"{FILE_NAME}, or not be set"
-        )
-    places = _places()
-    for _, path in places:
-        if os.path.isfile(path):
-            return path
-    looked = "".join([f"\n  {path} ({why})" for why, path in places])
-    raise _not_loaded(
-        f"{FILE_NAME} was not found. Looked at:{looked}\n"
-        f"Install the package (pip install .), or set {ENVIRONMENT_VARIABLE} to the library's path."
-    )
-
-
-def _places() -> list[tuple[str, str]]:
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    places = [("beside the package", os.path.join(package, "lib", FILE_NAME))]
-    try:
-        # Importing it is also what makes an editable install rebuild.
-        from .. import _build_info
-    except ImportError:  # a source tree: nothing was built into it
-        return places
-    built = _build_info.LIBRARY
-    return [("where the build put it", built), *[place for place in places if place[1] != built]]
 
 
 def _open(path: str) -> Library:
     try:
         return Library(path)
     except OSError as error:
-        raise _not_loaded(f"{path} could not be opened: {error}") from error
+        raise not_loaded(f"{path} could not be opened: {error}") from error
     except AttributeError as error:
-        raise _not_loaded(f"{path} is not a baracuda_ffi library: {error}") from error
-
-
-def _not_loaded(message: str) -> LibraryNotLoaded:
-    return LibraryNotLoaded(LIBRARY_NOT_LOADED, "baracuda_ffi", message)
+        raise not_loaded(f"{path} is not a baracuda_ffi library: {error}") from error

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
+
+from .._native.search import find_build
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,15 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print what was asked for, a line each in the order of the options; without an option, everything by
     name."""
-    try:
-        from .. import _build_info
-    except ImportError:
-        print(
-            "baracuda-ffi config: this is a source folder, not an installed package: pip install it first",
-            file=sys.stderr,
-        )
-        return 1
-    values = _values(_build_info.PREFIX, os.path.dirname(_build_info.LIBRARY))
+    prefix, library = find_build()
+    values = _values(prefix, os.path.dirname(library))
     if arguments.options:
         print("\n".join([values[name] for name in arguments.options]))
     else:

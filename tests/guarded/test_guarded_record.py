@@ -156,8 +156,9 @@ def test_a_record_that_plans_share(backend: Backend) -> None:
     plans = [bf.PagedKvAppendPlan.select(backend.stream, problem.descriptor, preference) for _ in range(2)]
     assert [plan.error_record for plan in plans] == [record, record]
     plans[0].run(backend.stream, bf.Workspace.NONE, make_args(problem.put(backend)))
-    with pytest.raises(bf.CorruptPageTable, match=r"ErrorRecord\.check"):
+    with pytest.raises(bf.CorruptPageTable) as raised:
         record.check(backend.stream)
+    assert raised.value.function == "ErrorRecord.check"
     with pytest.raises(bf.CorruptPageTable):
         plans[1].check(backend.stream)
     plans[1].reset(backend.stream)
@@ -244,7 +245,8 @@ def test_many_threads_claim_one_record(host_backend: Backend) -> None:
 def test_memory_that_is_no_record(memory: Any, error: type[Exception], says: tuple[str, ...]) -> None:
     with pytest.raises(error) as raised:
         bf.ErrorRecord(memory)
-    assert all(text in str(raised.value) for text in ("error_record", "[ErrorRecord", *says))
+    assert raised.value.function == "ErrorRecord"
+    assert all(text in str(raised.value) for text in ("error_record", *says))
 
 
 def test_read_only_memory_is_no_record() -> None:

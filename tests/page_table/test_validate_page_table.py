@@ -281,7 +281,8 @@ def test_operands_by_dlpack_and_by_pointer() -> None:
 def test_what_is_no_page_table(changes: Any, error: type[Exception], says: tuple[str, ...]) -> None:
     with pytest.raises(error) as raised:
         validate(RIGHT | changes)
-    assert all(text in str(raised.value) for text in ("[validate_page_table", *says))
+    assert raised.value.function == "validate_page_table"
+    assert all(text in str(raised.value) for text in says)
 
 
 @pytest.mark.parametrize("dtypes", list(itertools.product(("i4", "i8"), repeat=3)), ids="-".join)

@@ -37,8 +37,7 @@ def test_what_an_error_carries_survives_pickling_and_copying(
         assert type(again) is kind
         assert (again.code, again.function) == (code, "PagedKvAppendPlan.run")
         assert again.message == "key has shape [1]; it should be [2]"
-        assert again.message in str(again)
-        assert "PagedKvAppendPlan.run" in str(again)
+        assert str(again) == again.message  # nothing but what a user reads
 
 
 def test_an_error_that_was_raised() -> None:
@@ -60,4 +59,4 @@ def test_a_cuda_error_has_cudas_name() -> None:
     assert error.name == "cudaErrorNoDevice"
     again = pickle.loads(pickle.dumps(error))
     assert again.name == "cudaErrorNoDevice"
-    assert "cudaErrorNoDevice" in str(again)
+    assert str(again) == "no device"

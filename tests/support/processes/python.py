@@ -11,11 +11,13 @@ from pathlib import Path
 TESTS = Path(__file__).parents[2]
 
 
-def run_python(*arguments: str, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_python(
+    *arguments: str, timeout: float = 120, cwd: Path = TESTS, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """`python ARGUMENTS`; variables given by name are added to the environment."""
     return subprocess.run(
         [sys.executable, *arguments],
-        cwd=TESTS,
+        cwd=cwd,
         env=os.environ | environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
