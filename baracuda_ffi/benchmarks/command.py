@@ -32,7 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what the kernel suite's launches find in the L2 cache: the rows and the page table (decode), "
         "nothing (rotate), or everything (warm)",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the run, after each suite anew")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write the run, after each suite anew; to a device or a pipe at the end",
+    )
     parser.add_argument("--plot", type=Path, metavar="DIR", help="write plots there, as PNG and SVG")
     parser.add_argument(
         "--load", type=Path, nargs="+", metavar="FILE", help="measure nothing: show runs that were written"
@@ -46,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     """1 if a file cannot be read or written, or a suite failed; a target that is missed is not an error."""
     from rich.console import Console
 
-    from .report.results import NotAReport
+    from .report.loading import NotAReport
 
     # Wide enough for the tables where nobody sets a width.
     console = Console() if sys.stdout.isatty() else Console(width=190)
@@ -61,22 +66,24 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.compare:
             return _compare(console, *arguments.compare)
         return _run_or_load(console, arguments)
-    except (NotAReport, OSError) as error:
+    except NotAReport as error:
         print(f"baracuda-ffi bench: {error}", file=sys.stderr)
         return 1
 
 
 def _compare(console: Console, before: Path, after: Path) -> int:
     from .report.compare import compare, print_comparison
-    from .report.results import load
+    from .report.loading import load
 
     print_comparison(console, compare(load(before), load(after)))
     return 0
 
 
 def _run_or_load(console: Console, arguments: argparse.Namespace) -> int:
+    from .report.loading import load
     from .report.machine import one_line
-    from .report.results import FAILED, load
+    from .report.results import FAILED
+    from .report.saving import is_stream
     from .report.tables import print_report, print_suite
 
     if arguments.load:
@@ -92,11 +99,13 @@ def _run_or_load(console: Console, arguments: argparse.Namespace) -> int:
             if len(so_far.suites) == 1:
                 console.print(f"{so_far.date}; {one_line(so_far.machine)}", highlight=False)
             print_suite(console, suite, so_far.machine)
-            if arguments.json:
+            if arguments.json and not is_stream(arguments.json):
                 so_far.save(arguments.json)
 
         settings = Settings(quick=arguments.quick, grid=arguments.grid, l2=arguments.l2)
         report = run_suites(arguments.suites or SUITES, settings, finished)
+        if arguments.json and is_stream(arguments.json):  # once, at the end
+            report.save(arguments.json)
     if arguments.plot and not _plot(report, arguments.plot):
         return 1
     return 1 if any(suite.status == FAILED for suite in report.suites) else 0
@@ -104,7 +113,8 @@ def _run_or_load(console: Console, arguments: argparse.Namespace) -> int:
 
 def _joined(reports: list[Report]) -> Report:
     """The suites of several runs of one machine, in one report with the first's date and settings."""
-    from .report.results import NotAReport, Report
+    from .report.loading import NotAReport
+    from .report.results import Report
 
     first = reports[0]
     for report in reports[1:]:

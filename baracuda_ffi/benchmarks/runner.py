@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
+from .report.loading import suite_from_json
 from .report.machine import describe_machine, now
-from .report.results import FAILED, Report, SuiteResult, suite_from_json
+from .report.results import FAILED, Report, SuiteResult
 from .running.isolated import PACKAGE_PARENT, environment, python
 
 TYPE_CHECKING = False
@@ -43,17 +47,23 @@ def run_alone(name: str, settings: Settings) -> SuiteResult:
             "-m", "baracuda_ffi.benchmarks.child", name, json.dumps(settings.to_json()), str(file)
         )
         try:
-            done = subprocess.run(
-                command,
-                cwd=PACKAGE_PARENT,
-                env=environment(),
-                stdout=subprocess.DEVNULL,
-                timeout=_TIMEOUT,
-                check=False,
-            )
-            why = f"its process ended with {done.returncode}"
+            why = f"its process ended with {_wait_for(command)}"
         except subprocess.TimeoutExpired:
             why = f"it did not finish in {_TIMEOUT:g} s"
         if file.is_file():
             return suite_from_json(json.loads(file.read_text(encoding="utf-8")))
     return SuiteResult(name, FAILED, seconds=time.perf_counter() - started, why=why)
+
+
+def _wait_for(command: list[str]) -> int:
+    """Its exit code. Whatever ends the wait ends the process too and all that it started, without a word: in
+    a session of its own it hears no Ctrl-C by itself."""
+    with subprocess.Popen(
+        command, cwd=PACKAGE_PARENT, env=environment(), stdout=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        try:
+            return process.wait(_TIMEOUT)
+        except BaseException:
+            with suppress(ProcessLookupError):  # it may have come to its end by itself
+                os.killpg(process.pid, signal.SIGKILL)
+            raise

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from .._model.enums import BackendKind
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +29,8 @@ class Picture:
 
     def introduce(self, plan: PagedKvAppendPlan, place: str) -> None:
         cache, sku = self._cache, plan.sku()
-        self._print(Text.assemble((sku.backend.name, "bold"), f" backend ({sku.arch.name}), {place}"))
+        code = "" if sku.backend is BackendKind.HOST else f" ({sku.arch.name} code)"
+        self._print(Text.assemble("Runs on ", (place, "bold"), f": the {sku.backend.name} backend{code}."))
         self._print(
             Text(
                 f"{cache.num_total_pages} pages of {cache.page_size} tokens, {cache.num_kv_heads} KV heads, "
@@ -73,6 +76,10 @@ class Picture:
                 "page table was unchanged.",
             )
         )
+
+    def add_footnote(self, note: str) -> None:
+        self._print(Text())
+        self._print(Text(note, style="dim"))
 
     def fail(self, label: str, fault: str) -> None:
         self._print(Text())

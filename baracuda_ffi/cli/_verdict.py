@@ -23,5 +23,5 @@ def gpu_verdict() -> tuple[bool, str]:
     except LibraryNotLoaded:
         raise
     except BaracudaError as error:
-        return False, f"{type(error).__name__}: {error.message}"
+        return False, error.message
     return True, f"A plan for a CUDA stream runs {plan.sku().backend.name} with {plan.sku().arch.name} code."

@@ -3,6 +3,8 @@ for bit."""
 
 from __future__ import annotations
 
+import argparse
+
 import numpy as np
 
 from .._append.arguments import PagedKvAppendArgs
@@ -18,7 +20,6 @@ from ._verdict import gpu_verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
     from typing import Any
 
     from numpy.typing import NDArray
@@ -47,8 +48,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where to run; auto takes the GPU if it can be used (default: auto)",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="for the contents and the order of pages (default: 0)"
+        "--seed", type=_seed, default=0, help="for the contents and the order of pages (default: 0)"
     )
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"it is {text!r}; it should be a whole number, 0 or more")
+    return int(text)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -63,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             memory = CudaMemory()
         except (ImportError, RuntimeError) as error:
-            reason = f"{type(error).__name__}: {error}"
+            reason = str(error)
         else:
             with memory:
                 return _converse(console, memory, arguments.seed)
@@ -71,11 +78,10 @@ def run(arguments: argparse.Namespace) -> int:
         console.print("The GPU cannot be used.", style="bold red")
         console.print(reason, markup=False)
         return 1
-    console.print(f"The GPU is not used. {reason}\n", style="dim", markup=False)
-    return _converse(console, HostMemory(), arguments.seed)
+    return _converse(console, HostMemory(), arguments.seed, f"No GPU was used: {reason}.")
 
 
-def _converse(console: Any, memory: Memory, seed: int) -> int:
+def _converse(console: Any, memory: Memory, seed: int, footnote: str = "") -> int:
     rng = np.random.default_rng(seed)
     conversation = Conversation(len(_PROMPTS), _CACHE.page_size, _CACHE.num_total_pages, rng)
     expected = (_random_rows(rng, _CACHE.shape), _random_rows(rng, _CACHE.shape))
@@ -116,6 +122,8 @@ def _converse(console: Any, memory: Memory, seed: int) -> int:
             return 1
     compared = sum(cache.nbytes for cache in expected)
     picture.succeed(_STEPS, sum(conversation.lengths), allocated, compared)
+    if footnote:
+        picture.add_footnote(footnote)
     return 0
 
 

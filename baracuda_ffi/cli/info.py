@@ -38,8 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
         console.print(Text.assemble((name.ljust(_NAME_WIDTH), "bold"), value))
     usable, reason = gpu_verdict()
     console.print()
-    verdict = ("The GPU is used. ", "bold green") if usable else ("The GPU is not used. ", "bold yellow")
-    console.print(Text.assemble(verdict, reason))
+    verdict = ("The GPU is used. ", "bold green") if usable else ("The GPU is not used: ", "bold yellow")
+    console.print(Text.assemble(verdict, reason, "" if reason.endswith(".") else "."))
     return 0
 
 

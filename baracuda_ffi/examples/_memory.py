@@ -35,7 +35,7 @@ class HostMemory:
     """NumPy arrays are operands as they are, and there is no stream."""
 
     stream: Any = None
-    name = "host memory"
+    name = "the CPU"
 
     def __enter__(self) -> Self:
         return self

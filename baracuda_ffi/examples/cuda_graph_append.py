@@ -18,9 +18,8 @@ import numpy as np
 from cuda.bindings import driver
 
 import baracuda_ffi as bf
+from baracuda_ffi.examples.cuda_python_append import DEVICE, call, upload
 from baracuda_ffi.reference import append_paged_kv_reference
-
-from .cuda_python_append import DEVICE, call, upload
 
 BATCH, HEADS, PAGE_SIZE, HEAD_DIM, PAGES, STEPS = 4, 2, 4, 128, 12, 6
 # Tokens of each request before the first step; the last one is padding.

@@ -11,8 +11,7 @@ import numpy as np
 from cuda.bindings import driver
 
 import baracuda_ffi as bf
-
-from ._problem import Problem
+from baracuda_ffi.examples._problem import Problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

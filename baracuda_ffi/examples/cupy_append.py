@@ -10,8 +10,7 @@ from __future__ import annotations
 import cupy
 
 import baracuda_ffi as bf
-
-from ._problem import Problem
+from baracuda_ffi.examples._problem import Problem
 
 
 def main() -> None:

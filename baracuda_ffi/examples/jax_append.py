@@ -14,8 +14,7 @@ import numpy as np
 from cuda.bindings import runtime
 
 import baracuda_ffi as bf
-
-from ._problem import Problem
+from baracuda_ffi.examples._problem import Problem
 
 DEFAULT_STREAM = 0
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from numba import cuda
 
 import baracuda_ffi as bf
-
-from ._problem import Problem
+from baracuda_ffi.examples._problem import Problem
 
 
 def main() -> None:

@@ -23,7 +23,11 @@ def main() -> None:
         element=bf.ElementKind.F32,
         layout=bf.KvLayout.NHD,
     )
-    plan = bf.PagedKvAppendPlan.select(None, bf.PagedKvAppendDescriptor(batch_size=BATCH, paged_kv=cache))
+    # By seq_lens, which finds a page that is missing; they count the new token, as the attention wants them.
+    desc = bf.PagedKvAppendDescriptor(
+        batch_size=BATCH, paged_kv=cache, lengths="SEQ_LENS", length_convention="AFTER_APPEND"
+    )
+    plan = bf.PagedKvAppendPlan.select(None, desc)
     k_data, v_data = np.zeros(cache.shape, np.float32), np.zeros(cache.shape, np.float32)
     k_right, v_right = k_data.copy(), v_data.copy()
 
@@ -37,7 +41,8 @@ def main() -> None:
                 pages[request].append(free_pages.pop())
         indices = np.array([page for owned in pages for page in owned], np.int32)
         indptr = np.cumsum([0, *[len(owned) for owned in pages]], dtype=np.int32)
-        last_page_len = np.array([length % PAGE_SIZE for length in lengths], np.int32)
+        lengths = [length + 1 for length in lengths]
+        seq_lens = np.array(lengths, np.int32)
         key = rng.standard_normal((BATCH, HEADS, HEAD_DIM), np.float32)
         value = rng.standard_normal((BATCH, HEADS, HEAD_DIM), np.float32)
 
@@ -48,13 +53,20 @@ def main() -> None:
             v_data=v_data,
             indices=indices,
             indptr=indptr,
-            last_page_len=last_page_len,
+            seq_lens=seq_lens,
         )
         plan.run(None, bf.Workspace.NONE, args)
-        lengths = [length + 1 for length in lengths]  # BEFORE_APPEND: counted after the call
 
         append_paged_kv_reference(
-            key, value, k_right, v_right, indices, indptr, last_page_len, layout=bf.KvLayout.NHD
+            key,
+            value,
+            k_right,
+            v_right,
+            indices,
+            indptr,
+            seq_lens=seq_lens,
+            layout=bf.KvLayout.NHD,
+            length_convention="AFTER_APPEND",
         )
         if k_data.tobytes() != k_right.tobytes() or v_data.tobytes() != v_right.tobytes():
             raise SystemExit("WRONG: the caches are not those of the reference")

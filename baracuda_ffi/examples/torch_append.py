@@ -11,8 +11,7 @@ from __future__ import annotations
 import torch
 
 import baracuda_ffi as bf
-
-from ._problem import Problem
+from baracuda_ffi.examples._problem import Problem
 
 LAYERS = 3
 OF_A_LAYER = ("key", "value", "k_data", "v_data")

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +18,7 @@ import pytest
 import baracuda_ffi as bf
 from baracuda_ffi import cli
 from support.devices.device import device_count
-from support.processes.python import run_python
+from support.processes.python import TESTS, run_python
 
 
 def command(*arguments: str, code: int = 0, **environment: str) -> str:
@@ -36,8 +43,8 @@ def test_info_says_what_was_built() -> None:
 @pytest.mark.skipif(device_count() > 0, reason="needs a machine without a CUDA device, this one has one")
 def test_info_says_why_the_gpu_is_not_used() -> None:
     said = command("info")
-    assert "The GPU is not used." in said
-    assert re.search(r"driver|built without CUDA", said.split("The GPU is not used.")[1])
+    assert "The GPU is not used:" in said
+    assert re.search(r"driver|built without CUDA", said.split("The GPU is not used:")[1])
 
 
 @pytest.mark.gpu
@@ -64,10 +71,13 @@ def test_demo_is_right_whatever_the_order_of_the_pages(seed: str) -> None:
     command("demo", "--backend", "host", "--seed", seed)
 
 
-def test_demo_takes_what_is_there() -> None:
-    said = command("demo")
+def test_demo_takes_what_is_there_and_says_so_first() -> None:
+    """Without a GPU it is calm: why there is none comes last."""
+    first, *between, last = command("demo").splitlines()
+    assert re.match(r"Runs on .*: the (HOST|BESPOKE) backend", first)
     if device_count() == 0:
-        assert "The GPU is not used." in said
+        assert last.startswith("No GPU was used: ")
+    assert not any("GPU" in line for line in between)
 
 
 @pytest.mark.gpu
@@ -112,10 +122,67 @@ def test_help() -> None:
     assert "demo" in command(code=2)
 
 
-@pytest.mark.parametrize("arguments", [["dance"], ["demo", "--backend", "tpu"], ["demo", "--seed", "x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["dance"],
+        ["demo", "--backend", "tpu"],
+        *[["demo", "--seed", seed] for seed in ("x", "-1", "", "\u00b2")],
+    ],
+)
 def test_what_is_not_understood(arguments: list[str]) -> None:
     assert "usage" in command(*arguments, code=2).lower()
 
 
 def test_no_colour_codes_in_a_pipe() -> None:
     assert "\x1b" not in command("info") + command("demo", "--backend", "host")
+
+
+#: Each of which prints something without measuring.
+TALKATIVE = (["info"], ["demo", "--backend", "host"], ["--version"], ["--help"], ["demo", "--help"])
+
+
+def start(*arguments: str, stdout: Any, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "baracuda_ffi", *arguments],
+        cwd=TESTS,
+        env=os.environ | environment,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.parametrize("buffered", ["", "1"])
+@pytest.mark.parametrize("arguments", TALKATIVE, ids=" ".join)
+def test_a_full_disk(arguments: list[str], buffered: str) -> None:
+    """Whether the first write finds out or the last."""
+    with open("/dev/full", "w") as full:
+        process = start(*arguments, stdout=full, PYTHONUNBUFFERED=buffered)
+        _, said = process.communicate()
+    assert process.returncode == 1
+    assert said == "baracuda-ffi: the output could not be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("arguments", TALKATIVE, ids=" ".join)
+def test_output_that_nobody_reads(arguments: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = start(*arguments, stdout=writer)
+    os.close(writer)
+    _, said = process.communicate()
+    assert (process.returncode, said) == (1, "")
+
+
+@pytest.mark.parametrize("arguments", [["info"], ["bench", "host", "--quick"], ["bench", "cold", "--quick"]])
+@pytest.mark.parametrize("after", [0.1, 0.4, 1.0])
+def test_an_interrupt_leaves_no_traceback(arguments: list[str], after: float) -> None:
+    """To the whole group, as a terminal sends it; what the suites started is gone too."""
+    process = start(*arguments, stdout=subprocess.DEVNULL)
+    time.sleep(after)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=20)  # which ends when all that hold its stderr have
+    assert process.returncode in (0, 130, -signal.SIGINT)
+    assert "Traceback" not in said

@@ -43,7 +43,24 @@ def test_there_is_an_example_that_needs_no_gpu() -> None:
 def test_example(name: str, needs: list[str]) -> None:
     for package in needs:
         pytest.importorskip(package)
-    done = run_python("-m", f"baracuda_ffi.examples.{name}", timeout=240)
+    assert_right("-m", f"baracuda_ffi.examples.{name}")
+
+
+def assert_right(*arguments: str) -> None:
+    done = run_python(*arguments, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout.strip()
+
+
+@pytest.mark.parametrize(("name", "needs"), examples())
+def test_example_as_a_script(name: str, needs: list[str]) -> None:
+    """As the README's links lead to them: a file by its path."""
+    for package in needs:
+        pytest.importorskip(package)
+    assert_right(str(resources.files("baracuda_ffi") / "examples" / f"{name}.py"))
+
+
+def test_the_torch_example_as_a_script_without_a_gpu() -> None:
+    pytest.importorskip("torch")
+    assert_right(str(resources.files("baracuda_ffi") / "examples" / "torch_append.py"))

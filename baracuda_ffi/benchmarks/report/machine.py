@@ -61,7 +61,7 @@ def one_line(machine: dict[str, Any]) -> str:
     gpus = machine["gpus"]
     where = f"{gpus[0]}, driver {machine['driver'] or 'unknown'}" if gpus else "no GPU"
     line = f"{where}; {machine['cpu']}, {machine['cores']} cores; {machine['python']}"
-    busy = machine["load"]
+    busy = machine.get("load")
     if busy is not None and busy > machine["cores"] / 2:
         line += f". The machine was busy before the run (load {busy:g}): expect spread"
     return line

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
+from .saving import save_text
 from .statistics import Summary, paired_ratio
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any
 
 SCHEMA = "baracuda-ffi bench"
 SCHEMA_VERSION = 1
@@ -28,12 +29,12 @@ FLOOR = "floor"  # nothing of the kind can cost less
 LIMIT = "limit"  # what the hardware would allow
 PEER = "peer"
 PART = "part"  # a piece of another row's time
-_ROLES = (OURS, FLOOR, LIMIT, PEER, PART)
+ROLES = (OURS, FLOOR, LIMIT, PEER, PART)
 
 MEASURED = "measured"
 ABSENT = "absent"  # not installed, or not for this machine
 FAILED = "failed"
-_STATUSES = (MEASURED, ABSENT, FAILED)
+STATUSES = (MEASURED, ABSENT, FAILED)
 
 
 @dataclass(frozen=True)
@@ -116,87 +117,12 @@ class Report:
         return {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **asdict(self)}
 
     def save(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Written beside and moved into place: a run that is interrupted leaves the last whole file.
-        unfinished = path.with_name(path.name + ".part")
         text = json.dumps(_rounded(self.to_json()), indent=1)
-        text = _NUMBERS.sub(lambda found: " ".join(found[0].split()), text)  # on one line
-        unfinished.write_text(text + "\n", encoding="utf-8")
-        unfinished.replace(path)
-
-
-class NotAReport(ValueError):
-    """The file is not the JSON of a run, or not of a version that is understood here."""
-
-
-def load(path: Path) -> Report:
-    """Raises ``NotAReport``, saying what is wrong with the file, or ``OSError``."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise NotAReport(f"{path} is not JSON: {error}") from error
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        raise NotAReport(f"{path} is not the JSON of a {SCHEMA} run")
-    version = data.get("schema_version")
-    if version != SCHEMA_VERSION:
-        raise NotAReport(f"{path} has schema version {version}; this release reads {SCHEMA_VERSION}")
-    try:
-        suites = [suite_from_json(suite) for suite in data["suites"]]
-        return Report(str(data["date"]), dict(data["machine"]), dict(data["settings"]), suites)
-    except (KeyError, TypeError, ValueError) as error:
-        raise NotAReport(f"{path} is damaged: {type(error).__name__}: {error}") from error
+        save_text(path, _NUMBERS.sub(lambda found: " ".join(found[0].split()), text) + "\n")  # on one line
 
 
 def suite_to_json(suite: SuiteResult) -> dict[str, Any]:
     return asdict(suite)
-
-
-def suite_from_json(data: Any) -> SuiteResult:
-    return SuiteResult(
-        name=str(data["name"]),
-        status=_one_of(data["status"], _STATUSES),
-        seconds=float(data["seconds"]),
-        why=str(data["why"]),
-        reference=str(data["reference"]),
-        cases=[
-            Case(dict(case["parameters"]), str(case["unit"]), [_row(row) for row in case["rows"]])
-            for case in data["cases"]
-        ],
-        targets=[
-            Target(
-                name=str(target["name"]),
-                limit=str(target["limit"]),
-                value=None if target["value"] is None else float(target["value"]),
-                met=target["met"],
-                where=str(target["where"]),
-                why=str(target["why"]),
-            )
-            for target in data["targets"]
-        ],
-        notes=dict(data["notes"]),
-    )
-
-
-def _row(data: Any) -> Row:
-    summary = data["summary"]
-    status = _one_of(data["status"], _STATUSES)
-    if (status == MEASURED) != (summary is not None):
-        raise ValueError(f"row {data['path']!r} is {status} and has summary {summary}")
-    return Row(
-        path=str(data["path"]),
-        role=_one_of(data["role"], _ROLES),
-        status=status,
-        summary=Summary(**summary) if summary else None,
-        why=str(data["why"]),
-        statement=str(data["statement"]),
-        by_round=[float(sample) for sample in data.get("by_round", [])],
-    )
-
-
-def _one_of(value: Any, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise ValueError(f"{value!r} is not one of {', '.join(allowed)}")
-    return str(value)
 
 
 def _rounded(value: Any) -> Any:

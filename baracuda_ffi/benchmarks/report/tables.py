@@ -48,7 +48,7 @@ def print_suite(console: Console, suite: SuiteResult, machine: Mapping[str, Any]
     else:
         for case in suite.cases:
             console.print(_column(case, suite.reference))
-    if suite.targets:
+    if suite.targets and machine["gpus"]:  # whoever has none has nothing of what they are about
         console.print(_targets(suite.targets, bind_here(machine)))
 
 

@@ -1,6 +1,7 @@
 """Targets, judged over the cases of one run. A target that is missed is a finding, not an error.
 
-They were set on machines with the GPUs of ``SET_ON``; on others they are information.
+They were set on machines with the GPUs of ``SET_ON``; on others they are information, and without a GPU not
+shown.
 """
 
 from __future__ import annotations
