@@ -146,9 +146,6 @@ class OutOfPages(BaracudaError, RuntimeError):
         if wanted is not None and free is not None:  # unpickling sets them afterwards
             self.wanted, self.free = wanted, free
 
-    def __str__(self) -> str:
-        return f"{self.message} [{self.function}]"
-
 
 class LibraryNotLoaded(BaracudaError, RuntimeError):
     """The native library was not found, could not be opened, or speaks another ABI. ``code`` is -1."""
