@@ -46,6 +46,7 @@ from ._model.seen_values import SeenValues
 from ._model.workspace import Workspace
 from ._native.about import BuildInfo, build_info, host_max_threads, library_path, set_host_max_threads
 from ._page_tables.blocks.manager import BlockManager
+from ._page_tables.table.page_table import PageTable
 from ._page_tables.validate.finding import PageTableFault, PageTableFinding
 from ._page_tables.validate.validate import validate_page_table
 from ._pages.functional import copy_pages, gather_pages, scatter_pages
@@ -77,6 +78,7 @@ __all__ = [
     "MisalignedOperand",
     "OpCategory",
     "OutOfPages",
+    "PageTable",
     "PageTableFault",
     "PageTableFinding",
     "PagedKvAppendArgs",

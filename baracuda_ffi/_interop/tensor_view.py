@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 from .._model.checks import INT32_MAX, POINTER_MAX, extents, integer, steps
 from .._model.copying import no_pickle
 from .._model.elements import element_kind
+from .._model.enums import ElementKind
 from .._model.frozen import Frozen
 from .._native import abi
 from .described import ELEMENT_TYPES, INDEX_TYPES, ON_HOST, Described
@@ -17,9 +20,19 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .._model.elements import ElementLike
-    from .._model.enums import ElementKind
 
     IndexType = Literal["i32", "i64"]
+
+
+_ORDER = "<" if sys.byteorder == "little" else ">"
+_TYPE_NAMES: dict[object, str] = {
+    ElementKind.F16: f"{_ORDER}f2",
+    ElementKind.F32: f"{_ORDER}f4",
+    ElementKind.I8: "|i1",
+    ElementKind.U8: "|u1",
+    "i32": f"{_ORDER}i4",
+    "i64": f"{_ORDER}i8",
+}
 
 
 class TensorView(Frozen):
@@ -86,6 +99,24 @@ class TensorView(Frozen):
         described = Described(self.ptr, where, ELEMENT_TYPES[kind], self.shape, self.strides)
         object.__setattr__(self, "_described", described)
         object.__setattr__(self, "_capsule", described.new_capsule())
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, object]:
+        """For those who take CUDA memory so (``torch.as_tensor``, ``cupy.asarray``), and see the same memory
+        then; for views of it whose type NumPy has a name for."""
+        name = _TYPE_NAMES.get(self.element)
+        if self.device is None or name is None:
+            raise AttributeError(
+                f"a TensorView of {self.element!r}, device {self.device}, is not exported so"
+            )
+        size = int(name[2:])
+        return {
+            "version": 3,
+            "shape": self.shape,
+            "typestr": name,
+            "data": (self.ptr, False),
+            "strides": None if self.strides is None else tuple([size * step for step in self.strides]),
+        }
 
     def __deepcopy__(self, memo: object) -> Self:
         return self

@@ -1,6 +1,7 @@
 """The CUDA driver through ``cuda.bindings`` (12 or 13), imported when first needed.
 
-For what the append itself never does: waiting for a stream, and reading or clearing memory in its order.
+For what the append itself never does: waiting for a stream, memory of our own, and copies in the order of a
+stream.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _LAST_DEFAULT_STREAM = 2
 _INSUFFICIENT_DRIVER = 35  # cudaErrorInsufficientDriver: what the library says where there is no driver
 _NOT_CAPTURING = 0  # CU_STREAM_CAPTURE_STATUS_NONE
+_NOT_READY = 600  # CUDA_ERROR_NOT_READY
 _CAPTURE_IMPLICIT = 906  # another stream is captured that the legacy default stream would synchronise with
 
 
@@ -44,6 +46,13 @@ class Driver:
         if int(status) != 0:
             raise self._error(name, status)
         return results[0] if len(results) == 1 else tuple(results)
+
+    def has_passed(self, event: Any) -> bool:
+        """Whether all that was enqueued before the event was recorded is done."""
+        (status,) = self._driver.cuEventQuery(event)
+        if int(status) not in (0, _NOT_READY):
+            raise self._error("cuEventQuery", status)
+        return int(status) == 0
 
     def _error(self, name: str, status: Any) -> CudaError:
         return CudaError(
@@ -124,6 +133,23 @@ class StreamContext(Driver):
             f"stream is the default stream, no CUDA context is current and {len(alive)} devices have one; "
             "make the context current, or pass a stream that was created in it",
         )
+
+
+class HeldContext(Driver):
+    """Calls of the driver in a context that ``cuCtxGetCurrent`` told, current inside the ``with``."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, function: str, context: Any) -> None:
+        super().__init__(function)
+        self._context = context
+
+    def __enter__(self) -> Self:
+        self.call("cuCtxPushCurrent", self._context)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._driver.cuCtxPopCurrent()
 
 
 def _bindings(function: str) -> Any:

@@ -114,6 +114,7 @@ def test_every_public_name_is_there() -> None:
         "CudaError",
         "OutOfPages",
         "BlockManager",
+        "PageTable",
         "library_path",
     ]
     assert [name for name in names if not hasattr(bf, name)] == []

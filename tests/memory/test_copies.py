@@ -93,6 +93,7 @@ THINGS: dict[str, Copied | list[Copied]] = {
         Copied(lambda: bf.ErrorRecord(np.zeros(8, np.int64)), EVERY, "launches write into its memory"),
     ],
     "KernelSku": Copied(lambda: plan().sku()),
+    "PageTable": Copied(lambda: bf.PageTable(16, 4, 8), EVERY, "make another for another batch"),
     "PageTableFinding": Copied(finding),
     "PagedKvAppendArgs": [
         Copied(lambda: make_args(Problem().arrays), same=same_operands),

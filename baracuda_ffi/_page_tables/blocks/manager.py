@@ -7,7 +7,7 @@ from threading import Lock
 
 from ..._model.checks import INT32_MAX, INT64_MAX, describe, integer
 from ..._model.copying import no_copy
-from ..._model.errors import OUT_OF_PAGES, OutOfPages, invalid_problem
+from ..._model.errors import OUT_OF_PAGES, InvalidProblem, OutOfPages, invalid_problem
 from .pool import Pool
 from .prefix import TOKEN, TokenBlocks, digests
 from .sequence import Sequence
@@ -407,6 +407,25 @@ class BlockManager:
             wanted=wanted,
             free=free,
         )
+
+
+def growth_of(
+    function: str, manager: BlockManager, asked: list[tuple[int, int, int]]
+) -> list[tuple[int, int, int, list[int]]]:
+    """For what follows sequences from step to step. ``asked`` are sequences, each with its generation and how
+    many of its pages were full, when it was last looked at. Returns the generation and length of each, the
+    first page that may be another now, and the pages from there on. ``function`` is named in errors."""
+    told = []
+    with manager._lock:
+        for sequence, generation, full in asked:
+            try:
+                known = manager._known("pages", sequence)
+            except InvalidProblem as error:
+                error.function = function
+                raise
+            first = full if generation == known.generation else 0
+            told.append((known.generation, known.length, first, known.pages[first:]))
+    return told
 
 
 def _ids(function: str, tokens: Iterable[int]) -> array[int]:
