@@ -91,8 +91,8 @@ def copy_pages(
 
     Notes
     -----
-    The first call on a device loads the kernel, which a graph capture does not allow: make one before
-    capturing (of no pages will not do).
+    The first call on a device loads its kernel, which a graph capture does not allow: make one before
+    capturing, of as many pages; of nothing but padding will do.
     """
     others = {"source": source, "destination": destination}
     copy("copy_pages", abi.MOVEMENT_COPY, k_data, v_data, kv_data, others, stream, guarded, error_record)

@@ -134,7 +134,7 @@ Dimensions dimensions_of(const CopyOp& op, int index, int least) noexcept {
 // Whether K's pages and V's share a byte. Their spans, which are checked, overlap.
 bool can_caches_meet(const CopyOp& op) noexcept {
   Dimensions k = dimensions_of(op, 0, 0);
-  Dimensions v = dimensions_of(op, 1, k.outer);
+  const Dimensions v = dimensions_of(op, 1, k.outer);
   if (v.outer > k.outer) k = dimensions_of(op, 0, v.outer);
   Meeting meeting(k.data, k.run_bytes, v.data, v.run_bytes);
   meeting.step(k.page_stride, v.page_stride, op.num_total_pages);
