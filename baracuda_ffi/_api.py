@@ -29,6 +29,7 @@ from ._model.enums import (
     MathPrecision,
     OpCategory,
     TableKind,
+    Transform,
 )
 from ._model.errors import (
     BaracudaError,
@@ -90,6 +91,7 @@ __all__ = [
     "SeenValues",
     "TableKind",
     "TensorView",
+    "Transform",
     "Unsupported",
     "Workspace",
     "WorkspaceTooSmall",

@@ -6,12 +6,16 @@ Everything else in the package, on every backend, is compared with this bit for 
 
 from __future__ import annotations
 
+import numpy as np
+
 from ._append.addressing import set_of
+from ._append.scales import NONE, kind_of, transform_of
 from ._model.checks import choice
 from ._model.descriptors import convention_of
-from ._model.enums import Addressing, KvLayout, LengthConvention
+from ._model.elements import element_kind
+from ._model.enums import Addressing, ElementKind, KvLayout, LengthConvention, Transform
 from ._model.errors import invalid_problem
-from ._reference import places
+from ._reference import formats, places
 from ._reference.pages import copy_pages_reference as copy_pages_reference
 from ._reference.pages import gather_pages_reference as gather_pages_reference
 from ._reference.pages import scatter_pages_reference as scatter_pages_reference
@@ -22,14 +26,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ._model.elements import ElementLike
     from ._model.enums import Corruption
     from ._model.seen_values import SeenValues
 
     Array = NDArray[Any]
+    AnyTransform = Transform | Literal["COPY", "FP8", "PER_TOKEN_HEAD", "FP8_DS_MLA", "NVFP4"]
+    # Rows and where they go, of what dimensions that is.
+    Written = tuple[Array, Array, KvLayout]
     # The request (None where the addressing knows none), why its row is corrupt, and what was seen.
     Corrupt = tuple[int | None, Corruption, SeenValues]
 
 _ME = "append_paged_kv_reference"
+_READ = "dequantise_reference"
 
 
 def append_paged_kv_reference(
@@ -51,14 +60,21 @@ def append_paged_kv_reference(
     length_convention: LengthConvention | Literal["BEFORE_APPEND", "AFTER_APPEND"] | None = None,
     guarded: bool = False,
     skip_slot: int | None = None,
+    transform: AnyTransform | None = None,
+    element: ElementLike | None = None,
+    source_element: ElementLike | None = None,
+    k_scale: Array | None = None,
+    v_scale: Array | None = None,
+    k_scales: Array | None = None,
+    v_scales: Array | None = None,
 ) -> list[Corrupt]:
     """Write each row of key and value to its place in k_data and v_data, in place. Padding is skipped.
 
     Parameters
     ----------
     key, value, k_data, v_data
-        NumPy arrays, views included, of shapes as for ``append_paged_kv`` and any one element type. Rows are
-        assigned whole, so bits are copied. Of two rows with one place the later one stays.
+        NumPy arrays, views included, of shapes as for ``append_paged_kv``. A copy takes any one element type:
+        rows are assigned whole, so bits are copied. Of two rows with one place the later one stays.
     indices, indptr, last_page_len, append_indptr, batch_indices, positions, slot_mapping, block_table,
     seq_lens
         One of the sets that ``append_paged_kv`` takes, as NumPy arrays of any integers.
@@ -68,6 +84,16 @@ def append_paged_kv_reference(
         Skip rows that are corrupt, instead of raising.
     skip_slot
         As for ``append_paged_kv``.
+    transform
+        As for ``append_paged_kv``.
+    element
+        What FP8 and PER_TOKEN_HEAD write, where the dtype of k_data does not say it: NumPy has no fp8, whose
+        bytes are as good as uint8.
+    source_element
+        The type of key and value, where their dtype does not say it: NumPy has no bfloat16, whose bits are as
+        good as uint16.
+    k_scale, v_scale, k_scales, v_scales
+        As for ``append_paged_kv``: float32 arrays, and for NVFP4's scales of blocks any type of one byte.
 
     Returns
     -------
@@ -81,9 +107,13 @@ def append_paged_kv_reference(
     ValueError
         Not guarded: a row that is corrupt, or append_indptr out of order. Nothing was written.
     InvalidProblem
-        Operands that together say no place; a convention that has to be stated, or that does not exist.
+        Operands that together say no place; a convention that has to be stated, or that does not exist;
+        scales that the transform does not take, or that are missing; an element that is not said.
     """
     layout = choice(_ME, "layout", layout, KvLayout)
+    kind = kind_of(_ME, value, v_data, (k_scale, v_scale, k_scales, v_scales))
+    if kind != NONE or transform is not None:
+        transform = transform_of(_ME, transform, kind, has_value=value is not None)
     operands = (
         indices,
         indptr,
@@ -123,13 +153,151 @@ def append_paged_kv_reference(
         request, reason, seen = corrupt[0]
         whose = f"row {seen.row}" if request is None else f"row {seen.row}, of request {request}"
         raise ValueError(f"{whose}: {seen.operand} is {seen.seen} ({reason.name}, limit {seen.limit})")
+    if transform is None or transform is Transform.COPY:
+        written = [(key, k_data, layout)]
+        if value is not None and v_data is not None:
+            written.append((value, v_data, layout))
+    else:
+        source = _element_of(_ME, "source_element", source_element, key, _SOURCES.get(transform, _FLOATS))
+        if transform is Transform.FP8_DS_MLA:
+            written = [_ds_mla(key, value, k_data, source)]
+        else:
+            target = _element_of(_ME, "element", element, k_data, _TARGETS[transform])
+            written = _quantised(transform, key, k_data, k_scale, k_scales, layout, source, target)
+            if value is not None and v_data is not None:
+                written += _quantised(transform, value, v_data, v_scale, v_scales, layout, source, target)
     for row, found in enumerate(placed):
         if isinstance(found, tuple):
             page, slot = found
-            _write(key, k_data, row, page, slot, layout)
-            if value is not None and v_data is not None:
-                _write(value, v_data, row, page, slot, layout)
+            for rows, cache, order in written:
+                _write(rows, cache, row, page, slot, order)
     return corrupt
+
+
+_HALVES = (ElementKind.F16, ElementKind.BF16)
+_FLOATS = (*_HALVES, ElementKind.F32)
+_SOURCES = {Transform.FP8_DS_MLA: _HALVES}
+_TARGETS = {
+    Transform.FP8: (ElementKind.FP8_E4M3, ElementKind.FP8_E5M2),
+    Transform.PER_TOKEN_HEAD: (ElementKind.FP8_E4M3, ElementKind.I8),
+    Transform.NVFP4: (ElementKind.U8,),
+}
+
+
+def _element_of(
+    function: str, name: str, stated: ElementLike | None, array: Array, among: tuple[ElementKind, ...]
+) -> ElementKind:
+    found = element_kind(function, name, array.dtype if stated is None else stated)
+    if found not in among:
+        raise invalid_problem(
+            function,
+            f"{name} is {found.name}; it should be {' or '.join([kind.name for kind in among])}, and stated "
+            "where the array's type is another",
+        )
+    return found
+
+
+def _quantised(
+    transform: Transform,
+    rows: Array,
+    cache: Array,
+    scale: Array | None,
+    scales: Array | None,
+    layout: KvLayout,
+    source: ElementKind,
+    element: ElementKind,
+) -> list[Written]:
+    """What a part writes, and where."""
+    numbers = formats.widened(rows, source)
+    # Of each head, or of all.
+    given = None if scale is None else scale.astype(np.float32).reshape(-1, 1)
+    if transform is Transform.FP8:
+        assert given is not None
+        return [(formats.quantised_by(numbers, given, element), _bytes(cache), layout)]
+    assert scales is not None
+    if transform is Transform.PER_TOKEN_HEAD:
+        codes, found = formats.quantised_by_row(numbers, element)
+        # Whatever the caches' layout, [pages, P, H].
+        return [(codes, _bytes(cache), layout), (found[..., None], scales[..., None], KvLayout.NHD)]
+    assert given is not None
+    codes, blocks = formats.nvfp4_rows(numbers, given)
+    return [(codes, _bytes(cache), layout), (blocks, _bytes(scales), layout)]
+
+
+def _ds_mla(ckv: Array, kpe: Array | None, cache: Array, source: ElementKind) -> Written:
+    numbers = formats.widened(ckv, source).reshape(len(ckv), -1)
+    rope = None if kpe is None else kpe.view(np.uint16).reshape(len(kpe), -1)
+    rows = formats.ds_mla_rows(numbers, None if rope is None else rope[: len(ckv)])
+    return rows[:, None, :], _bytes(cache), KvLayout.NHD
+
+
+def _bytes(cache: Array) -> Array:
+    return cache.view(np.uint8)
+
+
+def dequantise_reference(
+    cache: Array,
+    transform: AnyTransform,
+    *,
+    element: ElementLike | None = None,
+    scale: Array | None = None,
+    scales: Array | None = None,
+    layout: KvLayout | Literal["HND", "NHD"] = KvLayout.HND,
+) -> NDArray[np.float32]:
+    """What a whole cache stands for, in float32.
+
+    Parameters
+    ----------
+    cache
+        k_data or v_data, of the shape that ``append_paged_kv`` takes.
+    transform
+        What it was written by, not ``COPY``; also by its name.
+    element
+        FP8, PER_TOKEN_HEAD: what the cache holds, where its dtype does not say it. FP8_DS_MLA: what kpe's
+        elements are, F16 or BF16.
+    scale, scales
+        Those of its part that the transform takes.
+    layout
+        As for ``append_paged_kv``.
+
+    Returns
+    -------
+    numpy.ndarray
+        Float32 of the cache's shape, with as many elements a row as its source had; for FP8_DS_MLA 576 of
+        them, ckv's and then kpe's. FP8: ``code * scale``; PER_TOKEN_HEAD: ``code * scale`` of its row; NVFP4:
+        ``code * block scale * scale``.
+
+    Raises
+    ------
+    InvalidProblem
+        ``COPY``; a scale that is missing, or that the transform does not take; an element that is not said.
+    """
+    transform = choice(_READ, "transform", transform, Transform)
+    layout = choice(_READ, "layout", layout, KvLayout)
+    transform_of(_READ, transform, kind_of(_READ, None, None, (scale, None, scales, None)), has_value=False)
+    codes = _bytes(cache)
+    if transform is Transform.COPY:
+        raise invalid_problem(
+            _READ, "transform is COPY, which quantises nothing; the cache is what it stands for"
+        )
+    if transform is Transform.FP8_DS_MLA:
+        return formats.ds_mla_numbers(codes, _element_of(_READ, "element", element, cache, _HALVES))
+    # Those of heads go along the dimension of heads.
+    heads_first = cache.ndim == 4 and layout is KvLayout.HND
+    given = None
+    if scale is not None:
+        given = scale.astype(np.float32).reshape((-1, 1, 1) if heads_first else (-1, 1))
+    if transform is Transform.NVFP4:
+        assert given is not None
+        assert scales is not None
+        return formats.nvfp4_numbers(codes, _bytes(scales), given)
+    held = formats.numbers_of(codes, _element_of(_READ, "element", element, cache, _TARGETS[transform]))
+    if transform is Transform.FP8:
+        assert given is not None
+        return held * given
+    assert scales is not None
+    of_rows = scales.astype(np.float32)
+    return held * (of_rows.swapaxes(1, 2) if heads_first else of_rows)[..., None]
 
 
 def _write(rows: Array, cache: Array, row: int, page: int, slot: int, layout: KvLayout) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .._model.enums import Addressing, LengthsKind, TableKind
 from .._model.errors import invalid_problem
 from .._native import abi
+from .scales import NUM_KINDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,12 +86,17 @@ SET_BY_ABSENT = {_key(row.names): row for row in SETS}
 
 DECODE = SETS[0]
 
-NUM_FORMS = 2 * len(SETS)
+NUM_FORMS = 2 * len(SETS) * NUM_KINDS
 
 
-def form_of(placed_by: OperandSet, parts: int) -> int:
-    """The form of an append's operands, of ``NUM_FORMS``: the set, and its baracuda_parts."""
-    return 2 * placed_by.number + parts
+def form_of(placed_by: OperandSet, parts: int, kind: int) -> int:
+    """The form of an append's operands, of ``NUM_FORMS``: the set, its baracuda_parts, and the kind of what
+    else it gives, by ``scales``."""
+    return 2 * (len(SETS) * kind + placed_by.number) + parts
+
+
+def kind_of_form(form: int) -> int:
+    return form // (2 * len(SETS))
 
 
 # Operands with an entry for each request (or one more), and with one for each row.

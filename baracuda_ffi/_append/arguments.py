@@ -6,6 +6,7 @@ from .._interop.kv_pair import CacheOfPair
 from .._model.errors import invalid_problem
 from .._native import abi
 from .addressing import DECODE, PLACE_NAMES, form_of, set_of
+from .scales import NONE, SCALE_NAMES, kind_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,25 +34,33 @@ class PagedKvAppendArgs:
     Parameters
     ----------
     key, value
-        ``[batch, num_kv_heads, head_dim]`` (value: ``value_head_dim``), of the cache's element type; the new
-        rows. They may have more rows than the append has: those behind are not read. ``[batch, head_dim]``
-        where the caches have no head dimension. ``value`` and ``v_data`` may both be None: key alone is
-        written.
+        ``[batch, num_kv_heads, head_dim]`` (value: ``value_head_dim``), of the plan's source element, which
+        for a copy is the cache's; the new rows. They may have more rows than the append has: those behind are
+        not read. ``[batch, head_dim]`` where the caches have no head dimension. ``value`` and ``v_data`` may
+        both be None: key alone is written.
     k_data, v_data
         The caches, written in place: HND ``[num_total_pages, num_kv_heads, page_size, head_dim]``, NHD
         ``[num_total_pages, page_size, num_kv_heads, head_dim]``, or ``[num_total_pages, page_size,
-        head_dim]``.
+        head_dim]``. NVFP4's are uint8, of half of head_dim; FP8_DS_MLA's is k_data alone, uint8 of 656 for
+        head_dim.
     indices, indptr, last_page_len, append_indptr, batch_indices, positions, slot_mapping, block_table,
     seq_lens
         One of the sets that say where rows go, as for ``append_paged_kv``.
     kv_data
         ``[num_total_pages, 2, ...]``: both caches in one operand, in place of k_data and v_data.
+    k_scale, v_scale
+        FP8 and NVFP4: float32 ``[1]`` or ``[num_kv_heads]``, in memory that the backend reads at each append.
+    k_scales, v_scales
+        Written in place. PER_TOKEN_HEAD: float32 ``[num_total_pages, page_size, num_kv_heads]``, of any
+        strides (without the last where the caches have no head dimension). NVFP4: float8_e4m3fn or uint8, in
+        the dimensions of the caches but for the last, which is ``head_dim / 16`` and contiguous.
 
     Raises
     ------
     InvalidProblem
-        key or k_data that is None; a value without v_data or the reverse; kv_data beside either cache, or
-        without a value; operands that together say no place, or that say it twice.
+        key or k_data that is None; a v_data without value; kv_data beside either cache, or without a value;
+        operands that together say no place, or that say it twice; a scale that a part lacks, or that has no
+        part.
 
     Notes
     -----
@@ -88,6 +97,10 @@ class PagedKvAppendArgs:
         block_table: Operand | None = None,
         seq_lens: Operand | None = None,
         kv_data: Operand | None = None,
+        k_scale: Operand | None = None,
+        v_scale: Operand | None = None,
+        k_scales: Operand | None = None,
+        v_scales: Operand | None = None,
     ) -> None:
         if hasattr(self, "_operands"):  # __init__ of one that threads may share already
             raise AttributeError("PagedKvAppendArgs is frozen; make another")
@@ -104,10 +117,21 @@ class PagedKvAppendArgs:
             seq_lens,
         )
         placed_by = set_of(_ME, places)
-        # A decode's end early: what is not there takes time to be looked at.
-        places = places[:3] if placed_by is DECODE else places
+        kind = NONE
+        if (
+            k_scale is not None
+            or v_scale is not None
+            or k_scales is not None
+            or v_scales is not None
+            or (v_cache is None and value is not None)
+        ):
+            scales: Operands = (k_scale, v_scale, k_scales, v_scales)
+            kind = kind_of(_ME, value, v_cache, scales)
+            places = (*places, *scales)
+        elif placed_by is DECODE:
+            places = places[:3]  # what is not there takes time to be looked at
         _set_operands(self, (key, value, k_cache, v_cache, *places))
-        _set_form(self, form_of(placed_by, parts_of(value)))
+        _set_form(self, form_of(placed_by, parts_of(value), kind))
         _set_placed_by(self, placed_by)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
@@ -176,11 +200,27 @@ class PagedKvAppendArgs:
     def seq_lens(self) -> object:
         return self._at(12)
 
+    @property
+    def k_scale(self) -> object:
+        return self._at(13)
+
+    @property
+    def v_scale(self) -> object:
+        return self._at(14)
+
+    @property
+    def k_scales(self) -> object:
+        return self._at(15)
+
+    @property
+    def v_scales(self) -> object:
+        return self._at(16)
+
     def _at(self, operand: int) -> object:
         return self._operands[operand] if operand < len(self._operands) else None
 
 
-_NAMES = ("key", "value", "k_data", "v_data", "kv_data", *PLACE_NAMES)
+_NAMES = ("key", "value", "k_data", "v_data", "kv_data", *PLACE_NAMES, *SCALE_NAMES)
 _VALUES = ("value", "v_data")  # which may both be absent
 
 # The slots' own setters: the one way past __setattr__.
@@ -200,8 +240,8 @@ def parts_of(value: object) -> int:
 def rows_and_caches(
     function: str, key: object, value: object, k_data: object, v_data: object, kv_data: object
 ) -> tuple[object, object]:
-    """The two operands that hold what is written. Raises ``InvalidProblem`` where key or a cache is missing,
-    or the parts do not match."""
+    """The two operands that hold what is written. Raises ``InvalidProblem`` where key or k_data is missing,
+    or the parts do not match. Whether a value may have no cache of its own is the transform's to say."""
     k_cache, v_cache = caches(function, value, k_data, v_data, kv_data)
     for name, operand in (("key", key), ("k_data", k_cache)):
         if operand is None:
@@ -216,9 +256,10 @@ def check_same_parts(function: str, bound: Operands, given: Operands) -> None:
     """Raise ``InvalidProblem`` where a part is given that a launch was bound without."""
     for name, before, operand in zip(abi.OPERANDS, bound, given, strict=False):
         if name in _VALUES and before is None and operand is not None:
+            alone = "key alone" if bound[1] is None else "one cache for key and value"
             raise invalid_problem(
                 function,
-                f"{name} is given and the launch was bound to key alone; it should be None, or another "
+                f"{name} is given and the launch was bound to {alone}; it should be None, or another "
                 "launch be bound by PagedKvAppendPlan.bind",
             )
 
@@ -235,10 +276,8 @@ def caches(
                 f"kv_data is given and {other}; kv_data stands for k_data and v_data, and has both parts",
             )
         return CacheOfPair(kv_data, 0), CacheOfPair(kv_data, 1)
-    if (value is None) != (v_data is None):
-        missing, given = ("value", "v_data") if value is None else ("v_data", "value")
+    if value is None and v_data is not None:
         raise invalid_problem(
-            function,
-            f"{missing} is None and {given} is given; both should be given, or neither: key alone",
+            function, "value is None and v_data is given; both should be given, or neither: key alone"
         )
     return k_data, v_data

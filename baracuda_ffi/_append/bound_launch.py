@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .operands import Descriptions
 
     class _Others(TypedDict, total=False):
-        """What says where rows go but for a decode, and both caches in one."""
+        """What says where rows go but for a decode, both caches in one, and scales."""
 
         append_indptr: Operand | None
         batch_indices: Operand | None
@@ -39,6 +39,10 @@ if TYPE_CHECKING:
         block_table: Operand | None
         seq_lens: Operand | None
         kv_data: Operand | None
+        k_scale: Operand | None
+        v_scale: Operand | None
+        k_scales: Operand | None
+        v_scales: Operand | None
 
 
 _REBIND = "BoundLaunch.rebind"
@@ -125,7 +129,7 @@ class BoundLaunch:
         Parameters
         ----------
         key, value, k_data, v_data, indices, indptr, last_page_len, append_indptr, batch_indices, positions,
-        slot_mapping, block_table, seq_lens, kv_data
+        slot_mapping, block_table, seq_lens, kv_data, k_scale, v_scale, k_scales, v_scales
             As for ``PagedKvAppendArgs``. A value and v_data that were absent when the launch was bound stay
             absent. Where the plan leaves the number of requests or rows open, what changes it gives every
             operand that has it.
@@ -257,12 +261,17 @@ def _with_others(
     block_table: Operand | None = None,
     seq_lens: Operand | None = None,
     kv_data: Operand | None = None,
+    k_scale: Operand | None = None,
+    v_scale: Operand | None = None,
+    k_scales: Operand | None = None,
+    v_scales: Operand | None = None,
 ) -> Operands:
     key, value, k_data, v_data, *table = given
     if kv_data is not None:
         k_data, v_data = caches(_REBIND, kv_data, k_data, v_data, kv_data)
     further = (append_indptr, batch_indices, positions, slot_mapping, block_table, seq_lens)
-    return (key, value, k_data, v_data, *table, *further)
+    scales = (k_scale, v_scale, k_scales, v_scales)
+    return (key, value, k_data, v_data, *table, *further, *scales)
 
 
 _with_others.__qualname__ = _REBIND  # what Python's own errors name

@@ -8,7 +8,7 @@ from .._interop.streams import handle_or_host
 from .._model.checks import INT64_MAX, choice, instance, integer
 from .._model.descriptors import convention_of
 from .._model.elements import element_kind
-from .._model.enums import Addressing, BackendKind, KvLayout, LengthConvention
+from .._model.enums import Addressing, BackendKind, ElementKind, KvLayout, LengthConvention, Transform
 from .._model.errors import invalid_problem, unsupported
 from .._native import abi
 from .._native import library as native_library
@@ -16,6 +16,7 @@ from .._native.library import NOT_JUDGED
 from .addressing import DECODE, PLACE_NAMES, SET_BY_ABSENT, set_of
 from .arguments import parts_of, rows_and_caches
 from .operands import RUN_SYMBOL, append_any
+from .scales import NONE, kind_of, transform_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +43,12 @@ if TYPE_CHECKING:
         guarded: bool
         backend: BackendKind | Literal["FLASHINFER", "HOST", "BESPOKE"] | None
         error_record: ErrorRecord | None
+        transform: Transform | Literal["COPY", "FP8", "PER_TOKEN_HEAD", "FP8_DS_MLA", "NVFP4"] | None
         element: ElementLike | None
+        k_scale: Operand | None
+        v_scale: Operand | None
+        k_scales: Operand | None
+        v_scales: Operand | None
 
 
 _ME = "append_paged_kv"
@@ -306,7 +312,8 @@ def append_paged_kv(
         HND ``[num_total_pages, num_kv_heads, page_size, head_dim]``, NHD ``[num_total_pages, page_size,
         num_kv_heads, head_dim]``, or ``[num_total_pages, page_size, head_dim]``, of key's type and any
         strides whose last is 1; written in place. They may lie in one allocation, as long as no row of one
-        shares a byte with one of the other.
+        shares a byte with one of the other. With a transform they are of its type: NVFP4's are uint8, of half
+        of head_dim; FP8_DS_MLA's is k_data alone, uint8 of 656 for head_dim.
     indices
         ``[total_used_pages]`` page ids, int32 or int64, contiguous, as are the following; each by itself.
     indptr
@@ -341,8 +348,20 @@ def append_paged_kv(
         checks none of their values, knows no padding, and takes int32 operands.
     error_record
         Where a guarded append records the first corrupt row that it meets.
+    transform
+        ``Transform``, or its name: what is written. None for what the scales mean: ``FP8`` for k_scale,
+        ``PER_TOKEN_HEAD`` for k_scales, ``COPY`` without. FP8_DS_MLA (key is ckv, value is kpe) and NVFP4
+        have to be stated.
     element
-        The caches' type, where they and key are held as uint8.
+        The caches' type, where they are held as uint8 and nothing else says it.
+    k_scale, v_scale
+        FP8 and NVFP4: float32 ``[1]`` or ``[num_kv_heads]``, in memory that the backend reads at each append,
+        so that a CUDA graph sees what is there at each replay. FP8 writes ``key / k_scale``. A number is
+        refused.
+    k_scales, v_scales
+        Written in place. PER_TOKEN_HEAD: float32 ``[num_total_pages, page_size, num_kv_heads]``, of any
+        strides. NVFP4: float8_e4m3fn or uint8, in the dimensions of the caches but for the last, which is
+        ``head_dim / 16`` and contiguous.
     kv_data
         ``[num_total_pages, 2, ...]``: both caches in one operand, in place of k_data and v_data.
     skip_slot
@@ -433,44 +452,80 @@ def _special(
     guarded: bool = False,
     backend: BackendKind | Literal["FLASHINFER", "HOST", "BESPOKE"] | None = None,
     error_record: ErrorRecord | None = None,
+    transform: Transform | Literal["COPY", "FP8", "PER_TOKEN_HEAD", "FP8_DS_MLA", "NVFP4"] | None = None,
     element: ElementLike | None = None,
+    k_scale: Operand | None = None,
+    v_scale: Operand | None = None,
+    k_scales: Operand | None = None,
+    v_scales: Operand | None = None,
     kv_data: Operand | None = None,
     skip_slot: int | None = None,
 ) -> tuple[bytes, Operands]:
     """The problem and the operands of a call that is not plain."""
-    placed_by, on_host, layout, _ = form
     key, value, k_data, v_data, *places = operands
     k_cache, v_cache = rows_and_caches(_ME, key, value, k_data, v_data, kv_data)
     operands = (key, value, k_cache, v_cache, *places)
+    kind = NONE
     if (
-        guarded is False
-        and value is not None
-        and backend is None
-        and error_record is None
-        and element is None
-        and skip_slot is None
+        k_scale is not None
+        or v_scale is not None
+        or k_scales is not None
+        or v_scales is not None
+        or (v_cache is None and value is not None)
     ):
-        return plain, operands
-    chosen = _backend(on_host, guarded, backend)
-    special = _unstated(placed_by, chosen, guarded, layout, _convention(form))
-    _ask_for_more(special, on_host, value, error_record, element, skip_slot)
+        scales = (k_scale, v_scale, k_scales, v_scales)
+        kind = kind_of(_ME, value, v_cache, scales)
+        operands = (*operands, *[None] * (len(PLACE_NAMES) - len(places)), *scales)
+    if kind != NONE or transform is not None:
+        transform = transform_of(_ME, transform, kind, has_value=value is not None)
+    if error_record is None and skip_slot is None:
+        if (
+            guarded is False
+            and value is not None
+            and backend is None
+            and (transform is None or transform is Transform.COPY)
+            and element is None
+        ):
+            return plain, operands
+        if (
+            type(guarded) is bool  # type: ignore[redundant-expr]
+            and (backend is None or type(backend) is BackendKind)
+            and (element is None or type(element) is ElementKind)
+        ):
+            choices = (form, value is None, guarded, backend, transform, element)
+            op = _CHOSEN.get(choices)
+            if op is None:
+                op = _CHOSEN[choices] = bytes(_chosen(form, value, guarded, backend, transform, element))
+            return op, operands
+    special = _chosen(form, value, guarded, backend, transform, element)
+    _ask_for_more(special, form[1], error_record, skip_slot)
     return bytes(special), operands
 
 
 _special.__qualname__ = _ME  # what Python's own errors name
 
 
-def _ask_for_more(
-    op: abi.Append,
-    on_host: bool,
+def _chosen(
+    form: _Form,
     value: object,
-    error_record: ErrorRecord | None,
+    guarded: bool,
+    backend: BackendKind | Literal["FLASHINFER", "HOST", "BESPOKE"] | None,
+    transform: Transform | None,
     element: ElementLike | None,
-    skip_slot: int | None,
-) -> None:
+) -> abi.Append:
+    placed_by, on_host, layout, _ = form
+    op = _unstated(placed_by, _backend(on_host, guarded, backend), guarded, layout, _convention(form))
     op.parts = parts_of(value)
+    if transform is not None:
+        op.transform = transform
     if element is not None:
         op.element = element_kind(_ME, "element", element)
+    return op
+
+
+def _ask_for_more(
+    op: abi.Append, on_host: bool, error_record: ErrorRecord | None, skip_slot: int | None
+) -> None:
     if skip_slot is not None:
         op.flags |= abi.FLAG_SKIP_SLOT
         op.skip_slot = integer(_ME, "skip_slot", skip_slot, 0, INT64_MAX, "a slot, or None")
@@ -550,9 +605,10 @@ def check_statement(
     _special(form, operands, _plain(form), **given)
 
 
-# The problems of plain calls, made when first asked for. An entry is set once or, by threads at once, to the
-# same bytes.
+# The problems of plain calls, and of calls that choose among enumerators, made when first asked for. An entry
+# is set once or, by threads at once, to the same bytes.
 _PLAIN: dict[_Form, bytes] = {}
+_CHOSEN: dict[tuple[object, ...], bytes] = {}
 
 
 def _plain(form: _Form) -> bytes:

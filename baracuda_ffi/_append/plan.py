@@ -8,7 +8,16 @@ from .._interop.streams import handle_or_host
 from .._model.checks import describe, instance
 from .._model.copying import no_pickle
 from .._model.descriptors import KernelSku, PagedKvAppendDescriptor, PrecisionGuarantee
-from .._model.enums import Addressing, ArchSku, AttentionKind, BackendKind, MathPrecision, OpCategory
+from .._model.enums import (
+    Addressing,
+    ArchSku,
+    AttentionKind,
+    BackendKind,
+    ElementKind,
+    MathPrecision,
+    OpCategory,
+    Transform,
+)
 from .._model.errors import (
     WORKSPACE_TOO_SMALL,
     BaracudaError,
@@ -20,12 +29,13 @@ from .._model.errors import (
 from .._model.workspace import Workspace
 from .._native import abi
 from .._native.library import NOT_JUDGED, library
-from .addressing import DECODE, NUM_FORMS, form_of, set_for
+from .addressing import DECODE, NUM_FORMS, form_of, kind_of_form, set_for
 from .arguments import PagedKvAppendArgs
 from .bound_launch import BoundLaunch
 from .counts import OpenCounts
 from .operands import BIND_SYMBOL, CAN_IMPLEMENT_SYMBOL, RUN_SYMBOL, append_any, bind, on_stream
 from .preference import PlanPreference
+from .scales import check_kind, kind_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,7 +143,8 @@ class PagedKvAppendPlan:
         pref = PlanPreference() if pref is None else instance(_SELECT, "pref", pref, PlanPreference)
         placed_by = set_for(_SELECT, desc.addressing, desc.table, desc.lengths)
         on_host = stream is None
-        backend = _backend(on_host, placed_by, pref)
+        _check_source(desc)
+        backend = _backend(on_host, placed_by, desc.transform, pref)
         handle = handle_or_host(_SELECT, stream)
         opened = library()
         op = _stated_append(desc, placed_by, backend, pref.guarded, handle)
@@ -141,7 +152,7 @@ class PagedKvAppendPlan:
         if desc.batch_size is None:
             some_call.batch_size = 1  # any number that a call may bring
         _check_problem(opened, some_call, desc)
-        _check_preference(pref, backend, placed_by)
+        _check_preference(pref, backend, placed_by, desc.transform)
         arch = c_int32(0)
         status = opened.preload(addressof(some_call), addressof(arch))
         if status:
@@ -163,11 +174,11 @@ class PagedKvAppendPlan:
             plan._error_record = record
             plan._pooled = record.pooled
             op.error_record = record.address
-        both = bytes(op)
-        op.parts = abi.PARTS_KEY
         ops: list[bytes | None] = [None] * NUM_FORMS
-        ops[form_of(placed_by, abi.PARTS_KEY_AND_VALUE)] = both
-        ops[form_of(placed_by, abi.PARTS_KEY)] = bytes(op)
+        for parts in (abi.PARTS_KEY_AND_VALUE, abi.PARTS_KEY):
+            op.parts = parts
+            kind = kind_for(desc.transform, has_value=parts == abi.PARTS_KEY_AND_VALUE)
+            ops[form_of(placed_by, parts, kind)] = bytes(op)
         plan._ops = tuple(ops)
         plan._on_host = on_host
         return plan
@@ -333,7 +344,7 @@ class PagedKvAppendPlan:
         Returns
         -------
         int
-            Bytes: 0, since an append is a copy.
+            Bytes: 0, since an append needs none.
         """
         return 0
 
@@ -353,7 +364,8 @@ class PagedKvAppendPlan:
         Returns
         -------
         PrecisionGuarantee
-            Bits are copied: the result is deterministic and the same on every device.
+            The result is deterministic and the same on every device, the CPU included. A copy computes
+            nothing; the other transforms compute in float32, each operation rounded to nearest even.
         """
         return self._sku.precision_guarantee
 
@@ -382,10 +394,15 @@ class PagedKvAppendPlan:
         args = instance(function, "args", args, PagedKvAppendArgs)
         op = self._ops[args._form]
         if op is None:
-            raise invalid_problem(
-                function,
-                f"args say where rows go by {args._placed_by}; the plan was selected for {self._placed_by}",
-            )
+            if args._placed_by is not self._placed_by:
+                raise invalid_problem(
+                    function,
+                    f"args say where rows go by {args._placed_by}; the plan was selected for "
+                    f"{self._placed_by}",
+                )
+            has_value = args._operands[1] is not None
+            check_kind(function, self._desc.transform, kind_of_form(args._form), has_value=has_value)
+        assert op is not None
         return args._operands, op
 
     def _handle(self, stream: Stream, function: str, args: PagedKvAppendArgs) -> int:
@@ -434,12 +451,23 @@ class PagedKvAppendPlan:
             raise
 
 
-def _backend(on_host: bool, placed_by: OperandSet, pref: PlanPreference) -> BackendKind:
+def _check_source(desc: PagedKvAppendDescriptor) -> None:
+    if desc.transform is not Transform.COPY and desc.source_element is None:
+        raise invalid_problem(
+            _SELECT,
+            f"source_element is None; with transform {desc.transform.name} it should be the type of key and "
+            "value: F16, BF16 or F32",
+        )
+
+
+def _backend(on_host: bool, placed_by: OperandSet, transform: Transform, pref: PlanPreference) -> BackendKind:
     if on_host:
         return BackendKind.HOST
     by_positions = placed_by.addressing is Addressing.POSITIONS
     may_be_theirs = placed_by is DECODE or (by_positions and pref.prefer_backend is BackendKind.FLASHINFER)
-    return BackendKind.FLASHINFER if may_be_theirs and not pref.guarded else BackendKind.BESPOKE
+    if may_be_theirs and transform is Transform.COPY and not pref.guarded:
+        return BackendKind.FLASHINFER
+    return BackendKind.BESPOKE
 
 
 def _stated_append(
@@ -469,11 +497,13 @@ def _stated_append(
         lengths=desc.lengths,
         num_rows=desc.num_rows or 0,
         skip_slot=desc.skip_slot or 0,
+        transform=desc.transform,
+        source_element=desc.source_element or 0,
     )
 
 
 def _flags(desc: PagedKvAppendDescriptor, placed_by: OperandSet, backend: BackendKind, guarded: bool) -> int:
-    if placed_by is DECODE and not guarded:
+    if placed_by is DECODE and not guarded and desc.transform is Transform.COPY:
         flags = abi.FLAG_MIRRORED
     else:
         judged = guarded or backend is BackendKind.BESPOKE
@@ -494,7 +524,9 @@ def _check_problem(opened: Library, op: abi.Append, desc: PagedKvAppendDescripto
         raise opened.error(CAN_IMPLEMENT_SYMBOL, status)
 
 
-def _check_preference(pref: PlanPreference, backend: BackendKind, placed_by: OperandSet) -> None:
+def _check_preference(
+    pref: PlanPreference, backend: BackendKind, placed_by: OperandSet, transform: Transform
+) -> None:
     prefer = pref.prefer_backend
     if prefer is None or prefer is backend:
         return
@@ -508,25 +540,26 @@ def _check_preference(pref: PlanPreference, backend: BackendKind, placed_by: Ope
         )
     raise unsupported(
         _SELECT,
-        f"prefer_backend is {prefer.name} and guarded is {pref.guarded}, for {placed_by}; on CUDA that "
-        f"should be {backend.name}",
+        f"prefer_backend is {prefer.name}, guarded is {pref.guarded} and transform {transform.name}, for "
+        f"{placed_by}; on CUDA that should be {backend.name}",
     )
 
 
 def _sku(desc: PagedKvAppendDescriptor, backend: BackendKind, arch: int) -> KernelSku:
     cache = desc.paged_kv
+    copies = desc.transform is Transform.COPY
     return KernelSku(
         category=OpCategory.ATTENTION,
         op=AttentionKind.PAGED_ATTENTION,
         element=cache.element,
-        aux_element=None,
+        aux_element=None if copies else desc.source_element,
         layout=cache.layout,
-        epilogue=None,
+        epilogue=None if copies else desc.transform.name,
         arch=ArchSku(arch),
         backend=backend,
         precision_guarantee=PrecisionGuarantee(
             math_precision=MathPrecision.F32,
-            accumulator=cache.element,
+            accumulator=cache.element if copies else ElementKind.F32,
             bit_stable_on_same_hardware=True,
             deterministic=True,
         ),

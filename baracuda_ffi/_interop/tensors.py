@@ -106,7 +106,17 @@ def tensor_of(operand: Any, name: str, written: bool | None = None) -> tuple[int
     raise invalid_problem(
         _ME,
         f"{name} is {describe_value(operand)}; it should be a NumPy array, an object with __dlpack__ or "
-        "__cuda_array_interface__, or a TensorView",
+        f"__cuda_array_interface__, or a TensorView{_instead_of_a_number(operand, name)}",
+    )
+
+
+def _instead_of_a_number(operand: object, name: str) -> str:
+    if name not in abi.SCALE_OPERANDS or not hasattr(operand, "__float__"):
+        return ""
+    return (
+        ": a number would be frozen into a CUDA graph, which reads memory anew. Give float32 of shape "
+        "(1,) or (num_kv_heads,) in the caches' kind of memory: numpy.array([scale], numpy.float32), "
+        "torch.tensor([scale], device='cuda')"
     )
 
 
@@ -242,6 +252,8 @@ def _parse(typestr: str, name: str, shown: object) -> ElementType:
 def _odd_type(name: str, shown: object) -> Unsupported:
     if name == "error_record":
         wanted = "int64"
+    elif name in abi.SCALE_OPERANDS:
+        wanted = "float32, or for NVFP4's k_scales and v_scales float8_e4m3fn or uint8"
     elif name in abi.OF_ELEMENTS:
         wanted = "float16, bfloat16, float32, float8_e4m3fn, float8_e5m2, int8 or uint8"
     else:

@@ -16,6 +16,7 @@ from .enums import (
     MathPrecision,
     OpCategory,
     TableKind,
+    Transform,
 )
 from .errors import invalid_problem
 from .frozen import Frozen
@@ -99,7 +100,8 @@ class PagedKvCacheDescriptor(Frozen):
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """The shape of k_data, which is v_data's but for ``value_head_dim``."""
+        """The shape of k_data, which is v_data's but for ``value_head_dim``. NVFP4 has half of the last
+        extent, and FP8_DS_MLA 656 there."""
         return self._shape(self.head_dim)
 
     @property
@@ -137,6 +139,12 @@ class PagedKvAppendDescriptor(Frozen):
         Rows, for RAGGED at most; None: any number, at each call its own. LAST_PAGE has ``batch_size``.
     skip_slot : int, optional
         SLOTS: a slot that is padding too, as SGLang's 0.
+    transform : Transform
+        What is written; also by its name. The element of ``paged_kv`` is what it is written as: U8 for
+        FP8_DS_MLA and NVFP4. ``head_dim`` is that of the rows whatever becomes of them.
+    source_element : ElementKind, optional
+        The type of key and value; also by a name or a dtype. A copy's is the cache's; every other transform
+        wants it stated.
 
     Raises
     ------
@@ -154,6 +162,8 @@ class PagedKvAppendDescriptor(Frozen):
         "lengths",
         "num_rows",
         "skip_slot",
+        "transform",
+        "source_element",
     )
     __slots__ = _fields
 
@@ -165,6 +175,8 @@ class PagedKvAppendDescriptor(Frozen):
     lengths: LengthsKind
     num_rows: int | None
     skip_slot: int | None
+    transform: Transform
+    source_element: ElementKind | None
 
     def __init__(
         self,
@@ -177,6 +189,9 @@ class PagedKvAppendDescriptor(Frozen):
         lengths: LengthsKind | Literal["LAST_PAGE_LEN", "SEQ_LENS"] | None = None,
         num_rows: int | None = None,
         skip_slot: int | None = None,
+        transform: Transform
+        | Literal["COPY", "FP8", "PER_TOKEN_HEAD", "FP8_DS_MLA", "NVFP4"] = Transform.COPY,
+        source_element: ElementLike | None = None,
     ) -> None:
         me = "PagedKvAppendDescriptor"
         addressing = choice(me, "addressing", addressing, Addressing)
@@ -195,6 +210,8 @@ class PagedKvAppendDescriptor(Frozen):
             None
             if skip_slot is None
             else integer(me, "skip_slot", skip_slot, 0, INT64_MAX, "a slot, or None"),
+            choice(me, "transform", transform, Transform),
+            None if source_element is None else element_kind(me, "source_element", source_element),
         )
 
 
@@ -218,14 +235,16 @@ def convention_of(
 class PrecisionGuarantee(Frozen):
     """The numerical promises of a plan. Mirrors baracuda-kernels' ``PrecisionGuarantee``.
 
-    The append copies bits and computes nothing.
+    A copy computes nothing. Every other transform computes in float32, one operation at a time, each rounded
+    to nearest even, and the CPU writes the same bytes as the GPU.
 
     Parameters
     ----------
     math_precision : MathPrecision
-        baracuda-kernels' value.
+        What is computed in; for a copy baracuda-kernels' value.
     accumulator : ElementKind
-        baracuda-kernels' value: the caches' element.
+        The type of what is between the operations: F32. For a copy baracuda-kernels' value, the caches'
+        element.
     bit_stable_on_same_hardware : bool
         Whether two runs on one device give the same bits.
     deterministic : bool
@@ -264,15 +283,15 @@ class KernelSku(Frozen):
     element : ElementKind
         The caches' element.
     aux_element : ElementKind or None
-        None: an append has none.
+        The element of key and value; None for a copy, whose is the caches'.
     layout : KvLayout or None
         The cache's; baracuda-kernels, which knows only HND, leaves it empty.
     epilogue : str or None
-        None: an append has none.
+        The transform, by its name; None for a copy.
     arch : ArchSku
         The architecture of the machine code that runs, as the driver chose it.
     backend : BackendKind
-        Who does the copy.
+        Who does the append.
     precision_guarantee : PrecisionGuarantee
         What is promised of the numbers.
     """

@@ -93,8 +93,24 @@ class LengthsKind(IntEnum):
     early is not written."""
 
 
+class Transform(IntEnum):
+    """What is written of a row. docs/formats.md has each format's rule, to the bit."""
+
+    COPY = 0
+    """The same bits."""
+    FP8 = 1
+    """fp8 by scales that are given, k_scale and v_scale, of all heads or of each: an engine's fp8 cache."""
+    PER_TOKEN_HEAD = 2
+    """fp8_e4m3 or int8 by a scale for each row and head, which is written to k_scales and v_scales."""
+    FP8_DS_MLA = 3
+    """vLLM's rows of 656 bytes for DeepSeek's MLA: key is ckv, value is kpe, and both go to k_data."""
+    NVFP4 = 4
+    """FlashInfer's 4-bit cache: e2m1 by blocks of 16 that have an e4m3 scale each, in k_scales and v_scales,
+    under k_scale and v_scale."""
+
+
 class BackendKind(IntEnum):
-    """Who does the copy."""
+    """Who does the append."""
 
     FLASHINFER = 1
     """CUDA: FlashInfer's ``AppendPagedKVCacheDecode``, and by batch_indices and positions its

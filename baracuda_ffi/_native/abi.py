@@ -49,6 +49,7 @@ OPERANDS = (
 )
 NUM_OPERANDS = len(OPERANDS)
 OF_ELEMENTS = frozenset((*OPERANDS[:4], "kv_data", "buffer"))  # and not of indices, or scales
+SCALE_OPERANDS = frozenset(OPERANDS[13:])
 WRITTEN_OPERANDS = frozenset(("k_data", "v_data", "kv_data", "k_scales", "v_scales", "error_record"))
 
 # BARACUDA_FOR_EACH_COPY_OPERAND: the operands' order in the array of a copy's bind.

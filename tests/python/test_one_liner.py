@@ -140,6 +140,12 @@ def test_an_operand_that_is_missing(name: str, guarded: bool) -> None:
         with pytest.raises(bf.InvalidProblem, match=says) as refused:
             append(operands, guarded=guarded)
         assert refused.value.function == "append_paged_kv"
+        if name == "v_data":  # which a transform may do without: the plan says
+            plan = bf.PagedKvAppendPlan.select(None, problem.case.descriptor(problem.num_pages))
+            with pytest.raises(bf.InvalidProblem, match=says) as refused:
+                plan.run(None, bf.Workspace.NONE, bf.PagedKvAppendArgs(**operands))
+            assert refused.value.function == "PagedKvAppendPlan.run"
+            continue
         with pytest.raises(bf.InvalidProblem, match=says) as refused:
             bf.PagedKvAppendArgs(**operands)
         assert refused.value.function == "PagedKvAppendArgs"

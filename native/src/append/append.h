@@ -25,7 +25,7 @@ struct Part {
   int64_t row_bytes;     // of a row in its source
   int64_t token_stride;  // in rows
   int64_t head_stride;
-  int64_t cache_row_bytes;  // of what the part writes of a row in its cache: row_bytes, for a copy
+  int64_t cache_row_bytes;  // of a row in its cache: row_bytes, for a copy; kpe's are its own
   int64_t page_stride;      // in cache
   int64_t slot_stride;
   int64_t cache_head_stride;

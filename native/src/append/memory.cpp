@@ -47,22 +47,20 @@ struct Written {
   int64_t page_stride;
   int64_t slot_stride;
   int64_t head_stride;
-  uint32_t alignment;
 };
 
-Written cache_of(const Append& append, int part) noexcept {
+BARACUDA_ALWAYS_INLINE Written cache_of(const Append& append, int part) noexcept {
   const Part& to = append.parts[part];
-  const bool is_ds_mla = append.transform == BARACUDA_TRANSFORM_FP8_DS_MLA;
   return {BARACUDA_OPERAND_K_DATA + part,
           to.cache,
-          is_ds_mla ? kDsMlaRowBytes : to.cache_row_bytes,
+          to.cache_row_bytes,
           to.page_stride,
           to.slot_stride,
-          to.cache_head_stride,
-          append.mirrored ? kMirroredAlignment : cache_alignment(append.transform, *append.element)};
+          to.cache_head_stride};
 }
 
-bool has_scales_beside(const Append& append) noexcept { return (kScaling & bit(append.transform)) != 0; }
+bool reads_scales(const Append& append) noexcept { return (kScaled & bit(append.transform)) != 0; }
+bool writes_scales(const Append& append) noexcept { return (kScaling & bit(append.transform)) != 0; }
 
 Written scales_of(const Append& append, int part) noexcept {
   const Part& to = append.parts[part];
@@ -73,8 +71,7 @@ Written scales_of(const Append& append, int part) noexcept {
           int64_t{scales_width(append.transform, width)} * bytes,
           to.scales_page_stride,
           to.scales_slot_stride,
-          to.scales_head_stride,
-          static_cast<uint32_t>(bytes)};
+          to.scales_head_stride};
 }
 
 // That of k_data, v_data, k_scales or v_scales.
@@ -83,19 +80,7 @@ Written written_as(const Append& append, int operand) noexcept {
                                               : cache_of(append, operand - BARACUDA_OPERAND_K_DATA);
 }
 
-// Calls `visit` with all that the append writes but for the record, up to the first that it refuses.
-template <typename Visit>
-BARACUDA_ALWAYS_INLINE bool visit_written(const Append& append, Visit visit) noexcept {
-  const int caches = num_caches(append);
-  for (int i = 0; i < caches; ++i)
-    if (!visit(cache_of(append, i))) return false;
-  if (BARACUDA_LIKELY(!has_scales_beside(append))) return true;
-  for (int i = 0; i < append.num_parts; ++i)
-    if (!visit(scales_of(append, i))) return false;
-  return true;
-}
-
-Reach reach_of(const Append& append, const Written& written) noexcept {
+BARACUDA_ALWAYS_INLINE Reach reach_of(const Append& append, const Written& written) noexcept {
   const Reach row = {0, static_cast<uint64_t>(written.row_bytes)};
   const Reach page =
       over(over(row, written.slot_stride, append.placement.page_size), written.head_stride, append.num_heads);
@@ -131,20 +116,30 @@ uint64_t entries_of(const Op& op, const Append& append, Shape shape) noexcept {
 }
 
 // Hands out the spans of what an append writes, and then of what it reads, in the order in which they are judged, for as
-// long as true is returned. Whether it always was.
-template <typename Output, typename Input>
+// long as true is returned. Whether it always was. `kCopies` says at compile time that there are no scales.
+template <bool kCopies, typename Output, typename Input>
 BARACUDA_ALWAYS_INLINE bool visit_spans(const Op& op, const Append& append, Output output, Input input) noexcept {
   const bool nothing_to_do = rows_of(append) == 0;
   const int num_parts = nothing_to_do ? 0 : append.num_parts;
-  const auto output_written = [&](const Written& written) {
-    return output(OperandSpan(written.operand, written.data, reach_of(append, written), written.alignment));
-  };
-  if (!nothing_to_do && !visit_written(append, output_written)) return false;
+  const uint32_t alignment = append.mirrored ? kMirroredAlignment : append.source_element->bytes();
+  const uint32_t alignment_of_caches =
+      kCopies || append.mirrored ? alignment : cache_alignment(append.transform, *append.element);
+  const int caches = nothing_to_do ? 0 : kCopies ? num_parts : num_caches(append);
+  for (int i = 0; i < caches; ++i) {
+    const Written cache = cache_of(append, i);
+    if (!output(OperandSpan(cache.operand, cache.data, reach_of(append, cache), alignment_of_caches))) return false;
+  }
+  if constexpr (!kCopies) {
+    for (int i = 0; i < num_parts && writes_scales(append); ++i) {
+      const Written scales = scales_of(append, i);
+      const auto bytes = static_cast<uint32_t>(scales_element_bytes(append.transform));
+      if (!output(OperandSpan(scales.operand, scales.data, reach_of(append, scales), bytes))) return false;
+    }
+  }
   constexpr Reach kRecordReach = {0, sizeof(baracuda_error_record)};
   if (append.record != nullptr &&
       !output(OperandSpan(kRecord, append.record, kRecordReach, alignof(baracuda_error_record))))
     return false;
-  const uint32_t alignment = append.mirrored ? kMirroredAlignment : append.source_element->bytes();
   for (int i = 0; i < num_parts; ++i) {
     const Part& part = append.parts[i];
     if (!input(OperandSpan(BARACUDA_OPERAND_KEY + i, part.rows, reach_of_rows(append, part), alignment))) return false;
@@ -160,12 +155,12 @@ BARACUDA_ALWAYS_INLINE bool visit_spans(const Op& op, const Append& append, Outp
   if (visit_operands<BARACUDA_OPERAND_INDICES, BARACUDA_OPERAND_SEQ_LENS>(wanted_operands(op), visit_place) !=
       BARACUDA_OK)
     return false;
-  if (BARACUDA_LIKELY((kScaled & bit(append.transform)) == 0)) return true;
-  for (int i = 0; i < num_parts; ++i) {
-    const Part& part = append.parts[i];
-    constexpr uint32_t kBytes = sizeof(float);
-    const Reach reach = over({0, kBytes}, part.scale_head_stride, append.num_heads);
-    if (!input(OperandSpan(BARACUDA_OPERAND_K_SCALE + i, part.scale, reach, kBytes))) return false;
+  if constexpr (!kCopies) {
+    for (int i = 0; i < num_parts && reads_scales(append); ++i) {
+      constexpr uint32_t kBytes = sizeof(float);
+      const Reach reach = over({0, kBytes}, append.parts[i].scale_head_stride, append.num_heads);
+      if (!input(OperandSpan(BARACUDA_OPERAND_K_SCALE + i, append.parts[i].scale, reach, kBytes))) return false;
+    }
   }
   return true;
 }
@@ -175,7 +170,7 @@ int32_t check_aligned(const Span& span) noexcept {
 }
 
 // Whether some row of one shares a byte with some row of the other. Their spans, which are checked, overlap.
-bool rows_overlap(const Append& append, const Written& a, const Written& b) noexcept {
+BARACUDA_COLD bool rows_overlap(const Append& append, const Written& a, const Written& b) noexcept {
   Meeting meeting(a.data, a.row_bytes, b.data, b.row_bytes);
   meeting.step(a.page_stride, b.page_stride, known_pages(append));
   meeting.step(a.slot_stride, b.slot_stride, append.placement.page_size);
@@ -183,32 +178,39 @@ bool rows_overlap(const Append& append, const Written& a, const Written& b) noex
   return meeting.is_possible();
 }
 
-int32_t check_stride(const Written& written, const char* dimension, int64_t stride, int64_t extent) noexcept {
-  return check_written_stride(name_of(written.operand), dimension, stride, extent);
+int32_t check_stride(int operand, const char* dimension, int64_t stride, int64_t extent) noexcept {
+  return check_written_stride(name_of(operand), dimension, stride, extent);
 }
 
-int32_t check_strides(const Append& append) noexcept {
+BARACUDA_ALWAYS_INLINE int32_t check_strides_of(const Append& append, const Written& written) noexcept {
+  BARACUDA_TRY(check_stride(written.operand, "page", written.page_stride, known_pages(append)));
+  BARACUDA_TRY(check_stride(written.operand, "slot", written.slot_stride, append.placement.page_size));
+  return check_stride(written.operand, "head", written.head_stride, append.num_heads);
+}
+
+template <bool kCopies>
+BARACUDA_ALWAYS_INLINE int32_t check_strides(const Append& append) noexcept {
   if (rows_of(append) == 0) return BARACUDA_OK;
-  int32_t status = BARACUDA_OK;
-  visit_written(append, [&](const Written& written) {
-    status = check_stride(written, "page", written.page_stride, known_pages(append));
-    if (status == BARACUDA_OK) status = check_stride(written, "slot", written.slot_stride, append.placement.page_size);
-    if (status == BARACUDA_OK) status = check_stride(written, "head", written.head_stride, append.num_heads);
-    return status == BARACUDA_OK;
-  });
-  return status;
+  const int caches = kCopies ? append.num_parts : num_caches(append);
+  for (int i = 0; i < caches; ++i) BARACUDA_TRY(check_strides_of(append, cache_of(append, i)));
+  if constexpr (!kCopies) {
+    for (int i = 0; i < append.num_parts && writes_scales(append); ++i)
+      BARACUDA_TRY(check_strides_of(append, scales_of(append, i)));
+  }
+  return BARACUDA_OK;
 }
 
 // The f32 scales within a row of FP8_DS_MLA are written where it begins.
 int32_t check_inner_alignment(const Append& append) noexcept {
-  if (BARACUDA_LIKELY(append.transform != BARACUDA_TRANSFORM_FP8_DS_MLA) || rows_of(append) == 0) return BARACUDA_OK;
+  if (append.transform != BARACUDA_TRANSFORM_FP8_DS_MLA || rows_of(append) == 0) return BARACUDA_OK;
   const Written cache = cache_of(append, 0);
+  const uint32_t alignment = cache_alignment(append.transform, *append.element);
   for (const int64_t stride : {cache.page_stride, cache.slot_stride}) {
-    if (stride % int64_t{cache.alignment} == 0) continue;
+    if (stride % int64_t{alignment} == 0) continue;
     return fail(BARACUDA_MISALIGNED_OPERAND,
                 "k_data has a stride of %lld bytes; with transform FP8_DS_MLA, whose rows hold f32, it should be a "
                 "multiple of %u",
-                static_cast<long long>(stride), cache.alignment);
+                static_cast<long long>(stride), alignment);
   }
   return BARACUDA_OK;
 }
@@ -229,6 +231,7 @@ bool meet(const Append& append, const OperandSpan& output, const OperandSpan& ot
 }
 
 // Whether there is nothing to say of any span: for nearly every append, and so told without a list of them.
+template <bool kCopies>
 bool all_is_well(const Op& op, const Append& append) noexcept {
   OperandSpan outputs[kMostOutputs];
   int count = 0;
@@ -238,7 +241,7 @@ bool all_is_well(const Op& op, const Append& append) noexcept {
       if (meet(append, outputs[i], span)) return false;
     return true;
   };
-  return visit_spans(
+  return visit_spans<kCopies>(
       op, append,
       [&](const OperandSpan& output) {
         const bool well = is_well(output);
@@ -254,7 +257,7 @@ BARACUDA_COLD int32_t find_refusal(const Op& op, const Append& append) noexcept 
   OperandSpan inputs[kMostInputs];
   int num_outputs = 0;
   int num_inputs = 0;
-  visit_spans(
+  visit_spans<false>(
       op, append,
       [&](const OperandSpan& output) {
         outputs[num_outputs++] = output;
@@ -270,7 +273,7 @@ BARACUDA_COLD int32_t find_refusal(const Op& op, const Append& append) noexcept 
   for (int i = 0; i < num_outputs; ++i) BARACUDA_TRY(check_aligned(outputs[i]));
   for (int i = 0; i < num_inputs; ++i) BARACUDA_TRY(check_aligned(inputs[i]));
   BARACUDA_TRY(check_inner_alignment(append));
-  BARACUDA_TRY(check_strides(append));
+  BARACUDA_TRY(check_strides<false>(append));
   for (int i = 0; i < num_outputs; ++i) {
     for (int j = 0; j < i; ++j)
       if (meet(append, outputs[j], outputs[i])) return refuse_overlap(outputs[j], outputs[i]);
@@ -280,14 +283,20 @@ BARACUDA_COLD int32_t find_refusal(const Op& op, const Append& append) noexcept 
   return BARACUDA_OK;
 }
 
+template <bool kCopies>
+int32_t check_memory_of(const Op& op, const Append& append) noexcept {
+  if (!BARACUDA_LIKELY(all_is_well<kCopies>(op, append))) return find_refusal(op, append);
+  BARACUDA_TRY(check_stream_and_record(op, append));
+  if constexpr (!kCopies) BARACUDA_TRY(check_inner_alignment(append));
+  BARACUDA_TRY(check_strides<kCopies>(append));
+  return append.backend->check_operands(append);
+}
+
 }  // namespace
 
 int32_t check_memory(const Op& op, const Append& append) noexcept {
-  if (!BARACUDA_LIKELY(all_is_well(op, append))) return find_refusal(op, append);
-  BARACUDA_TRY(check_stream_and_record(op, append));
-  BARACUDA_TRY(check_inner_alignment(append));
-  BARACUDA_TRY(check_strides(append));
-  return append.backend->check_operands(append);
+  return BARACUDA_LIKELY(append.transform == BARACUDA_TRANSFORM_COPY) ? check_memory_of<true>(op, append)
+                                                                      : check_memory_of<false>(op, append);
 }
 
 }  // namespace baracuda

@@ -145,6 +145,12 @@ int32_t check_element(const Op& op, bool mirrored) noexcept {
   return BARACUDA_OK;
 }
 
+int32_t check_copy(const Op& op) noexcept {
+  if (op.source_element == BARACUDA_ELEMENT_NONE || op.source_element == op.element) return BARACUDA_OK;
+  return fail(BARACUDA_UNSUPPORTED, "source_element is %d and element is %d; a copy should have one for both",
+              op.source_element, op.element);
+}
+
 // A stride that is never taken is 0, whatever was stated.
 int64_t taken(int64_t stride, int64_t extent) noexcept { return extent > 1 ? stride : 0; }
 
@@ -189,7 +195,9 @@ BARACUDA_ALWAYS_INLINE void make_part(const Op& op, const PartOperands& from, in
   part.rows = static_cast<const unsigned char*>(from.rows);
   part.cache = static_cast<unsigned char*>(from.cache);
   part.row_bytes = from.width * source_bytes;
-  part.cache_row_bytes = cache_width(op.transform, from.width) * element_bytes;
+  part.cache_row_bytes = BARACUDA_LIKELY(op.transform == BARACUDA_TRANSFORM_COPY)
+                             ? part.row_bytes
+                             : cache_width(op.transform, from.width) * element_bytes;
   PlaceStrides cache;
   if (has_flag(op, BARACUDA_FLAG_STRIDED)) {
     part.token_stride = saturating_signed_product(from.row_strides[0], source_bytes);
@@ -356,7 +364,7 @@ int32_t check_extents(const Op& op) noexcept {
   if (op.parts == BARACUDA_PARTS_KEY_AND_VALUE)
     BARACUDA_TRY(check_head_dim("value_head_dim", value_head_dim(op), mirrored));
   BARACUDA_TRY(check_element(op, mirrored));
-  BARACUDA_TRY(check_transform(op));
+  BARACUDA_TRY(BARACUDA_LIKELY(op.transform == BARACUDA_TRANSFORM_COPY) ? check_copy(op) : check_quantising(op));
   return backend.check_limits(op);
 }
 

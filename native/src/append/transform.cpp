@@ -1,17 +1,10 @@
 #include "append/transform.h"
 
 #include "append/problem.h"
-#include "base/hints.h"
 #include "base/status.h"
 
 namespace baracuda {
 namespace {
-
-int32_t check_copy(const Op& op) noexcept {
-  if (op.source_element == BARACUDA_ELEMENT_NONE || op.source_element == op.element) return BARACUDA_OK;
-  return fail(BARACUDA_UNSUPPORTED, "source_element is %d and element is %d; a copy should have one for both",
-              op.source_element, op.element);
-}
 
 int32_t check_elements(const Op& op) noexcept {
   const Transform& transform = kTransforms[op.transform];
@@ -62,8 +55,7 @@ int32_t check_ds_mla(const Op& op) noexcept {
 
 }  // namespace
 
-int32_t check_transform(const Op& op) noexcept {
-  if (BARACUDA_LIKELY(op.transform == BARACUDA_TRANSFORM_COPY)) return check_copy(op);
+int32_t check_quantising(const Op& op) noexcept {
   BARACUDA_TRY(check_elements(op));
   switch (op.transform) {
     case BARACUDA_TRANSFORM_FP8:

@@ -80,9 +80,9 @@ constexpr int32_t source_element(const Op& op) noexcept {
   return op.source_element != BARACUDA_ELEMENT_NONE ? op.source_element : op.element;
 }
 
-// Whether the transform reads and writes what `op` says: its elements, widths and heads, which are checked by
-// themselves.
-int32_t check_transform(const Op& op) noexcept;
+// Whether a transform that is no copy reads and writes what `op` says: its elements, widths and heads, which are
+// checked by themselves.
+int32_t check_quantising(const Op& op) noexcept;
 
 }  // namespace baracuda
 
