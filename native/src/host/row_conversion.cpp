@@ -5,6 +5,7 @@
 #include "append/transform.h"
 #include "base/saturating.h"
 #include "host/float_mode.h"
+#include "host/prefetch.h"
 
 namespace baracuda::host {
 namespace {
@@ -61,6 +62,10 @@ bool is_one_row(const Append& append, const Part& part) noexcept {
          part.head_stride == part.row_bytes && part.cache_head_stride == part.cache_row_bytes;
 }
 
+int64_t offset_in(int64_t page_stride, int64_t slot_stride, const Place& place) noexcept {
+  return place.page * page_stride + place.slot * slot_stride;
+}
+
 }  // namespace
 
 RowConversion::RowConversion(const Append& append, const Place* places) noexcept
@@ -78,7 +83,8 @@ void RowConversion::add(const Part& part, WriteRow write, size_t element_bytes) 
   const int64_t heads = is_one_row(append_, part) ? append_.num_heads : 1;
   const int64_t count = append_.num_heads / heads;
   const uint64_t bytes = static_cast<uint64_t>(part.row_bytes) * static_cast<uint64_t>(heads);
-  rows_[num_parts_++] = {part, write, count, static_cast<size_t>(bytes / element_bytes)};
+  rows_[num_parts_++] = {part, write, count, static_cast<size_t>(bytes / element_bytes),
+                         static_cast<size_t>(part.cache_row_bytes * heads)};
   token_bytes_ = saturating_sum(token_bytes_, saturating_product(static_cast<uint64_t>(count), bytes));
 }
 
@@ -86,21 +92,27 @@ uint64_t RowConversion::bytes() const noexcept {
   return saturating_product(token_bytes_, static_cast<uint64_t>(rows_of(append_)));
 }
 
-inline void RowConversion::write_token(int64_t row, const Place& place) const noexcept {
+// A token's rows are asked for while those of the token before it are written.
+inline void RowConversion::write_token(int64_t row, const Place& place, const Place* next) const noexcept {
   for (int i = 0; i < num_parts_; ++i) {
-    const Part& part = rows_[i].part;
+    const Rows& rows = rows_[i];
+    const Part& part = rows.part;
     const unsigned char* from = part.rows + row * part.token_stride;
-    unsigned char* to = part.cache + (place.page * part.page_stride + place.slot * part.slot_stride);
+    unsigned char* to = part.cache + offset_in(part.page_stride, part.slot_stride, place);
+    const unsigned char* asked =
+        next != nullptr ? part.cache + offset_in(part.page_stride, part.slot_stride, *next) : nullptr;
     unsigned char* scales = part.scales;
-    if (scales != nullptr) scales += place.page * part.scales_page_stride + place.slot * part.scales_slot_stride;
+    if (scales != nullptr) scales += offset_in(part.scales_page_stride, part.scales_slot_stride, place);
     const unsigned char* given = part.scale;
-    for (int64_t left = rows_[i].count;;) {
+    for (int64_t left = rows.count;;) {
+      if (asked != nullptr) prefetch_run(asked, rows.bytes);
       float scale = 0;
       if (given != nullptr) std::memcpy(&scale, given, sizeof(scale));
-      rows_[i].write(from, rows_[i].elements, scale, to, scales);
+      rows.write(from, rows.elements, scale, to, scales);
       if (--left == 0) break;
       from += part.head_stride;
       to += part.cache_head_stride;
+      if (asked != nullptr) asked += part.cache_head_stride;
       if (scales != nullptr) scales += part.scales_head_stride;
       if (given != nullptr) given += part.scale_head_stride;
     }
@@ -109,9 +121,14 @@ inline void RowConversion::write_token(int64_t row, const Place& place) const no
 
 void RowConversion::write(int64_t first, int64_t last) const noexcept {
   const DefaultFloatMode mode;
+  Place places[2];  // of this row and of the next, by turns
+  bool is_served = first < last && places_.find(first, &places[0]);
   for (int64_t row = first; row < last; ++row) {
-    Place place;
-    if (places_.find(row, &place)) write_token(row, place);
+    const Place& place = places[(row - first) & 1];
+    Place& next = places[(row - first + 1) & 1];
+    const bool is_next_served = row + 1 < last && places_.find(row + 1, &next);
+    if (is_served) write_token(row, place, is_next_served ? &next : nullptr);
+    is_served = is_next_served;
   }
 }
 

@@ -32,10 +32,11 @@ class RowConversion {
     WriteRow write;
     int64_t count;    // a token
     size_t elements;  // each
+    size_t bytes;     // each, in the cache
   };
 
   void add(const Part& part, WriteRow write, size_t element_bytes) noexcept;
-  void write_token(int64_t row, const Place& place) const noexcept;
+  void write_token(int64_t row, const Place& place, const Place* next) const noexcept;
 
   const Append& append_;
   Places places_;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/hints.h"
+#include "host/prefetch.h"
 
 #if defined(__SSE2__) || defined(_M_X64)
 #define BARACUDA_HOST_SSE2 1
@@ -22,7 +23,6 @@ namespace baracuda::host {
 
 namespace {
 
-constexpr size_t kLineBytes = 64;
 constexpr size_t kVectorBytes = sizeof(__m128i);
 
 BARACUDA_ALWAYS_INLINE void copy_vector(unsigned char* to, const unsigned char* from) {
@@ -59,19 +59,6 @@ BARACUDA_ALWAYS_INLINE void copy_rest(unsigned char* to, const unsigned char* fr
   } else {
     *to = *from;
   }
-}
-
-BARACUDA_ALWAYS_INLINE void prefetch(const unsigned char* line) {
-  _mm_prefetch(reinterpret_cast<const char*>(line), _MM_HINT_T0);
-}
-
-// A run this long, a page of memory, keeps the CPU's own prefetching busy: asking for its lines besides made it slower.
-constexpr size_t kPrefetchBelowBytes = 4096;
-
-BARACUDA_ALWAYS_INLINE void prepare_cached(const unsigned char* to, size_t bytes) {
-  if (bytes >= kPrefetchBelowBytes) return;
-  for (size_t at = 0; at < bytes; at += kLineBytes) prefetch(to + at);
-  prefetch(to + bytes - 1);
 }
 
 // A streaming store must wait for the translation of its address too. In a run of this many bytes, fetching one line to
@@ -161,7 +148,7 @@ BARACUDA_ALWAYS_INLINE void copy_token(const Runs* runs, int num_parts, const Ta
 }
 
 void copy_sse2(const Runs* runs, int num_parts, const Target& to, const Source& from, const Target& next) noexcept {
-  copy_token<copy_run_sse2, prepare_cached>(runs, num_parts, to, from, next);
+  copy_token<copy_run_sse2, prefetch_run>(runs, num_parts, to, from, next);
 }
 
 void stream_sse2(const Runs* runs, int num_parts, const Target& to, const Source& from, const Target& next) noexcept {
@@ -172,7 +159,7 @@ void stream_sse2(const Runs* runs, int num_parts, const Target& to, const Source
 
 BARACUDA_HOST_AVX void copy_avx(const Runs* runs, int num_parts, const Target& to, const Source& from,
                                 const Target& next) noexcept {
-  copy_token<copy_run_avx, prepare_cached>(runs, num_parts, to, from, next);
+  copy_token<copy_run_avx, prefetch_run>(runs, num_parts, to, from, next);
 }
 
 BARACUDA_HOST_AVX void stream_avx(const Runs* runs, int num_parts, const Target& to, const Source& from,

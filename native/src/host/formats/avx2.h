@@ -40,8 +40,6 @@ BARACUDA_VECTOR Floats divide(Floats a, Floats b) { return _mm256_div_ps(a, b); 
 BARACUDA_VECTOR Ints truncate(Floats x) { return _mm256_cvttps_epi32(x); }
 
 BARACUDA_VECTOR Ints add(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
-BARACUDA_VECTOR Ints subtract(Ints a, Ints b) { return _mm256_sub_epi32(a, b); }
-BARACUDA_VECTOR Ints lesser(Ints a, Ints b) { return _mm256_min_epi32(a, b); }
 BARACUDA_VECTOR Ints greater(Ints a, Ints b) { return _mm256_max_epi32(a, b); }
 BARACUDA_VECTOR Ints both(Ints a, Ints b) { return _mm256_and_si256(a, b); }
 BARACUDA_VECTOR Ints either(Ints a, Ints b) { return _mm256_or_si256(a, b); }
@@ -49,9 +47,14 @@ template <int kBits>
 BARACUDA_VECTOR Ints shift_right(Ints x) {
   return _mm256_srli_epi32(x, kBits);
 }
-// `other` where a is more than b, x elsewhere.
-BARACUDA_VECTOR Ints replace_above(Ints x, Ints a, Ints b, Ints other) {
-  return _mm256_blendv_epi8(x, other, _mm256_cmpgt_epi32(a, b));
+// Of each bit of the mask that is set a's, of the others b's.
+BARACUDA_VECTOR Ints choose(Ints mask, Ints a, Ints b) { return either(both(mask, a), _mm256_andnot_si256(mask, b)); }
+BARACUDA_VECTOR Ints replace_nan(Floats values, Ints x, Ints other) {
+  return _mm256_blendv_epi8(x, other, bits_of(_mm256_cmp_ps(values, values, _CMP_UNORD_Q)));
+}
+// Magnitudes up to `most`; of what is not a number some magnitude.
+BARACUDA_VECTOR Ints magnitudes_up_to(Floats most, Floats values) {
+  return _mm256_min_epi32(bits_of(most), both(bits_of(values), all(0x7fffffffu)));
 }
 
 BARACUDA_VECTOR Floats load_f32(const unsigned char* from) {
@@ -65,20 +68,25 @@ BARACUDA_VECTOR Floats load_bf16(const unsigned char* from) {
   return floats_of(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
 }
 
-// Of numbers below 256.
+// The least 8 bits of each.
 BARACUDA_VECTOR void store_bytes(unsigned char* to, Ints x) {
-  const __m128i halves = _mm_packus_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+  const Ints bytes = both(x, all(0xffu));
+  const __m128i halves = _mm_packus_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
   _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packus_epi16(halves, halves));
 }
 BARACUDA_VECTOR void store_bytes(unsigned char* to, Ints a, Ints b, Ints c, Ints d) {
+  const Ints bytes = all(0xffu);
+  const Ints ab = _mm256_packus_epi32(both(a, bytes), both(b, bytes));
+  const Ints cd = _mm256_packus_epi32(both(c, bytes), both(d, bytes));
   // Packed within each half: a table of 2 x 4 times four bytes, to be transposed.
-  const Ints packed = _mm256_packus_epi16(_mm256_packus_epi32(a, b), _mm256_packus_epi32(c, d));
   const Ints transposed = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_permutevar8x32_epi32(packed, transposed));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
+                      _mm256_permutevar8x32_epi32(_mm256_packus_epi16(ab, cd), transposed));
 }
-// Of numbers below 16, two a byte, the first of two in the lesser bits.
+// The least 4 bits of each, two a byte, the first of two in the lesser bits.
 BARACUDA_VECTOR void store_nibbles(unsigned char* to, Ints x) {
-  const Ints pairs = either(x, _mm256_srli_epi64(x, 28));
+  const Ints nibbles = both(x, all(0xfu));
+  const Ints pairs = either(nibbles, _mm256_srli_epi64(nibbles, 28));
   const __m128 low = _mm_castsi128_ps(_mm256_castsi256_si128(pairs));
   const __m128 high = _mm_castsi128_ps(_mm256_extracti128_si256(pairs, 1));
   const __m128i ints = _mm_castps_si128(_mm_shuffle_ps(low, high, 0x88));  // the lesser 32 bits of each 64

@@ -43,8 +43,6 @@ BARACUDA_VECTOR Floats divide(Floats a, Floats b) { return _mm512_div_ps(a, b); 
 BARACUDA_VECTOR Ints truncate(Floats x) { return _mm512_cvttps_epi32(x); }
 
 BARACUDA_VECTOR Ints add(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
-BARACUDA_VECTOR Ints subtract(Ints a, Ints b) { return _mm512_sub_epi32(a, b); }
-BARACUDA_VECTOR Ints lesser(Ints a, Ints b) { return _mm512_min_epi32(a, b); }
 BARACUDA_VECTOR Ints greater(Ints a, Ints b) { return _mm512_max_epi32(a, b); }
 BARACUDA_VECTOR Ints both(Ints a, Ints b) { return _mm512_and_si512(a, b); }
 BARACUDA_VECTOR Ints either(Ints a, Ints b) { return _mm512_or_si512(a, b); }
@@ -52,9 +50,15 @@ template <int kBits>
 BARACUDA_VECTOR Ints shift_right(Ints x) {
   return _mm512_srli_epi32(x, kBits);
 }
-// `other` where a is more than b, x elsewhere.
-BARACUDA_VECTOR Ints replace_above(Ints x, Ints a, Ints b, Ints other) {
-  return _mm512_mask_mov_epi32(x, _mm512_cmpgt_epi32_mask(a, b), other);
+// Of each bit of the mask that is set a's, of the others b's.
+BARACUDA_VECTOR Ints choose(Ints mask, Ints a, Ints b) { return _mm512_ternarylogic_epi32(mask, a, b, 0xca); }
+BARACUDA_VECTOR Ints replace_nan(Floats values, Ints x, Ints other) {
+  return _mm512_mask_mov_epi32(x, _mm512_cmp_ps_mask(values, values, _CMP_UNORD_Q), other);
+}
+// Magnitudes up to `most`; of what is not a number some magnitude.
+BARACUDA_VECTOR Ints magnitudes_up_to(Floats most, Floats values) {
+  constexpr int kLesserMagnitudeWithoutSign = 0x0a;
+  return bits_of(_mm512_range_ps(values, most, kLesserMagnitudeWithoutSign));
 }
 
 BARACUDA_VECTOR Floats load_f32(const unsigned char* from) { return _mm512_loadu_ps(from); }
@@ -70,16 +74,17 @@ BARACUDA_VECTOR Floats load_bf16(const unsigned char* from) {
 BARACUDA_VECTOR void store_bytes(unsigned char* to, Ints x) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(x));
 }
-// Of numbers below 256.
 BARACUDA_VECTOR void store_bytes(unsigned char* to, Ints a, Ints b, Ints c, Ints d) {
-  // Packed within each quarter: a table of 4 x 4 times four bytes, to be transposed.
-  const Ints packed = _mm512_packus_epi16(_mm512_packus_epi32(a, b), _mm512_packus_epi32(c, d));
-  const Ints transposed = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  _mm512_storeu_si512(to, _mm512_permutexvar_epi32(transposed, packed));
+  store_bytes(to, a);
+  store_bytes(to + kLanes, b);
+  store_bytes(to + 2 * kLanes, c);
+  store_bytes(to + 3 * kLanes, d);
 }
-// Of numbers below 16, two a byte, the first of two in the lesser bits.
+// The least 4 bits of each, two a byte, the first of two in the lesser bits.
 BARACUDA_VECTOR void store_nibbles(unsigned char* to, Ints x) {
-  _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm512_cvtepi64_epi8(either(x, _mm512_srli_epi64(x, 28))));
+  const Ints nibbles = both(x, all(0xfu));
+  const __m128i bytes = _mm512_cvtepi64_epi8(either(nibbles, _mm512_srli_epi64(nibbles, 28)));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(to), bytes);
 }
 
 }  // namespace baracuda::host::avx512

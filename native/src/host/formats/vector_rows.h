@@ -19,40 +19,37 @@
 
 namespace baracuda::host::BARACUDA_VECTOR_SET {
 
-// To nearest even among the numbers of a small float type, of magnitudes up to its largest. A sum with a power of two is
-// rounded at its last bit: with the one that makes this the last bit that the type has at this magnitude, it rounds to the
-// type, and what is added to the power's own bits counts the type's steps.
+// To nearest even among the numbers of a small float type, of magnitudes up to its largest: the type's bits, in the least 8 of
+// an int. A sum with a power of two is rounded at its last bit: with the one that makes this the last bit that the type has
+// at this magnitude, it counts the type's steps from 0; and the power's exponent, in its place, how many there are before.
 template <typename Small>
 BARACUDA_VECTOR Ints round_magnitudes(Ints magnitudes) {
   constexpr uint32_t kDropped = 23 - Small::kMantissaBits;
+  // What the least exponent would count, the other way. Even, so that it leaves alone which of two steps is the even one.
+  constexpr uint32_t kBack = (0u - ((Small::kLeastExponent + kDropped) << Small::kMantissaBits)) & 0xffu;
+  static_assert(kBack % 2 == 0);
   const Ints exponents = greater(both(magnitudes, all(kInfinityBits)), all(Small::kLeastExponent << 23));
-  const Ints powers = add(exponents, all(kDropped << 23));
+  const Ints powers = add(exponents, all(kDropped << 23 | kBack));
   const Ints rounded = bits_of(add(floats_of(magnitudes), floats_of(powers)));
-  // Of the least exponent the steps count from 0, of each one more from as many as a mantissa has.
-  const Ints steps_before =
-      subtract(shift_right<kDropped>(exponents), all(Small::kLeastExponent << Small::kMantissaBits));
-  return add(subtract(rounded, powers), steps_before);
+  return add(rounded, shift_right<kDropped>(rounded));
 }
 
 // What a value becomes, as the rule of the same name in native/src/format has it, in the least bits of an int.
 template <typename Small>
 struct ToFp8 {
   BARACUDA_VECTOR Ints operator()(Floats values) const {
-    const Ints bits = bits_of(values);
-    const Ints magnitudes = both(bits, all(~kSignBit));
-    const Ints codes = round_magnitudes<Small>(lesser(magnitudes, all(baracuda::bits_of(Small::kTop))));
-    const Ints signs = both(shift_right<24>(bits), all(0x80u));
-    return replace_above(either(codes, signs), magnitudes, all(kInfinityBits), all(uint32_t{kFp8Nan}));
+    const Ints codes = round_magnitudes<Small>(magnitudes_up_to(all(Small::kTop), values));
+    const Ints is_signed = shift_right<24>(bits_of(values));
+    return replace_nan(values, choose(all(0x80u), is_signed, codes), all(uint32_t{kFp8Nan}));
   }
 };
 
 struct ToInt8 {
   BARACUDA_VECTOR Ints operator()(Floats values) const {
     const Ints signs = both(bits_of(values), all(kSignBit));
-    const Ints magnitudes = both(bits_of(values), all(~kSignBit));
-    const Ints clamped = lesser(magnitudes, all(baracuda::bits_of(kInt8Top)));
-    const Floats away = add(floats_of(either(clamped, signs)), floats_of(either(all(baracuda::bits_of(0.5f)), signs)));
-    return replace_above(both(truncate(away), all(0xffu)), magnitudes, all(kInfinityBits), all(0u));
+    const Ints clamped = either(magnitudes_up_to(all(kInt8Top), values), signs);
+    const Ints half = either(bits_of(all(0.5f)), signs);
+    return replace_nan(values, truncate(add(floats_of(clamped), floats_of(half))), all(0u));
   }
 };
 
@@ -64,11 +61,9 @@ struct E2m1 {
 
 struct ToE2m1 {
   BARACUDA_VECTOR Ints operator()(Floats values) const {
-    const Ints bits = bits_of(values);
-    const Ints magnitudes = both(bits, all(~kSignBit));
-    const Ints codes = round_magnitudes<E2m1>(lesser(magnitudes, all(baracuda::bits_of(E2m1::kTop))));
-    const Ints signs = both(shift_right<28>(bits), all(8u));
-    return replace_above(either(codes, signs), magnitudes, all(kInfinityBits), all(0u));
+    const Ints codes = round_magnitudes<E2m1>(magnitudes_up_to(all(E2m1::kTop), values));
+    const Ints is_signed = shift_right<28>(bits_of(values));
+    return replace_nan(values, choose(all(8u), is_signed, codes), all(0u));
   }
 };
 
@@ -193,10 +188,20 @@ BARACUDA_VECTOR float largest_number(const unsigned char* from, size_t elements)
   return largest_below<Source>(Source::kInfinity + 1, from, elements);
 }
 
+// Whether the reciprocal is a number as exact as this one: a product with it is the same as a quotient, and there sooner.
+inline bool is_power_of_two(float scale) noexcept {
+  const uint32_t bits = baracuda::bits_of(scale) & ~kSignBit;
+  constexpr uint32_t kOneExponent = 1u << 23;
+  return bits % kOneExponent == 0 && bits >= kOneExponent && bits < kInfinityBits - kOneExponent;
+}
+
 template <typename Source, typename Fp8>
 BARACUDA_VECTOR_TARGET void fp8(const unsigned char* from, size_t elements, float scale, unsigned char* to,
                                 unsigned char*) noexcept {
-  convert_row<Source>(from, elements, Divided<ToFp8<Fp8>>{all(scale)}, to);
+  if (is_power_of_two(scale))
+    convert_row<Source>(from, elements, Multiplied<ToFp8<Fp8>>{all(reciprocal(scale))}, to);
+  else
+    convert_row<Source>(from, elements, Divided<ToFp8<Fp8>>{all(scale)}, to);
 }
 
 template <typename Source, typename Convert>
@@ -226,7 +231,8 @@ BARACUDA_VECTOR_TARGET void ds_mla(const unsigned char* from, size_t elements, f
     const unsigned char* const tile = from + at * sizeof(typename Source::Bits);
     const float scale = ds_mla_scale(largest_number<Source>(tile, kDsMlaTile));
     std::memcpy(scales, &scale, sizeof(scale));
-    convert_row<Source>(tile, kDsMlaTile, Divided<ToFp8<E4m3>>{all(scale)}, to + at);
+    // A power of two or, where an element is infinite, infinity: by its reciprocal it is the same quotient.
+    convert_row<Source>(tile, kDsMlaTile, Multiplied<ToFp8<E4m3>>{all(reciprocal(scale))}, to + at);
   }
 }
 
