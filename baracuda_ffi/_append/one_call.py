@@ -589,20 +589,20 @@ def _convention(form: _Form) -> LengthConvention:
     return convention_of(_ME, given, placed_by.addressing, placed_by.lengths)
 
 
-def check_statement(
+def statement(
     *,
     on_host: bool,
     layout: KvLayout | str = KvLayout.HND,
     length_convention: LengthConvention | str | None = None,
     **given: Any,
-) -> None:
-    """Raise what ``append_paged_kv`` would before it looks at an operand: for one that there is only to be
-    counted, as while a compiler traces. ``given`` are its arguments by their names."""
+) -> tuple[bytes, Operands]:
+    """The problem that ``append_paged_kv`` would state, and its operands, for a caller that has none yet to
+    look at, as a compiler that traces. ``given`` are its arguments by their names. Raises what it would."""
     operands = tuple([given.pop(name, None) for name in (*abi.OPERANDS[:4], *PLACE_NAMES)])
     if length_convention is not None:
         length_convention = choice(_ME, "length_convention", length_convention, LengthConvention)
     form = (set_of(_ME, operands[4:]), on_host, choice(_ME, "layout", layout, KvLayout), length_convention)
-    _special(form, operands, _plain(form), **given)
+    return _special(form, operands, _plain(form), **given)
 
 
 # The problems of plain calls, and of calls that choose among enumerators, made when first asked for. An entry

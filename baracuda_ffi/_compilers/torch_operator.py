@@ -12,7 +12,7 @@ from string import ascii_lowercase
 import torch
 
 from .._append.error_record import ErrorRecord
-from .._append.one_call import append_paged_kv, check_statement
+from .._append.one_call import append_paged_kv, statement
 from .._interop.torch_tensors import check_written
 from .._native import abi
 
@@ -90,11 +90,12 @@ def _traced(*operands: Any, **options: Any) -> None:
         if isinstance(value, torch.Tensor) and name in abi.WRITTEN_OPERANDS:
             check_written(value, name)
     given.pop("error_record", None)
-    check_statement(on_host=not any(map(_is_on_cuda, given.values())), **given)
+    statement(on_host=not any(map(_is_on_cuda, given.values())), **given)
 
 
 def _register() -> tuple[object, Any]:
-    library: Any = torch.library.Library(NAMESPACE, "FRAGMENT")  # type: ignore[no-untyped-call]
+    new_library: Any = torch.library.Library  # which torch has no types for
+    library = new_library(NAMESPACE, "FRAGMENT")
     # A compiler hands over its tensors with the strides that they have in the program.
     wanted = ("pt2_compliant_tag", "needs_exact_strides")
     tags = tuple([getattr(torch.Tag, tag) for tag in wanted if hasattr(torch.Tag, tag)])

@@ -94,6 +94,12 @@ class Library:
         function.restype = restype
         return function  # type: ignore[no-any-return]
 
+    def private(self, symbol: str) -> int:
+        """The address that a function returns which is this package's own, and not of the header."""
+        function = getattr(self._handle, symbol)
+        function.argtypes, function.restype = (), ctypes.c_void_p
+        return function()  # type: ignore[no-any-return]
+
     def text(self, name: str, *arguments: int) -> str:
         """What a function that returns ``const char *`` returned."""
         value: bytes | None = self.function(name)(*arguments)

@@ -38,7 +38,8 @@ set(_sources
     pages/memory.cpp
     pages/problem.cpp
     pages/run.cpp
-    python/calls.cpp)
+    python/calls.cpp
+    xla/handlers.cpp)
 set(_cuda_sources
     cuda/backend.cu
     cuda/bespoke/backend.cu

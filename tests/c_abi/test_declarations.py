@@ -10,7 +10,7 @@ import pytest
 
 from support.c_abi import abi, header
 from support.c_abi.declarations import check_signatures, check_struct, each_struct
-from support.c_abi.header import HEADER, PRIVATE_HEADER
+from support.c_abi.header import HEADER, PRIVATE_HEADERS
 from support.problems.elements import ALL_ELEMENTS, ELEMENTS, Element
 
 needs_compiler = pytest.mark.skipif(header.compiler() is None, reason="needs a C compiler, there is none")
@@ -27,9 +27,9 @@ def exported() -> set[str]:
 @needs_compiler
 @needs_nm
 def test_the_library_exports_what_the_headers_declare_and_nothing_else() -> None:
-    private = header.functions(PRIVATE_HEADER)
-    assert exported() == set(header.functions()) | set(private)
-    assert list(private) == ["baracuda_private_python_methods"]
+    private = {name for path in PRIVATE_HEADERS for name in header.functions(path)}
+    assert exported() == set(header.functions()) | private
+    assert private == {"baracuda_private_python_methods", "baracuda_private_xla_handlers"}
 
 
 @needs_nm
@@ -55,7 +55,8 @@ def test_the_header_fits_on_a_screen_and_has_banners() -> None:
 @needs_compiler
 def test_the_signatures_are_the_headers() -> None:
     check_signatures(abi.SIGNATURES, header.functions())
-    check_signatures(abi.PRIVATE_SIGNATURES, header.functions(PRIVATE_HEADER))
+    private = {name: kind for path in PRIVATE_HEADERS for name, kind in header.functions(path).items()}
+    check_signatures(abi.PRIVATE_SIGNATURES, private)
 
 
 @needs_compiler

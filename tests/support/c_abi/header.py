@@ -1,6 +1,6 @@
 """native/include/baracuda_ffi.h, read: its macros, and its declarations after the C preprocessor.
 
-The header that the package alone has, PRIVATE_HEADER, is read the same way.
+The headers that the package alone has, PRIVATE_HEADERS, are read the same way.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from pathlib import Path
 _NATIVE = Path(__file__).parents[3] / "native"
 HEADER = _NATIVE / "include" / "baracuda_ffi.h"
 PRIVATE_HEADER = _NATIVE / "src" / "python" / "accelerator.h"
+XLA_HEADER = _NATIVE / "src" / "xla" / "handlers.h"
+PRIVATE_HEADERS = (PRIVATE_HEADER, XLA_HEADER)
 
 
 def macro(name: str) -> str:
