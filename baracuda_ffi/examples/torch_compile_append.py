@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import torch
 
+from baracuda_ffi.examples._problem import Problem
 from baracuda_ffi.torch import append_paged_kv
-
-from ._problem import Problem
 
 NAMES = ("key", "value", "k_data", "v_data", "indices", "indptr", "last_page_len")
 

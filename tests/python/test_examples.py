@@ -1,4 +1,4 @@
-"""Every example of the package runs as it stands; those of GPU frameworks where there is a GPU."""
+"""Every example of the package runs as it stands; those that need a GPU where there is one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import pytest
 
 from support.processes.python import run_python
 
-FRAMEWORKS = {"cuda", "cupy", "jax", "numba", "torch", "warp"}
+# What an example may import; the first run without a GPU too.
+ANYWHERE = {"jax", "torch"}
+GPU_ALONE = {"cuda", "cupy", "flashinfer", "numba", "warp"}
 
 
 def imported(source: str) -> set[str]:
@@ -29,9 +31,11 @@ def examples() -> list[Any]:
     found = []
     for file in sorted(folder.iterdir() if folder.is_dir() else (), key=lambda file: file.name):
         if file.name.endswith(".py") and not file.name.startswith("_"):
-            needs = sorted(imported(file.read_text()) & FRAMEWORKS)
-            marks = [pytest.mark.gpu] if needs else []
-            found.append(pytest.param(file.name.removesuffix(".py"), needs, marks=marks, id=file.name))
+            needs = imported(file.read_text()) & (ANYWHERE | GPU_ALONE)
+            marks = [pytest.mark.gpu] if needs & GPU_ALONE else []
+            found.append(
+                pytest.param(file.name.removesuffix(".py"), sorted(needs), marks=marks, id=file.name)
+            )
     return found
 
 
