@@ -128,13 +128,24 @@ int32_t judge_append_indptr(const Placement& placement) noexcept {
   return BARACUDA_OK;
 }
 
+// The request of a row of a RAGGED append, from that of the row before on: append_indptr was judged.
+template <bool kNarrow>
+int64_t next_request(const Placement& placement, int64_t row, int64_t request) noexcept {
+  const int64_t last = int64_t{placement.num_requests} - 1;
+  while (request < last && read_index<kNarrow>(placement, kOwners, request + 1) <= row) ++request;
+  return request;
+}
+
 template <bool kNarrow>
 int32_t judge_rows(const Append& append, Place* places) noexcept {
   const Placement& placement = append.placement;
-  if (placement.placing == Placing::kRagged) BARACUDA_TRY(judge_append_indptr<kNarrow>(placement));
+  const bool ragged = placement.placing == Placing::kRagged;
+  if (ragged) BARACUDA_TRY(judge_append_indptr<kNarrow>(placement));
+  int64_t request = 0;
   for (int64_t row = 0; row < placement.num_rows; ++row) {
     Seen seen = {};
-    if (find_place<kNarrow>(placement, row, &seen)) {
+    if (ragged) request = next_request<kNarrow>(placement, row, request);
+    if (find_place_of<kNarrow>(placement, request, row, &seen)) {
       if (places != nullptr) places[row] = {static_cast<int32_t>(seen.page), static_cast<int32_t>(seen.slot)};
       continue;
     }

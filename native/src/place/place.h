@@ -40,14 +40,21 @@ BARACUDA_HOST_DEVICE inline bool read_page(const Placement& placement, Placing p
   return is_below(seen->page, placement.num_pages) && is_below(seen->slot, placement.page_size);
 }
 
-// Both, for a row by itself. Whether it is to be served, and if so in which page and slot of `seen`.
+// Both, for a row of the request that was found, where the append is RAGGED. Whether it is to be served, and if so in which
+// page and slot of `seen`.
 template <bool kNarrow>
-inline bool find_place(const Placement& placement, int64_t row, Seen* seen) {
+inline bool find_place_of(const Placement& placement, int64_t request, int64_t row, Seen* seen) {
   RowsOf<int64_t> rows = {};
-  if (placement.placing == Placing::kRagged)
-    read_rows<kNarrow>(placement, find_request<kNarrow>(placement, row), seen, &rows);
+  if (placement.placing == Placing::kRagged) read_rows<kNarrow>(placement, request, seen, &rows);
   return find_entry<kNarrow>(placement, placement.placing, row, rows, seen) &&
          read_page<kNarrow>(placement, placement.placing, seen);
+}
+
+// The same for a row by itself.
+template <bool kNarrow>
+inline bool find_place(const Placement& placement, int64_t row, Seen* seen) {
+  const int64_t request = placement.placing == Placing::kRagged ? find_request<kNarrow>(placement, row) : 0;
+  return find_place_of<kNarrow>(placement, request, row, seen);
 }
 
 // Why there was no place for the row.
