@@ -56,7 +56,7 @@ class ErrorRecord:
     _address: int
     _cpu_can_reach: bool
     _memory: object  # only to keep it alive
-    _pooled: PooledRecord | None
+    _pooled: PooledRecord | None  # its place in pinned memory, where it is there
 
     def __init__(self, memory: object) -> None:
         if hasattr(self, "_memory"):  # a launch may be writing there
@@ -173,11 +173,6 @@ class ErrorRecord:
         """Where its 64 bytes are."""
         return self._address
 
-    @property
-    def pooled(self) -> PooledRecord | None:
-        """Its place in pinned memory, where it is there."""
-        return self._pooled
-
     def will_be_launched(self) -> None:
         """Say that a launch gets the address, as plans do: from now on something may write there that
         outlives this object, so its memory is not used for another record. Call it before passing
@@ -185,21 +180,8 @@ class ErrorRecord:
         if self._pooled is not None:
             self._pooled.launched = True
 
-    def check_reachable(self, function: str, on_host: bool) -> None:
-        """Refuse a record that the backend cannot write, as plans do.
-
-        Parameters
-        ----------
-        function : str
-            Who asks, for the message.
-        on_host : bool
-            Whether the backend is the host's.
-
-        Raises
-        ------
-        InvalidProblem
-            The backend is the host's and the CPU cannot write here.
-        """
+    def _check_reachable(self, function: str, on_host: bool) -> None:
+        """Raise ``InvalidProblem`` where the backend cannot write it."""
         if on_host and not self._cpu_can_reach:
             raise invalid_problem(
                 function,

@@ -540,7 +540,7 @@ def _ask_for_more(
                 _ME,
                 "error_record is given and the append is not guarded; pass guarded=True with it",
             )
-        record.check_reachable(_ME, on_host)
+        record._check_reachable(_ME, on_host)
         record.will_be_launched()
         op.error_record = record.address
 

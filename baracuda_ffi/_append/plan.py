@@ -148,6 +148,9 @@ class PagedKvAppendPlan:
         handle = handle_or_host(_SELECT, stream)
         opened = library()
         op = _stated_append(desc, placed_by, backend, pref.guarded, handle)
+        open_counts = OpenCounts(desc)
+        if open_counts:
+            op.flags |= abi.FLAG_INFER
         some_call = abi.Append.from_buffer_copy(op)
         if desc.batch_size is None:
             some_call.batch_size = 1  # any number that a call may bring
@@ -164,15 +167,15 @@ class PagedKvAppendPlan:
         plan._library = opened
         plan._append = opened.append
         plan._placed_by = placed_by
-        plan._open_counts = OpenCounts(desc)
+        plan._open_counts = open_counts
         plan._error_record = plan._pooled = None
         if pref.guarded:
             from .error_record import ErrorRecord
 
             record = ErrorRecord.allocate(stream) if pref.error_record is None else pref.error_record
-            record.check_reachable(_SELECT, on_host)
+            record._check_reachable(_SELECT, on_host)
             plan._error_record = record
-            plan._pooled = record.pooled
+            plan._pooled = record._pooled
             op.error_record = record.address
         ops: list[bytes | None] = [None] * NUM_FORMS
         for parts in (abi.PARTS_KEY_AND_VALUE, abi.PARTS_KEY):
@@ -510,8 +513,6 @@ def _flags(desc: PagedKvAppendDescriptor, placed_by: OperandSet, backend: Backen
         flags = abi.FLAG_STRIDED | (abi.FLAG_GUARDED if judged else 0)
     if desc.skip_slot is not None:
         flags |= abi.FLAG_SKIP_SLOT
-    if OpenCounts(desc):
-        flags |= abi.FLAG_INFER
     return flags
 
 

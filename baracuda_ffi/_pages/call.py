@@ -97,6 +97,6 @@ def _set_record(function: str, op: abi.Copy, error_record: ErrorRecord, on_host:
         raise invalid_problem(
             function, "error_record is given and the copy is not guarded; pass guarded=True with it"
         )
-    record.check_reachable(function, on_host)
+    record._check_reachable(function, on_host)
     record.will_be_launched()
     op.error_record = record.address

@@ -684,8 +684,10 @@ typedef struct baracuda_tensor {
  * value_head_dim, num_total_pages; batch_size from last_page_len or seq_lens, for POSITIONS from indptr; num_rows from
  * key for RAGGED, from batch_indices for POSITIONS, from slot_mapping for SLOTS. total_used_pages, max_pages,
  * block_table_stride and the bits of int64_operands are always set from the operands. op->backend, layout, conventions
- * and stream are the caller's. Without BARACUDA_FLAG_MIRRORED key and value may have more rows than the append, and
- * rank 2 where the caches have rank 3: no head dimension; and elements of fp8 may be described as uint8.
+ * and stream are the caller's. A count is 0 because an operand says so, or because it was when k_data was bound before:
+ * where the operand is NULL and so is op->k_data it is refused with 2. Without BARACUDA_FLAG_MIRRORED key and value may
+ * have more rows than the append, and rank 2 where the caches have rank 3: no head dimension; and elements of fp8 may
+ * be described as uint8.
  *
  * Refusals beyond those of _run: 2 for operands that are missing or not wanted, a shape that does not fit, memory that
  * the backend cannot reach or that is on another device than the stream's (for CUDA backends error_record's too), or an

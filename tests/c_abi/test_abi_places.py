@@ -112,6 +112,35 @@ def test_without_infer_nothing_is_inferred(way: Way) -> None:
 
 
 @each_way
+def test_a_count_that_nothing_says_is_not_inferred_to_be_0(way: Way) -> None:
+    """The operand that would say it was forgotten; one that the struct has was not, and may be empty."""
+    says = {
+        "LAST_PAGE": ("seq_lens", "batch_size"),
+        "RAGGED": ("append_indptr" if way.lengths != "SEQ_LENS" else "seq_lens", "batch_size"),
+        "POSITIONS": ("indptr", "batch_size"),
+        "SLOTS": ("slot_mapping", "num_rows"),
+    }
+    forgotten, count = says[way.addressing]
+    if way.name == "ragged":
+        forgotten = "last_page_len"
+    placed = Placed(way)
+    for also in ((), ("key",) if way.addressing == "RAGGED" else ()):
+        described = placed.described(OnHost())
+        for name in (forgotten, *also):
+            del described[name]
+        op = placed.asked(OnHost())
+        before = bytes(op)
+        assert bind(op, described) == abi.INVALID_PROBLEM
+        assert f"{count} is 0 and {forgotten} is NULL" in abi.message()
+        assert bytes(op) == before
+    bound = placed.bound(OnHost())
+    bound.batch_size = bound.num_rows = 0
+    assert bound.flags & abi.INFER
+    assert bind(bound, {}) == abi.OK, abi.message()
+    assert (bound.batch_size, bound.num_rows) == (0, 0)
+
+
+@each_way
 def test_what_is_kept(place: Place, way: Way) -> None:
     """Rebinding the rows alone leaves what says places as it was."""
     placed = Placed(way)

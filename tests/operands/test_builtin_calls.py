@@ -8,6 +8,7 @@ import sys
 import types
 from typing import Any
 
+import numpy as np
 import pytest
 
 import baracuda_ffi as bf
@@ -203,6 +204,21 @@ def test_a_struct_of_a_later_release() -> None:
     assert calls.append(asks_more, None, calls.given()) == abi.INVALID_PROBLEM
     assert calls.bind((asks_more, ()), calls.given()) == (abi.INVALID_PROBLEM, None)
     assert "struct_size" in abi.message()
+
+
+def test_a_struct_too_small_for_what_it_would_keep() -> None:
+    """The first version's has no member that says which operands are int64."""
+    problem = Problem()
+    calls = Calls(problem)
+    first = abi.Append.addressing.offset
+    op = abi.make_append(problem.case, problem.arrays)
+    op.struct_size = first
+    wide = calls.kind(problem.arrays["indices"].astype(np.int64))
+    assert calls.bind((bytes(op)[:first], ()), calls.given(indices=wide)) == (abi.INVALID_PROBLEM, None)
+    assert f"struct_size is {first}" in abi.message()
+    status, bound = calls.bind((bytes(op)[:first], ()), calls.given())
+    assert status == abi.OK
+    assert len(bound[0]) == first
 
 
 @pytest.mark.parametrize("stream", [0, 1, True, object()])

@@ -5,6 +5,7 @@ and bind.
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,25 @@ def test_a_cache_that_is_read_only(name: str) -> None:
         assert name in error.message
         assert "read-only" in error.message
     assert_same_bits(problem.arrays[name], before[name], name)
+
+
+def test_shapes_that_a_guarded_plan_takes() -> None:
+    """The refusal says that it does, and so it is."""
+    problem = Problem()
+    arrays = problem.arrays
+    rows = {name: np.concatenate((arrays[name], arrays[name])) for name in ("key", "value")}
+    headless = {name: arrays[name][:, 0] for name in (*rows, "k_data", "v_data")}
+    one_head = replace(SMALL, num_heads=1)
+    for case, others, says in (
+        (SMALL, rows, r"key has shape .* \(a guarded plan takes rows behind those"),
+        (one_head, headless, r"key has shape .* \(a guarded plan takes tensors without a head dimension"),
+    ):
+        args = make_args(arrays | others)
+        desc = case.descriptor(problem.num_pages)
+        with pytest.raises(bf.InvalidProblem, match=says):
+            bf.PagedKvAppendPlan.select(None, desc).can_implement(args)
+        guarded = bf.PlanPreference(guarded=True)
+        bf.PagedKvAppendPlan.select(None, desc, guarded).can_implement(args)
 
 
 def test_inputs_may_be_read_only() -> None:

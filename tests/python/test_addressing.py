@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
+from baracuda_ffi._append.addressing import OF_ROWS
 from baracuda_ffi.reference import append_paged_kv_reference
 from support.damaged.page_tables import DECODE, WAYS, convention_for
 from support.devices.backends import Backend
@@ -324,6 +325,29 @@ def test_a_decode_plan_of_any_batch(backend: Backend) -> None:
     none = Put(make(plain, 0, requests=0, pages=40), backend)
     with pytest.raises(bf.InvalidProblem, match=r"is 0.*; it should be (at least )?1"):
         plan.run(backend.stream, bf.Workspace.NONE, bf.PagedKvAppendArgs(**none.operands))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_empty_batch_is_rebound_one_operand_at_a_time(way: str) -> None:
+    """Of torch, whose empty tensors have no address: what stays says as much as it did."""
+    pytest.importorskip("torch")
+    none, some = (make(case_of(way), seed, requests=n, pages=40) for seed, n in ((1, 0), (2, 3)))
+    put = FORMS["torch"]
+    empty = {name: put(view) for name, view in none.views.items()}
+    if WAYS[way].addressing is not bf.Addressing.LAST_PAGE:  # with rows, which are padding
+        empty = {name: tensor[:0] if name in OF_ROWS else tensor for name, tensor in empty.items()}
+    plan = bf.PagedKvAppendPlan.select(None, open_descriptor(none), bf.PlanPreference(guarded=True))
+    launch = plan.bind(None, bf.PagedKvAppendArgs(**empty))
+    launch()
+    for name in empty:
+        launch.rebind(**{name: empty[name]})
+    launch()
+    launch.on(None)()
+    launch.rebind(**some.views)
+    expected, _ = some.expected()
+    launch()
+    for block, after in zip(some.memory.blocks, expected, strict=True):
+        assert_same_bits(block, after, "memory")
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -82,9 +82,18 @@ class Binding {
   // What has an entry, or a row, for each request or for each row.
   template <typename Field>
   int32_t infer_count(const char* name, int operand, Field* field, int rank = 1) noexcept {
-    if (operands_[operand] == nullptr || *field != 0) return BARACUDA_OK;
+    if (*field != 0) return BARACUDA_OK;
+    if (operands_[operand] == nullptr) return check_kept(name, operand);
     BARACUDA_TRY(check_rank(operand, *operands_[operand], rank));
     return infer_extent(name, operand, 0, 0, field);
+  }
+
+  // A count that nothing says is not 0 because of that; it may be in an append that was bound before, whose operands without
+  // entries may be NULL.
+  BARACUDA_COLD int32_t check_kept(const char* name, int operand) noexcept {
+    if (!wants(wanted_operands(op_), operand) || op_.k_data != nullptr) return BARACUDA_OK;
+    return fail(BARACUDA_INVALID_PROBLEM, "%s is 0 and %s is NULL, which would say it; one of them should be given",
+                name, name_of(operand));
   }
 
   // How many requests and rows there are: the addressing's answer, and only for a RAGGED append key's, where the number of
@@ -97,17 +106,23 @@ class Binding {
         return infer_count("num_rows", BARACUDA_OPERAND_KEY, &op_.num_rows, given_rank_of(BARACUDA_OPERAND_KEY));
       case BARACUDA_ADDRESSING_POSITIONS:
         BARACUDA_TRY(infer_count("num_rows", BARACUDA_OPERAND_BATCH_INDICES, &op_.num_rows));
-        if (const Tensor* const indptr = operands_[BARACUDA_OPERAND_INDPTR]; indptr != nullptr && op_.batch_size == 0) {
-          BARACUDA_TRY(check_rank(BARACUDA_OPERAND_INDPTR, *indptr, 1));
-          BARACUDA_TRY(infer_extent("batch_size + 1", BARACUDA_OPERAND_INDPTR, 0, 1, &op_.batch_size));
-          op_.batch_size -= 1;
-        }
-        return BARACUDA_OK;
+        return infer_requests();
       case BARACUDA_ADDRESSING_SLOTS:
         return infer_count("num_rows", BARACUDA_OPERAND_SLOT_MAPPING, &op_.num_rows);
       default:
         return BARACUDA_OK;
     }
+  }
+
+  // From the entries of indptr, of which there is one more.
+  int32_t infer_requests() noexcept {
+    constexpr int kIndptr = BARACUDA_OPERAND_INDPTR;
+    if (op_.batch_size != 0) return BARACUDA_OK;
+    if (operands_[kIndptr] == nullptr) return check_kept("batch_size", kIndptr);
+    BARACUDA_TRY(check_rank(kIndptr, *operands_[kIndptr], 1));
+    BARACUDA_TRY(infer_extent("batch_size + 1", kIndptr, 0, 1, &op_.batch_size));
+    op_.batch_size -= 1;
+    return BARACUDA_OK;
   }
 
   // What `op` does not state: from key, value and k_data, and the counts from what says where rows go.
@@ -212,9 +227,16 @@ class Binding {
     return {4, false, {pages, heads, slots, width}};
   }
 
-  // The natural mistake: the other layout's cache.
-  const char* layout_hint(int operand) const noexcept {
+  // What takes the operand as it is, or the natural mistake: the other layout's cache.
+  const char* shape_hint(int operand, const Extents& expected) const noexcept {
     const Tensor& tensor = *operands_[operand];
+    const bool is_part = operand <= BARACUDA_OPERAND_V_DATA;
+    if (mirrored_ && is_part && tensor.shape != nullptr && tensor.ndim == expected.rank - 1)
+      return " (a guarded plan takes tensors without a head dimension, and so does append_paged_kv)";
+    Extents or_more = expected;
+    or_more.or_more = true;
+    if (mirrored_ && kOperands[operand].shape == Shape::kRows && has_shape(tensor, or_more))
+      return " (a guarded plan takes rows behind those, and so does append_paged_kv)";
     const bool heads_first = op_.layout == BARACUDA_LAYOUT_HND;
     if (kOperands[operand].shape != Shape::kCache || tensor.ndim != 4 || tensor.shape == nullptr) return "";
     if (tensor.shape[heads_first ? 2 : 1] != op_.num_heads) return "";
@@ -232,7 +254,7 @@ class Binding {
       if (has_free_length(kOperands[i].shape)) return BARACUDA_OK;
       const Extents expected = expected_shape(i);
       if (BARACUDA_LIKELY(has_shape(*operands_[i], expected))) return BARACUDA_OK;
-      return refuse_shape(i, *operands_[i], expected, layout_hint(i));
+      return refuse_shape(i, *operands_[i], expected, shape_hint(i, expected));
     });
   }
 

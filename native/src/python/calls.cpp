@@ -208,15 +208,18 @@ Object* own_pair(Object* owned_first, Object* owned_second) {
 // What a call returns that came to `status`: nullptr where an error goes on.
 Object* own_status(int32_t status) { return api->error() != nullptr ? nullptr : api->own_int(status); }
 
-// `op` in as many bytes as `before` has, and what keeps its operands. nullptr where there is no memory.
-Object* own_bound(const Op& op, Object* before, Object* owned_keep) {
-  if (owned_keep == nullptr) return nullptr;
+// Makes bytes of `op`, as many as `before` has; none where there is no memory, or where those are too few.
+int32_t write_bytes(const Op& op, Object* before, Object** owned_bytes) {
   const Op* const old = op_in(before);
   const bool same_size = old->struct_size == op.struct_size;  // and so one copy is enough
   Object* const bytes =
       api->own_bytes(reinterpret_cast<const char*>(same_size ? &op : old), static_cast<ptrdiff_t>(old->struct_size));
-  if (bytes != nullptr && !same_size) write_struct(op, op_in(bytes));
-  return own_pair(bytes, owned_keep);
+  const int32_t status = bytes != nullptr && !same_size ? write_struct(op, op_in(bytes)) : BARACUDA_OK;
+  if (status == BARACUDA_OK)
+    *owned_bytes = bytes;
+  else
+    api->release(bytes);
+  return status;
 }
 
 Object* run(Object*, Object* const* arguments, ptrdiff_t) {
@@ -240,10 +243,17 @@ Object* bind(Object* describers, Object* const* arguments, ptrdiff_t count) {
   Append append;
   int32_t status = read_struct(op_in(bytes), &op);
   if (status == BARACUDA_OK) status = bind_objects(describers, operands, true, &op, &append);
+  Object* owned_bytes = nullptr;
+  if (status == BARACUDA_OK) status = write_bytes(op, bytes, &owned_bytes);
   Object* const owned_status = own_status(status);
-  if (owned_status == nullptr) return nullptr;
-  if (status == BARACUDA_OK)
-    return own_pair(owned_status, own_bound(op, bytes, own_merged(operands, api->borrow_tuple_item(arguments[0], 1))));
+  if (owned_status == nullptr) {
+    if (owned_bytes != nullptr) api->release(owned_bytes);
+    return nullptr;
+  }
+  if (status == BARACUDA_OK) {
+    Object* const keep = own_merged(operands, api->borrow_tuple_item(arguments[0], 1));
+    return own_pair(owned_status, own_pair(owned_bytes, keep));
+  }
   api->retain(api->none);
   return own_pair(owned_status, api->none);
 }
