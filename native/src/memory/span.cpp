@@ -27,21 +27,18 @@ int32_t refuse_overlap(const Span& output, const Span& other) noexcept {
       static_cast<unsigned long long>(other.end - other.begin), other.data());
 }
 
-int32_t check_written_stride(const char* name, const char* dimension, int64_t stride, int64_t extent) noexcept {
-  if (stride != 0 || extent <= 1) return BARACUDA_OK;
+int32_t refuse_written_stride(const char* name, const char* dimension, int64_t extent) noexcept {
   return fail(BARACUDA_INVALID_PROBLEM,
               "%s has a %s stride of 0 over %lld places; what is written should have a place of its own for each", name,
               dimension, static_cast<long long>(extent));
 }
 
-int32_t check_stream(bool is_host, const void* stream) noexcept {
-  if (!is_host || stream == nullptr) return BARACUDA_OK;
+int32_t refuse_stream(const void* stream) noexcept {
   return fail(BARACUDA_INVALID_PROBLEM, "stream is %p; the host backend runs on no stream, so it should be NULL",
               stream);
 }
 
-int32_t check_record(bool guarded, const void* record) noexcept {
-  if (guarded || record == nullptr) return BARACUDA_OK;
+int32_t refuse_record(const void* record) noexcept {
   return fail(BARACUDA_INVALID_PROBLEM,
               "error_record is %p; errors are recorded only with BARACUDA_FLAG_GUARDED, so it should be NULL", record);
 }

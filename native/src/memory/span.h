@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "baracuda_ffi.h"
 #include "base/hints.h"
 #include "base/saturating.h"
 
@@ -58,13 +59,23 @@ int32_t check_aligned(const Span& span, const char* hint) noexcept;
 
 int32_t refuse_overlap(const Span& output, const Span& other) noexcept;
 
+int32_t refuse_written_stride(const char* name, const char* dimension, int64_t extent) noexcept;
+int32_t refuse_stream(const void* stream) noexcept;
+int32_t refuse_record(const void* record) noexcept;
+
 // Refused where what is written would be written over and over. `dimension` is of `name`, and `extent` its places.
-int32_t check_written_stride(const char* name, const char* dimension, int64_t stride, int64_t extent) noexcept;
+inline int32_t check_written_stride(const char* name, const char* dimension, int64_t stride, int64_t extent) noexcept {
+  return BARACUDA_LIKELY(stride != 0 || extent <= 1) ? BARACUDA_OK : refuse_written_stride(name, dimension, extent);
+}
 
 // What goes with the operands: a stream, which the host backend has none of, and a record, which only what is guarded
 // writes.
-int32_t check_stream(bool is_host, const void* stream) noexcept;
-int32_t check_record(bool guarded, const void* record) noexcept;
+inline int32_t check_stream(bool is_host, const void* stream) noexcept {
+  return BARACUDA_LIKELY(!is_host || stream == nullptr) ? BARACUDA_OK : refuse_stream(stream);
+}
+inline int32_t check_record(bool guarded, const void* record) noexcept {
+  return BARACUDA_LIKELY(guarded || record == nullptr) ? BARACUDA_OK : refuse_record(record);
+}
 
 }  // namespace baracuda
 
