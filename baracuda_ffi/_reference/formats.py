@@ -112,9 +112,9 @@ def quantised_by(numbers: F32, scale: F32, element: ElementKind) -> Bytes:
         return to_fp8(numbers / scale, element)
 
 
-def _finite_amax(numbers: F32) -> F32:
-    """Of each row the largest magnitude that is finite; 0 where none is."""
-    amax: F32 = np.where(np.isfinite(numbers), np.abs(numbers), np.float32(0)).max(axis=-1)
+def _amax(numbers: F32, counts: NDArray[np.bool_]) -> F32:
+    """Of each row the largest magnitude of those that count; 0 where none does."""
+    amax: F32 = np.where(counts, np.abs(numbers), np.float32(0)).max(axis=-1)
     return amax
 
 
@@ -122,7 +122,7 @@ def quantised_by_row(numbers: F32, element: ElementKind) -> tuple[Bytes, F32]:
     """PER_TOKEN_HEAD: the codes of the rows (int8 by their bits), and a scale for each."""
     top = _INT8_TOP if element is ElementKind.I8 else np.float32(_E4M3[-1])
     with np.errstate(all="ignore"):
-        scales = np.maximum(_finite_amax(numbers) / top, _LEAST_SCALE)
+        scales = np.maximum(_amax(numbers, np.isfinite(numbers)) / top, _LEAST_SCALE)
         scaled = numbers * (_ONE / scales)[..., None]
     codes = to_int8(scaled).view(np.uint8) if element is ElementKind.I8 else to_fp8(scaled, element)
     return codes, scales
@@ -132,15 +132,15 @@ def ds_mla_rows(ckv: F32, kpe: Array | None) -> Bytes:
     """FP8_DS_MLA: rows of 656 bytes. ``kpe`` is of 16-bit elements."""
     tiles = ckv.reshape(*ckv.shape[:-1], RANK // TILE, TILE)
     with np.errstate(all="ignore"):
-        least = np.maximum(_finite_amax(tiles) / np.float32(_E4M3[-1]), _LEAST_TILE_SCALE)
+        least = np.maximum(_amax(tiles, ~np.isnan(tiles)) / np.float32(_E4M3[-1]), _LEAST_TILE_SCALE)
         fraction, exponent = np.frexp(least)  # least = fraction * 2^exponent, fraction in 0.5 .. 1
         exponent = np.where(fraction == 0.5, exponent - 1, exponent)
-        scales = np.ldexp(_ONE, exponent)  # the least power of two that is no less
+        # The least power of two that is no less; of an infinity, itself.
+        scales = np.where(np.isinf(least), least, np.ldexp(_ONE, exponent))
         codes = to_fp8(tiles / scales[..., None], ElementKind.FP8_E4M3)
     rope = np.zeros((*ckv.shape[:-1], ROPE), np.uint16) if kpe is None else np.ascontiguousarray(kpe)
-    return np.concatenate(
-        [codes.reshape(ckv.shape), scales.astype(np.float32).view(np.uint8), rope.view(np.uint8)], axis=-1
-    )
+    held = np.ascontiguousarray(scales, np.float32)
+    return np.concatenate([codes.reshape(ckv.shape), held.view(np.uint8), rope.view(np.uint8)], axis=-1)
 
 
 def nvfp4_rows(numbers: F32, scale: F32) -> tuple[Bytes, Bytes]:
@@ -149,7 +149,7 @@ def nvfp4_rows(numbers: F32, scale: F32) -> tuple[Bytes, Bytes]:
     blocks = numbers.reshape(*numbers.shape[:-1], -1, BLOCK)
     scale = np.broadcast_to(scale, blocks.shape[:-1])
     with np.errstate(all="ignore"):
-        amax = np.where(np.isnan(blocks), np.float32(0), np.abs(blocks)).max(axis=-1)
+        amax = _amax(blocks, ~np.isnan(blocks))
         wanted = amax / (np.float32(6) * scale)
         scales = np.where((amax > 0) & (scale > 0), to_fp8(wanted, ElementKind.FP8_E4M3), np.uint8(0))
         step = from_fp8(scales, ElementKind.FP8_E4M3)

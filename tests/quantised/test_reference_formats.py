@@ -232,16 +232,16 @@ def test_ds_mla_lays_out_a_row() -> None:
     ckv[0, :128] = np.linspace(-448, 448, 128)  # its scale is 1
     ckv[0, 128:256] = 448.5  # one power of two on
     ckv[0, 256] = 1e-9  # the least: 2^-13
-    ckv[0, 384:386] = (np.inf, np.nan)
+    ckv[0, 384:387] = (np.inf, np.nan, -1)
     kpe = np.arange(64, dtype=np.uint16)[None] * 1021
     row = formats.ds_mla_rows(ckv, kpe)[0]
     assert row.shape == (656,)
-    assert row[512:528].view(np.float32).tolist() == [1, 2, 2.0**-13, 2.0**-13]
+    assert row[512:528].view(np.float32).tolist() == [1, 2, 2.0**-13, np.inf]
     assert (row[528:].view(np.uint16) == kpe[0]).all()
     assert (row[:128] == formats.to_fp8(ckv[0, :128], E4M3)).all()
     assert (row[128:256] == formats.to_fp8(ckv[0, 128:256] / 2, E4M3)).all()
-    assert row[384:386].tolist() == [0x7E, 0x7F]
-    assert not row[386:512].any()
+    assert row[384:387].tolist() == [0x7F, 0x7F, 0x80]  # inf / inf, NaN, -1 / inf
+    assert not row[387:512].any()
     alone = formats.ds_mla_rows(ckv, None)[0]
     assert (alone[:528] == row[:528]).all()
     assert not alone[528:].any()

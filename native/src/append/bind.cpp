@@ -63,9 +63,15 @@ class Binding {
       headless_ = operands_[i]->ndim == rank_of(i) - 1;
       return;
     }
+    for (int i = BARACUDA_OPERAND_K_SCALES; i <= BARACUDA_OPERAND_V_SCALES; ++i)
+      if (operands_[i] != nullptr) headless_ = operands_[i]->ndim == rank_of(i) - 1;
   }
 
-  static int rank_of(int operand) noexcept { return kOperands[operand].shape == Shape::kRows ? 3 : 4; }
+  int rank_of(int operand) const noexcept {
+    const Shape shape = kOperands[operand].shape;
+    const bool is_of_rows = shape == Shape::kScales && op_.transform != BARACUDA_TRANSFORM_NVFP4;
+    return shape == Shape::kRows || is_of_rows ? 3 : 4;
+  }
   int given_rank_of(int operand) const noexcept { return rank_of(operand) - (headless_ ? 1 : 0); }
 
   template <typename Field>

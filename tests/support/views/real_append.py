@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
+from baracuda_ffi._append.scales import SCALE_NAMES
 from baracuda_ffi.reference import append_paged_kv_reference
 
 from ..c_abi.tensors import as_view
@@ -166,17 +167,34 @@ class RealAppend:
         """The blocks of memory after the append, and which requests are corrupt."""
         blocks = [block.copy() for block in self.memory.blocks]
         views = {name: self.memory.same_in(blocks, view) for name, view in self.views.items()}
+        optional = ("value", "v_data", *SCALE_NAMES)
         corrupt = append_paged_kv_reference(
             views["key"],
-            views.get("value"),
-            views["k_data"],
-            views.get("v_data"),
+            k_data=views["k_data"],
+            **{name: views.get(name) for name in optional},
             **{name: views[name] for name in WAYS[self.case.way].names},
             layout=bf.KvLayout[self.case.layout],
             length_convention=bf.LengthConvention[self.case.convention],
             guarded=True,
+            **self.said_to_the_oracle,
         )
         return blocks, corrupt
+
+    @property
+    def said_to_the_oracle(self) -> dict[str, Any]:
+        return {}
+
+    @property
+    def said_to_the_one_liner(self) -> dict[str, Any]:
+        return {"element": self.case.kind} if self.case.held == "all" else {}
+
+    @property
+    def is_refused_if_corrupt(self) -> bool:
+        return self.case.entrance in UNGUARDED
+
+    def packed(self, seed: int) -> RealAppend:
+        """Another append of the same extents, for operands to be replaced one at a time."""
+        return make(as_packed(self.case), seed, requests=self.requests, pages=self.pages)
 
     @property
     def host_refuses(self) -> bool:
@@ -282,13 +300,12 @@ class Call:
 
     def one_liner(self, **options: Any) -> None:
         case = self.real.case
-        if case.held == "all":
-            options["element"] = case.kind
         bf.append_paged_kv(
             **self.operands,
             stream=self.backend.stream,
             layout=case.layout,
             length_convention=case.convention,
+            **self.real.said_to_the_one_liner,
             **options,
         )
 
@@ -359,7 +376,7 @@ GUARDED: dict[str, Callable[[Call], None]] = {
 ENTRANCES = UNGUARDED | MIRRORED | GUARDED
 
 
-def _packed(case: RealCase) -> RealCase:
+def as_packed(case: RealCase) -> RealCase:
     """What a rebinding replaces one operand at a time has as many rows."""
     rows = "more-rows" if case.rows == "more-rows" else "packed"
     return replace(case, rows=rows, caches="packed", wide=(), table="right", held="none", form="array")
@@ -368,11 +385,11 @@ def _packed(case: RealCase) -> RealCase:
 def append_and_check(backend: Backend, real: RealAppend, *, seed: int = 0) -> None:
     """One append, in memory that `backend` keeps, with a record if it is guarded."""
     case = real.case
-    replaced = make(_packed(case), seed, requests=real.requests, pages=real.pages)
+    replaced = real.packed(seed)
     put, other = Put(real, backend), Put(replaced, backend)
     record = bf.ErrorRecord(backend.put(np.zeros(8, np.int64)))
     expected, corrupt = real.expected()
-    refuses = case.entrance in UNGUARDED and backend.stream is None and real.host_refuses
+    refuses = real.is_refused_if_corrupt and backend.stream is None and real.host_refuses
     with pytest.raises(bf.InvalidProblem) if refuses else contextlib.nullcontext():
         ENTRANCES[case.entrance](Call(backend, real, put.operands, other.operands, record))
     put.check(real.memory.blocks if refuses else expected)
