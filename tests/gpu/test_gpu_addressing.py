@@ -195,7 +195,7 @@ def test_a_preference_that_contradicts_what_says_places(cuda_backend: Any) -> No
             continue
         preference = bf.PlanPreference(prefer_backend="FLASHINFER")
         with pytest.raises(
-            bf.Unsupported, match=rf"is FLASHINFER .* for {re.escape(str(WAYS[way]))}; .* BESPOKE"
+            bf.Unsupported, match=rf"is FLASHINFER, .* for {re.escape(str(WAYS[way]))}; .* BESPOKE"
         ):
             bf.PagedKvAppendPlan.select(cuda_backend.stream, make(case_of(way), 3).descriptor, preference)
     guarded = bf.PlanPreference(prefer_backend="FLASHINFER", guarded=True)

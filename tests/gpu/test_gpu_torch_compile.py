@@ -92,7 +92,8 @@ def check_steps(append: Callable[..., None], static: bool = False, **how: Any) -
             total = compiled(key, value, k_data, v_data, last_page_len)
             assert torch.equal(k_data, k_right), slot
             assert torch.equal(v_data, v_right), slot
-            torch.testing.assert_close(total.clone(), k_right.sum(dtype=torch.float32))
+            # Sums of floats in two orders.
+            torch.testing.assert_close(total.clone(), k_right.sum(dtype=torch.float32), rtol=1e-3, atol=1e-3)
 
 
 @WAYS

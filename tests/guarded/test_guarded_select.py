@@ -83,7 +83,7 @@ def test_a_preferred_cuda_backend_without_a_stream(prefer: bf.BackendKind) -> No
 @pytest.mark.gpu
 def test_preferred_cuda_backends_that_contradict_the_guard(cuda_backend: Backend) -> None:
     flashinfer = GUARDED.replace(prefer_backend=bf.BackendKind.FLASHINFER)
-    with pytest.raises(bf.Unsupported, match=r"prefer_backend is FLASHINFER and guarded is True.*BESPOKE"):
+    with pytest.raises(bf.Unsupported, match=r"prefer_backend is FLASHINFER, guarded is True.*BESPOKE"):
         select(cuda_backend, CASE, flashinfer)
     bespoke = bf.PlanPreference(prefer_backend=bf.BackendKind.BESPOKE)
     with pytest.raises(bf.Unsupported, match=r"prefer_backend is BESPOKE and guarded is False.*FLASHINFER"):
