@@ -3,6 +3,8 @@
 #   problems   random right appends, AddressSanitizer and UndefinedBehaviorSanitizer
 #   append     libFuzzer on baracuda_paged_kv_append_run, _can_implement and _preload, the same sanitizers
 #   bind       libFuzzer on baracuda_paged_kv_append_bind, the same sanitizers
+#   copies     random copies of pages, the same sanitizers
+#   copies_by_threads  large ones, that threads share, ThreadSanitizer
 #   overlap    caches in and beside each other, each held against all of its rows, the same sanitizers
 #   threads    16 threads at once, ThreadSanitizer
 #   edited_table  a page table that another thread edits, ThreadSanitizer
@@ -26,7 +28,7 @@ has_libfuzzer() {
 }
 
 # Clang where there is one: its sanitizers see streaming stores, which are calls of builtins to gcc.
-case $what in threads | edited_table) preset=tsan ;; *) preset=asan ;; esac
+case $what in threads | edited_table | copies_by_threads) preset=tsan ;; *) preset=asan ;; esac
 fuzzer=
 cc=${CC:-cc}
 cxx=${CXX:-c++}
@@ -51,6 +53,7 @@ drivers=(-std=gnu11 -Wall -Wextra -Werror -O2 ${DRIVER_FLAGS:-})
 case $what in
   problems) sources="random_problems problem model" ;;
   threads | overlap | edited_table) sources="$what problem model" ;;
+  copies*) sources=copies ;;
   *) sources="fuzz_$what arena model ${fuzzer:-replay}" ;;
 esac
 objects=()
@@ -67,7 +70,8 @@ export UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS=halt_on_error=1:exitcode=99
 cd "$build"
 case $what in
-  problems | overlap) "./$what" "$seconds" "${SEED:-$RANDOM}" ;;
+  copies_by_threads) "./$what" "$seconds" "${SEED:-$RANDOM}" large ;;
+  problems | overlap | copies) "./$what" "$seconds" "${SEED:-$RANDOM}" ;;
   threads) "./$what" ;;
   edited_table) "./$what" "$seconds" ;;
   *)

@@ -37,7 +37,7 @@ def has_sanitizer(folder: Path, name: str) -> bool:
 
 
 def run_script(folder: Path, what: str, seconds: int, **environment: str) -> subprocess.CompletedProcess[str]:
-    needed = "thread" if what in ("threads", "edited_table") else "address,undefined"
+    needed = "thread" if what in ("threads", "edited_table", "copies_by_threads") else "address,undefined"
     if not has_sanitizer(folder, needed):
         pytest.skip(f"needs a C compiler that has -fsanitize={needed}")
     if shutil.which("cmake") is None:
@@ -107,6 +107,16 @@ def test_overlapping_caches(tmp_path: Path) -> None:
     assert refused_in_doubt < taken // 100
 
 
+@pytest.mark.parametrize("what", ["copies", "copies_by_threads"])
+def test_copies_of_pages(tmp_path: Path, what: str) -> None:
+    made, refused, corrupt, strided = counts(
+        sanitize(tmp_path, what),
+        r"copies: (\d+) made, (\d+) refused, as the model says; of those made (\d+) had corrupt pairs, (\d+) strides",
+    )
+    assert made > (1000 if what == "copies" else 4)
+    assert what != "copies" or min(refused, corrupt, strided) > made // 10
+
+
 def test_a_table_that_is_edited_meanwhile(tmp_path: Path) -> None:
     """Each entry is read once, and as an atomic: for ThreadSanitizer there is no race to report."""
     appended, refused = counts(
@@ -122,7 +132,13 @@ def test_threads_under_thread_sanitizer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "error"), [("problems", "AddressSanitizer: heap-"), ("threads", "data race")]
+    ("what", "error"),
+    [
+        ("problems", "AddressSanitizer: heap-"),
+        ("copies", "AddressSanitizer: heap-"),
+        ("threads", "data race"),
+        ("copies_by_threads", "data race"),
+    ],
 )
 def test_a_planted_error_is_caught(tmp_path: Path, what: str, error: str) -> None:
     """The drivers with one thing wrong: a page that is not there, and one slot for two threads.
