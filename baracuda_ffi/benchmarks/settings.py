@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-SUITES = ("launch", "kernel", "graph", "cold", "host")
+SUITES = ("launch", "kernel", "graph", "cold", "host", "pages")
 GRIDS = ("small", "full")
 L2_MODES = ("decode", "rotate", "warm")
 

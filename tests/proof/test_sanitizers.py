@@ -111,7 +111,8 @@ def test_overlapping_caches(tmp_path: Path) -> None:
 def test_copies_of_pages(tmp_path: Path, what: str) -> None:
     made, refused, corrupt, strided = counts(
         sanitize(tmp_path, what),
-        r"copies: (\d+) made, (\d+) refused, as the model says; of those made (\d+) had corrupt pairs, (\d+) strides",
+        r"copies: (\d+) made, (\d+) refused, as the model says; "
+        r"of those made (\d+) had corrupt pairs, (\d+) strides",
     )
     assert made > (1000 if what == "copies" else 4)
     assert what != "copies" or min(refused, corrupt, strided) > made // 10

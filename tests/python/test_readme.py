@@ -36,9 +36,9 @@ def operands() -> dict[str, Any]:
 
 def test_each_statement() -> None:
     """All of them say the same two places."""
-    assert len(BLOCKS) == 2
+    assert len(BLOCKS) == 3
     names = operands()
-    for block in BLOCKS:
+    for block in BLOCKS[:2]:
         exec(block, names)
     k_data, v_data = names["k_data"], names["v_data"]
     for cache, row in ((k_data, 3), (v_data, 4)):  # the rows that rebind gave
@@ -57,6 +57,19 @@ def test_each_call_by_itself() -> None:
         assert (names["k_data"][5, :, 3] == 1).all()
         assert (names["v_data"][9, :, 2] == 2).all()
         assert np.count_nonzero(names["k_data"]) == 2 * 8 * 128
+
+
+def test_pages_are_copied_and_come_back() -> None:
+    import baracuda_ffi as bf
+
+    names = operands() | {"bf": bf, "source": np.array([1, 2]), "destination": np.array([3, 4])}
+    names |= {"pages": np.array([3, 0]), "buffer": np.zeros((2, 2, 8, 16, 128), np.float16)}
+    for cache in (names["k_data"], names["v_data"]):
+        cache[:] = np.arange(1024)[:, None, None, None]
+    exec(BLOCKS[2], names)
+    for cache in (names["k_data"], names["v_data"]):
+        assert cache[:5, 0, 0, 0].tolist() == [0, 1, 2, 1, 2]
+    assert names["buffer"][:, :, 0, 0, 0].tolist() == [[1, 1], [0, 0]]
 
 
 def test_two_blocks_of_a_shell() -> None:

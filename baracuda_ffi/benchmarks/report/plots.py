@@ -1,4 +1,4 @@
-"""A run as pictures: time against batch on log axes, and one line a path where there is only one case."""
+"""A run as pictures: time against batch or pages, and one line a path where there is only one case."""
 
 from __future__ import annotations
 
@@ -23,7 +23,12 @@ _GREY = "#868e96"
 _DASHES = {FLOOR: ":", LIMIT: "--", OURS: "-", PEER: "-"}
 _CONNECTOR = {"arrowstyle": "-", "lw": 0.5, "alpha": 0.6, "relpos": (0, 0.5)}
 # What a panel of a figure is of, the rest making figures of their own.
-_PANELS = {"kernel": ("heads", "operands", "requests"), "host": ("element", "layout", "operands")}
+_PANELS = {
+    "kernel": ("heads", "operands", "requests"),
+    "host": ("element", "layout", "operands"),
+    "pages": ("movement", "memory"),
+}
+_SWEPT = {"batch": "requests a batch", "pages": "pages a call"}
 
 
 def save_plots(report: Report, folder: Path, left_out: Collection[str] = ()) -> list[Path]:
@@ -77,7 +82,7 @@ def _series_figures(
     panel_keys = _PANELS[suite.name]
     figures: dict[str, dict[str, list[Case]]] = {}
     for case in suite.cases:
-        shape = {name: value for name, value in case.parameters.items() if name != "batch"}
+        shape = {name: value for name, value in case.parameters.items() if name != case.swept}
         panel = label({name: value for name, value in shape.items() if name in panel_keys})
         rest = label({name: value for name, value in shape.items() if name not in panel_keys})
         figures.setdefault(rest, {}).setdefault(panel, []).append(case)
@@ -115,14 +120,14 @@ def _lines(
     for axis, (panel, cases) in zip(axes.flat, panels.items(), strict=False):
         _panel(axis, cases, low, high, left_out)
         axis.set_title(panel, loc="left", fontweight="bold")
-        axis.set_xlabel("requests a batch")
+        axis.set_xlabel(_SWEPT[cases[0].swept])
         axis.set_ylabel(f"microseconds {cases[0].unit.partition(' ')[2]}")
     figure.suptitle(f"{suite.name}: {title}\n{origin}", x=0.01, ha="left", fontsize=9)
     return figure
 
 
 def _panel(axis: Any, cases: Sequence[Case], low: float, high: float, left_out: Collection[str]) -> None:
-    cases = sorted(cases, key=lambda case: int(case.parameters["batch"]))
+    cases = sorted(cases, key=lambda case: int(case.parameters[case.swept]))
     shown = (row for case in cases for row in case.rows if row.summary and row.path not in left_out)
     paths = list(dict.fromkeys(row.path for row in shown))
     first_row = {path: next(row for case in cases if (row := case.row(path))) for path in paths}
@@ -130,7 +135,7 @@ def _panel(axis: Any, cases: Sequence[Case], low: float, high: float, left_out: 
     ends = []
     for path in paths:
         points = [
-            (int(case.parameters["batch"]), row.summary)
+            (int(case.parameters[case.swept]), row.summary)
             for case in cases
             if (row := case.row(path)) and row.summary
         ]
@@ -155,7 +160,7 @@ def _panel(axis: Any, cases: Sequence[Case], low: float, high: float, left_out: 
         )
         ends.append((path, batches[-1], points[-1][1].median))
     axis.set(xscale="log", yscale="log", ylim=(low, high))
-    batches = [int(case.parameters["batch"]) for case in cases]
+    batches = [int(case.parameters[case.swept]) for case in cases]
     axis.set_xticks(batches, [str(batch) for batch in batches])
     axis.yaxis.set_major_formatter(_plain)
     axis.minorticks_off()

@@ -60,6 +60,11 @@ class Case:
     unit: str
     rows: list[Row]
 
+    @property
+    def swept(self) -> str:
+        """The parameter that a series of such cases runs over."""
+        return "pages" if "pages" in self.parameters else "batch"
+
     def row(self, path: str) -> Row | None:
         return next((row for row in self.rows if row.path == path), None)
 

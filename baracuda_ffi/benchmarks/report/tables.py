@@ -53,23 +53,24 @@ def print_suite(console: Console, suite: SuiteResult, machine: Mapping[str, Any]
 
 
 def _series(cases: Sequence[Case]) -> dict[str, list[Case]]:
-    """Cases that differ in batch alone, by what they have in common; empty where there is no such series."""
+    """Cases that differ in what is swept alone, by what they have in common; empty where there is no such
+    series."""
     series: dict[str, list[Case]] = {}
     for case in cases:
-        common = {name: value for name, value in case.parameters.items() if name != "batch"}
+        common = {name: value for name, value in case.parameters.items() if name != case.swept}
         series.setdefault(label(common), []).append(case)
     return series if any(len(members) > 1 for members in series.values()) else {}
 
 
 def _matrix(title: str, cases: Sequence[Case], reference: str) -> Table:
     table = Table(title=f"{title}: {cases[0].unit}, and the ratio to {reference}", title_justify="left")
-    table.add_column("batch", justify="right")
+    table.add_column(cases[0].swept, justify="right")
     names = list(dict.fromkeys(row.path for case in cases for row in case.rows if row.summary))
     for name in names:
         table.add_column(name, justify="right", overflow="fold")  # no path loses its name
     for case in cases:
         cells = [_cell(case.row(name), case.ratio(name, reference)) for name in names]
-        table.add_row(str(case.parameters["batch"]), *cells)
+        table.add_row(str(case.parameters[case.swept]), *cells)
     return table
 
 

@@ -82,16 +82,17 @@ def _cases(problem: Problem, settings: Settings) -> list[Case]:
         "heads": problem.heads,
         "head_dim": problem.head_dim,
     }
-    cases = [_case(parameters, packed(operands), settings)]
+    cases = [case_of(parameters, packed(operands), settings)]
     if problem.element in _STRIDED_ELEMENTS:
-        cases.append(_case({**parameters, "operands": "strided"}, strided(operands), settings))
+        cases.append(case_of({**parameters, "operands": "strided"}, strided(operands), settings))
         if problem.layout == "NHD":
             requests = min(problem.batch, _REQUESTS)
-            cases.append(_case({**parameters, "operands": "places"}, prefill(operands, requests), settings))
+            cases.append(case_of({**parameters, "operands": "places"}, prefill(operands, requests), settings))
     return cases
 
 
-def _case(parameters: Parameters, candidates: list[Candidate], settings: Settings) -> Case:
+def case_of(parameters: Parameters, candidates: list[Candidate], settings: Settings) -> Case:
+    """Of calls that are finished when they return."""
     limit = host_max_threads()
 
     def limited(sample: Callable[[], float]) -> Callable[[], float]:
