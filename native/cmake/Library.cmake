@@ -43,6 +43,8 @@ set(_sources
 set(_cuda_sources
     cuda/backend.cu
     cuda/bespoke/backend.cu
+    cuda/bespoke/copy.cu
+    cuda/bespoke/cut.cpp
     cuda/context.cu
     cuda/driver.cu
     cuda/error.cu

@@ -1,0 +1,145 @@
+// The copy: which kernel it is launched with, and which ones a problem may need.
+#include <cstdint>
+#include <type_traits>
+
+#include "append/append.h"
+#include "cuda/bespoke/copy_kernel.h"
+#include "cuda/bespoke/cut.h"
+#include "cuda/bespoke/transforms.h"
+#include "cuda/bespoke/vector.h"
+#include "place/divisor.h"
+#include "place/place.h"
+
+namespace baracuda::cuda::bespoke {
+namespace {
+
+template <typename Size>
+Strides<Size> strides_of(const Part& part, const Cut& cut) noexcept {
+  using Offset = typename Size::Offset;
+  const auto vectors = [&cut](int64_t bytes) { return bytes / cut.vector_bytes; };
+  return {static_cast<Offset>(vectors(part.token_stride)),
+          static_cast<Offset>(vectors(part.head_stride) - cut.row_vectors),
+          static_cast<Offset>(vectors(part.page_stride)),
+          static_cast<Offset>(vectors(part.slot_stride)),
+          static_cast<Offset>(vectors(part.cache_head_stride) - cut.row_vectors),
+          static_cast<typename Size::Index>(vectors(part.row_bytes))};
+}
+
+template <typename Vector, typename Size, bool kAlike, bool kNarrow, int kPlacing>
+struct Kernel {
+  static constexpr auto kFunction = append_kernel<Vector, Size, kAlike, kNarrow, kPlacing>;
+
+  static cudaError_t launch(const Append& append, const Cut& cut) {
+    using Index = typename Size::Index;
+    Copy<Vector, Size, kAlike> copy = {
+        static_cast<Index>(cut.vectors),
+        Divisor<Index>(static_cast<uint64_t>(cut.row_vectors) * static_cast<uint64_t>(append.num_heads)),
+        Divisor<Index>(static_cast<uint64_t>(cut.row_vectors)),
+        {},
+        {},
+        {},
+        append.placement,
+        append.record};
+    for (int i = 0; i < append.num_parts; ++i) {
+      copy.rows[i] = reinterpret_cast<const Vector*>(append.parts[i].rows);
+      copy.caches[i] = reinterpret_cast<Vector*>(append.parts[i].cache);
+      if (i == 0 || !kAlike) copy.strides[i] = strides_of<Size>(append.parts[i], cut);
+    }
+    const int64_t blocks = (cut.vectors - 1) / kThreads + 1;
+    if (blocks > INT32_MAX) return cudaErrorInvalidConfiguration;
+    void* arguments[] = {&copy};
+    return cudaLaunchKernel(reinterpret_cast<const void*>(kFunction), dim3(static_cast<unsigned int>(blocks)),
+                            dim3(kThreads), arguments, 0, static_cast<cudaStream_t>(append.stream));
+  }
+};
+
+// Calls `visit` with an append's way to a place, as an integral constant.
+template <typename Visitor>
+cudaError_t with_placing(Placing placing, Visitor visit) {
+  switch (placing) {
+    case Placing::kLastPage:
+      return visit(std::integral_constant<int, static_cast<int>(Placing::kLastPage)>{});
+    case Placing::kNewest:
+      return visit(std::integral_constant<int, static_cast<int>(Placing::kNewest)>{});
+    case Placing::kRagged:
+      return visit(std::integral_constant<int, static_cast<int>(Placing::kRagged)>{});
+    case Placing::kPositions:
+      return visit(std::integral_constant<int, static_cast<int>(Placing::kPositions)>{});
+    case Placing::kSlots:
+      return visit(std::integral_constant<int, static_cast<int>(Placing::kSlots)>{});
+  }
+  return cudaErrorInvalidValue;
+}
+
+// The kernels for most appends: vectors of 16 bytes, and small.
+template <int kPlacing, bool kAlike, bool kNarrow>
+using Usual = Kernel<uint4, Small, kAlike, kNarrow, kPlacing>;
+
+// Those for what is left are fewer, and slower.
+template <typename Vector, typename Size>
+using Unusual = Kernel<Vector, Size, false, false, kAnyPlacing>;
+
+// Calls `visit` with the kernel that an append is launched with.
+template <typename Visitor>
+cudaError_t with_kernel(const Append& append, const Cut& cut, Visitor visit) {
+  const bool small = is_small(append, cut);
+  if (small && cut.vector_bytes == kWidestVector)
+    return with_placing(append.placement.placing, [&](auto placing) {
+      const bool narrow = is_narrow(append.placement);
+      if (has_parts_alike(append))
+        return narrow ? visit(Usual<placing.value, true, true>{}) : visit(Usual<placing.value, true, false>{});
+      return narrow ? visit(Usual<placing.value, false, true>{}) : visit(Usual<placing.value, false, false>{});
+    });
+  const auto sized = [&](auto vector) {
+    using Vector = decltype(vector);
+    return small ? visit(Unusual<Vector, Small>{}) : visit(Unusual<Vector, Large>{});
+  };
+  switch (cut.vector_bytes) {
+    case 1:
+      return sized(uint8_t{});
+    case 2:
+      return sized(uint16_t{});
+    case 4:
+      return sized(uint32_t{});
+    case 8:
+      return sized(uint2{});
+    case 16:
+      return visit(Unusual<uint4, Large>{});
+  }
+  return cudaErrorInvalidValue;
+}
+
+template <typename... Each>
+cudaError_t load_all(cudaFuncAttributes* attributes) {
+  cudaError_t error = cudaSuccess;
+  ((error = error == cudaSuccess ? cudaFuncGetAttributes(attributes, Each::kFunction) : error), ...);
+  return error;
+}
+
+template <typename Vector>
+cudaError_t load_vector(cudaFuncAttributes* attributes) {
+  return load_all<Unusual<Vector, Small>, Unusual<Vector, Large>>(attributes);
+}
+
+}  // namespace
+
+cudaError_t launch_copy(const Append& append) {
+  const Cut cut = cut_of(append);
+  return with_kernel(append, cut, [&](auto kernel) { return decltype(kernel)::launch(append, cut); });
+}
+
+cudaError_t load_copy(const Append& append, cudaFuncAttributes* attributes) {
+  const uint32_t bytes = append.element->bytes();
+  cudaError_t error = load_all<Unusual<uint4, Large>>(attributes);
+  if (error == cudaSuccess) error = load_vector<uint2>(attributes);
+  if (error == cudaSuccess && bytes <= sizeof(uint32_t)) error = load_vector<uint32_t>(attributes);
+  if (error == cudaSuccess && bytes <= sizeof(uint16_t)) error = load_vector<uint16_t>(attributes);
+  if (error == cudaSuccess && bytes <= sizeof(uint8_t)) error = load_vector<uint8_t>(attributes);
+  if (error != cudaSuccess) return error;
+  return with_placing(append.placement.placing, [&](auto placing) {
+    return load_all<Usual<placing.value, false, false>, Usual<placing.value, false, true>,
+                    Usual<placing.value, true, false>, Usual<placing.value, true, true>>(attributes);
+  });
+}
+
+}  // namespace baracuda::cuda::bespoke

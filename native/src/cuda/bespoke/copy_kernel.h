@@ -1,0 +1,106 @@
+// The kernel that copies rows. A thread copies one vector of key and one of value, adjacent threads adjacent vectors, across
+// heads and rows: few heads put several rows in a block, many rows several blocks to a row.
+#ifndef BARACUDA_SRC_CUDA_BESPOKE_COPY_KERNEL_H_
+#define BARACUDA_SRC_CUDA_BESPOKE_COPY_KERNEL_H_
+
+#include <cstdint>
+#include <type_traits>
+
+#include "append/append.h"
+#include "cuda/bespoke/ragged.h"
+#include "cuda/bespoke/record.h"
+#include "cuda/bespoke/vector.h"
+#include "cuda/bespoke/width.h"
+#include "place/divisor.h"
+#include "place/place.h"
+
+namespace baracuda::cuda {
+
+// Not an unnamed namespace: nvcc names the symbols of one after the folder that the source is in, in the machine code
+// too, and two builds would not be the same bytes.
+namespace bespoke {
+
+constexpr uint32_t kThreads = 128;
+
+// From one place to the next, in vectors. A head's are less the vectors of a row: what is added to them counts the
+// vectors of a token.
+template <typename Size>
+struct Strides {
+  typename Size::Offset token;  // in rows
+  typename Size::Offset head;
+  typename Size::Offset page;  // in the cache
+  typename Size::Offset slot;
+  typename Size::Offset cache_head;
+  typename Size::Index row_vectors;  // 0 where there is no such part
+};
+
+// `kAlike`: both parts are there, with the same strides and widths, which strides[0] says.
+template <typename Vector, typename Size, bool kAlike>
+struct Copy {
+  typename Size::Index vectors;
+  Divisor<typename Size::Index> token_vectors;  // of the wider part
+  Divisor<typename Size::Index> row_vectors;
+  const Vector* rows[kMaxParts];
+  Vector* caches[kMaxParts];
+  Strides<Size> strides[kAlike ? 1 : kMaxParts];
+  Placement placement;
+  baracuda_error_record* record;
+};
+
+// Chosen where the kernel runs, by what the append has.
+constexpr int kAnyPlacing = -1;
+
+// `kPlacing`: the append's Placing, or kAnyPlacing. `kNarrow`: is_narrow() of its placement.
+template <typename Vector, typename Size, bool kAlike, bool kNarrow, int kPlacing>
+__global__ void __launch_bounds__(kThreads) append_kernel(const __grid_constant__ Copy<Vector, Size, kAlike> copy) {
+  using Index = typename Size::Index;
+  using Offset = typename Size::Offset;
+  const Placing placing = kPlacing == kAnyPlacing ? copy.placement.placing : static_cast<Placing>(kPlacing);
+  const Index thread = static_cast<Index>(blockIdx.x) * kThreads + threadIdx.x;
+  // The threads of a warp look for a RAGGED row's request together: those that are too many look on.
+  const bool is_one_of_many = placing == Placing::kRagged;
+  if (!is_one_of_many && thread >= copy.vectors) return;
+  const Index i = is_one_of_many && thread >= copy.vectors ? copy.vectors - 1 : thread;
+  const Index row = copy.token_vectors.divide(i);
+  const Index within = i - row * copy.token_vectors.divisor;
+  const Index head = copy.row_vectors.divide(within);
+  const auto strides = [&](int part) -> const Strides<Size>& { return copy.strides[kAlike ? 0 : part]; };
+  const auto has = [&](int part) {
+    return kAlike || within - head * copy.row_vectors.divisor < strides(part).row_vectors;
+  };
+
+  Vector vectors[kMaxParts];
+  for (int part = 0; part < kMaxParts; ++part) {
+    const Index from = row * strides(part).token + head * strides(part).head + within;
+    load_if(has(part), copy.rows[part] + static_cast<Offset>(from), &vectors[part]);
+  }
+  using Int = std::conditional_t<kNarrow, int32_t, int64_t>;
+  SeenOf<Int> seen;
+  RowsOf<Int> rows;
+  if (placing == Placing::kRagged) {
+    read_rows_in_warp<kNarrow>(copy.placement, static_cast<int64_t>(row), &seen, &rows);
+    if (thread >= copy.vectors) return;
+    if (thread == 0)
+      record_corruption(copy.record, copy.placement.num_rows, copy.placement.num_requests - 1, -1,
+                        lost_rows_of<kNarrow>(copy.placement));
+  }
+  if (find_entry<kNarrow>(copy.placement, placing, static_cast<int64_t>(row), rows, &seen)) {
+    const bool served = read_page<kNarrow>(copy.placement, placing, &seen);
+    for (int part = 0; part < kMaxParts; ++part) {
+      const Index in_page =
+          static_cast<Index>(seen.slot) * strides(part).slot + head * strides(part).cache_head + within;
+      const int64_t to = int64_t{static_cast<Offset>(seen.page)} * strides(part).page + static_cast<Offset>(in_page);
+      store_if(served && has(part), copy.caches[part] + to, vectors[part]);
+    }
+    if (served) return;
+  }
+  if (within == 0)
+    record_corruption(copy.record, static_cast<int64_t>(row), seen.request, seen.page,
+                      corruption_of(copy.placement, placing, seen));
+}
+
+}  // namespace bespoke
+
+}  // namespace baracuda::cuda
+
+#endif  // BARACUDA_SRC_CUDA_BESPOKE_COPY_KERNEL_H_
