@@ -33,11 +33,22 @@ BARACUDA_HOST_DEVICE inline bool find_entry(const Placement& placement, Placing 
   return false;
 }
 
-// Reads the page's id where find_entry found it. Whether the row is to be served.
+// Reads the page's id where find_entry found it.
+template <bool kNarrow, typename Int>
+BARACUDA_HOST_DEVICE inline void load_page(const Placement& placement, Placing placing, SeenOf<Int>* seen) {
+  seen->page = placing == Placing::kSlots ? seen->entry : read_index<kNarrow>(placement, kPages, seen->entry);
+}
+
+// Whether the row is to be served, of which the page's id was read.
+template <typename Int>
+BARACUDA_HOST_DEVICE inline bool is_place(const Placement& placement, const SeenOf<Int>& seen) {
+  return is_below(seen.page, placement.num_pages) && is_below(seen.slot, placement.page_size);
+}
+
 template <bool kNarrow, typename Int>
 BARACUDA_HOST_DEVICE inline bool read_page(const Placement& placement, Placing placing, SeenOf<Int>* seen) {
-  seen->page = placing == Placing::kSlots ? seen->entry : read_index<kNarrow>(placement, kPages, seen->entry);
-  return is_below(seen->page, placement.num_pages) && is_below(seen->slot, placement.page_size);
+  load_page<kNarrow>(placement, placing, seen);
+  return is_place(placement, *seen);
 }
 
 // Both, for a row of the request that was found, where the append is RAGGED. Whether it is to be served, and if so in which

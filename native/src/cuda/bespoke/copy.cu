@@ -5,6 +5,7 @@
 #include "append/append.h"
 #include "cuda/bespoke/copy_kernel.h"
 #include "cuda/bespoke/cut.h"
+#include "cuda/bespoke/placing.h"
 #include "cuda/bespoke/transforms.h"
 #include "cuda/bespoke/vector.h"
 #include "place/divisor.h"
@@ -52,24 +53,6 @@ struct Kernel {
                             dim3(kThreads), arguments, 0, static_cast<cudaStream_t>(append.stream));
   }
 };
-
-// Calls `visit` with an append's way to a place, as an integral constant.
-template <typename Visitor>
-cudaError_t with_placing(Placing placing, Visitor visit) {
-  switch (placing) {
-    case Placing::kLastPage:
-      return visit(std::integral_constant<int, static_cast<int>(Placing::kLastPage)>{});
-    case Placing::kNewest:
-      return visit(std::integral_constant<int, static_cast<int>(Placing::kNewest)>{});
-    case Placing::kRagged:
-      return visit(std::integral_constant<int, static_cast<int>(Placing::kRagged)>{});
-    case Placing::kPositions:
-      return visit(std::integral_constant<int, static_cast<int>(Placing::kPositions)>{});
-    case Placing::kSlots:
-      return visit(std::integral_constant<int, static_cast<int>(Placing::kSlots)>{});
-  }
-  return cudaErrorInvalidValue;
-}
 
 // The kernels for most appends: vectors of 16 bytes, and small.
 template <int kPlacing, bool kAlike, bool kNarrow>

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "append/append.h"
+#include "cuda/bespoke/placing.h"
 #include "cuda/bespoke/ragged.h"
 #include "cuda/bespoke/record.h"
 #include "cuda/bespoke/vector.h"
@@ -46,9 +47,6 @@ struct Copy {
   Placement placement;
   baracuda_error_record* record;
 };
-
-// Chosen where the kernel runs, by what the append has.
-constexpr int kAnyPlacing = -1;
 
 // `kPlacing`: the append's Placing, or kAnyPlacing. `kNarrow`: is_narrow() of its placement.
 template <typename Vector, typename Size, bool kAlike, bool kNarrow, int kPlacing>
