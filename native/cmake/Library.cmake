@@ -45,6 +45,7 @@ set(_cuda_sources
     cuda/bespoke/backend.cu
     cuda/bespoke/copy.cu
     cuda/bespoke/cut.cpp
+    cuda/bespoke/quantise/launch.cu
     cuda/context.cu
     cuda/driver.cu
     cuda/error.cu

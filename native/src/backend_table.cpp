@@ -1,8 +1,5 @@
 // Which backends there are: the one place that knows them all.
 #include "append/backend.h"
-#include "append/operands.h"
-#include "append/transform.h"
-#include "base/status.h"
 #include "cuda/backends.h"
 #include "cuda/flashinfer/limits.h"
 #include "host/backend.h"
@@ -11,16 +8,6 @@
 
 namespace baracuda {
 namespace {
-
-// bit(baracuda_transform) of those that a backend writes.
-constexpr uint32_t kBespokeTransforms = bit(BARACUDA_TRANSFORM_COPY);
-
-template <uint32_t kWritten>
-int32_t check_transform_is_written(const Op& op) {
-  if ((kWritten & bit(op.transform)) != 0) return BARACUDA_OK;
-  return fail(BARACUDA_UNSUPPORTED, "transform is %s, which the %s backend does not write in this release",
-              kTransforms[op.transform].name, find_backend(op.backend)->name);
-}
 
 int32_t no_limits(const Op&) { return BARACUDA_OK; }
 
@@ -57,7 +44,7 @@ constexpr Backend kBespoke = {
     Guarding::kAlways,
     /*is_host=*/false,
     /*may_not_state_pages=*/false,
-    check_transform_is_written<kBespokeTransforms>,
+    no_limits,
     nothing_to_check,
     nothing_to_check,
     cuda::launch_bespoke,

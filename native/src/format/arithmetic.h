@@ -47,6 +47,14 @@ BARACUDA_HOST_DEVICE inline float divide(float a, float b) {
 #endif
 }
 
+BARACUDA_HOST_DEVICE inline float reciprocal(float value) {
+#if defined(__CUDA_ARCH__)
+  return __frcp_rn(value);
+#else
+  return 1.0f / value;
+#endif
+}
+
 BARACUDA_HOST_DEVICE inline float add(float a, float b) {
 #if defined(__CUDA_ARCH__)
   return __fadd_rn(a, b);

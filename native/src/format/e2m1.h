@@ -34,7 +34,7 @@ BARACUDA_HOST_DEVICE inline uint8_t nvfp4_block_scale(float amax, float global) 
 // What the elements of a block are multiplied by before to_e2m1.
 BARACUDA_HOST_DEVICE inline float nvfp4_multiplier(uint8_t block_scale, float global) {
   if (block_scale == 0 || block_scale == kFp8Nan) return 0.0f;
-  return divide(1.0f, multiply(widen_e4m3(block_scale), global));
+  return reciprocal(multiply(widen_e4m3(block_scale), global));
 }
 
 }  // namespace baracuda

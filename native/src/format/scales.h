@@ -21,22 +21,34 @@ BARACUDA_HOST_DEVICE inline uint32_t number_magnitude_bits(float value) {
   return magnitude <= kInfinityBits ? magnitude : 0;
 }
 
+// amax over the largest value of a type. For a GPU, in a quarter of a division's time, what is the same wherever it is not
+// below the least scale: the product with the reciprocal, twice corrected by what is left over.
+BARACUDA_HOST_DEVICE inline float over_top(float amax, float top) {
+#if defined(__CUDA_ARCH__)
+  const float reciprocal = 1.0f / top;
+  const float guess = __fmul_rn(amax, reciprocal);
+  const float better = __fmaf_rn(__fmaf_rn(-guess, top, amax), reciprocal, guess);
+  const float quotient = __fmaf_rn(__fmaf_rn(-better, top, amax), reciprocal, better);
+  return bits_of(amax) < kInfinityBits ? quotient : amax;
+#else
+  return amax / top;
+#endif
+}
+
 // Of a token's head. `top` is the largest value of the cache's element; rows are multiplied by the reciprocal.
 BARACUDA_HOST_DEVICE inline float token_head_scale(float amax, float top) {
   constexpr float kLeast = 1e-6f;
-  const float scale = divide(amax, top);
+  const float scale = over_top(amax, top);
   return scale > kLeast ? scale : kLeast;
 }
 
-BARACUDA_HOST_DEVICE inline float reciprocal(float scale) { return divide(1.0f, scale); }
-
-// FP8_DS_MLA: a power of two, one for each tile of 128 elements.
+// FP8_DS_MLA: a power of two, one for each tile of 128 elements. Of an infinite amax it is infinite.
 constexpr int kDsMlaTile = 128;  // elements
 
 BARACUDA_HOST_DEVICE inline float ds_mla_scale(float amax) {
   constexpr float kLeast = 1e-4f;
   constexpr uint32_t kMantissa = 0x7fffffu;
-  const float scale = divide(amax, E4m3::kTop);
+  const float scale = over_top(amax, E4m3::kTop);
   // A power of two has no mantissa, and any other number lies below the next one.
   return float_of((bits_of(scale > kLeast ? scale : kLeast) + kMantissa) & ~kMantissa);
 }

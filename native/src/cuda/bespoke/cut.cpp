@@ -18,23 +18,9 @@ uint64_t bits_of(const Part& part) noexcept {
   return bits;
 }
 
-// a * b, or the largest int64_t where that does not fit.
-int64_t product(int64_t a, int64_t b) noexcept { return a != 0 && b > INT64_MAX / a ? INT64_MAX : a * b; }
-
-bool is_small(const Append& append, const Part& part, const Cut& cut) noexcept {
-  const int64_t bytes = cut.vector_bytes;
-  const auto magnitude = [bytes](int64_t stride) { return std::abs(stride / bytes); };
-  for (const int64_t stride :
-       {part.token_stride, part.head_stride, part.page_stride, part.slot_stride, part.cache_head_stride})
-    if (magnitude(stride) >= kSmallEnd) return false;
-  const int64_t heads = append.num_heads - 1;
-  const int64_t in_rows = (rows_of(append) - 1) * magnitude(part.token_stride) + heads * magnitude(part.head_stride);
-  const int64_t in_page =
-      int64_t{append.placement.page_size - 1} * magnitude(part.slot_stride) + heads * magnitude(part.cache_head_stride);
-  return in_rows < kSmallEnd - cut.row_vectors && in_page < kSmallEnd - cut.row_vectors;
-}
-
 }  // namespace
+
+int64_t product(int64_t a, int64_t b) noexcept { return a != 0 && b > INT64_MAX / a ? INT64_MAX : a * b; }
 
 Cut cut_of(const Append& append) noexcept {
   uint64_t bits = kWidestVector;
@@ -48,10 +34,23 @@ Cut cut_of(const Append& append) noexcept {
   return {vector_bytes, row_vectors, product(product(row_vectors, append.num_heads), rows_of(append))};
 }
 
+bool is_small(const Append& append, const Part& part, const Steps& steps) noexcept {
+  const auto in_rows = [&steps](int64_t stride) { return std::abs(stride / steps.row); };
+  const auto in_cache = [&steps](int64_t stride) { return std::abs(stride / steps.cache); };
+  for (const int64_t stride : {in_rows(part.token_stride), in_rows(part.head_stride), in_cache(part.page_stride),
+                               in_cache(part.slot_stride), in_cache(part.cache_head_stride)})
+    if (stride >= kSmallEnd) return false;
+  const int64_t heads = append.num_heads - 1;
+  const int64_t rows = (rows_of(append) - 1) * in_rows(part.token_stride) + heads * in_rows(part.head_stride);
+  const int64_t page =
+      int64_t{append.placement.page_size - 1} * in_cache(part.slot_stride) + heads * in_cache(part.cache_head_stride);
+  return rows < kSmallEnd - steps.of_row && page < kSmallEnd - steps.of_row;
+}
+
 bool is_small(const Append& append, const Cut& cut) noexcept {
   if (cut.vectors >= kSmallEnd) return false;
   for (int i = 0; i < append.num_parts; ++i)
-    if (!is_small(append, append.parts[i], cut)) return false;
+    if (!is_small(append, append.parts[i], {cut.vector_bytes, cut.vector_bytes, cut.row_vectors})) return false;
   return true;
 }
 

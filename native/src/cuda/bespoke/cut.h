@@ -17,9 +17,20 @@ struct Cut {
   int64_t vectors;       // of all rows
 };
 
+// a * b of what is not negative, or the largest int64_t where that does not fit.
+int64_t product(int64_t a, int64_t b) noexcept;
+
 Cut cut_of(const Append& append) noexcept;
 
+// What offsets count: so many bytes, in a source and in a cache.
+struct Steps {
+  int64_t row;
+  int64_t cache;
+  int64_t of_row;  // how many there are at most, of a row
+};
+
 // Whether 32 bits hold every offset but that of a page.
+bool is_small(const Append& append, const Part& part, const Steps& steps) noexcept;
 bool is_small(const Append& append, const Cut& cut) noexcept;
 
 // Whether both parts are there, with the same strides and widths.

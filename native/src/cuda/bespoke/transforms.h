@@ -8,9 +8,12 @@
 
 namespace baracuda::cuda::bespoke {
 
-// As Kernels has them, for the appends of one transform each.
+// As Kernels has them, for the appends that copy and for those that quantise.
 cudaError_t launch_copy(const Append& append);
 cudaError_t load_copy(const Append& append, cudaFuncAttributes* attributes);
+
+cudaError_t launch_quantise(const Append& append);
+cudaError_t load_quantise(const Append& append, cudaFuncAttributes* attributes);
 
 }  // namespace baracuda::cuda::bespoke
 

@@ -50,6 +50,13 @@ __device__ __forceinline__ void load_if(bool condition, const uint8_t* from, uin
 
 #undef BARACUDA_LOAD_IF
 
+// Of what no kernel writes and every thread reads: through the caches that are near.
+__device__ __forceinline__ void load_shared_if(bool condition, const float* from, float* number) {
+  asm volatile("{\n\t.reg .pred p;\n\tsetp.ne.u32 p, %2, 0;\n\t@p ld.global.nc.f32 %0, [%1];\n\t}"
+               : "=f"(*number)
+               : "l"(from), "r"(static_cast<uint32_t>(condition)));
+}
+
 #define BARACUDA_STORE_IF(condition, type, operands) \
   "{\n\t.reg .pred p;\n\tsetp.ne.u32 p, " condition ", 0;\n\t@p st.global." type " " operands ";\n\t}"
 
