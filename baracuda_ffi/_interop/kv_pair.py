@@ -37,9 +37,12 @@ class CacheOfPair:
         shape = (c_int64 * rank).from_address(whole.shape)[:] if rank in _RANKS else []
         if not shape or shape[1] != 2:
             has = f"shape {tuple(shape)}" if shape else f"{rank} dimensions"
+            # vLLM's order.
+            instead = " (of [2, pages, ...] give kv_data[0] as k_data and kv_data[1] as v_data)"
             raise invalid_problem(
                 "PagedKvAppendArgs",
-                f"kv_data, {describe(self.whole)}, has {has}; it should be [pages, 2, ...], K first",
+                f"kv_data, {describe(self.whole)}, has {has}; it should be [pages, 2, ...], K first"
+                + (instead if shape and shape[0] == 2 else ""),
             )
         steps = (c_int64 * rank).from_address(whole.strides)[:] if whole.strides else _contiguous(shape)
         extents = (c_int64 * (2 * (rank - 1)))(shape[0], *shape[2:], steps[0], *steps[2:])

@@ -106,11 +106,13 @@ def tensor_of(operand: Any, name: str, written: bool | None = None) -> tuple[int
     raise invalid_problem(
         _ME,
         f"{name} is {describe_value(operand)}; it should be a NumPy array, an object with __dlpack__ or "
-        f"__cuda_array_interface__, or a TensorView{_instead_of_a_number(operand, name)}",
+        f"__cuda_array_interface__, or a TensorView{_instead_of_numbers(operand, name)}",
     )
 
 
-def _instead_of_a_number(operand: object, name: str) -> str:
+def _instead_of_numbers(operand: object, name: str) -> str:
+    if isinstance(operand, (list, tuple, range)):
+        return " (numpy.array makes one of it)"
     if name not in abi.SCALE_OPERANDS or not hasattr(operand, "__float__"):
         return ""
     return (

@@ -121,11 +121,11 @@ def test_types(name: str, interface: Any, typestr: str) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "says"),
     [
-        ("type_lanes", 2, "DLPack type"),
-        ("type_lanes", 0, "DLPack type"),
-        ("type_lanes", 257, "DLPack type"),
+        ("type_lanes", 2, "type float16_x2"),
+        ("type_lanes", 0, "type float16_x0"),
+        ("type_lanes", 257, "type float16_x257"),
         ("type_bits", 0, "type"),
-        ("type_code", 200, "type"),
+        ("type_code", 200, "DLPack type"),
         ("ndim", -1, "shape"),
         ("ndim", 2, "shape|dimensions"),
         ("shape", None, "shape"),

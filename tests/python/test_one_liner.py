@@ -202,6 +202,7 @@ class TestOnTheHost:
         problem = Problem()
         problem.arrays["indices"][1] = -1
         problem.arrays["indptr"][2:] = 4  # the last request has no pages
+        problem.arrays["indices"] = problem.arrays["indices"][:4]
         guarded = Problem()
         guarded.arrays |= problem.snapshot()
         before = problem.snapshot()

@@ -55,13 +55,14 @@ class Binding {
                 name_of(lowest_bit(unwanted)), op_.addressing, op_.table, op_.lengths, op_.transform, op_.parts);
   }
 
-  // Without a head dimension rows have rank 2 and caches rank 3. The first operand that is given says which it is.
+  // Without a head dimension rows have rank 2 and caches rank 3: all that are given. Where one alone is so it is the one
+  // that is wrong.
   void find_rank() noexcept {
     if (mirrored_ || op_.num_heads > 1) return;
     for (int i = BARACUDA_OPERAND_KEY; i <= BARACUDA_OPERAND_V_DATA; ++i) {
       if (operands_[i] == nullptr) continue;
       headless_ = operands_[i]->ndim == rank_of(i) - 1;
-      return;
+      if (!headless_) return;
     }
     for (int i = BARACUDA_OPERAND_K_SCALES; i <= BARACUDA_OPERAND_V_SCALES; ++i)
       if (operands_[i] != nullptr) headless_ = operands_[i]->ndim == rank_of(i) - 1;
@@ -82,7 +83,42 @@ class Binding {
       return fail(BARACUDA_INVALID_PROBLEM, "%s is %lld in the shape of %s; it should be %lld .. 2^31 - 1", name,
                   static_cast<long long>(extent), name_of(operand), static_cast<long long>(least));
     *field = static_cast<Field>(extent);
+    said_ |= 1u << operand;
     return BARACUDA_OK;
+  }
+
+  int32_t check_rank(int operand, int rank) const noexcept {
+    const Tensor& tensor = *operands_[operand];
+    if (BARACUDA_LIKELY(tensor.ndim == rank && tensor.shape != nullptr)) return BARACUDA_OK;
+    return refuse_rank(operand, tensor, rank, dimensions_of(operand));
+  }
+
+  // In words, for messages.
+  const char* dimensions_of(int operand) const noexcept {
+    const bool by_request = op_.addressing == BARACUDA_ADDRESSING_LAST_PAGE;
+    switch (kOperands[operand].shape) {
+      case Shape::kRows:
+        if (headless_) return by_request ? "[batch, head_dim]" : "[rows, head_dim]";
+        return by_request ? "[batch, num_kv_heads, head_dim]" : "[rows, num_kv_heads, head_dim]";
+      case Shape::kCache:
+        if (headless_) return "[num_total_pages, page_size, head_dim]";
+        return op_.layout == BARACUDA_LAYOUT_NHD ? "[num_total_pages, page_size, num_kv_heads, head_dim]"
+                                                 : "[num_total_pages, num_kv_heads, page_size, head_dim]";
+      case Shape::kPageIds:
+        return "[pages of all requests]";
+      case Shape::kPerRequest:
+        return "[batch]";
+      case Shape::kPerRequestAnd1:
+        return "[batch + 1]";
+      case Shape::kPerRow:
+        return "[rows]";
+      case Shape::kBlockTable:
+        return "[batch, max_pages]";
+      case Shape::kScale:
+      case Shape::kScales:
+        break;
+    }
+    return "";
   }
 
   // What has an entry, or a row, for each request or for each row.
@@ -90,7 +126,7 @@ class Binding {
   int32_t infer_count(const char* name, int operand, Field* field, int rank = 1) noexcept {
     if (*field != 0) return BARACUDA_OK;
     if (operands_[operand] == nullptr) return check_kept(name, operand);
-    BARACUDA_TRY(check_rank(operand, *operands_[operand], rank));
+    BARACUDA_TRY(check_rank(operand, rank));
     return infer_extent(name, operand, 0, 0, field);
   }
 
@@ -125,7 +161,7 @@ class Binding {
     constexpr int kIndptr = BARACUDA_OPERAND_INDPTR;
     if (op_.batch_size != 0) return BARACUDA_OK;
     if (operands_[kIndptr] == nullptr) return check_kept("batch_size", kIndptr);
-    BARACUDA_TRY(check_rank(kIndptr, *operands_[kIndptr], 1));
+    BARACUDA_TRY(check_rank(kIndptr, 1));
     BARACUDA_TRY(infer_extent("batch_size + 1", kIndptr, 0, 1, &op_.batch_size));
     op_.batch_size -= 1;
     return BARACUDA_OK;
@@ -146,13 +182,13 @@ class Binding {
       int32_t& width = i == BARACUDA_OPERAND_KEY || mirrored_ ? op_.head_dim : op_.value_head_dim;
       if (width != 0 && op_.num_heads != 0) continue;
       const int rank = given_rank_of(i);
-      BARACUDA_TRY(check_rank(i, *operands_[i], rank));
+      BARACUDA_TRY(check_rank(i, rank));
       if (!headless_) BARACUDA_TRY(infer_extent("num_heads", i, 1, 1, &op_.num_heads));
       BARACUDA_TRY(infer_extent(i == BARACUDA_OPERAND_KEY ? "head_dim" : "value_head_dim", i, rank - 1, 1, &width));
     }
     const int k_data = BARACUDA_OPERAND_K_DATA;
     if (operands_[k_data] != nullptr && (op_.page_size == 0 || op_.num_total_pages == 0)) {
-      BARACUDA_TRY(check_rank(k_data, *operands_[k_data], given_rank_of(k_data)));
+      BARACUDA_TRY(check_rank(k_data, given_rank_of(k_data)));
       const int slot_dimension = headless_ || op_.layout == BARACUDA_LAYOUT_NHD ? 1 : 2;
       BARACUDA_TRY(infer_extent("page_size", k_data, slot_dimension, 1, &op_.page_size));
       BARACUDA_TRY(infer_extent("num_total_pages", k_data, 0, 1, &op_.num_total_pages));
@@ -167,10 +203,12 @@ class Binding {
       if (operands_[i] == nullptr) continue;
       const Element* const element = element_of(*operands_[i]);
       if (element == nullptr) return refuse_type(i, *operands_[i], kElementNames);
-      if (element->value == BARACUDA_ELEMENT_U8)
+      if (element->value == BARACUDA_ELEMENT_U8) {
         some_uint8 = true;
-      else if (*inferred == BARACUDA_ELEMENT_NONE)
+      } else if (*inferred == BARACUDA_ELEMENT_NONE) {
         *inferred = element->value;
+        said_type_ |= 1u << i;
+      }
     }
     if (*inferred == BARACUDA_ELEMENT_NONE && some_uint8) *inferred = BARACUDA_ELEMENT_U8;
     return BARACUDA_OK;
@@ -246,8 +284,8 @@ class Binding {
     const bool heads_first = op_.layout == BARACUDA_LAYOUT_HND;
     if (kOperands[operand].shape != Shape::kCache || tensor.ndim != 4 || tensor.shape == nullptr) return "";
     if (tensor.shape[heads_first ? 2 : 1] != op_.num_heads) return "";
-    return heads_first ? " (for [pages, page_size, heads, head_dim] pass layout NHD)"
-                       : " (for [pages, heads, page_size, head_dim] pass layout HND)";
+    return heads_first ? " (for [pages, page_size, heads, head_dim] pass layout=NHD)"
+                       : " (for [pages, heads, page_size, head_dim] pass layout=HND)";
   }
 
   // What take_page_table and take_scale look at.
@@ -260,8 +298,47 @@ class Binding {
       if (has_free_length(kOperands[i].shape)) return BARACUDA_OK;
       const Extents expected = expected_shape(i);
       if (BARACUDA_LIKELY(has_shape(*operands_[i], expected))) return BARACUDA_OK;
-      return refuse_shape(i, *operands_[i], expected, shape_hint(i, expected));
+      return refuse_shape_of(i, expected);
     });
+  }
+
+  BARACUDA_COLD int32_t refuse_shape_of(int operand, const Extents& expected) const noexcept {
+    const Tensor& tensor = *operands_[operand];
+    const char* const hint = shape_hint(operand, expected);
+    if (*hint != '\0') return refuse_shape(operand, tensor, expected, hint);
+    if (tensor.shape == nullptr || tensor.ndim != expected.rank)
+      return refuse_rank(operand, tensor, expected.rank, dimensions_of(operand));
+    const int other = compared_with(operand, expected);
+    if (other < 0) return refuse_shape(operand, tensor, expected, "");
+    return refuse_shape_beside(operand, tensor, expected, other, *operands_[other]);
+  }
+
+  // Whose shape said what this one is held against, so that either may be the wrong one; -1 where that was stated.
+  int compared_with(int operand, const Extents& expected) const noexcept {
+    const Tensor& tensor = *operands_[operand];
+    int dimension = 0;
+    while (dimension < expected.rank - 1 && tensor.shape[dimension] == expected.extents[dimension]) ++dimension;
+    const int part = kOperands[operand].part;
+    if (kOperands[operand].shape == Shape::kScales) return -1;
+    int other = count_said_by();
+    if (kOperands[operand].shape == Shape::kRows && dimension > 0) other = BARACUDA_OPERAND_KEY;
+    if (kOperands[operand].shape == Shape::kCache) {
+      const int slots = headless_ || op_.layout == BARACUDA_LAYOUT_NHD ? 1 : 2;
+      other = dimension == 0 || dimension == slots ? BARACUDA_OPERAND_K_DATA : BARACUDA_OPERAND_KEY + part;
+    }
+    return other != operand && (said_ >> other & 1u) != 0 ? other : -1;
+  }
+
+  // The operand that an append takes its number of requests, or of rows, from.
+  int count_said_by() const noexcept {
+    switch (op_.addressing) {
+      case BARACUDA_ADDRESSING_POSITIONS:
+        return BARACUDA_OPERAND_BATCH_INDICES;
+      case BARACUDA_ADDRESSING_SLOTS:
+        return BARACUDA_OPERAND_SLOT_MAPPING;
+      default:
+        return op_.lengths == BARACUDA_LENGTHS_SEQ_LENS ? BARACUDA_OPERAND_SEQ_LENS : BARACUDA_OPERAND_LAST_PAGE_LEN;
+    }
   }
 
   int32_t take_strides() noexcept {
@@ -348,23 +425,23 @@ class Binding {
   int32_t check_types() noexcept {
     const Element* const element = find_element(op_.element);
     if (element == nullptr)
-      return fail(BARACUDA_UNSUPPORTED, "element is %d; it should be a baracuda_element (1 to 7)", op_.element);
+      return fail(BARACUDA_UNSUPPORTED, "element is %d; it should be one of %s (1 to 7)", op_.element, kElementNames);
     const Element* source = element;
     if (op_.transform != BARACUDA_TRANSFORM_COPY) {
       source = find_element(source_element(op_));
       if (source == nullptr)
-        return fail(BARACUDA_UNSUPPORTED, "source_element is %d; it should be a baracuda_element (1 to 7)",
-                    op_.source_element);
+        return fail(BARACUDA_UNSUPPORTED, "source_element is %d; it should be one of %s (1 to 7)", op_.source_element,
+                    kElementNames);
     }
     return visit_operands(given_, [&](auto i) -> int32_t {
       const Tensor& tensor = *operands_[i];
       switch (kOperands[i].type) {
         case Type::kSource:
           if (has_type(tensor, *source) || is_held_as_uint8(tensor, *source)) return BARACUDA_OK;
-          return refuse_type(i, tensor, source->name);
+          return refuse_element(i, *source);
         case Type::kCache:
           if (has_type(tensor, *element) || is_held_as_uint8(tensor, *element)) return BARACUDA_OK;
-          return refuse_type(i, tensor, element->name);
+          return refuse_element(i, *element);
         case Type::kIndex:
           return take_index_type(i, tensor);
         case Type::kF32:
@@ -378,6 +455,12 @@ class Binding {
       }
       return BARACUDA_OK;
     });
+  }
+
+  BARACUDA_COLD int32_t refuse_element(int operand, const Element& wanted) const noexcept {
+    const uint32_t others = said_type_ & ~(1u << operand);
+    if (others == 0) return refuse_type(operand, *operands_[operand], wanted.name);
+    return refuse_type_beside(operand, *operands_[operand], wanted.name, lowest_bit(others));
   }
 
   static int32_t check_f32(int operand, const Tensor& tensor) noexcept {
@@ -394,9 +477,10 @@ class Binding {
     const bool is_int = tensor.type_code == kInt && tensor.type_lanes == 1;
     const bool is_int64 = is_int && tensor.type_bits == 64 && !mirrored_;
     if (!is_int64 && !(is_int && tensor.type_bits == 32))
-      return refuse_type(
-          operand, tensor,
-          mirrored_ ? "int32 (convert it, or select a guarded plan, which takes int64 too)" : "int32 or int64");
+      return refuse_type(operand, tensor,
+                         mirrored_
+                             ? "int32 (convert it, such as by .int(), or select a guarded plan, which takes int64 too)"
+                             : "int32 or int64 (convert it, such as by .int())");
     const uint32_t mask = 1u << operand;
     op_.int64_operands = is_int64 ? op_.int64_operands | mask : op_.int64_operands & ~mask;
     return BARACUDA_OK;
@@ -405,7 +489,7 @@ class Binding {
   // indices and block_table are free in length, so their shapes tell how many pages the table has.
   int32_t take_page_table() noexcept {
     if (const Tensor* const table = operands_[BARACUDA_OPERAND_BLOCK_TABLE]; table != nullptr) {
-      BARACUDA_TRY(check_rank(BARACUDA_OPERAND_BLOCK_TABLE, *table, 2));
+      BARACUDA_TRY(check_rank(BARACUDA_OPERAND_BLOCK_TABLE, 2));
       if (table->shape[0] < op_.batch_size)
         return fail(BARACUDA_INVALID_PROBLEM, "block_table has %lld rows; it should have one for each of %d requests",
                     static_cast<long long>(table->shape[0]), op_.batch_size);
@@ -415,7 +499,7 @@ class Binding {
         return refuse_strides(BARACUDA_OPERAND_BLOCK_TABLE, *table, "the entries of a row should lie side by side");
     }
     if (const Tensor* const indices = operands_[BARACUDA_OPERAND_INDICES]; indices != nullptr) {
-      BARACUDA_TRY(check_rank(BARACUDA_OPERAND_INDICES, *indices, 1));
+      BARACUDA_TRY(check_rank(BARACUDA_OPERAND_INDICES, 1));
       op_.total_used_pages = 0;
       const int64_t least = mirrored_ || find_backend(op_.backend)->may_not_state_pages ? 1 : 0;
       BARACUDA_TRY(infer_extent("total_used_pages", BARACUDA_OPERAND_INDICES, 0, least, &op_.total_used_pages));
@@ -433,6 +517,8 @@ class Binding {
   bool mirrored_;
   bool strided_;
   bool headless_ = false;
+  uint32_t said_ = 0;       // the operands whose shapes said what was not stated
+  uint32_t said_type_ = 0;  // and their types
 };
 
 }  // namespace

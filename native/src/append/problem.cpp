@@ -44,8 +44,8 @@ int32_t check_known(const Op& op) noexcept {
     return fail(BARACUDA_UNSUPPORTED, "backend is %d; it should be FLASHINFER (1), HOST (2) or BESPOKE (3)",
                 op.backend);
   if (is_guarded(op) ? backend->guarding == Guarding::kNever : backend->guarding == Guarding::kAlways)
-    return fail(BARACUDA_UNSUPPORTED, "flags is 0x%x; the %s backend appends only %s BARACUDA_FLAG_GUARDED", op.flags,
-                backend->name, is_guarded(op) ? "without" : "with");
+    return fail(BARACUDA_UNSUPPORTED, "the %s backend appends only %s BARACUDA_FLAG_GUARDED, and flags is 0x%x",
+                backend->name, is_guarded(op) ? "without" : "with", op.flags);
   if (op.layout != BARACUDA_LAYOUT_HND && op.layout != BARACUDA_LAYOUT_NHD)
     return fail(BARACUDA_UNSUPPORTED, "layout is %d; it should be HND (0) or NHD (1)", op.layout);
   if (op.length_convention != BARACUDA_BEFORE_APPEND && op.length_convention != BARACUDA_AFTER_APPEND)
@@ -90,27 +90,37 @@ int32_t check_mirrored_choices(const Op& op) noexcept {
   if (!is_decode(op))
     return fail(
         BARACUDA_UNSUPPORTED,
-        "addressing is %d, table %d and lengths %d; with BARACUDA_FLAG_MIRRORED they should be LAST_PAGE, CSR and "
-        "LAST_PAGE_LEN",
+        "addressing is %d, table %d and lengths %d; with baracuda-kernels' checks they should be LAST_PAGE, CSR "
+        "and LAST_PAGE_LEN",
         op.addressing, op.table, op.lengths);
   if (op.transform != BARACUDA_TRANSFORM_COPY)
     return fail(BARACUDA_UNSUPPORTED,
-                "transform is %s; with BARACUDA_FLAG_MIRRORED it should be COPY (a guarded append takes every one)",
+                "transform is %s; with baracuda-kernels' checks it should be COPY (a guarded append takes every one)",
                 kTransforms[op.transform].name);
-  if (has_flag(op, BARACUDA_FLAG_STRIDED) || is_guarded(op) || op.parts != BARACUDA_PARTS_KEY_AND_VALUE ||
-      value_head_dim(op) != op.head_dim || op.int64_operands != 0)
+  if (op.parts != BARACUDA_PARTS_KEY_AND_VALUE)
     return fail(
         BARACUDA_UNSUPPORTED,
-        "flags is 0x%x, parts %d, value_head_dim %d, int64_operands 0x%x; with BARACUDA_FLAG_MIRRORED both parts "
-        "should be packed, of one width, with int32 tables and without BARACUDA_FLAG_GUARDED (a guarded append takes "
-        "one part, two widths, any strides and int64)",
-        op.flags, op.parts, op.value_head_dim, op.int64_operands);
+        "value and v_data are absent; with baracuda-kernels' checks both parts should be there (a guarded append "
+        "takes key alone)");
+  if (value_head_dim(op) != op.head_dim)
+    return fail(
+        BARACUDA_UNSUPPORTED,
+        "value_head_dim is %d and head_dim is %d; with baracuda-kernels' checks they should be equal (a guarded "
+        "append takes two widths)",
+        op.value_head_dim, op.head_dim);
+  if (has_flag(op, BARACUDA_FLAG_STRIDED) || is_guarded(op) || op.int64_operands != 0)
+    return fail(BARACUDA_UNSUPPORTED,
+                "flags is 0x%x and int64_operands 0x%x; with BARACUDA_FLAG_MIRRORED operands should be packed, tables "
+                "int32, and BARACUDA_FLAG_GUARDED not be set (a guarded append takes any strides and int64)",
+                op.flags, op.int64_operands);
   return BARACUDA_OK;
 }
 
 int32_t check_counts(const Op& op, bool mirrored, bool may_not_state_pages) noexcept {
-  BARACUDA_TRY(mirrored ? check_positive("batch_size", op.batch_size)
-                        : check_not_negative("batch_size", op.batch_size));
+  if (mirrored && op.batch_size == 0)
+    return fail(BARACUDA_INVALID_PROBLEM,
+                "batch_size is 0; with baracuda-kernels' checks it should be at least 1 (a guarded append takes 0)");
+  BARACUDA_TRY(check_not_negative("batch_size", op.batch_size));
   BARACUDA_TRY(check_positive("num_heads", op.num_heads));
   BARACUDA_TRY(check_positive("page_size", op.page_size));
   BARACUDA_TRY(check_not_negative("num_total_pages", op.num_total_pages));
@@ -139,9 +149,10 @@ int32_t check_head_dim(const char* name, int32_t head_dim, bool mirrored) noexce
 int32_t check_element(const Op& op, bool mirrored) noexcept {
   const Element* const element = find_element(op.element);
   if (element == nullptr || (mirrored && !element->is_mirrored))
-    return fail(BARACUDA_UNSUPPORTED, "element is %d; it should be %s", op.element,
-                mirrored ? "F16, BF16, F32, FP8_E4M3 or FP8_E5M2 (1 to 5); a guarded append takes every one, 1 to 7"
-                         : "a baracuda_element (1 to 7)");
+    return fail(BARACUDA_UNSUPPORTED, "element is %d%s%s%s; it should be one of f16, bf16, f32, fp8_e4m3, fp8_e5m2%s",
+                op.element, element == nullptr ? "" : " (", element == nullptr ? "" : element->name,
+                element == nullptr ? "" : ")",
+                mirrored ? " (1 to 5); a guarded append takes int8 and uint8 too" : ", int8, uint8 (1 to 7)");
   return BARACUDA_OK;
 }
 

@@ -9,12 +9,19 @@
 
 namespace baracuda {
 
-inline int32_t check_rank(int operand, const Tensor& tensor, int rank) noexcept {
-  return check_rank(name_of(operand), tensor, rank);
+// `dimensions` says which they are.
+inline int32_t refuse_rank(int operand, const Tensor& tensor, int rank, const char* dimensions) noexcept {
+  return refuse_rank(name_of(operand), tensor, rank, dimensions);
 }
 
 inline int32_t refuse_shape(int operand, const Tensor& tensor, const Extents& expected, const char* hint) noexcept {
   return refuse_shape(name_of(operand), tensor, expected, hint);
+}
+
+// Held against what another operand's shape said.
+inline int32_t refuse_shape_beside(int operand, const Tensor& tensor, const Extents& expected, int other,
+                                   const Tensor& other_tensor) noexcept {
+  return refuse_shape_beside(name_of(operand), tensor, expected, name_of(other), other_tensor);
 }
 
 inline int32_t refuse_strides(int operand, const Tensor& tensor, const char* wanted) noexcept {
@@ -23,6 +30,11 @@ inline int32_t refuse_strides(int operand, const Tensor& tensor, const char* wan
 
 inline int32_t refuse_type(int operand, const Tensor& tensor, const char* wanted) noexcept {
   return refuse_type(name_of(operand), tensor, wanted);
+}
+
+// Held against another operand's type.
+inline int32_t refuse_type_beside(int operand, const Tensor& tensor, const char* wanted, int other) noexcept {
+  return refuse_type_beside(name_of(operand), tensor, wanted, name_of(other));
 }
 
 }  // namespace baracuda

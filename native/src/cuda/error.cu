@@ -13,7 +13,7 @@ int32_t fail_driver(const char* call, int32_t status) noexcept {
   if (driver == 0)
     return fail(status,
                 "%s: no CUDA driver was found; this library was built with CUDA %d.%d and needs an NVIDIA driver "
-                "that supports it: install one, or use the host backend",
+                "that supports it: install one, or use the host backend (in Python stream=None)",
                 call, CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
   return fail(status,
               "%s: the driver supports CUDA %d.%d and this library was built with CUDA %d.%d: update the driver, or "

@@ -51,9 +51,10 @@ int32_t check_reaches(const char* backend, const char* name, const Tensor& tenso
     return tensor.device_id < 0 ? check_unplaced(name, address, device) : check_device(name, tensor.device_id, device);
   const MemoryKind kind = tensor.device_type == kDeviceHost ? cuda_memory_kind(address) : MemoryKind::kUnknown;
   if (kind != MemoryKind::kUnknown) return BARACUDA_OK;
-  return fail(BARACUDA_INVALID_PROBLEM, "%s is %s at %p; the %s backend needs CUDA device, managed or pinned memory",
+  return fail(BARACUDA_INVALID_PROBLEM, "%s is %s at %p; the %s backend needs CUDA device, managed or pinned memory%s",
               name, tensor.device_type == kDeviceHost ? "host memory" : "memory of another kind of device", address,
-              backend);
+              backend,
+              tensor.device_type == kDeviceHost ? " (host memory is the host backend's: in Python stream=None)" : "");
 }
 
 }  // namespace baracuda::cuda

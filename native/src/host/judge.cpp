@@ -20,17 +20,58 @@ int32_t addressable_pages(const Append& append) noexcept {
       std::min<uint64_t>(bytes / static_cast<uint64_t>(append.parts[0].page_stride), INT32_MAX));
 }
 
+// Whether indices could be indptr and indptr the page ids: as many entries each, and indices rise from 0 to their number.
+bool look_swapped(const Placement& placement) noexcept {
+  if (placement.used_pages != placement.num_requests + 1) return false;
+  int64_t before = 0;
+  for (int64_t i = 0; i <= placement.num_requests; ++i) {
+    const int64_t entry = read_index<false>(placement, kPages, i);
+    if (entry < before || (i == 0 && entry != 0)) return false;
+    before = entry;
+  }
+  return before == placement.used_pages;
+}
+
+const char* swap_hint(const Placement& placement) noexcept {
+  return look_swapped(placement) ? "; indices and indptr look swapped" : "";
+}
+
+// The table as a whole. An id beside what the requests own, which nobody owns, is a table that is not this append's, or
+// indices and indptr swapped; 0 and below is what buffers are padded with. A batch of nothing but padding owns nothing.
+template <bool kNarrow>
+int32_t judge_indptr(const Placement& placement) noexcept {
+  if (placement.table != BARACUDA_TABLE_CSR || placement.placing == Placing::kSlots || placement.num_rows == 0)
+    return BARACUDA_OK;
+  if (placement.used_pages == INT32_MAX) return BARACUDA_OK;  // not stated
+  const int64_t first = read_index<kNarrow>(placement, kIndptr, 0);
+  const int64_t last = read_index<kNarrow>(placement, kIndptr, placement.num_requests);
+  const int64_t total = placement.used_pages;
+  if (first < 0 || first >= last || last > total) return BARACUDA_OK;
+  if (first > 0 && read_index<kNarrow>(placement, kPages, first - 1) > 0)
+    return fail(BARACUDA_INVALID_PROBLEM,
+                "indptr[0] is %lld, and nobody owns what is before indices[%lld]; indptr[0] should be 0%s (a guarded "
+                "append takes it as it is)",
+                static_cast<long long>(first), static_cast<long long>(first), swap_hint(placement));
+  if (last < total && read_index<kNarrow>(placement, kPages, last) > 0)
+    return fail(
+        BARACUDA_INVALID_PROBLEM,
+        "indptr[%d], its last, is %lld and indices has %lld entries; they should be equal, or indices padded by "
+        "-1 or 0 from there on%s (a guarded append takes it as it is)",
+        placement.num_requests, static_cast<long long>(last), static_cast<long long>(total), swap_hint(placement));
+  return BARACUDA_OK;
+}
+
 int32_t refuse_part(const Append& append, const Seen& seen) noexcept {
   const auto request = static_cast<long long>(seen.request);
   const auto begin = static_cast<long long>(seen.begin);
   const auto end = static_cast<long long>(seen.end);
   if (begin < 0)
-    return fail(BARACUDA_INVALID_PROBLEM, "request %lld: indptr[%lld] is %lld; it should be at least 0", request,
-                request, begin);
+    return fail(BARACUDA_INVALID_PROBLEM, "request %lld: indptr[%lld] is %lld; it should be at least 0%s", request,
+                request, begin, swap_hint(append.placement));
   if (end < begin)
     return fail(BARACUDA_INVALID_PROBLEM,
-                "request %lld: indptr[%lld] is %lld, below indptr[%lld], which is %lld; indptr should increase",
-                request, request + 1, end, request, begin);
+                "request %lld: indptr[%lld] is %lld, below indptr[%lld], which is %lld; indptr should increase%s",
+                request, request + 1, end, request, begin, swap_hint(append.placement));
   if (end == begin)
     return fail(
         BARACUDA_INVALID_PROBLEM,
@@ -38,8 +79,9 @@ int32_t refuse_part(const Append& append, const Seen& seen) noexcept {
         "one (a guarded append skips it)",
         request, request, request + 1, begin);
   return fail(BARACUDA_INVALID_PROBLEM,
-              "request %lld: indptr[%lld] is %lld; it should be at most total_used_pages, which is %d", request,
-              request + 1, end, append.placement.used_pages);
+              "request %lld: indptr[%lld] is %lld; it should be at most total_used_pages, which is %d, the entries of "
+              "indices%s",
+              request, request + 1, end, append.placement.used_pages, swap_hint(append.placement));
 }
 
 int32_t refuse_page(const Append& append, const Seen& seen) noexcept {
@@ -70,7 +112,7 @@ int32_t refuse_length(const Append& append, const Seen& seen) noexcept {
       static_cast<long long>(seen.request), static_cast<long long>(seen.request), static_cast<long long>(seen.length),
       before ? "BEFORE_APPEND" : "AFTER_APPEND", append.placement.page_size, least, most,
       before ? "the tokens already in the last page" : "the new token counted",
-      before && seen.length == append.placement.page_size ? " (a full page: list a new page id, with length 0)" : "");
+      before && seen.length == append.placement.page_size ? " (a full page: list a new page id, and length 0)" : "");
 }
 
 // A decode's refusals by its page table name the entries; the others what every corruption has. By value, so that what was
@@ -86,7 +128,8 @@ int32_t refuse_decode(const Append& append, Seen seen, int32_t operand) noexcept
   }
 }
 
-const char* hint_of(const Corruption& corruption) noexcept {
+const char* hint_of(const Placement& placement, const Corruption& corruption) noexcept {
+  if (corruption.operand == BARACUDA_OPERAND_INDPTR) return swap_hint(placement);
   if (corruption.operand == BARACUDA_OPERAND_SEQ_LENS && corruption.seen >= corruption.limit)
     return " (its pages have no room for the token: list another page)";
   if (corruption.operand == BARACUDA_OPERAND_APPEND_INDPTR)
@@ -94,16 +137,16 @@ const char* hint_of(const Corruption& corruption) noexcept {
   return "";
 }
 
-int32_t refuse_row(int64_t row, int64_t request, Corruption corruption) noexcept {
+int32_t refuse_row(const Placement& placement, int64_t row, int64_t request, Corruption corruption) noexcept {
   const char* const should_be = corruption.seen < corruption.limit ? "at least" : "below";
   if (request < 0)
     return fail(BARACUDA_INVALID_PROBLEM, "row %lld: its %s is %lld; it should be %s %lld%s",
                 static_cast<long long>(row), name_of(corruption.operand), static_cast<long long>(corruption.seen),
-                should_be, static_cast<long long>(corruption.limit), hint_of(corruption));
+                should_be, static_cast<long long>(corruption.limit), hint_of(placement, corruption));
   return fail(BARACUDA_INVALID_PROBLEM, "row %lld, of request %lld: its %s is %lld; it should be %s %lld%s",
               static_cast<long long>(row), static_cast<long long>(request), name_of(corruption.operand),
               static_cast<long long>(corruption.seen), should_be, static_cast<long long>(corruption.limit),
-              hint_of(corruption));
+              hint_of(placement, corruption));
 }
 
 // append_indptr as a whole. Where it is out of order a row finds some request, and may be right there.
@@ -152,10 +195,10 @@ int32_t judge_rows(const Append& append, Place* places) noexcept {
     const Corruption corruption = corruption_of(placement, placement.placing, seen);
     if (corruption.reason != BARACUDA_CORRUPT_NONE || append.mirrored)
       return placement.placing == Placing::kLastPage ? refuse_decode(append, seen, corruption.operand)
-                                                     : refuse_row(row, seen.request, corruption);
+                                                     : refuse_row(placement, row, seen.request, corruption);
     if (places != nullptr) places[row] = {-1, 0};
   }
-  return BARACUDA_OK;
+  return judge_indptr<kNarrow>(placement);
 }
 
 }  // namespace

@@ -28,11 +28,15 @@ int32_t check_cpu_reaches_others(const char* name, const Tensor& tensor) noexcep
   if (cpu_reaches(tensor)) return BARACUDA_OK;
   if (tensor.device_type == kDeviceCuda && tensor.device_id >= 0)
     return fail(BARACUDA_INVALID_PROBLEM,
-                "%s is in the memory of CUDA device %d; the host backend needs memory that the CPU can reach", name,
-                tensor.device_id);
+                "%s is in the memory of CUDA device %d; the host backend needs memory that the CPU can reach "
+                "(device memory is a CUDA backend's: in Python a CUDA stream)",
+                name, tensor.device_id);
   if (tensor.device_type == kDeviceCuda)
-    return fail(BARACUDA_INVALID_PROBLEM,
-                "%s is in the memory of a CUDA device; the host backend needs memory that the CPU can reach", name);
+    return fail(
+        BARACUDA_INVALID_PROBLEM,
+        "%s is in the memory of a CUDA device; the host backend needs memory that the CPU can reach (device memory is "
+        "a CUDA backend's: in Python a CUDA stream)",
+        name);
   return fail(BARACUDA_INVALID_PROBLEM,
               "%s is on a device of DLPack type %d; the host backend needs memory that the CPU can reach", name,
               tensor.device_type);

@@ -45,16 +45,17 @@ void write_type(Text& text, const Tensor& tensor) noexcept {
                                            "float6_e2m3fn",
                                            "float6_e3m2fn",
                                            "float4_e2m1fn"};
-  constexpr unsigned kFirstNamedWhole = 7;  // from here on the name says the bits
+  constexpr unsigned kFirstNamedWhole = 6;  // from here on the name says the bits
   const unsigned code = tensor.type_code;
-  if (code < sizeof(kKinds) / sizeof(kKinds[0]) && tensor.type_lanes == 1) {
-    if (code >= kFirstNamedWhole)
-      std::snprintf(text, kTextBytes, "%s", kKinds[code]);
-    else
-      std::snprintf(text, kTextBytes, "%s%u", kKinds[code], tensor.type_bits);
-  } else {
+  if (code >= sizeof(kKinds) / sizeof(kKinds[0])) {
     std::snprintf(text, kTextBytes, "DLPack type (%u, %u, %u)", code, tensor.type_bits, tensor.type_lanes);
+    return;
   }
+  char bits[8] = "";
+  char lanes[8] = "";
+  if (code < kFirstNamedWhole) std::snprintf(bits, sizeof bits, "%u", tensor.type_bits);
+  if (tensor.type_lanes != 1) std::snprintf(lanes, sizeof lanes, "_x%u", tensor.type_lanes);
+  std::snprintf(text, kTextBytes, "%s%s%s", kKinds[code], bits, lanes);
 }
 
 }  // namespace
@@ -64,9 +65,12 @@ int32_t check_described(const char* name, const Tensor& tensor) noexcept {
   return fail(BARACUDA_INVALID_PROBLEM, "%s has ndim %d and no shape", name, tensor.ndim);
 }
 
-int32_t refuse_rank(const char* name, const Tensor& tensor, int rank) noexcept {
+int32_t refuse_rank(const char* name, const Tensor& tensor, int rank, const char* dimensions) noexcept {
   BARACUDA_TRY(check_described(name, tensor));
-  return fail(BARACUDA_INVALID_PROBLEM, "%s has %d dimensions; it should have %d", name, tensor.ndim, rank);
+  Text is;
+  write_numbers(is, tensor.ndim, tensor.shape);
+  return fail(BARACUDA_INVALID_PROBLEM, "%s has shape [%s], %d dimensions; it should have %d%s%s", name, is,
+              tensor.ndim, rank, *dimensions == '\0' ? "" : ": ", dimensions);
 }
 
 int32_t refuse_shape(const char* name, const Tensor& tensor, const Extents& expected, const char* hint) noexcept {
@@ -76,6 +80,15 @@ int32_t refuse_shape(const char* name, const Tensor& tensor, const Extents& expe
   write_numbers(is, tensor.ndim, tensor.shape);
   write_numbers(should_be, expected.rank, expected.extents, expected.or_more);
   return fail(BARACUDA_INVALID_PROBLEM, "%s has shape [%s]; it should be [%s]%s", name, is, should_be, hint);
+}
+
+int32_t refuse_shape_beside(const char* name, const Tensor& tensor, const Extents& expected, const char* other,
+                            const Tensor& other_tensor) noexcept {
+  Text its_shape;
+  write_numbers(its_shape, other_tensor.ndim, other_tensor.shape);
+  char hint[kTextBytes + 64];
+  std::snprintf(hint, sizeof hint, ", as %s has shape [%s]", other, its_shape);
+  return refuse_shape(name, tensor, expected, hint);
 }
 
 int32_t refuse_strides(const char* name, const Tensor& tensor, const char* wanted) noexcept {
@@ -91,6 +104,12 @@ int32_t refuse_type(const char* name, const Tensor& tensor, const char* wanted) 
   Text is;
   write_type(is, tensor);
   return fail(BARACUDA_UNSUPPORTED, "%s is of type %s; it should be %s", name, is, wanted);
+}
+
+int32_t refuse_type_beside(const char* name, const Tensor& tensor, const char* wanted, const char* other) noexcept {
+  char both[kTextBytes];
+  std::snprintf(both, sizeof both, "%s, as %s is", wanted, other);
+  return refuse_type(name, tensor, both);
 }
 
 }  // namespace baracuda

@@ -39,11 +39,12 @@ struct Extents {
 // Whether the tensor has a shape at all.
 int32_t check_described(const char* name, const Tensor& tensor) noexcept;
 
-int32_t refuse_rank(const char* name, const Tensor& tensor, int rank) noexcept;
+// `dimensions` says which they are; "" where the name does.
+int32_t refuse_rank(const char* name, const Tensor& tensor, int rank, const char* dimensions) noexcept;
 
 // `rank` is 1 or more.
 inline int32_t check_rank(const char* name, const Tensor& tensor, int rank) noexcept {
-  return tensor.ndim == rank && tensor.shape != nullptr ? BARACUDA_OK : refuse_rank(name, tensor, rank);
+  return tensor.ndim == rank && tensor.shape != nullptr ? BARACUDA_OK : refuse_rank(name, tensor, rank, "");
 }
 
 inline bool has_shape(const Tensor& tensor, const Extents& expected) noexcept {
@@ -57,6 +58,10 @@ inline bool has_shape(const Tensor& tensor, const Extents& expected) noexcept {
 
 // `hint` goes to the end.
 int32_t refuse_shape(const char* name, const Tensor& tensor, const Extents& expected, const char* hint) noexcept;
+
+// What was expected follows from another operand's shape, and that may be the wrong one.
+int32_t refuse_shape_beside(const char* name, const Tensor& tensor, const Extents& expected, const char* other,
+                            const Tensor& other_tensor) noexcept;
 
 // A dimension of extent 1 is never stepped over, so its stride may be anything; and a tensor without elements has nothing
 // to step to.
@@ -73,6 +78,9 @@ inline bool is_contiguous(const Tensor& tensor) noexcept {
 int32_t refuse_strides(const char* name, const Tensor& tensor, const char* wanted) noexcept;
 
 int32_t refuse_type(const char* name, const Tensor& tensor, const char* wanted) noexcept;
+
+// What is wanted is another operand's type, and that may be the wrong one.
+int32_t refuse_type_beside(const char* name, const Tensor& tensor, const char* wanted, const char* other) noexcept;
 
 inline bool has_type(const Tensor& tensor, const Element& element) noexcept {
   return tensor.type_code == element.dlpack_code && tensor.type_bits == element.bits && tensor.type_lanes == 1;

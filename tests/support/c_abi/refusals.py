@@ -255,38 +255,35 @@ def _counts() -> Iterator[Refusal]:
 
 
 def _mirrored() -> Iterator[Refusal]:
-    yield from _other_placings(4, MIRRORED, "LAST_PAGE, CSR and LAST_PAGE_LEN", "BARACUDA_FLAG_MIRRORED")
+    yield from _other_placings(4, MIRRORED, "LAST_PAGE, CSR and LAST_PAGE_LEN", "baracuda-kernels' checks")
 
     def refusal(
-        name: str, says: str, spoil: Spoil, *changes: str, on: tuple[Caller, ...] = MIRRORED
+        name: str, says: Says, spoil: Spoil, *changes: str, on: tuple[Caller, ...] = MIRRORED
     ) -> Refusal:
-        said = (
-            says,
-            "BARACUDA_FLAG_MIRRORED",
-            "packed",
-            "one width",
-            "int32",
-            "without BARACUDA_FLAG_GUARDED",
+        return Refusal(
+            f"mirrored-{name}", 4, UNSUPPORTED, spoil, (*says, "a guarded append"), on, frozenset(changes)
         )
-        return Refusal(f"mirrored-{name}", 4, UNSUPPORTED, spoil, said, on, frozenset(changes))
 
     for transform, number in abi.TRANSFORMS.items():
         if transform == "COPY":
             continue
-        said = (f"transform is {transform}", "BARACUDA_FLAG_MIRRORED", "COPY", "a guarded append")
+        said = (f"transform is {transform}", "baracuda-kernels' checks", "COPY", "a guarded append")
         changes = frozenset({"transform"})
         spoil = _set(transform=number)
         yield Refusal(f"mirrored-{transform}", 4, UNSUPPORTED, spoil, said, MIRRORED, changes)
-    yield refusal("strided", "flags is 0x12", _with_flag(abi.STRIDED), "flags")
-    yield refusal("guarded", "flags is 0x11", _with_flag(abi.GUARDED), "flags", on=(HOST_MIRRORED,))
-    yield refusal("key-alone", "parts 1", _set(parts=abi.KEY), "parts")
+    flags = ("BARACUDA_FLAG_MIRRORED", "packed", "int32", "BARACUDA_FLAG_GUARDED")
+    yield refusal("strided", ("flags is 0x12", *flags), _with_flag(abi.STRIDED), "flags")
+    yield refusal("guarded", ("flags is 0x11", *flags), _with_flag(abi.GUARDED), "flags", on=(HOST_MIRRORED,))
+    yield refusal("key-alone", ("value and v_data are absent",), _set(parts=abi.KEY), "parts")
     for width in (128, 63, -1):
         widths = _set(value_head_dim=width)
-        yield refusal(f"width-{width}", f"value_head_dim {width}", widths, "value_head_dim", "head_dim")
+        says = (f"value_head_dim is {width}", "equal", "baracuda-kernels' checks")
+        yield refusal(f"width-{width}", says, widths, "value_head_dim", "head_dim")
     for operand in (4, 5, 6):
         mask = 1 << operand
         wide = _set(int64_operands=mask)
-        yield refusal(f"int64-{operand}", f"int64_operands 0x{mask:x}", wide, "int64_operands")
+        says = (f"int64_operands 0x{mask:x}", *flags)
+        yield refusal(f"int64-{operand}", says, wide, "int64_operands")
 
 
 def _extents() -> Iterator[Refusal]:

@@ -203,13 +203,24 @@ def found_places(table: dict[str, Array], e: Extent, pages: int) -> list[places.
 
 
 def host_refuses(table: dict[str, Array], found: list[places.Found], key_rows: int) -> bool:
-    """Whether an append that is not guarded is refused: a row is corrupt, or append_indptr is as a whole."""
-    if any(isinstance(each, places.Wrong) for each in found):
+    """Whether an append that is not guarded is refused: a row is corrupt, or append_indptr is as a whole, or
+    indices are somebody else's too."""
+    if any(isinstance(each, places.Wrong) for each in found) or (found and has_pages_of_nobody(table)):
         return True
     ends = table.get("append_indptr")
     if ends is None or ends.size < 2 or not key_rows:
         return False
     return bool(ends[0] != 0 or (ends[1:] < ends[:-1]).any() or ends[-1] > key_rows)
+
+
+def has_pages_of_nobody(table: dict[str, Array]) -> bool:
+    """Whether there is a page id right before or behind those that requests own. 0 and below is padding."""
+    if "indptr" not in table:
+        return False
+    indices, first, last = table["indices"], int(table["indptr"][0]), int(table["indptr"][-1])
+    if not 0 <= first < last <= indices.size:
+        return False
+    return bool((first > 0 and indices[first - 1] > 0) or (last < indices.size and indices[last] > 0))
 
 
 def keep_places_apart(table: dict[str, Array], e: Extent, pages: int) -> None:
