@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._append.addressing import set_of
+from ._append.addressing import PLACE_NAMES, set_of
 from ._append.scales import NONE, kind_of, transform_of
-from ._model.checks import choice
+from ._model.checks import choice, instance
 from ._model.descriptors import convention_of
 from ._model.elements import element_kind
 from ._model.enums import Addressing, ElementKind, KvLayout, LengthConvention, Transform
@@ -104,10 +104,9 @@ def append_paged_kv_reference(
 
     Raises
     ------
-    ValueError
-        Not guarded: a row that is corrupt, or append_indptr out of order. Nothing was written.
     InvalidProblem
-        Operands that together say no place; a convention that has to be stated, or that does not exist;
+        Not guarded: a row that is corrupt, or append_indptr out of order. What is no NumPy array; operands
+        that together say no place; a convention that has to be stated, or that does not exist;
         scales that the transform does not take, or that are missing; an element that is not said.
     """
     layout = choice(_ME, "layout", layout, KvLayout)
@@ -126,6 +125,10 @@ def append_paged_kv_reference(
         seq_lens,
     )
     placed_by = set_of(_ME, operands)
+    _check_arrays(key=key, k_data=k_data)
+    scales = {"k_scale": k_scale, "v_scale": v_scale, "k_scales": k_scales, "v_scales": v_scales}
+    _check_arrays(**_there(value=value, v_data=v_data, **scales))
+    _check_places(**_there(**dict(zip(PLACE_NAMES, operands, strict=True))))
     convention = convention_of(_ME, length_convention, placed_by.addressing, placed_by.lengths)
     if (
         placed_by.addressing is Addressing.RAGGED
@@ -148,11 +151,13 @@ def append_paged_kv_reference(
     if append_indptr is not None and placed and not guarded:
         ends = append_indptr.tolist()
         if ends[0] != 0 or sorted(ends) != ends:
-            raise ValueError("append_indptr does not increase from 0")
+            raise invalid_problem(_ME, "append_indptr does not increase from 0")
     if corrupt and not guarded:
         request, reason, seen = corrupt[0]
         whose = f"row {seen.row}" if request is None else f"row {seen.row}, of request {request}"
-        raise ValueError(f"{whose}: {seen.operand} is {seen.seen} ({reason.name}, limit {seen.limit})")
+        raise invalid_problem(
+            _ME, f"{whose}: {seen.operand} is {seen.seen} ({reason.name}, limit {seen.limit})"
+        )
     if transform is None or transform is Transform.COPY:
         written = [(key, k_data, layout)]
         if value is not None and v_data is not None:
@@ -182,6 +187,24 @@ _TARGETS = {
     Transform.PER_TOKEN_HEAD: (ElementKind.FP8_E4M3, ElementKind.I8),
     Transform.NVFP4: (ElementKind.U8,),
 }
+
+
+def _there(**operands: object) -> dict[str, object]:
+    return {name: operand for name, operand in operands.items() if operand is not None}
+
+
+def _check_places(**operands: object) -> None:
+    _check_arrays(**operands)
+    for name, operand in operands.items():
+        rank = 2 if name == "block_table" else 1
+        if isinstance(operand, np.ndarray) and (operand.dtype.kind not in "iu" or operand.ndim != rank):
+            shown = f"{name} of {operand.dtype}, rank {operand.ndim},"
+            raise invalid_problem(_ME, f"{shown} should be integers, of rank {rank}")
+
+
+def _check_arrays(**operands: object) -> None:
+    for name, operand in operands.items():
+        instance(_ME, name, operand, np.ndarray)
 
 
 def _element_of(

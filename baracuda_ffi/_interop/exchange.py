@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 
+from .._model.foreign import passes
 from .._native import abi
 from .._native.python_api import capsule_pointer
 
@@ -62,7 +63,9 @@ def find_reader(kind: type) -> int:
 def _reader_in(capsule: object) -> int:
     try:
         address = capsule_pointer(capsule, b"dlpack_exchange_api")
-    except Exception:  # not a capsule, or one of another name: the type's other protocols may do
+    except Exception as error:  # not a capsule, or one of another name: the type's other protocols may do
+        if passes(error):
+            raise
         return 0
     while address:
         table = _Table.from_address(address)

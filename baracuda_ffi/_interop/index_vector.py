@@ -6,7 +6,7 @@ from __future__ import annotations
 import ctypes
 from math import prod
 
-from .._model.checks import describe
+from .._model.checks import INT64_MAX, describe
 from .._model.errors import BaracudaError, invalid_problem, unsupported
 from .._native import abi
 from . import tensors
@@ -50,6 +50,11 @@ class IndexVector:
                 function, f"{name} has {min(self.shape)} entries; it should have at least 0"
             )
         self.count = prod(self.shape)
+        if self.count * self.itemsize > INT64_MAX:
+            raise invalid_problem(
+                function,
+                f"{name} has {self.count} entries, which is more than the address space has room for",
+            )
         stride = _int64_at(tensor.strides, rank - 1) if tensor.strides and self.count > 1 else 1
         if self.shape[-1] > 1 and stride != 1:
             should_be = (

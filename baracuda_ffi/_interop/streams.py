@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from .._model.checks import POINTER_MAX, describe, reason
+from .._model.checks import POINTER_MAX, describe
 from .._model.errors import BaracudaError, invalid_problem
+from .._model.foreign import passes, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ def stream_handle(function: str, stream: Any) -> int:
     except BaracudaError:
         raise
     except Exception as error:
-        raise invalid_problem(
-            function, f"stream, {describe(stream)}, did not tell its handle: {reason(error)}"
-        ) from error
+        if passes(error):
+            raise
+        raise refusal(function, f"stream, {describe(stream)}, did not tell its handle", error) from error
     if handle is None:
         raise invalid_problem(
             function,

@@ -84,7 +84,8 @@ class TensorView(Frozen):
         device: int | None = None,
     ) -> None:
         me = "TensorView"
-        kind = element if element in INDEX_TYPES else element_kind(me, "element", element, INDEX_TYPES)
+        is_index = isinstance(element, str) and element in INDEX_TYPES
+        kind = element if is_index else element_kind(me, "element", element, INDEX_TYPES)
         known = extents(me, "shape", shape)
         self._set(
             integer(me, "ptr", ptr, 0, POINTER_MAX, "an address"),

@@ -12,10 +12,11 @@ from _weakref import CallableProxyType, ProxyType
 from ctypes import addressof
 from operator import attrgetter
 
-from .._model.checks import POINTER_MAX, extents, integer, reason, steps
+from .._model.checks import POINTER_MAX, extents, integer, steps
 from .._model.checks import describe as describe_value
 from .._model.enums import ElementKind
 from .._model.errors import BaracudaError, Unsupported, invalid_problem, unsupported
+from .._model.foreign import passes, refusal
 from .._native import abi
 from .._native.accelerator import describers
 from . import dlpack, exchange, torch_tensors
@@ -100,9 +101,9 @@ def tensor_of(operand: Any, name: str, written: bool | None = None) -> tuple[int
     except BaracudaError:
         raise
     except Exception as error:
-        raise invalid_problem(
-            _ME, f"{name}, {describe_value(operand)}, could not be described: {reason(error)}"
-        ) from error
+        if passes(error):
+            raise
+        raise refusal(_ME, f"{name}, {describe_value(operand)}, could not be described", error) from error
     raise invalid_problem(
         _ME,
         f"{name} is {describe_value(operand)}; it should be a NumPy array, an object with __dlpack__ or "

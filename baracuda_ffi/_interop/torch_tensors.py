@@ -18,6 +18,7 @@ from operator import attrgetter
 
 from .._model.checks import describe
 from .._model.errors import unsupported
+from .._model.foreign import passes
 from .._native.accelerator import describers
 
 TYPE_CHECKING = False
@@ -121,7 +122,9 @@ def _mark(torch: Any) -> tuple[int, int, int] | None:
         mark = key
         for other in _keys_of_others(torch):
             mark |= int(torch._C.DispatchKeySet(other).raw_repr())
-    except Exception:  # of private functions, which may be gone or mean something else
+    except Exception as error:  # of private functions, which may be gone or mean something else
+        if passes(error):
+            raise
         return None
     return None if in_object is None or in_impl is None else (in_object, in_impl, mark)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from operator import index
 
 from .errors import invalid_problem
+from .foreign import passes, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ def integer(function: str, name: str, value: object, low: int, high: int, wanted
             number = index(value)  # type: ignore[arg-type]
         except TypeError:
             pass
+        except Exception as error:
+            if passes(error):
+                raise
+            raise refusal(function, f"{name}, {describe(value)}, is no integer", error) from error
         else:
             if low <= number <= high:
                 return number
@@ -77,7 +82,7 @@ def choice(function: str, name: str, value: object, kind: type[E]) -> E:
     if isinstance(value, kind):
         return value
     if isinstance(value, str):
-        found = kind.__members__.get(value.upper())
+        found = kind.__members__.get(str.upper(value))
         if found is not None:
             return found
     names = ", ".join([repr(member) for member in kind.__members__])
@@ -100,8 +105,3 @@ def describe(value: object) -> str:
 
 def with_article(name: str) -> str:
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
-
-
-def reason(error: BaseException) -> str:
-    """What an error of somebody else's says, in a line: some carry a stack trace in their text."""
-    return f"{type(error).__name__}: {error}".partition("\n")[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .checks import describe
 from .enums import ElementKind
 from .errors import invalid_problem
+from .foreign import passes, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +48,12 @@ def element_kind(function: str, name: str, value: object, besides: tuple[str, ..
     torch or JAX, a dtype or scalar type of NumPy or ml_dtypes. Raises ``InvalidProblem``."""
     if isinstance(value, ElementKind):
         return value
-    found = _BY_NAME.get(_name_of(value))
+    try:
+        found = _BY_NAME.get(_name_of(value))
+    except Exception as error:
+        if passes(error):
+            raise
+        raise refusal(function, f"{name}, {describe(value)}, did not tell its name", error) from error
     if found is None:
         raise invalid_problem(
             function,
@@ -60,5 +66,5 @@ def element_kind(function: str, name: str, value: object, besides: tuple[str, ..
 def _name_of(value: object) -> str:
     for text in (value, getattr(value, "name", None), getattr(value, "__name__", None)):
         if isinstance(text, str):
-            return text.lower()
+            return str.lower(text)
     return str(value).rpartition(".")[2]  # torch.float16

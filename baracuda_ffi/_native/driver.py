@@ -7,6 +7,7 @@ stream.
 from __future__ import annotations
 
 from .._model.errors import CUDA_ERROR_BASE, CudaError, invalid_problem, unsupported
+from .._model.foreign import passes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Driver:
         try:
             status, *results = getattr(self._driver, name)(*arguments)
         except Exception as error:  # what cuda.bindings raises where there is no driver, or an old one
+            if passes(error):
+                raise
             raise CudaError(
                 CUDA_ERROR_BASE + _INSUFFICIENT_DRIVER,
                 self._function,

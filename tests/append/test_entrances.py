@@ -166,7 +166,7 @@ def test_key_alone(backend: Backend) -> None:
     args = bf.PagedKvAppendArgs(**alone)
     descriptor = one.case.descriptor(one.num_pages)
     plan = bf.PagedKvAppendPlan.select(backend.stream, descriptor, bf.PlanPreference(guarded=True))
-    with pytest.raises(bf.Unsupported, match=r"parts 1.*both parts.*guarded append"):
+    with pytest.raises(bf.Unsupported, match=r"value and v_data are absent.*both parts.*guarded append"):
         select(backend, descriptor).run(backend.stream, bf.Workspace.NONE, args)
     plan.run(backend.stream, bf.Workspace.NONE, args)
     launch = plan.bind(backend.stream, args)

@@ -174,7 +174,7 @@ def test_two_widths_are_for_a_guarded_plan() -> None:
     descriptor = make_descriptor(value_head_dim=128)
     assert descriptor.paged_kv.shape == (8, 2, 4, 64)
     assert descriptor.paged_kv.value_shape == (8, 2, 4, 128)
-    with pytest.raises(bf.Unsupported, match="value_head_dim is 128.*a guarded append takes two widths"):
+    with pytest.raises(bf.Unsupported, match=r"value_head_dim is 128.*a guarded append takes two widths"):
         bf.PagedKvAppendPlan.select(None, descriptor)
     bf.PagedKvAppendPlan.select(None, descriptor, bf.PlanPreference(guarded=True))
 

@@ -78,9 +78,10 @@ def _is_padding(table: Table) -> Array:
 
 def _of_indices(table: Table) -> Findings:
     indptr = table.operands["indptr"]
-    yield from parts.in_indptr(indptr, table.ids.size)
+    hint = parts.swap_hint(table.ids, indptr)
+    yield from parts.in_indptr(indptr, table.ids.size, hint)
     if not table.guarded:
-        yield from parts.unowned(indptr, table.ids.size)
+        yield from parts.unowned(indptr, table.ids.size, hint)
     owners, begins, ends, overlapping = parts.disjoint(
         table.begins, table.ends, np.flatnonzero(table.has_pages)
     )

@@ -21,23 +21,36 @@ if TYPE_CHECKING:
     Findings = Iterator[PageTableFinding]
 
 
-def in_indptr(indptr: Array, total: int) -> Findings:
+def swap_hint(indices: Array, indptr: Array) -> str:
+    """Whether each could be the other: as many entries, and indices rise from 0 to their number."""
+    looks_swapped = (
+        indices.size == indptr.size
+        and indices[0] == 0
+        and indices[-1] == indptr.size
+        and bool((indices[1:] >= indices[:-1]).all())
+    )
+    return "; indices and indptr look swapped" if looks_swapped else ""
+
+
+def in_indptr(indptr: Array, total: int, hint: str) -> Findings:
     batch = indptr.size - 1
     if indptr[0] != 0:
-        yield finding(PageTableFault.INDPTR_START, (0,)[:batch], "indptr", 0, indptr[0], "; it should be 0")
+        yield finding(
+            PageTableFault.INDPTR_START, (0,)[:batch], "indptr", 0, indptr[0], f"; it should be 0{hint}"
+        )
     for i in np.flatnonzero((indptr[1:] < 0) | (indptr[1:] > total)) + 1:
         concerned = tuple([b for b in (int(i) - 1, int(i)) if b < batch])
-        says = f"; it should be at least 0 and at most {total}, the entries of indices"
+        says = f"; it should be at least 0 and at most {total}, the entries of indices{hint}"
         yield finding(PageTableFault.INDPTR_RANGE, concerned, "indptr", i, indptr[i], says)
     for b in np.flatnonzero(indptr[1:] < indptr[:-1]):
-        says = f", below indptr[{b}], which is {indptr[b]}"
+        says = f", below indptr[{b}], which is {indptr[b]}{hint}"
         yield finding(PageTableFault.INDPTR_ORDER, (int(b),), "indptr", b + 1, indptr[b + 1], says)
 
 
-def unowned(indptr: Array, total: int) -> Findings:
+def unowned(indptr: Array, total: int, hint: str) -> Findings:
     last = indptr.size - 1
     if 0 <= indptr[last] < total:
-        says = f", and indices has {total} entries: nobody owns the last {total - indptr[last]}"
+        says = f", and indices has {total} entries: nobody owns the last {total - indptr[last]}{hint}"
         yield finding(PageTableFault.UNOWNED_INDICES, (), "indptr", last, indptr[last], says)
 
 

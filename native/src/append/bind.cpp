@@ -2,6 +2,8 @@
 // baracuda-kernels' can_implement, and then those of every append.
 #include "append/bind.h"
 
+#include <cstdio>
+
 #include "append/backend.h"
 #include "append/memory.h"
 #include "append/problem.h"
@@ -305,9 +307,12 @@ class Binding {
   BARACUDA_COLD int32_t refuse_shape_of(int operand, const Extents& expected) const noexcept {
     const Tensor& tensor = *operands_[operand];
     const char* const hint = shape_hint(operand, expected);
+    if (tensor.shape == nullptr || tensor.ndim != expected.rank) {
+      char dimensions[192];
+      std::snprintf(dimensions, sizeof dimensions, "%s%s", dimensions_of(operand), hint);
+      return refuse_rank(operand, tensor, expected.rank, dimensions);
+    }
     if (*hint != '\0') return refuse_shape(operand, tensor, expected, hint);
-    if (tensor.shape == nullptr || tensor.ndim != expected.rank)
-      return refuse_rank(operand, tensor, expected.rank, dimensions_of(operand));
     const int other = compared_with(operand, expected);
     if (other < 0) return refuse_shape(operand, tensor, expected, "");
     return refuse_shape_beside(operand, tensor, expected, other, *operands_[other]);
