@@ -38,6 +38,10 @@ def append_paged_kv(
     slot_mapping: jax.Array | None = None,
     block_table: jax.Array | None = None,
     seq_lens: jax.Array | None = None,
+    k_scale: jax.Array | None = None,
+    v_scale: jax.Array | None = None,
+    k_scales: jax.Array | None = None,
+    v_scales: jax.Array | None = None,
     kv_data: jax.Array | None = None,
     error_record: jax.Array | None = None,
     **options: Any,
@@ -49,7 +53,7 @@ def append_paged_kv(
     key, value, k_data, v_data, indices, indptr, last_page_len, append_indptr, batch_indices, positions
         As for ``baracuda_ffi.append_paged_kv``, as arrays of JAX, or tracers of them. XLA's arrays are
         packed: a slice of a fused projection is copied by XLA before it is appended.
-    slot_mapping, block_table, seq_lens, kv_data
+    slot_mapping, block_table, seq_lens, k_scale, v_scale, k_scales, v_scales, kv_data
         The same.
     error_record
         64 bytes, int32 ``[16]`` of zeros, with guarded. Read what a guarded append left there by
@@ -61,8 +65,8 @@ def append_paged_kv(
     Returns
     -------
     jax.Array, or a tuple of them
-        What was written, in this order: k_data and v_data (k_data alone where there is no v_data), or
-        kv_data; then error_record.
+        What was written, in this order: k_data and v_data (k_data alone where there is no v_data); k_scales
+        and v_scales where they are given; kv_data; error_record.
 
     Raises
     ------
@@ -85,6 +89,10 @@ def append_paged_kv(
         "slot_mapping": slot_mapping,
         "block_table": block_table,
         "seq_lens": seq_lens,
+        "k_scale": k_scale,
+        "v_scale": v_scale,
+        "k_scales": k_scales,
+        "v_scales": v_scales,
         "kv_data": kv_data,
         "error_record": error_record,
     }

@@ -33,6 +33,7 @@ _OPTIONS = (
     "str? length_convention=None",
     "bool guarded=False",
     "str? backend=None",
+    "str? transform=None",
     "str? element=None",
     "int? skip_slot=None",
 )
@@ -52,7 +53,7 @@ def _schema() -> str:
 def call(*operands: Any, layout: Any = "HND", **options: Any) -> None:
     """The operator, by ``append_paged_kv``'s arguments: enumerations go to it as their names. Dynamo reads
     this."""
-    for name in ("length_convention", "backend", "element"):
+    for name in ("length_convention", "backend", "transform", "element"):
         if name in options:
             options[name] = _name_of(options[name])
     OPERATOR(*operands, layout=_name_of(layout), **options)

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -218,6 +219,42 @@ print("right")
 def test_sharded_over_devices() -> None:
     flags = "--xla_force_host_platform_device_count=2"
     assert output_of(SHARDED, XLA_FLAGS=flags, JAX_PLATFORMS="cpu").strip() == "right"
+
+
+def quantised(transform: str) -> tuple[Any, Any, dict[str, Any]]:
+    """k_data, v_data, and the scales, as NumPy arrays."""
+    shape = PAGES, HEADS, PAGE_SIZE
+    scale = {"k_scale": np.float32([0.5]), "v_scale": np.linspace(0.1, 1, HEADS, dtype=np.float32)}
+    if transform == "FP8":
+        return *(np.zeros((*shape, WIDTH), ml_dtypes.float8_e4m3fn) for _ in range(2)), scale
+    if transform == "NVFP4":
+        scales = {name: np.zeros((*shape, 1), np.uint8) for name in ("k_scales", "v_scales")}
+        scale["v_scale"] = scale["k_scale"]
+        return *(np.zeros((*shape, WIDTH // 2), np.uint8) for _ in range(2)), scale | scales
+    scales = {name: np.zeros((PAGES, PAGE_SIZE, HEADS), np.float32) for name in ("k_scales", "v_scales")}
+    return *(np.zeros((*shape, WIDTH), np.int8) for _ in range(2)), scales
+
+
+@pytest.mark.parametrize("transform", ["FP8", "PER_TOKEN_HEAD", "NVFP4"])
+def test_every_transform_of_two_parts(transform: str) -> None:
+    key, value = rows(dtype=ml_dtypes.bfloat16), rows(dtype=ml_dtypes.bfloat16) * 3
+    *caches, scales = quantised(transform)
+    options = {"transform": transform, "slot_mapping": SLOTS}
+
+    def quantise(caches: Any, written: Any, read: Any) -> Any:
+        return append_paged_kv(key, value, *caches, **written, **read, **options)
+
+    given = [jnp.asarray(cache) for cache in caches]
+    by_role: list[dict[str, Any]] = [{}, {}]
+    for name, array in scales.items():
+        by_role[name.endswith("scale")][name] = jnp.asarray(array)
+    before = given[0].unsafe_buffer_pointer()
+    found = jax.jit(quantise, donate_argnums=(0, 1))(given, *by_role)
+    assert found[0].unsafe_buffer_pointer() == before
+    append_paged_kv_reference(np.asarray(key), np.asarray(value), *caches, **scales, **options)
+    written = [*caches, *(scales[name] for name in ("k_scales", "v_scales") if name in scales)]
+    assert_same(found, written)
+    assert all(array.view(np.uint8).any() for array in written)
 
 
 def test_no_rows() -> None:

@@ -149,6 +149,26 @@ def test_options(append: Callable[..., None]) -> None:
             bf.ErrorRecord(record).check(None)
 
 
+@WAYS
+def test_a_quantised_cache_and_its_scales(append: Callable[..., None]) -> None:
+    """Scales that are written are mutated as the caches are."""
+
+    def step(key: Any, k_data: Any, v_data: Any, k_scales: Any, v_scales: Any, slots: Any) -> Any:
+        append(key, key * 3, k_data, v_data, slot_mapping=slots, k_scales=k_scales, v_scales=v_scales)
+        return k_scales.sum()
+
+    def operands() -> list[Any]:
+        data = [torch.zeros(PAGES, HEADS, PAGE_SIZE, WIDTH, dtype=torch.int8) for _ in range(2)]
+        return [*data, *[torch.zeros(PAGES, PAGE_SIZE, HEADS) for _ in range(2)]]
+
+    key, slots, found, right = rows(2), torch.tensor([5, 79]), operands(), operands()
+    total = torch.compile(step, fullgraph=True, backend="aot_eager")(key, *found, slots)
+    assert total == step(key, *right, slots) != 0
+    for one, other in zip(found, right, strict=True):
+        assert torch.equal(one, other)
+        assert one.count_nonzero() > 0
+
+
 def test_enumerations_and_dtypes() -> None:
     def step(key: Any, k_data: Any, v_data: Any, slots: Any) -> None:
         bf_torch.append_paged_kv(
@@ -158,6 +178,7 @@ def test_enumerations_and_dtypes() -> None:
             v_data,
             slot_mapping=slots,
             layout=bf.KvLayout.HND,
+            transform=bf.Transform.COPY,
             backend=bf.BackendKind.HOST,
             element=torch.float32,
         )

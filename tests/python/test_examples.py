@@ -10,6 +10,8 @@ import pytest
 
 from support.processes.python import run_python
 
+pytestmark = pytest.mark.timeout(1500)  # FlashInfer compiles its attention first
+
 # What an example may import; the first run without a GPU too.
 ANYWHERE = {"jax", "torch"}
 GPU_ALONE = {"cuda", "cupy", "flashinfer", "numba", "warp"}
@@ -51,7 +53,7 @@ def test_example(name: str, needs: list[str]) -> None:
 
 
 def assert_right(*arguments: str) -> None:
-    done = run_python(*arguments, timeout=240)
+    done = run_python(*arguments, timeout=1200)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout.strip()
