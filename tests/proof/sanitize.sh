@@ -51,10 +51,10 @@ flags=(-g $(sed -n 's/^CMAKE_CXX_FLAGS:[A-Z]*=//p' "$library/CMakeCache.txt") -I
 drivers=(-std=gnu11 -Wall -Wextra -Werror -O2 ${DRIVER_FLAGS:-})
 
 case $what in
-  problems) sources="random_problems problem model" ;;
-  threads | overlap | edited_table) sources="$what problem model" ;;
+  problems) sources="random_problems problem model formats" ;;
+  threads | overlap | edited_table) sources="$what problem model formats" ;;
   copies*) sources=copies ;;
-  *) sources="fuzz_$what arena model ${fuzzer:-replay}" ;;
+  *) sources="fuzz_$what arena model formats ${fuzzer:-replay}" ;;
 esac
 objects=()
 for source in ${sources/yes/}; do

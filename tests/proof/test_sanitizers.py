@@ -65,8 +65,12 @@ def each_addressing(said: str) -> list[int]:
 
 
 def test_random_problems(tmp_path: Path) -> None:
-    (appends,) = counts(sanitize(tmp_path, "problems"), r"random_problems: (\d+) appends as the model says")
+    appends, transformed = counts(
+        sanitize(tmp_path, "problems"),
+        r"random_problems: (\d+) appends as the model says, (\d+) of them transformed",
+    )
     assert appends > 10
+    assert transformed > appends // 5
 
 
 def test_fuzzed_appends(tmp_path: Path) -> None:
@@ -81,6 +85,10 @@ def test_fuzzed_appends(tmp_path: Path) -> None:
     assert min(appended, refused) > inputs // 100
     assert strided > appended // 10
     assert min(each_addressing(said)) > appended // 50
+    transforms = counts(
+        said, r"(\d+) copies, (\d+) fp8, (\d+) per token and head, (\d+) fp8_ds_mla, (\d+) nvfp4"
+    )
+    assert min(transforms) > appended // 200
 
 
 def test_fuzzed_binds(tmp_path: Path) -> None:

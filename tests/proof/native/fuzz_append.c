@@ -4,11 +4,18 @@
 #include <string.h>
 
 #include "arena.h"
+#include "formats.h"
 #include "input.h"
 #include "model.h"
 #include "require.h"
 
-enum { MOST_REQUESTS = 16, MOST_LISTED = 4, NUM_ADDRESSINGS = 4, MOST_ROWS = ARENA_BYTES / 4 };
+enum {
+  MOST_REQUESTS = 16,
+  MOST_LISTED = 4,
+  NUM_ADDRESSINGS = 4,
+  NUM_TRANSFORMS = BARACUDA_TRANSFORM_NVFP4 + 1,
+  MOST_ROWS = ARENA_BYTES / 4
+};
 
 static uint8_t before[ARENA_BYTES];
 static uint8_t expected[ARENA_BYTES];
@@ -18,16 +25,18 @@ static uint8_t writers[ARENA_BYTES];
 static struct {
   unsigned long inputs, appended, refused, beyond_the_arena, strided;
   unsigned long by_addressing[NUM_ADDRESSINGS], dense, by_seq_lens, out_of_order;
+  unsigned long by_transform[NUM_TRANSFORMS];
 } outcomes;
 
 static void report(void) {
   printf(
       "fuzz_append: %lu inputs: %lu appended, %lu refused, %lu with operands beyond the arena; of those appended "
       "%lu had strides; %lu last page, %lu ragged, %lu positions, %lu slots; %lu dense, %lu by seq_lens; %lu were out "
-      "of order\n",
+      "of order; %lu copies, %lu fp8, %lu per token and head, %lu fp8_ds_mla, %lu nvfp4\n",
       outcomes.inputs, outcomes.appended, outcomes.refused, outcomes.beyond_the_arena, outcomes.strided,
       outcomes.by_addressing[0], outcomes.by_addressing[1], outcomes.by_addressing[2], outcomes.by_addressing[3],
-      outcomes.dense, outcomes.by_seq_lens, outcomes.out_of_order);
+      outcomes.dense, outcomes.by_seq_lens, outcomes.out_of_order, outcomes.by_transform[0], outcomes.by_transform[1],
+      outcomes.by_transform[2], outcomes.by_transform[3], outcomes.by_transform[4]);
 }
 
 /* The next operand's place; once in 16 somewhere it should not be. */
@@ -152,17 +161,53 @@ static void take_all_strides(Input* input, baracuda_paged_kv_append* op) {
   const int64_t tokens = rows_of(op);
   const int32_t rows[] = {tokens < 64 ? (int32_t)tokens : 64, op->num_heads};
   const int64_t width = op->value_head_dim > op->head_dim ? op->value_head_dim : op->head_dim;
+  const int64_t in_cache = cache_width(op, width);
+  const int64_t scales = op->transform == BARACUDA_TRANSFORM_NVFP4 ? width / NVFP4_BLOCK : 1;
   const bool same = take8(input) % 2 == 0;
-  take_strides(input, 3, cache, width, 2, op->k_data_strides);
+  take_strides(input, 3, cache, in_cache, 2, op->k_data_strides);
   take_strides(input, 2, rows, width, 3, op->key_strides);
+  take_strides(input, 3, cache, scales, 2, op->k_scales_strides);
   if (same) {
     memcpy(op->v_data_strides, op->k_data_strides, sizeof(op->v_data_strides));
     memcpy(op->value_strides, op->key_strides, sizeof(op->value_strides));
+    memcpy(op->v_scales_strides, op->k_scales_strides, sizeof(op->v_scales_strides));
   } else {
-    take_strides(input, 3, cache, width, 2, op->v_data_strides);
+    take_strides(input, 3, cache, in_cache, 2, op->v_data_strides);
     take_strides(input, 2, rows, width, 3, op->value_strides);
+    take_strides(input, 3, cache, scales, 2, op->v_scales_strides);
   }
   if (take8(input) >= 224) op->key_strides[take_below(input, 2)] = 0;
+}
+
+/* A transform with elements and widths that it has, mostly. */
+static void take_transform(Input* input, baracuda_paged_kv_append* op) {
+  const uint8_t choice = take8(input);
+  op->backend = choice < 224 ? BARACUDA_BACKEND_HOST : op->backend;
+  op->transform = 1 + (int32_t)take_below(input, NUM_TRANSFORMS - 1);
+  op->source_element = TAKE_EXTENT(input, 1, 2, 3, 1, 2, 3, 4, 0);
+  op->element = BARACUDA_ELEMENT_U8;
+  if (op->transform == BARACUDA_TRANSFORM_FP8) op->element = TAKE_EXTENT(input, 4, 5, 4, 5, 6);
+  if (op->transform == BARACUDA_TRANSFORM_PER_TOKEN_HEAD) op->element = TAKE_EXTENT(input, 4, 6, 4, 6, 5);
+  if (op->transform == BARACUDA_TRANSFORM_NVFP4) op->head_dim = TAKE_EXTENT(input, 16, 32, 64, 128, 48, 24);
+  if (op->transform == BARACUDA_TRANSFORM_NVFP4 && op->value_head_dim != 0 && choice % 4 != 0) op->value_head_dim = 32;
+  op->k_scale_stride = TAKE_EXTENT(input, 0, 1, 1, 0);
+  op->v_scale_stride = TAKE_EXTENT(input, 0, 1, 1, 0);
+  if (op->transform != BARACUDA_TRANSFORM_FP8_DS_MLA) return;
+  op->head_dim = TAKE_EXTENT(input, DS_MLA_RANK, DS_MLA_RANK, DS_MLA_RANK, DS_MLA_RANK, 64);
+  op->value_head_dim = TAKE_EXTENT(input, DS_MLA_ROPE, DS_MLA_ROPE, DS_MLA_ROPE, DS_MLA_ROPE, 0);
+  op->num_heads = TAKE_EXTENT(input, 1, 1, 1, 1, 2);
+  if (op->page_size > 3) op->page_size = 3;
+  if (op->num_total_pages > 3) op->num_total_pages = 3;
+}
+
+/* Numbers that a scale is, and some that it should not be. */
+static void put_scales(Input* input, const uint8_t* at, const baracuda_paged_kv_append* op) {
+  static const float kScales[] = {1.0f, 0.037f, 3.0f, 0.25f, 1e-3f, 1e-40f, 3e38f, 0.0f, -0.5f, 1.0f / 3};
+  for (int32_t head = 0; head < op->num_heads && head < 64; ++head) {
+    const float scale = kScales[take_below(input, sizeof(kScales) / sizeof(kScales[0]))];
+    uint8_t* place = (uint8_t*)((uintptr_t)at + 4 * (uintptr_t)head);
+    if (take8(input) < 240 && arena_holds(place, sizeof(scale))) memcpy(place, &scale, sizeof(scale));
+  }
 }
 
 /* A way to say places, mostly one that there is. */
@@ -212,34 +257,37 @@ static void take_append(Input* input, baracuda_paged_kv_append* op) {
     *others[take_below(input, 5)] = TAKE_EXTENT(input, 0, 1, 2, 3, 4);
   }
   if (take8(input) >= 252) op->stream = (void*)(uintptr_t)take32(input);
+  if (choices / 4 % 8 >= 5 && (op->flags & BARACUDA_FLAG_MIRRORED) == 0) take_transform(input, op);
   if ((op->flags & BARACUDA_FLAG_STRIDED) != 0) take_all_strides(input, op);
 
   uint8_t* places[BARACUDA_NUM_OPERANDS + 1] = {NULL};
   uint64_t cursor = 16 * (uint64_t)take_below(input, 5) + (take8(input) % 4 == 0 ? take_below(input, 16) : 0);
   const bool is_right = status_of_problem(op) == BARACUDA_OK;
-  const uint64_t alignment = is_right && take8(input) % 4 == 0 ? element_bytes(op->element) : 16;
+  const bool is_packed = is_right && take8(input) % 4 == 0;
   static const int kOrder[] = {
       BARACUDA_OPERAND_K_DATA,        BARACUDA_OPERAND_V_DATA,        BARACUDA_OPERAND_KEY,
       BARACUDA_OPERAND_VALUE,         BARACUDA_NUM_OPERANDS,          BARACUDA_OPERAND_INDICES,
       BARACUDA_OPERAND_INDPTR,        BARACUDA_OPERAND_LAST_PAGE_LEN, BARACUDA_OPERAND_APPEND_INDPTR,
       BARACUDA_OPERAND_BATCH_INDICES, BARACUDA_OPERAND_POSITIONS,     BARACUDA_OPERAND_SLOT_MAPPING,
-      BARACUDA_OPERAND_BLOCK_TABLE,   BARACUDA_OPERAND_SEQ_LENS};
+      BARACUDA_OPERAND_BLOCK_TABLE,   BARACUDA_OPERAND_SEQ_LENS,      BARACUDA_OPERAND_K_SCALE,
+      BARACUDA_OPERAND_V_SCALE,       BARACUDA_OPERAND_K_SCALES,      BARACUDA_OPERAND_V_SCALES};
   enum { PLACED = sizeof(kOrder) / sizeof(kOrder[0]), RECORD = 4 };
   static baracuda_error_record none;
   op->error_record = &none; /* so that it has a size */
   for (int i = 0; i < PLACED; ++i) {
     const Reach reach = is_right ? reach_of(op, kOrder[i]) : (Reach){0, 16};
+    const uint64_t alignment = is_packed ? alignment_of(op, kOrder[i]) : 16;
+    const bool is_index = kOrder[i] >= BARACUDA_OPERAND_INDICES && kOrder[i] <= BARACUDA_OPERAND_SEQ_LENS;
     if (kOrder[i] == BARACUDA_NUM_OPERANDS || is_wanted(op, kOrder[i]))
-      places[i] = take_place(input, &cursor, reach, i < 4 ? alignment : 8, places, i);
+      places[i] = take_place(input, &cursor, reach, is_index ? 8 : alignment, places, i);
   }
   op->error_record = NULL;
   op->k_data = places[0];
   op->v_data = places[1];
   /* In the same block as k_data: beside it, or between its rows. */
   if (take8(input) % 4 == 0 && op->head_dim > 0) {
-    const int64_t steps[] = {
-        op->head_dim, op->k_data_strides[0] / 2, op->k_data_strides[1] / 2, op->k_data_strides[2] / 2, op->head_dim / 2,
-        -op->head_dim};
+    const int64_t steps[] = {cache_width(op, op->head_dim), op->k_data_strides[0] / 2, op->k_data_strides[1] / 2,
+                             op->k_data_strides[2] / 2,     op->head_dim / 2,          -op->head_dim};
     const uint64_t step = (uint64_t)steps[take_below(input, 6)];
     op->v_data = (void*)((uintptr_t)op->k_data + (uintptr_t)(step * element_bytes(op->element)));
   }
@@ -254,6 +302,15 @@ static void take_append(Input* input, baracuda_paged_kv_append* op) {
   op->slot_mapping = places[11];
   op->block_table = places[12];
   op->seq_lens = places[13];
+  op->k_scale = places[14];
+  op->v_scale = take8(input) % 8 == 0 ? places[14] : places[15];
+  op->k_scales = places[16];
+  op->v_scales = places[17];
+  if (is_wanted(op, BARACUDA_OPERAND_K_SCALE)) put_scales(input, places[14], op);
+  if (is_wanted(op, BARACUDA_OPERAND_V_SCALE)) put_scales(input, places[15], op);
+  /* The scales of a head behind its row, in one block. */
+  if (take8(input) % 4 == 0 && op->k_scales != NULL)
+    op->k_scales = (void*)((uintptr_t)op->k_data + (uintptr_t)cache_width(op, op->head_dim));
   fill_table(input, op);
   /* Guarded appends mostly have a record, some of them claimed already; others mostly have none. */
   if (take8(input) % 16 >= ((op->flags & BARACUDA_FLAG_GUARDED) != 0 ? 13 : 1)) return;
@@ -332,7 +389,8 @@ static void open_operands(const baracuda_paged_kv_append* op, const ModelRow* ju
   arena_close();
   for (int i = BARACUDA_OPERAND_INDICES; i <= BARACUDA_NUM_OPERANDS; ++i) {
     const Reach reach = reach_of(op, i);
-    if (reach.above != 0) arena_open(pointer_of(op, i), reach.above);
+    const bool is_written = i == BARACUDA_OPERAND_K_SCALES || i == BARACUDA_OPERAND_V_SCALES;
+    if (reach.above != 0 && !is_written) arena_open(pointer_of(op, i), reach.above);
   }
   for (int32_t row = 0; row < count; ++row) {
     const uint64_t bytes = entry_bytes(op, table_of(op));
@@ -345,24 +403,36 @@ static void open_operands(const baracuda_paged_kv_append* op, const ModelRow* ju
       for (int32_t head = 0; head < op->num_heads; ++head) {
         arena_open(source_of(&part, row, head), (uint64_t)part.row);
         uint8_t* place = place_of(&part, &judged[row], head);
-        if (arena_holds(place, (uint64_t)part.row)) arena_open(place, (uint64_t)part.row);
+        uint8_t* scales = scales_of(&part, &judged[row], head);
+        if (arena_holds(place, (uint64_t)part.written)) arena_open(place, (uint64_t)part.written);
+        if (part.scales != NULL && arena_holds(scales, (uint64_t)part.scales_written))
+          arena_open(scales, (uint64_t)part.scales_written);
       }
     }
   }
 }
 
+static void expect_bytes(const uint8_t* place, const uint8_t* bytes, int64_t count) {
+  const size_t at = (size_t)(place - arena);
+  memcpy(expected + at, bytes, (size_t)count);
+  for (int64_t byte = 0; byte < count; ++byte) writers[at + (size_t)byte] += writers[at + (size_t)byte] < 2;
+}
+
 /* Writes what one served row writes into `expected`. False where that is outside the arena: a cache that is not as
  * large as its page table says, without num_total_pages to hold that against. */
 static bool expect_row(const baracuda_paged_kv_append* op, int32_t row, const ModelRow* judged) {
+  static uint8_t made[ARENA_BYTES];
+  static uint8_t made_scales[ARENA_BYTES];
   for (int i = 0; i < num_parts(op); ++i) {
     const ModelPart part = part_of(op, i);
-    const size_t bytes = (size_t)part.row;
     for (int32_t head = 0; head < op->num_heads; ++head) {
       const uint8_t* place = place_of(&part, judged, head);
-      if (!arena_holds(place, bytes)) return false;
-      const size_t at = (size_t)(place - arena);
-      memcpy(expected + at, before + (source_of(&part, row, head) - arena), bytes);
-      for (size_t byte = 0; byte < bytes; ++byte) writers[at + byte] += writers[at + byte] < 2;
+      if (!arena_holds(place, (uint64_t)part.written)) return false;
+      const uint8_t* given = scale_of(&part, head);
+      make_row(op, i, before + (source_of(&part, row, head) - arena), given == NULL ? NULL : before + (given - arena),
+               made, made_scales);
+      expect_bytes(place, made, part.written);
+      if (part.scales != NULL) expect_bytes(scales_of(&part, judged, head), made_scales, part.scales_written);
     }
   }
   return true;
@@ -424,6 +494,7 @@ static void count_appended(const baracuda_paged_kv_append* op) {
   ++outcomes.by_addressing[op->addressing];
   outcomes.dense += op->table == BARACUDA_TABLE_DENSE;
   outcomes.by_seq_lens += op->lengths == BARACUDA_LENGTHS_SEQ_LENS;
+  ++outcomes.by_transform[op->transform];
 }
 
 /* What decreasing entries leave is not said to the row: every row is skipped or goes to a page that the table names, and
@@ -446,8 +517,11 @@ static void check_out_of_order(const baracuda_paged_kv_append* op, const baracud
     for (row.slot = 0; row.slot < op->page_size; ++row.slot)
       for (int i = 0; i < num_parts(op); ++i) {
         const ModelPart part = part_of(op, i);
-        for (int32_t head = 0; head < op->num_heads; ++head)
-          memset(writers + (place_of(&part, &row, head) - arena), 1, (size_t)part.row);
+        for (int32_t head = 0; head < op->num_heads; ++head) {
+          memset(writers + (place_of(&part, &row, head) - arena), 1, (size_t)part.written);
+          if (part.scales != NULL)
+            memset(writers + (scales_of(&part, &row, head) - arena), 1, (size_t)part.scales_written);
+        }
       }
   }
   const uint8_t* record = (const uint8_t*)op->error_record;

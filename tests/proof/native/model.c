@@ -3,6 +3,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "formats.h"
+
 static const Wide kMostBytes = PTRDIFF_MAX;
 
 static Wide absolute(Wide number) { return number < 0 ? -number : number; }
@@ -42,6 +44,14 @@ int table_of(const baracuda_paged_kv_append* op) {
   return is_dense(op) ? BARACUDA_OPERAND_BLOCK_TABLE : BARACUDA_OPERAND_INDICES;
 }
 
+static bool takes_scale(const baracuda_paged_kv_append* op) {
+  return op->transform == BARACUDA_TRANSFORM_FP8 || op->transform == BARACUDA_TRANSFORM_NVFP4;
+}
+
+static bool writes_scales(const baracuda_paged_kv_append* op) {
+  return op->transform == BARACUDA_TRANSFORM_PER_TOKEN_HEAD || op->transform == BARACUDA_TRANSFORM_NVFP4;
+}
+
 bool is_wanted(const baracuda_paged_kv_append* op, int operand) {
   const bool slots = op->addressing == BARACUDA_ADDRESSING_SLOTS;
   const bool positions = op->addressing == BARACUDA_ADDRESSING_POSITIONS;
@@ -50,8 +60,17 @@ bool is_wanted(const baracuda_paged_kv_append* op, int operand) {
     case BARACUDA_OPERAND_K_DATA:
       return true;
     case BARACUDA_OPERAND_VALUE:
-    case BARACUDA_OPERAND_V_DATA:
       return num_parts(op) == 2;
+    case BARACUDA_OPERAND_V_DATA:
+      return num_parts(op) == 2 && op->transform != BARACUDA_TRANSFORM_FP8_DS_MLA;
+    case BARACUDA_OPERAND_K_SCALE:
+      return takes_scale(op);
+    case BARACUDA_OPERAND_V_SCALE:
+      return takes_scale(op) && num_parts(op) == 2;
+    case BARACUDA_OPERAND_K_SCALES:
+      return writes_scales(op);
+    case BARACUDA_OPERAND_V_SCALES:
+      return writes_scales(op) && num_parts(op) == 2;
     case BARACUDA_OPERAND_INDICES:
     case BARACUDA_OPERAND_INDPTR:
       return !slots && !is_dense(op);
@@ -113,40 +132,75 @@ const void* pointer_of(const baracuda_paged_kv_append* op, int operand) {
   }
 }
 
-ModelPart part_of(const baracuda_paged_kv_append* op, int part) {
-  const int64_t bytes = (int64_t)element_bytes(op->element);
-  const Wide width = width_of(op, part);
+/* Strides of what is written: page, slot, head. */
+typedef struct PlaceStrides {
+  Wide page, slot, head;
+} PlaceStrides;
+
+static PlaceStrides in_bytes(const baracuda_paged_kv_append* op, PlaceStrides strides, int64_t bytes) {
+  strides.page *= op->num_total_pages != 1 ? bytes : 0; /* 0: not stated, there may be many */
+  strides.slot *= op->page_size > 1 ? bytes : 0;
+  strides.head *= op->num_heads > 1 ? bytes : 0;
+  return strides;
+}
+
+/* Of rows of so many elements, as the layout has them; or as they are stated. */
+static PlaceStrides place_strides(const baracuda_paged_kv_append* op, bool heads_first, Wide width,
+                                  const int64_t* stated) {
   const Wide heads = op->num_heads;
   const Wide slots = op->page_size;
-  ModelPart made = {part == 0 ? op->key : op->value,
-                    part == 0 ? op->k_data : op->v_data,
-                    (int64_t)(width * bytes),
-                    heads * width,
-                    width,
-                    heads * slots * width,
-                    0,
-                    0};
-  if (op->layout == BARACUDA_LAYOUT_HND) {
-    made.slot = width;
-    made.cache_head = slots * width;
-  } else {
-    made.slot = heads * width;
-    made.cache_head = width;
+  if (has(op, BARACUDA_FLAG_STRIDED)) return (PlaceStrides){stated[0], stated[1], stated[2]};
+  if (heads_first) return (PlaceStrides){heads * slots * width, width, slots * width};
+  return (PlaceStrides){heads * slots * width, heads * width, width};
+}
+
+static void add_scales(const baracuda_paged_kv_append* op, int part, ModelPart* made) {
+  const bool is_nvfp4 = op->transform == BARACUDA_TRANSFORM_NVFP4;
+  if (takes_scale(op)) {
+    made->scale = part == 0 ? op->k_scale : op->v_scale;
+    made->scale_head = (part == 0 ? op->k_scale_stride : op->v_scale_stride) * (op->num_heads > 1 ? 4 : 0);
   }
+  if (!writes_scales(op)) return;
+  const int64_t bytes = is_nvfp4 ? 1 : 4;
+  made->scales = part == 0 ? op->k_scales : op->v_scales;
+  made->scales_written = scales_bytes(op, made->width);
+  const PlaceStrides strides =
+      in_bytes(op,
+               place_strides(op, is_nvfp4 && op->layout == BARACUDA_LAYOUT_HND, made->scales_written / bytes,
+                             part == 0 ? op->k_scales_strides : op->v_scales_strides),
+               bytes);
+  made->scales_page = strides.page;
+  made->scales_slot = strides.slot;
+  made->scales_head = strides.head;
+}
+
+ModelPart part_of(const baracuda_paged_kv_append* op, int part) {
+  const int64_t bytes = (int64_t)element_bytes(source_element(op));
+  const bool is_ds_mla = op->transform == BARACUDA_TRANSFORM_FP8_DS_MLA;
+  const bool by_k_data = part == 0 || is_ds_mla;
+  ModelPart made = {.rows = part == 0 ? op->key : op->value,
+                    .cache = by_k_data ? op->k_data : op->v_data,
+                    .width = width_of(op, part)};
+  made.row = made.width * bytes;
+  made.written = converted_bytes(op, part, made.width);
+  made.token = (Wide)op->num_heads * made.width;
+  made.head = made.width;
   if (has(op, BARACUDA_FLAG_STRIDED)) {
     const int64_t* rows = part == 0 ? op->key_strides : op->value_strides;
-    const int64_t* cache = part == 0 ? op->k_data_strides : op->v_data_strides;
     made.token = rows[0];
     made.head = rows[1];
-    made.page = cache[0];
-    made.slot = cache[1];
-    made.cache_head = cache[2];
   }
   made.token *= rows_of(op) > 1 ? bytes : 0;
   made.head *= op->num_heads > 1 ? bytes : 0;
-  made.page *= op->num_total_pages != 1 ? bytes : 0; /* 0: not stated, there may be many */
-  made.slot *= op->page_size > 1 ? bytes : 0;
-  made.cache_head *= op->num_heads > 1 ? bytes : 0;
+  const PlaceStrides cache = in_bytes(op,
+                                      place_strides(op, op->layout == BARACUDA_LAYOUT_HND, cache_width(op, made.width),
+                                                    by_k_data ? op->k_data_strides : op->v_data_strides),
+                                      (int64_t)element_bytes(op->element));
+  made.page = cache.page;
+  made.slot = cache.slot;
+  made.cache_head = cache.head;
+  if (is_ds_mla && part == 1) made.cache = (uint8_t*)((uintptr_t)made.cache + DS_MLA_RANK + DS_MLA_SCALES);
+  add_scales(op, part, &made);
   return made;
 }
 
@@ -173,10 +227,30 @@ static Reach reach_of_rows(const baracuda_paged_kv_append* op, int part) {
   return reach_over(from.row, 2, (Wide[]){from.token, from.head}, (int64_t[]){rows_of(op), op->num_heads});
 }
 
-static Reach reach_of_cache(const baracuda_paged_kv_append* op, int part) {
-  const ModelPart to = part_of(op, part);
-  return reach_over(to.row, 3, (Wide[]){to.page, to.slot, to.cache_head},
-                    (int64_t[]){known_pages(op), op->page_size, op->num_heads});
+/* An operand that is written, for each head and place. */
+typedef struct Written {
+  uint8_t* data;
+  int64_t row;
+  Wide strides[3]; /* page, slot, head */
+} Written;
+
+static bool is_scales(int operand) {
+  return operand == BARACUDA_OPERAND_K_SCALES || operand == BARACUDA_OPERAND_V_SCALES;
+}
+
+static Written written_of(const baracuda_paged_kv_append* op, int operand) {
+  const bool is_second = operand == BARACUDA_OPERAND_V_DATA || operand == BARACUDA_OPERAND_V_SCALES;
+  const ModelPart part = part_of(op, is_second);
+  if (is_scales(operand))
+    return (Written){part.scales, part.scales_written, {part.scales_page, part.scales_slot, part.scales_head}};
+  /* Both parts of FP8_DS_MLA are in one row. */
+  const int64_t row = op->transform == BARACUDA_TRANSFORM_FP8_DS_MLA ? DS_MLA_ROW : part.written;
+  return (Written){part.cache, row, {part.page, part.slot, part.cache_head}};
+}
+
+static Reach reach_of_written(const baracuda_paged_kv_append* op, int operand) {
+  const Written to = written_of(op, operand);
+  return reach_over(to.row, 3, to.strides, (int64_t[]){known_pages(op), op->page_size, op->num_heads});
 }
 
 /* Entries of indices that may be read, as far as they are counted. */
@@ -196,7 +270,13 @@ Reach reach_of(const baracuda_paged_kv_append* op, int operand) {
       return reach_of_rows(op, operand == BARACUDA_OPERAND_VALUE);
     case BARACUDA_OPERAND_K_DATA:
     case BARACUDA_OPERAND_V_DATA:
-      return reach_of_cache(op, operand == BARACUDA_OPERAND_V_DATA);
+    case BARACUDA_OPERAND_K_SCALES:
+    case BARACUDA_OPERAND_V_SCALES:
+      return reach_of_written(op, operand);
+    case BARACUDA_OPERAND_K_SCALE:
+    case BARACUDA_OPERAND_V_SCALE:
+      return reach_over(4, 1, (Wide[]){part_of(op, operand == BARACUDA_OPERAND_V_SCALE).scale_head},
+                        (int64_t[]){op->num_heads});
     case BARACUDA_OPERAND_INDICES: /* where they are not counted, one at least */
       entries = most_entries(op) == INT32_MAX && op->total_used_pages == 0 ? 1 : op->total_used_pages;
       break;
@@ -258,6 +338,46 @@ static bool go_together(const baracuda_paged_kv_append* op) {
 
 static bool is_count(int64_t number) { return number >= 0 && number < (int64_t)1 << 31; }
 
+static bool is_one_of(int32_t element, int32_t a, int32_t b, int32_t c) {
+  return element == a || element == b || element == c;
+}
+
+static bool writes(int32_t transform, int32_t element) {
+  switch (transform) {
+    case BARACUDA_TRANSFORM_FP8:
+      return is_one_of(element, BARACUDA_ELEMENT_FP8_E4M3, BARACUDA_ELEMENT_FP8_E5M2, BARACUDA_ELEMENT_FP8_E5M2);
+    case BARACUDA_TRANSFORM_PER_TOKEN_HEAD:
+      return is_one_of(element, BARACUDA_ELEMENT_FP8_E4M3, BARACUDA_ELEMENT_I8, BARACUDA_ELEMENT_I8);
+    default:
+      return element == BARACUDA_ELEMENT_U8;
+  }
+}
+
+static bool reads(int32_t transform, int32_t element) {
+  const int32_t f32 = transform == BARACUDA_TRANSFORM_FP8_DS_MLA ? BARACUDA_ELEMENT_F16 : BARACUDA_ELEMENT_F32;
+  return is_one_of(element, BARACUDA_ELEMENT_F16, BARACUDA_ELEMENT_BF16, f32);
+}
+
+static bool is_scale_stride(int64_t stride) { return stride == 0 || stride == 1; }
+
+static int32_t status_of_transform(const baracuda_paged_kv_append* op) {
+  const bool two = num_parts(op) == 2;
+  if (op->transform == BARACUDA_TRANSFORM_COPY)
+    return op->source_element == 0 || op->source_element == op->element ? BARACUDA_OK : BARACUDA_UNSUPPORTED;
+  if (!writes(op->transform, op->element)) return BARACUDA_UNSUPPORTED;
+  if (!reads(op->transform, source_element(op))) return BARACUDA_INVALID_PROBLEM;
+  if (op->transform == BARACUDA_TRANSFORM_FP8_DS_MLA) {
+    if (op->head_dim != DS_MLA_RANK || op->num_heads != 1) return BARACUDA_UNSUPPORTED;
+    return two && width_of(op, 1) != DS_MLA_ROPE ? BARACUDA_UNSUPPORTED : BARACUDA_OK;
+  }
+  if (op->transform == BARACUDA_TRANSFORM_NVFP4)
+    for (int part = 0; part < num_parts(op); ++part)
+      if (width_of(op, part) % NVFP4_BLOCK != 0) return BARACUDA_UNSUPPORTED;
+  if (!takes_scale(op)) return BARACUDA_OK;
+  const bool is_right = is_scale_stride(op->k_scale_stride) && (!two || is_scale_stride(op->v_scale_stride));
+  return is_right ? BARACUDA_OK : BARACUDA_UNSUPPORTED;
+}
+
 int32_t status_of_problem(const baracuda_paged_kv_append* op) {
   const uint32_t known = BARACUDA_FLAG_GUARDED | BARACUDA_FLAG_STRIDED | BARACUDA_FLAG_INFER | BARACUDA_FLAG_MIRRORED |
                          BARACUDA_FLAG_SKIP_SLOT;
@@ -267,12 +387,14 @@ int32_t status_of_problem(const baracuda_paged_kv_append* op) {
   if (op->backend == BARACUDA_BACKEND_BESPOKE && !is_guarded(op)) return BARACUDA_UNSUPPORTED;
   if (op->layout < 0 || op->layout > 1) return BARACUDA_UNSUPPORTED;
   if (op->length_convention < 0 || op->length_convention > 1) return BARACUDA_UNSUPPORTED;
-  if (op->addressing < 0 || op->addressing > 3 || op->transform != 0) return BARACUDA_UNSUPPORTED;
+  if (op->addressing < 0 || op->addressing > 3) return BARACUDA_UNSUPPORTED;
   if (op->table < 0 || op->table > 1 || op->lengths < 0 || op->lengths > 1) return BARACUDA_UNSUPPORTED;
+  if (op->transform < 0 || op->transform > BARACUDA_TRANSFORM_NVFP4) return BARACUDA_UNSUPPORTED;
   if (op->parts < 0 || op->parts > 1) return BARACUDA_UNSUPPORTED;
   if (!go_together(op)) return BARACUDA_UNSUPPORTED;
-  if (is_mirrored(op) && (!is_decode(op) || has(op, BARACUDA_FLAG_STRIDED) || is_guarded(op) || num_parts(op) != 2 ||
-                          width_of(op, 1) != op->head_dim || op->int64_operands != 0))
+  if (is_mirrored(op) &&
+      (!is_decode(op) || op->transform != BARACUDA_TRANSFORM_COPY || has(op, BARACUDA_FLAG_STRIDED) || is_guarded(op) ||
+       num_parts(op) != 2 || width_of(op, 1) != op->head_dim || op->int64_operands != 0))
     return BARACUDA_UNSUPPORTED;
   if (op->batch_size < (is_mirrored(op) ? 1 : 0)) return BARACUDA_INVALID_PROBLEM;
   if (op->page_size < 1 || op->num_heads < 1) return BARACUDA_INVALID_PROBLEM;
@@ -287,7 +409,10 @@ int32_t status_of_problem(const baracuda_paged_kv_append* op) {
   }
   if (element_bytes(op->element) == 0) return BARACUDA_UNSUPPORTED;
   if (is_mirrored(op) && op->element > BARACUDA_ELEMENT_FP8_E5M2) return BARACUDA_UNSUPPORTED;
-  if (op->source_element != 0 && op->source_element != op->element) return BARACUDA_UNSUPPORTED;
+  const int32_t status = status_of_transform(op);
+  if (status != BARACUDA_OK) return status;
+  /* Nor does a CUDA backend write any other yet. */
+  if (op->transform != BARACUDA_TRANSFORM_COPY && op->backend != BARACUDA_BACKEND_HOST) return BARACUDA_UNSUPPORTED;
   return op->backend == BARACUDA_BACKEND_FLASHINFER ? limits_of_flashinfer(op) : BARACUDA_OK;
 }
 
@@ -312,30 +437,54 @@ static bool spans_overlap(const baracuda_paged_kv_append* op, int a, int b) {
 
 enum { MOST_PLACES = 4096 };
 
+/* Two operands that are written, by the dimensions over which both take one step; of the others, what they span. */
 typedef struct Boxes {
-  Wide strides[3]; /* of both caches */
+  int count;
+  Wide strides[3];
   int64_t extents[3];
-  int64_t rows[2];
-  Wide distance; /* from k_data to v_data */
+  Reach reach[2];
+  Wide distance; /* from the first to the second */
 } Boxes;
 
-/* Every row of one against every row of the other. By translation, one row of k_data against v_data moved every way. */
-static bool rows_meet(const Boxes* boxes) {
+static Boxes boxes_of(const baracuda_paged_kv_append* op, int a, int b) {
+  const Written written[] = {written_of(op, a), written_of(op, b)};
+  const int64_t extents[] = {known_pages(op), op->page_size, op->num_heads};
+  Boxes boxes = {.distance = (Wide)(uintptr_t)written[1].data - (Wide)(uintptr_t)written[0].data};
+  Wide apart[2][3] = {{0}};
+  for (int i = 0; i < 3; ++i) {
+    if (written[0].strides[i] == written[1].strides[i]) {
+      boxes.strides[boxes.count] = written[0].strides[i];
+      boxes.extents[boxes.count++] = extents[i];
+    } else {
+      apart[0][i] = written[0].strides[i];
+      apart[1][i] = written[1].strides[i];
+    }
+  }
+  for (int i = 0; i < 2; ++i) boxes.reach[i] = reach_over(written[i].row, 3, apart[i], extents);
+  for (; boxes.count < 3; ++boxes.count) boxes.extents[boxes.count] = 1;
+  return boxes;
+}
+
+/* Every one of one against every one of the other: by translation, one of the first against the second moved every way. */
+static bool boxes_meet(const Boxes* boxes) {
   for (int64_t a = 1 - boxes->extents[0]; a < boxes->extents[0]; ++a)
     for (int64_t b = 1 - boxes->extents[1]; b < boxes->extents[1]; ++b)
       for (int64_t c = 1 - boxes->extents[2]; c < boxes->extents[2]; ++c) {
-        const Wide begin = boxes->distance + a * boxes->strides[0] + b * boxes->strides[1] + c * boxes->strides[2];
-        if (begin < boxes->rows[0] && begin + boxes->rows[1] > 0) return true;
+        const Wide at = boxes->distance + a * boxes->strides[0] + b * boxes->strides[1] + c * boxes->strides[2];
+        if (at - boxes->reach[1].below < (Wide)boxes->reach[0].above &&
+            at + boxes->reach[1].above > -(Wide)boxes->reach[0].below)
+          return true;
       }
   return false;
 }
 
 /* Whether each stride leads past all that the smaller ones reach. */
 static bool are_nested(const Boxes* boxes) {
-  const Wide row = boxes->rows[0] > boxes->rows[1] ? boxes->rows[0] : boxes->rows[1];
+  const Wide first = (Wide)boxes->reach[0].below + boxes->reach[0].above;
+  const Wide second = (Wide)boxes->reach[1].below + boxes->reach[1].above;
   for (int i = 0; i < 3; ++i) {
     if (boxes->extents[i] <= 1) continue;
-    Wide within = row;
+    Wide within = first > second ? first : second;
     for (int j = 0; j < 3; ++j) {
       const bool smaller = absolute(boxes->strides[j]) < absolute(boxes->strides[i]);
       const bool is_inner = smaller || (absolute(boxes->strides[j]) == absolute(boxes->strides[i]) && j > i);
@@ -346,20 +495,13 @@ static bool are_nested(const Boxes* boxes) {
   return true;
 }
 
-/* Of caches whose spans overlap. */
-static bool caches_overlap(const baracuda_paged_kv_append* op, bool* may_refuse) {
-  const ModelPart k = part_of(op, 0);
-  const ModelPart v = part_of(op, 1);
-  if (k.page != v.page || k.slot != v.slot || k.cache_head != v.cache_head) return true;
-  const Boxes boxes = {{k.page, k.slot, k.cache_head},
-                       {known_pages(op), op->page_size, op->num_heads},
-                       {k.row, v.row},
-                       (Wide)(uintptr_t)v.cache - (Wide)(uintptr_t)k.cache};
+/* Of two whose spans overlap. */
+static bool written_overlap(const baracuda_paged_kv_append* op, int a, int b, bool* may_refuse) {
+  const Boxes boxes = boxes_of(op, a, b);
   const bool few = (Wide)boxes.extents[0] * boxes.extents[1] * boxes.extents[2] <= MOST_PLACES;
-  if (few && rows_meet(&boxes)) return true;
+  if (few && boxes_meet(&boxes)) return true;
   /* Nor is it of memory that no machine has. */
-  const bool is_far =
-      (Wide)reach_of(op, BARACUDA_OPERAND_K_DATA).above + reach_of(op, BARACUDA_OPERAND_K_DATA).below >= (Wide)1 << 60;
+  const bool is_far = (Wide)reach_of(op, a).above + reach_of(op, a).below >= (Wide)1 << 60;
   if (!few || is_far || !are_nested(&boxes)) *may_refuse = true;
   return false;
 }
@@ -386,20 +528,46 @@ static int32_t status_for_flashinfer(const baracuda_paged_kv_append* op) {
   return BARACUDA_OK;
 }
 
-static uint64_t alignment_of(const baracuda_paged_kv_append* op, int operand) {
+uint64_t alignment_of(const baracuda_paged_kv_append* op, int operand) {
   if (operand == BARACUDA_NUM_OPERANDS) return 8;
-  if (operand > BARACUDA_OPERAND_V_DATA) return entry_bytes(op, operand);
-  return is_mirrored(op) ? 16 : element_bytes(op->element);
+  if (is_mirrored(op) && operand <= BARACUDA_OPERAND_V_DATA) return 16;
+  switch (operand) {
+    case BARACUDA_OPERAND_KEY:
+    case BARACUDA_OPERAND_VALUE:
+      return element_bytes(source_element(op));
+    case BARACUDA_OPERAND_K_DATA:
+    case BARACUDA_OPERAND_V_DATA:
+      return op->transform == BARACUDA_TRANSFORM_FP8_DS_MLA ? 4 : element_bytes(op->element);
+    case BARACUDA_OPERAND_K_SCALE:
+    case BARACUDA_OPERAND_V_SCALE:
+      return 4;
+    case BARACUDA_OPERAND_K_SCALES:
+    case BARACUDA_OPERAND_V_SCALES:
+      return op->transform == BARACUDA_TRANSFORM_NVFP4 ? 1 : 4;
+    default:
+      return entry_bytes(op, operand);
+  }
 }
 
 static bool is_written(int operand) {
-  return operand == BARACUDA_OPERAND_K_DATA || operand == BARACUDA_OPERAND_V_DATA || operand == BARACUDA_NUM_OPERANDS;
+  return operand == BARACUDA_OPERAND_K_DATA || operand == BARACUDA_OPERAND_V_DATA || is_scales(operand) ||
+         operand == BARACUDA_NUM_OPERANDS;
 }
 
-static bool repeats_a_place(const baracuda_paged_kv_append* op, int part) {
-  const ModelPart to = part_of(op, part);
-  return (known_pages(op) > 1 && to.page == 0) || (op->page_size > 1 && to.slot == 0) ||
-         (op->num_heads > 1 && to.cache_head == 0);
+/* Not of the record, nor of what the append does not write. */
+static bool repeats_a_place(const baracuda_paged_kv_append* op, int operand) {
+  if (operand == BARACUDA_NUM_OPERANDS || !is_written(operand) || is_empty(op, operand)) return false;
+  const Written to = written_of(op, operand);
+  return (known_pages(op) > 1 && to.strides[0] == 0) || (op->page_size > 1 && to.strides[1] == 0) ||
+         (op->num_heads > 1 && to.strides[2] == 0);
+}
+
+/* The f32 within a row are aligned too. */
+static bool is_aligned(const baracuda_paged_kv_append* op, int operand) {
+  if ((uintptr_t)pointer_of(op, operand) % alignment_of(op, operand) != 0) return false;
+  if (op->transform != BARACUDA_TRANSFORM_FP8_DS_MLA || operand != BARACUDA_OPERAND_K_DATA) return true;
+  const Written to = written_of(op, operand);
+  return to.strides[0] % 4 == 0 && to.strides[1] % 4 == 0;
 }
 
 int32_t status_of_operands(const baracuda_paged_kv_append* op, bool* may_refuse) {
@@ -414,14 +582,14 @@ int32_t status_of_operands(const baracuda_paged_kv_append* op, bool* may_refuse)
   if (op->backend == BARACUDA_BACKEND_HOST && op->stream != NULL) return BARACUDA_INVALID_PROBLEM;
   if (op->error_record != NULL && !is_guarded(op)) return BARACUDA_INVALID_PROBLEM;
   for (int i = 0; i <= BARACUDA_NUM_OPERANDS; ++i)
-    if (!is_empty(op, i) && (uintptr_t)pointer_of(op, i) % alignment_of(op, i) != 0) return BARACUDA_MISALIGNED_OPERAND;
-  for (int part = 0; part < num_parts(op) && rows_of(op) > 0; ++part)
-    if (repeats_a_place(op, part)) return BARACUDA_INVALID_PROBLEM;
+    if (!is_empty(op, i) && !is_aligned(op, i)) return BARACUDA_MISALIGNED_OPERAND;
+  for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i)
+    if (repeats_a_place(op, i)) return BARACUDA_INVALID_PROBLEM;
   for (int i = 0; i <= BARACUDA_NUM_OPERANDS; ++i)
     for (int j = 0; j <= BARACUDA_NUM_OPERANDS; ++j) {
       if (i == j || !is_written(i) || !spans_overlap(op, i, j)) continue;
-      const bool caches = i != BARACUDA_NUM_OPERANDS && j != BARACUDA_NUM_OPERANDS && is_written(j);
-      if (!caches || caches_overlap(op, may_refuse)) return BARACUDA_INVALID_PROBLEM;
+      const bool has_places = i != BARACUDA_NUM_OPERANDS && j != BARACUDA_NUM_OPERANDS && is_written(j);
+      if (!has_places || written_overlap(op, i, j, may_refuse)) return BARACUDA_INVALID_PROBLEM;
     }
   return op->backend == BARACUDA_BACKEND_FLASHINFER ? status_for_flashinfer(op) : BARACUDA_OK;
 }
@@ -636,4 +804,20 @@ const uint8_t* source_of(const ModelPart* part, int32_t row, int32_t head) {
 uint8_t* place_of(const ModelPart* part, const ModelRow* row, int32_t head) {
   return (uint8_t*)((uintptr_t)part->cache +
                     (uintptr_t)(part->page * row->record.page + part->slot * row->slot + part->cache_head * head));
+}
+
+uint8_t* scales_of(const ModelPart* part, const ModelRow* row, int32_t head) {
+  return (uint8_t*)((uintptr_t)part->scales + (uintptr_t)(part->scales_page * row->record.page +
+                                                          part->scales_slot * row->slot + part->scales_head * head));
+}
+
+const uint8_t* scale_of(const ModelPart* part, int32_t head) {
+  return part->scale == NULL ? NULL : (const uint8_t*)((uintptr_t)part->scale + (uintptr_t)(part->scale_head * head));
+}
+
+void make_row(const baracuda_paged_kv_append* op, int part, const uint8_t* from, const uint8_t* scale, uint8_t* to,
+              uint8_t* scales) {
+  float given = 0;
+  if (scale != NULL) memcpy(&given, scale, sizeof(given));
+  convert_row(op, part, from, part_of(op, part).width, given, to, scales);
 }

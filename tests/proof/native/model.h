@@ -14,9 +14,16 @@ __extension__ typedef __int128 Wide;
 typedef struct ModelPart {
   const uint8_t* rows;
   uint8_t* cache;
-  int64_t row; /* bytes of one head's row */
+  int64_t width;   /* elements of one head's row */
+  int64_t row;     /* its bytes */
+  int64_t written; /* bytes of what it becomes, in the cache */
   Wide token, head;
   Wide page, slot, cache_head;
+  const uint8_t* scale; /* that is given; NULL for a transform that takes none */
+  Wide scale_head;
+  uint8_t* scales;        /* that are written beside; NULL for a transform that writes none there */
+  int64_t scales_written; /* bytes, of one head's row */
+  Wide scales_page, scales_slot, scales_head;
 } ModelPart;
 
 uint64_t element_bytes(int32_t element);             /* 0 for one that does not exist */
@@ -36,6 +43,9 @@ typedef struct Reach {
 
 Reach reach_of(const baracuda_paged_kv_append* op, int operand);
 const void* pointer_of(const baracuda_paged_kv_append* op, int operand);
+
+/* What its address has to be a multiple of. */
+uint64_t alignment_of(const baracuda_paged_kv_append* op, int operand);
 
 /* The header's list of refusals, in its order, as far as each judges: the problem, the pointers. *may_refuse is set where
  * caches are disjoint, but not of the kind of which the header says that this is found out: then 2 is right too. */
@@ -67,9 +77,15 @@ ModelRow judge(const baracuda_paged_kv_append* op, int32_t row, bool (*can_read)
 /* Whether an append that is not guarded is refused for such a row. */
 bool is_refused(const baracuda_paged_kv_append* op, const ModelRow* row);
 
-/* Of a row that is served. */
+/* Of a row that is served: where it is read and written, and where its scales are. */
 const uint8_t* source_of(const ModelPart* part, int32_t row, int32_t head);
 uint8_t* place_of(const ModelPart* part, const ModelRow* row, int32_t head);
+uint8_t* scales_of(const ModelPart* part, const ModelRow* row, int32_t head);
+const uint8_t* scale_of(const ModelPart* part, int32_t head);
+
+/* What one head's row of a part becomes, of a row and a scale at these addresses: as many bytes as the part says. */
+void make_row(const baracuda_paged_kv_append* op, int part, const uint8_t* from, const uint8_t* scale, uint8_t* to,
+              uint8_t* scales);
 
 /* The entry of an operand that says places. */
 int64_t table_entry(const baracuda_paged_kv_append* op, int operand, int64_t entry);

@@ -96,7 +96,7 @@ static void ask_of_random_ones(uint64_t* state) {
     step *= *extents[dimension];
   }
   memcpy(op.v_data_strides, op.k_data_strides, sizeof(op.v_data_strides));
-  if (random_below(state, 16) == 0) op.v_data_strides[random_below(state, 3)] += scale;
+  if (random_below(state, 4) == 0) op.v_data_strides[random_below(state, 3)] += scale;
   for (int i = 0; i < 16; ++i) {
     op.v_data = (void*)(kBase + (uintptr_t)((random_below(state, 2 * step + 2 * width + 1) - step - width) * scale));
     ask(&op);

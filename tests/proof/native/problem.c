@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "formats.h"
 #include "require.h"
 
 enum { MOST_DIMENSIONS = 4 };
@@ -274,34 +275,52 @@ static Layout make_layout(int count, const int64_t* extents, int64_t width, uint
   return layout;
 }
 
+/* An operand's elements. */
+typedef struct Elements {
+  int64_t width; /* of a row */
+  int64_t bytes; /* each */
+} Elements;
+
 /* Bytes that a block begins earlier, for addresses that are aligned to no more than the element. */
-static uint64_t take_lead(const Problem* problem, uint64_t* state) {
+static uint64_t take_lead(const Problem* problem, int64_t element_bytes, uint64_t* state) {
   const bool mirrored = (problem->op.flags & BARACUDA_FLAG_MIRRORED) != 0;
-  return mirrored || once_in(state, 2) ? 0 : element_bytes(problem->op.element) * (uint64_t)random_below(state, 17);
+  return mirrored || once_in(state, 2) ? 0 : (uint64_t)(element_bytes * random_below(state, 17));
 }
 
 /* Two operands that differ in nothing but one dimension of extent 2, wherever it nests; or one. */
-static void place_together(Problem* problem, int count, const int64_t* extents, int64_t width, int64_t* strides[2],
+static void place_together(Problem* problem, int count, const int64_t* extents, Elements elements, int64_t* strides[2],
                            uint8_t* places[2], uint64_t* state) {
-  const int64_t bytes = (int64_t)element_bytes(problem->op.element);
   const int num_places = places[1] != NULL ? 2 : 1;
   int64_t all[MOST_DIMENSIONS] = {0};
   memcpy(all, extents, (size_t)count * sizeof(int64_t));
   all[count] = num_places;
-  const Layout layout = make_layout(count + 1, all, width, state);
-  uint8_t* block = new_block(problem, (uint64_t)(layout.elements * bytes), take_lead(problem, state), state);
+  const Layout layout = make_layout(count + 1, all, elements.width, state);
+  uint8_t* block = new_block(problem, (uint64_t)(layout.elements * elements.bytes),
+                             take_lead(problem, elements.bytes, state), state);
   for (int i = 0; i < num_places; ++i) {
-    places[i] = block + (layout.first + (i == 1 ? layout.strides[count] : 0)) * bytes;
+    places[i] = block + (layout.first + (i == 1 ? layout.strides[count] : 0)) * elements.bytes;
     memcpy(strides[i], layout.strides, (size_t)count * sizeof(int64_t));
   }
 }
 
-static void place_alone(Problem* problem, int count, const int64_t* extents, int64_t width, int64_t* strides,
+static void place_alone(Problem* problem, int count, const int64_t* extents, Elements elements, int64_t* strides,
                         uint8_t** place, uint64_t* state) {
   uint8_t* places[2] = {NULL, NULL};
   int64_t* both[2] = {strides, NULL};
-  place_together(problem, count, extents, width, both, places, state);
+  place_together(problem, count, extents, elements, both, places, state);
   *place = places[0];
+}
+
+/* As many operands as there are elements for, together or each alone. */
+static void place_operands(Problem* problem, int count, const int64_t* extents, int operands, const Elements* elements,
+                           int64_t* strides[2], uint8_t* places[2], uint64_t* state) {
+  uint8_t any;
+  if (operands == 2 && once_in(state, 2)) {
+    places[1] = &any;
+    place_together(problem, count, extents, elements[elements[1].width > elements[0].width], strides, places, state);
+    return;
+  }
+  for (int i = 0; i < operands; ++i) place_alone(problem, count, extents, elements[i], strides[i], &places[i], state);
 }
 
 /* Rows that are read may repeat. */
@@ -309,48 +328,102 @@ static void maybe_broadcast(int64_t* strides, uint64_t* state) {
   if (once_in(state, 8)) strides[random_below(state, 2)] = 0;
 }
 
+/* Of FP8_DS_MLA there is one cache, and its rows hold f32. */
+static int num_caches(const baracuda_paged_kv_append* op) {
+  return op->transform == BARACUDA_TRANSFORM_FP8_DS_MLA ? 1 : num_parts(op);
+}
+
 static void place_strided(Problem* problem, uint64_t* state) {
   baracuda_paged_kv_append* op = &problem->op;
   const int64_t cache[] = {op->num_total_pages, op->page_size, op->num_heads};
   const int64_t tokens = rows_of(op) + random_below(state, 3);
   const int64_t rows[] = {tokens > 0 ? tokens : 1, op->num_heads};
-  const int64_t widths[] = {op->head_dim, op->value_head_dim != 0 ? op->value_head_dim : op->head_dim};
-  const int64_t widest = widths[0] > widths[1] ? widths[0] : widths[1];
+  const bool is_ds_mla = op->transform == BARACUDA_TRANSFORM_FP8_DS_MLA;
+  const int64_t aligned = is_ds_mla ? 4 : 1; /* elements */
   int64_t* cache_strides[] = {op->k_data_strides, op->v_data_strides};
   int64_t* row_strides[] = {op->key_strides, op->value_strides};
+  int64_t* scales_strides[] = {op->k_scales_strides, op->v_scales_strides};
   uint8_t* caches[2] = {NULL, NULL};
   uint8_t* sources[2] = {NULL, NULL};
-  uint8_t any;
+  uint8_t* scales[2] = {NULL, NULL};
+  Elements of_rows[2] = {{0}};
+  Elements of_caches[2] = {{0}};
+  Elements of_scales[2] = {{0}};
   const int parts = num_parts(op);
-  if (parts == 2 && once_in(state, 2)) {
-    caches[1] = &any;
-    place_together(problem, 3, cache, widest, cache_strides, caches, state);
-  } else {
-    for (int i = 0; i < parts; ++i) place_alone(problem, 3, cache, widths[i], cache_strides[i], &caches[i], state);
+  for (int i = 0; i < parts; ++i) {
+    const ModelPart part = part_of(op, i);
+    const int64_t bytes = (int64_t)element_bytes(op->element);
+    const int64_t scale_bytes = op->transform == BARACUDA_TRANSFORM_NVFP4 ? 1 : 4;
+    of_rows[i] = (Elements){part.width, part.row / part.width};
+    of_caches[i] = (Elements){cache_width(op, part.width) / aligned, bytes * aligned};
+    of_scales[i] = (Elements){part.scales_written / scale_bytes, scale_bytes};
   }
-  if (parts == 2 && once_in(state, 2)) {
-    sources[1] = &any;
-    place_together(problem, 2, rows, widest, row_strides, sources, state);
-  } else {
-    for (int i = 0; i < parts; ++i) place_alone(problem, 2, rows, widths[i], row_strides[i], &sources[i], state);
-  }
+  place_operands(problem, 3, cache, num_caches(op), of_caches, cache_strides, caches, state);
+  place_operands(problem, 2, rows, parts, of_rows, row_strides, sources, state);
+  if (of_scales[0].width > 0) place_operands(problem, 3, cache, parts, of_scales, scales_strides, scales, state);
+  for (int i = 0; i < 3; ++i) op->k_data_strides[i] = (int64_t)((uint64_t)op->k_data_strides[i] * (uint64_t)aligned);
   for (int i = 0; i < parts; ++i) maybe_broadcast(row_strides[i], state);
   op->k_data = caches[0];
   op->v_data = caches[1];
   op->key = sources[0];
   op->value = sources[1];
+  op->k_scales = scales[0];
+  op->v_scales = scales[1];
 }
 
 static void place_packed(Problem* problem, uint64_t* state) {
   baracuda_paged_kv_append* op = &problem->op;
+  void** caches[] = {&op->k_data, &op->v_data};
+  const void** sources[] = {&op->key, &op->value};
+  void** scales[] = {&op->k_scales, &op->v_scales};
   for (int i = 0; i < num_parts(op); ++i) {
     const ModelPart part = part_of(op, i);
-    const uint64_t token = (uint64_t)part.row * (uint64_t)op->num_heads;
-    uint8_t* cache = new_block(problem, token * (uint64_t)op->page_size * (uint64_t)op->num_total_pages,
-                               take_lead(problem, state), state);
-    uint8_t* rows = new_block(problem, token * (uint64_t)rows_of(op), take_lead(problem, state), state);
-    *(i == 0 ? &op->k_data : &op->v_data) = cache;
-    *(i == 0 ? &op->key : &op->value) = rows;
+    const int64_t element = (int64_t)element_bytes(op->element);
+    const int64_t bytes = op->transform == BARACUDA_TRANSFORM_FP8_DS_MLA ? 4 : element;
+    const uint64_t rows = (uint64_t)op->page_size * (uint64_t)op->num_total_pages * (uint64_t)op->num_heads;
+    if (i < num_caches(op))
+      *caches[i] = new_block(problem, rows * (uint64_t)(cache_width(op, part.width) * element),
+                             take_lead(problem, bytes, state), state);
+    *sources[i] = new_block(problem, (uint64_t)part.row * (uint64_t)op->num_heads * (uint64_t)rows_of(op),
+                            take_lead(problem, part.row / part.width, state), state);
+    if (part.scales_written > 0) *scales[i] = new_block(problem, rows * (uint64_t)part.scales_written, 0, state);
+  }
+}
+
+/* Rows of numbers that a model has, now and then of one that is none: random bits are too large to be told apart. */
+static void tame(uint8_t* bytes, uint64_t count, int32_t element, uint64_t* state) {
+  const uint64_t step = element_bytes(element);
+  for (uint64_t at = 0; at + step <= count; at += step) {
+    uint32_t bits = 0;
+    if (once_in(state, 64)) continue;
+    memcpy(&bits, bytes + at, step);
+    if (element == BARACUDA_ELEMENT_F16) bits = (bits & 0x8fffu) | 0x3000u;
+    if (element == BARACUDA_ELEMENT_BF16) bits = (bits & 0x81ffu) | 0x3e00u;
+    if (element == BARACUDA_ELEMENT_F32) bits = (bits & 0x81ffffffu) | 0x3e000000u;
+    memcpy(bytes + at, &bits, step);
+  }
+}
+
+/* What is read by its value: key and value, and the scales that are given. */
+static void give_numbers(Problem* problem, uint64_t* state) {
+  baracuda_paged_kv_append* op = &problem->op;
+  const void** scales[] = {&op->k_scale, &op->v_scale};
+  if (op->transform == BARACUDA_TRANSFORM_COPY) return;
+  for (int i = 0; i < num_parts(op); ++i) {
+    const ModelPart part = part_of(op, i);
+    const bool is_ds_mla = op->transform == BARACUDA_TRANSFORM_FP8_DS_MLA;
+    for (int32_t row = 0; row < rows_of(op) && !(is_ds_mla && i == 1); ++row)
+      for (int32_t head = 0; head < op->num_heads; ++head)
+        tame((uint8_t*)(uintptr_t)source_of(&part, row, head), (uint64_t)part.row, source_element(op), state);
+    if (!is_wanted(op, BARACUDA_OPERAND_K_SCALE + i)) continue;
+    const int64_t stride = i == 0 ? op->k_scale_stride : op->v_scale_stride;
+    const int64_t count = stride == 0 ? 1 : op->num_heads;
+    uint8_t* block = new_block(problem, (uint64_t)count * 4, 0, state);
+    for (int64_t head = 0; head < count; ++head) {
+      static const float kScales[] = {1.0f, 0.037f, 0.25f, 1.0f / 3, 1e-3f, -0.5f};
+      memcpy(block + 4 * head, &kScales[random_below(state, 6)], 4);
+    }
+    *scales[i] = block;
   }
 }
 
@@ -379,7 +452,9 @@ static void expect(Problem* problem) {
     for (int i = 0; i < num_parts(op) && judged.verdict == SERVED; ++i) {
       const ModelPart part = part_of(op, i);
       for (int32_t head = 0; head < op->num_heads; ++head)
-        memcpy(expected_at(problem, place_of(&part, &judged, head)), source_of(&part, row, head), (size_t)part.row);
+        make_row(op, i, source_of(&part, row, head), scale_of(&part, head),
+                 expected_at(problem, place_of(&part, &judged, head)),
+                 part.scales == NULL ? NULL : expected_at(problem, scales_of(&part, &judged, head)));
     }
   }
 }
@@ -396,6 +471,7 @@ Problem* new_problem(const baracuda_paged_kv_append* op, uint64_t* state) {
     place_strided(problem, state);
   else
     place_packed(problem, state);
+  give_numbers(problem, state);
   if (num_parts(op) == 1) { /* not looked at */
     problem->op.value = (void*)(uintptr_t)next_random(state);
     problem->op.v_data = (void*)(uintptr_t)next_random(state);

@@ -23,6 +23,33 @@ static void choose_placing(baracuda_paged_kv_append* op) {
   if (op->addressing == BARACUDA_ADDRESSING_SLOTS && below(2) == 0) op->flags |= BARACUDA_FLAG_SKIP_SLOT;
 }
 
+/* A transform, with what it takes. */
+static void choose_transform(baracuda_paged_kv_append* op) {
+  op->transform = 1 + below(4);
+  op->source_element = 1 + below(3);
+  op->element = BARACUDA_ELEMENT_U8;
+  op->k_scale_stride = below(2);
+  op->v_scale_stride = below(2);
+  switch (op->transform) {
+    case BARACUDA_TRANSFORM_FP8:
+      op->element = below(2) == 0 ? BARACUDA_ELEMENT_FP8_E4M3 : BARACUDA_ELEMENT_FP8_E5M2;
+      break;
+    case BARACUDA_TRANSFORM_PER_TOKEN_HEAD:
+      op->element = below(2) == 0 ? BARACUDA_ELEMENT_FP8_E4M3 : BARACUDA_ELEMENT_I8;
+      break;
+    case BARACUDA_TRANSFORM_FP8_DS_MLA:
+      op->source_element = 1 + below(2);
+      op->num_heads = 1;
+      op->head_dim = 512;
+      op->value_head_dim = 64;
+      break;
+    default:
+      op->head_dim = 16 * (1 + below(16));
+      if (op->value_head_dim != 0) op->value_head_dim = 16 * (1 + below(16));
+      break;
+  }
+}
+
 static baracuda_paged_kv_append random_problem(void) {
   baracuda_paged_kv_append op;
   memset(&op, 0, sizeof(op));
@@ -42,6 +69,7 @@ static baracuda_paged_kv_append random_problem(void) {
   if (below(6) == 0) op.parts = BARACUDA_PARTS_KEY;
   if (below(3) == 0) op.int64_operands = (uint32_t)below(512) << BARACUDA_OPERAND_INDICES;
   if (below(3) != 0) choose_placing(&op);
+  if (below(2) == 0) choose_transform(&op);
   return op;
 }
 
@@ -50,6 +78,7 @@ static baracuda_paged_kv_append random_mirrored_problem(void) {
   baracuda_paged_kv_append op = random_problem();
   op.flags = BARACUDA_FLAG_MIRRORED;
   op.element = 1 + op.element % 5;
+  op.transform = op.source_element = 0;
   op.layout = BARACUDA_LAYOUT_HND;
   op.length_convention = BARACUDA_BEFORE_APPEND;
   op.batch_size += op.batch_size == 0;
@@ -78,6 +107,7 @@ int main(int count, char** arguments) {
   const time_t end = time(NULL) + (time_t)(count > 1 ? atoi(arguments[1]) : 5);
   const unsigned long long seed = count > 2 ? strtoull(arguments[2], NULL, 10) : 1;
   unsigned long appends = 0;
+  unsigned long transformed = 0;
   state = seed * 2 + 1;
   do {
     const bool mirrored = below(6) == 0;
@@ -106,7 +136,9 @@ int main(int count, char** arguments) {
     check_problem_done(problem);
     free_problem(problem);
     ++appends;
+    transformed += wanted.transform != BARACUDA_TRANSFORM_COPY;
   } while (time(NULL) < end);
-  printf("random_problems: %lu appends as the model says, seed %llu\n", appends, seed);
+  printf("random_problems: %lu appends as the model says, %lu of them transformed, seed %llu\n", appends, transformed,
+         seed);
   return 0;
 }

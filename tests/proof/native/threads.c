@@ -82,7 +82,17 @@ int main(void) {
   baracuda_paged_kv_append slots = strided;
   slots.addressing = BARACUDA_ADDRESSING_SLOTS;
   slots.page_size = 3;
-  const baracuda_paged_kv_append* const kinds[] = {&large, &strided, &own, &ragged, &slots};
+  baracuda_paged_kv_append fp8 = large;
+  fp8.transform = BARACUDA_TRANSFORM_FP8;
+  fp8.element = BARACUDA_ELEMENT_FP8_E4M3;
+  fp8.source_element = BARACUDA_ELEMENT_F32;
+  fp8.k_scale_stride = 1;
+  baracuda_paged_kv_append scaled = slots;
+  scaled.transform = BARACUDA_TRANSFORM_PER_TOKEN_HEAD;
+  scaled.element = BARACUDA_ELEMENT_I8;
+  scaled.source_element = BARACUDA_ELEMENT_BF16;
+  enum { KINDS = 7 };
+  const baracuda_paged_kv_append* const kinds[KINDS] = {&large, &strided, &own, &ragged, &slots, &fp8, &scaled};
   Problem* shared = new_problem(&whole, &state);
   Job jobs[THREADS];
   pthread_t threads[THREADS];
@@ -93,7 +103,7 @@ int main(void) {
 #else
     const int32_t first = i * 5;
 #endif
-    jobs[i] = (Job){new_problem(kinds[i % 5], &state), &shared->op, share_of(&shared->op, first, 5), i};
+    jobs[i] = (Job){new_problem(kinds[i % KINDS], &state), &shared->op, share_of(&shared->op, first, 5), i};
     REQUIRE(pthread_create(&threads[i], NULL, work, &jobs[i]) == 0, "no thread");
   }
   for (int i = 0; i < THREADS; ++i) pthread_join(threads[i], NULL);
