@@ -11,6 +11,8 @@ import pytest
 import baracuda_ffi as bf
 from support.c_abi import abi
 from support.devices.device import device_count
+from support.pages.copy_problem import OTHERS, can_implement, make_arrays, make_copy, preload
+from support.pages.copy_problem import run as copy_pages
 from support.problems.problem import Problem, assert_unchanged
 from support.processes.python import run_python
 
@@ -37,6 +39,17 @@ def test_run_and_preload(stream: int | None) -> None:
         assert expected_status(abi.library().baracuda_paged_kv_append_preload(ctypes.addressof(op), None))
         assert abi.message()
     assert_unchanged(problem.arrays, before)
+
+
+@pytest.mark.parametrize("movement", OTHERS)
+def test_copies_of_pages(movement: str) -> None:
+    arrays = make_arrays()
+    before = {name: array.copy() for name, array in arrays.items()}
+    op = make_copy(arrays, movement, backend=abi.BESPOKE, flags=abi.GUARDED)
+    assert can_implement(op) == abi.OK, abi.message()
+    assert expected_status(copy_pages(op))
+    assert expected_status(preload(op))
+    assert_unchanged(arrays, before)
 
 
 def test_the_status_has_cudas_name() -> None:

@@ -93,18 +93,6 @@ int32_t take_list(int operand, const Tensor& tensor, CopyOp* op, int* first) noe
   return BARACUDA_OK;
 }
 
-uint64_t bytes_of_page(const CopyOp& op) noexcept {
-  uint64_t bytes = 0;
-  for (int part = 0; part < num_parts(op); ++part) {
-    const CacheMembers cache = cache_in(op, part);
-    uint64_t of_part = static_cast<uint64_t>(cache.element_bytes);
-    for (int i = 0; i < rank_of_page(cache.page); ++i)
-      of_part = saturating_product(of_part, static_cast<uint64_t>(cache.page[i]));
-    bytes = saturating_sum(bytes, of_part);
-  }
-  return bytes;
-}
-
 // The bytes of a page say whether the rows are of these caches; what they are called by is their owner's.
 int32_t check_buffer(const CopyOp& op, const Tensor& tensor) noexcept {
   const char* const name = copy_name_of(BARACUDA_COPY_OPERAND_BUFFER);
@@ -116,7 +104,9 @@ int32_t check_buffer(const CopyOp& op, const Tensor& tensor) noexcept {
   uint64_t row_bytes = static_cast<uint64_t>(element_bytes_of(tensor));
   for (int i = 1; i < tensor.ndim; ++i)
     row_bytes = saturating_product(row_bytes, tensor.shape[i] < 0 ? 0 : static_cast<uint64_t>(tensor.shape[i]));
-  const uint64_t page_bytes = bytes_of_page(op);
+  uint64_t page_bytes = 0;
+  for (int part = 0; part < num_parts(op); ++part)
+    page_bytes = saturating_sum(page_bytes, bytes_of_page(cache_in(op, part)));
   if (row_bytes != page_bytes)
     return fail(BARACUDA_INVALID_PROBLEM, "%s has rows of %llu bytes; a page has %llu, %s", name,
                 static_cast<unsigned long long>(row_bytes), static_cast<unsigned long long>(page_bytes),

@@ -70,6 +70,13 @@ PagePart make_part(const CacheMembers& cache, const End& from, const End& to) no
 
 }  // namespace
 
+uint64_t bytes_of_page(const CacheMembers& cache) noexcept {
+  auto bytes = static_cast<uint64_t>(cache.element_bytes);
+  for (int i = 0; i < rank_of_page(cache.page); ++i)
+    bytes = saturating_product(bytes, static_cast<uint64_t>(cache.page[i]));
+  return bytes;
+}
+
 int64_t pack_page(const CacheMembers& cache, int64_t* strides) noexcept {
   int64_t bytes = cache.element_bytes;
   for (int i = rank_of_page(cache.page) - 1; i >= 0; --i) {

@@ -13,37 +13,20 @@ namespace {
 
 constexpr int kMostSpans = BARACUDA_NUM_COPY_OPERANDS + 1;
 
-// The end of a part that is in its cache.
-struct CacheEnd {
-  const unsigned char* data;
-  int64_t page_stride;
-  bool is_source;
-
-  int64_t stride(const PageDimension& dimension) const noexcept {
-    return is_source ? dimension.from_stride : dimension.to_stride;
-  }
-};
-
-CacheEnd cache_end(const CopyOp& op, const PagePart& part) noexcept {
-  if (op.movement == BARACUDA_MOVEMENT_SCATTER) return {part.to, part.to_page_stride, false};
-  return {part.from, part.from_page_stride, true};
-}
-
-Span span_of_cache(const CopyOp& op, const PageCopy& copy, int index) noexcept {
-  const PagePart& part = copy.parts[index];
-  const CacheEnd end = cache_end(op, part);
-  Reach reach = {0, static_cast<uint64_t>(part.run_bytes)};
-  for (int i = 0; i < part.num_dimensions; ++i)
-    reach = over(reach, end.stride(part.dimensions[i]), part.dimensions[i].extent);
+// By the dimensions that the caller has: of those that were joined, sums that do not fit are gone.
+Span span_of_cache(const CopyOp& op, int index) noexcept {
   const CacheMembers cache = cache_in(op, index);
-  return {copy_name_of(cache.operand), end.data, over(reach, end.page_stride, op.num_total_pages),
+  int64_t strides[kMaxPageRank];
+  const int64_t page_stride = strides_of_cache(op, cache, strides);
+  Reach reach = {0, static_cast<uint64_t>(cache.element_bytes)};
+  for (int i = 0; i < rank_of_page(cache.page); ++i) reach = over(reach, strides[i], cache.page[i]);
+  return {copy_name_of(cache.operand), pointer_in(op, cache.operand), over(reach, page_stride, op.num_total_pages),
           static_cast<uint32_t>(cache.element_bytes)};
 }
 
-Span span_of_buffer(const CopyOp& op, const PageCopy& copy) noexcept {
+Span span_of_buffer(const CopyOp& op) noexcept {
   uint64_t row_bytes = 0;
-  for (int i = 0; i < copy.num_parts; ++i)
-    row_bytes = saturating_sum(row_bytes, static_cast<uint64_t>(bytes_of(copy.parts[i])));
+  for (int i = 0; i < num_parts(op); ++i) row_bytes = saturating_sum(row_bytes, bytes_of_page(cache_in(op, i)));
   const uint64_t bytes = saturating_product(row_bytes, static_cast<uint64_t>(op.num_copies));
   return {copy_name_of(BARACUDA_COPY_OPERAND_BUFFER), op.buffer, {0, bytes}, 1};
 }
@@ -53,14 +36,14 @@ Span span_of_list(const CopyOp& op, int operand) noexcept {
   return {copy_name_of(operand), pointer_in(op, operand), {0, static_cast<uint64_t>(op.num_copies) * bytes}, bytes};
 }
 
-Span span_of(const CopyOp& op, const PageCopy& copy, int operand) noexcept {
+Span span_of(const CopyOp& op, int operand) noexcept {
   switch (operand) {
     case BARACUDA_COPY_OPERAND_K_DATA:
-      return span_of_cache(op, copy, 0);
+      return span_of_cache(op, 0);
     case BARACUDA_COPY_OPERAND_V_DATA:
-      return span_of_cache(op, copy, 1);
+      return span_of_cache(op, 1);
     case BARACUDA_COPY_OPERAND_BUFFER:
-      return span_of_buffer(op, copy);
+      return span_of_buffer(op);
     default:
       return span_of_list(op, operand);
   }
@@ -83,12 +66,12 @@ Spans spans_of(const CopyOp& op, const PageCopy& copy) noexcept {
   Spans all;
   const int num_operands = op.num_copies == 0 ? 0 : static_cast<int>(BARACUDA_NUM_COPY_OPERANDS);
   for (int i = 0; i < num_operands; ++i)
-    if (writes(op, i)) all.add(span_of(op, copy, i), i);
+    if (writes(op, i)) all.add(span_of(op, i), i);
   if (copy.record != nullptr)
     all.add({"error_record", copy.record, {0, sizeof(baracuda_error_record)}, alignof(baracuda_error_record)}, -1);
   all.num_written = all.count;
   for (int i = 0; i < num_operands; ++i)
-    if (wants(op, i) && !writes(op, i)) all.add(span_of(op, copy, i), i);
+    if (wants(op, i) && !writes(op, i)) all.add(span_of(op, i), i);
   return all;
 }
 

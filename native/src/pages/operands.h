@@ -79,6 +79,9 @@ inline int rank_of_page(const int64_t* page) noexcept {
   return rank;
 }
 
+// The bytes of a page of a cache.
+uint64_t bytes_of_page(const CacheMembers& cache) noexcept;
+
 // The strides of a page that is packed in the order of its dimensions, and its bytes.
 int64_t pack_page(const CacheMembers& cache, int64_t* strides) noexcept;
 

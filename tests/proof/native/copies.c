@@ -194,8 +194,38 @@ static const void* list_operand(Memory* memory, const int64_t* ids, int count, b
 }
 
 typedef struct Tally {
-  unsigned long made, refused, corrupt, strided;
+  unsigned long made, refused, corrupt, strided, judged;
 } Tally;
+
+/* Numbers at which arithmetic goes wrong. */
+static int64_t hostile(void) {
+  static const int64_t kHostile[] = {0,         -1,        1,          2,         3,
+                                     INT64_MIN, INT64_MAX, INT32_MIN,  INT32_MAX, (int64_t)1 << 32,
+                                     1 << 30,   1 << 20,   -(1 << 20), 16,        (int64_t)1 << 61};
+  return kHostile[below((int32_t)(sizeof(kHostile) / sizeof(kHostile[0])))];
+}
+
+/* The checks of a struct that may say anything, whose memory is not looked at: it is guarded. */
+static void judge_anything(const baracuda_paged_kv_copy* right, Tally* tally) {
+  baracuda_paged_kv_copy op = *right;
+  int64_t* const wide[] = {op.k_page, op.v_page, op.k_data_strides, op.v_data_strides};
+  static const int32_t kCounts[] = {5, 5, 6, 6};
+  int32_t* const narrow[] = {&op.num_total_pages, &op.num_copies, &op.k_element_bytes, &op.v_element_bytes,
+                             &op.movement,        &op.parts,      &op.backend};
+  const void** const pointers[] = {&op.source, &op.destination};
+  op.flags |= BARACUDA_FLAG_GUARDED;
+  for (int changes = 1 + below(4); changes > 0; --changes) {
+    const int32_t which = below(4);
+    if (below(2) == 0)
+      wide[which][below(kCounts[which])] = hostile();
+    else if (below(4) != 0)
+      *narrow[below(below(3) == 0 ? 7 : 2)] = (int32_t)hostile();
+    else
+      *pointers[below(2)] = (const void*)(uintptr_t)hostile();
+  }
+  baracuda_paged_kv_copy_can_implement(&op);
+  ++tally->judged;
+}
 
 static void one_call(bool large, Tally* tally) {
   baracuda_paged_kv_copy op;
@@ -269,6 +299,7 @@ static void one_call(bool large, Tally* tally) {
   if (large && guarded && wide_to)
     for (int i = 0; i < count; ++i) ((int64_t*)to.real)[i] = 0;
 #endif
+  if (!large) judge_anything(&op, tally);
   const int32_t status = baracuda_paged_kv_copy_run(&op);
 #if defined(PLANTED_ERROR)
   return;
@@ -294,12 +325,14 @@ int main(int count, char** arguments) {
   const time_t end = time(NULL) + (time_t)(count > 1 ? atoi(arguments[1]) : 5);
   const unsigned long long seed = count > 2 ? strtoull(arguments[2], NULL, 10) : 1;
   const bool large = count > 3;
-  Tally tally = {0, 0, 0, 0};
+  Tally tally = {0, 0, 0, 0, 0};
   state = seed * 2 + 1;
   do one_call(large, &tally);
   while (time(NULL) < end);
   printf(
-      "copies: %lu made, %lu refused, as the model says; of those made %lu had corrupt pairs, %lu strides; seed %llu\n",
-      tally.made, tally.refused, tally.corrupt, tally.strided, seed);
+      "copies: %lu made, %lu refused, as the model says; of those made %lu had corrupt pairs, %lu strides; %lu of "
+      "anything "
+      "judged; seed %llu\n",
+      tally.made, tally.refused, tally.corrupt, tally.strided, tally.judged, seed);
   return 0;
 }
