@@ -139,6 +139,7 @@ REFUSED: list[tuple[str, int, Callable[[dict[str, Any], Tensors], None], str]] =
         "rows of 224 bytes; a page has 256",
     ),
     ("GATHER", 2, _replace("buffer", lambda a: a[:, 0].copy()), "buffer has rows of 128 bytes"),
+    ("SCATTER", 2, _replace("buffer", lambda a: np.repeat(a, 2, 1)), "buffer has rows of 512 bytes"),
     ("SCATTER", 3, _replace("buffer", lambda a: np.repeat(a, 2, 0)[::2]), "buffer of shape"),
     ("COPY", 2, _on_device("k_data", 2), "k_data is in the memory of CUDA device 0"),
     ("GATHER", 2, _on_device("buffer", 7), "buffer is on a device of DLPack type 7"),

@@ -312,3 +312,18 @@ def test_caches_that_are_only_read_may_overlap() -> None:
     op.k_data_strides[:] = op.v_data_strides[:] = [0] * 6
     assert run(op) == abi.OK, abi.message()
     assert (arrays["buffer"][:2].view("u2") == arrays["k_data"].view("u2")[0, 0, 0, 0]).all()
+
+
+@pytest.mark.parametrize("stride", [0, -(2**62), 2**62])
+def test_the_page_stride_of_one_page_means_nothing(stride: int) -> None:
+    """Nor do strides of dimensions of one place."""
+    for movement in ("GATHER", "SCATTER"):
+        arrays = make_arrays()
+        arrays["source"][:] = arrays["destination"][:] = (0, -1, -1)
+        op = make_copy(arrays, movement)
+        pack(op)
+        op.num_total_pages = 1
+        op.k_page[:4] = (1, *op.k_page[:3])
+        op.k_data_strides[:5] = (stride, stride, *op.k_data_strides[1:4])
+        assert run(op) == abi.OK, abi.message()
+        assert_same_bits(arrays["buffer"][0, 0], arrays["k_data"][0], "K's half")

@@ -44,8 +44,7 @@ int32_t check_named_once(const PageCopy& copy, const PagePair* pairs, int32_t* w
     return refuse_twice_written(copy, pairs, *twice);
   if (!copy.pairs.in_place) return BARACUDA_OK;
   for (int32_t i = 0; i < copy.num_copies; ++i)
-    if (pairs[i].from >= 0 && std::binary_search(written, end, pairs[i].from))
-      return refuse_written_source(copy, pairs, i);
+    if (std::binary_search(written, end, pairs[i].from)) return refuse_written_source(copy, pairs, i);
   return BARACUDA_OK;
 }
 
