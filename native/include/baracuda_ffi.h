@@ -124,6 +124,24 @@
  * NVFP4: D is a multiple of 16. k_scales and v_scales are e4m3 (or their bytes as uint8), with the dimensions and the
  * layout of k_data and v_data but for the last, which is D / 16 and lies side by side.
  *
+ * The rules, to the bit and on every backend alike. An element x is widened to f32, exactly; each operation is one of
+ * f32, rounded to nearest even, subnormals kept, whatever the caller's rounding and denormal modes are.
+ *
+ *   to fp8           to the nearest value, of two as near the even one; what is beyond the largest (448, 57344), be it
+ *                    infinite, to that; NaN to 0x7f
+ *   FP8              x / scale, to fp8. Whatever the scale is, it is divided by: by 0 all but 0 and NaN saturate
+ *   PER_TOKEN_HEAD   amax is the largest magnitude in the row of elements that are finite, 0 without one;
+ *                    scale = max(amax / top, 1e-6), top 448 or 127; y = x * (1 / scale), to fp8; or to int8:
+ *                    trunc(clamp(y, -127, 127) + copysign(0.5, y)), NaN to 0
+ *   FP8_DS_MLA       of each 128 elements of ckv amax is the largest magnitude but NaN's; scale is the least power of
+ *                    two that is no less than max(amax / 448, 1e-4), infinity for infinity; x / scale, to e4m3. A row
+ *                    is 512 e4m3, 4 f32 scales, and 64 elements of kpe as they are
+ *   NVFP4            of each 16 elements amax is the largest magnitude but NaN's; with g, the given scale, the block's
+ *                    scale s is amax / (6 * g), to e4m3, and 0 where amax or g is not positive; x * (1 / (s * g)), but
+ *                    x * 0 where s is 0 or NaN, goes to the nearest of 0, 0.5, 1, 1.5, 2, 3, 4 and 6, of two as near
+ *                    to the even one, beyond 6 to 6: that is bits 0 .. 2, the sign bit 3, and NaN 0. Of a byte the low
+ *                    half is element 2i, the high one 2i + 1
+ *
  * A backend that does not write a transform refuses it with 3: FlashInfer all but COPY.
  *
  * BARACUDA-KERNELS' CHECKS
