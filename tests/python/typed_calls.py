@@ -84,3 +84,24 @@ other: bf.BoundLaunch = plan.bind(None, args).on(None)
 other.rebind(slot_mapping=a, key=k, value=v)
 other.rebind(slots=a)  # E: call-arg
 other.on("cuda")  # E: arg-type
+other.rebind(k_scale=a, v_scales=a)
+other.rebind(k_scale=0.5)  # E: arg-type
+bf.PagedKvAppendDescriptor(paged_kv=cache, transform="FP8", source_element="f16")
+bf.PagedKvAppendDescriptor(paged_kv=cache, transform="FP")  # E: arg-type
+
+# What is written: scales go with every set, and a number is none.
+bf.append_paged_kv(k, v, kc, vc, ids, ptr, last, k_scale=a, v_scale=a, stream=None)
+bf.append_paged_kv(k, v, kc, vc, ids, ptr, seq_lens=a, k_scale=a, v_scale=a, element="fp8_e4m3", stream=0)
+bf.append_paged_kv(k, v, kc, vc, slot_mapping=a, k_scales=a, v_scales=a, stream=None)
+bf.append_paged_kv(
+    k, v, kv_data=kc, slot_mapping=a, transform="PER_TOKEN_HEAD", k_scales=a, v_scales=a, stream=None
+)
+bf.append_paged_kv(k, v, kc, None, slot_mapping=a, transform="FP8_DS_MLA", stream=None)
+bf.append_paged_kv(
+    k, v, kc, None, ids, ptr, batch_indices=a, positions=a, transform=bf.Transform.FP8_DS_MLA, stream=0
+)
+bf.append_paged_kv(k, None, kc, None, slot_mapping=a, transform="NVFP4", k_scale=a, k_scales=a, stream=None)
+bf.append_paged_kv(k, v, kc, vc, slot_mapping=a, k_scale=0.5, v_scale=a, stream=None)  # E: call-overload
+bf.append_paged_kv(k, v, kc, vc, slot_mapping=a, transform="FP4", stream=None)  # E: call-overload
+bf.PagedKvAppendArgs(key=k, value=v, k_data=kc, v_data=vc, slot_mapping=a, k_scale=a, v_scale=a)
+bf.PagedKvAppendArgs(key=k, k_data=kc, slot_mapping=a, k_scale=1.0)  # E: arg-type
