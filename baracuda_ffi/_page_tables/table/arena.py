@@ -33,15 +33,15 @@ _FIELDS = (
     ("indices", "i4", "pages"),
     ("block_table", "i4", "table"),
 )
-#: What is compared as a whole at each step: all fields before this one.
-_FIRST_OF_PAGES = "indices"
+_FIRST_OF_ROWS = "batch_indices"
 
 
 class Arena:
-    """``arrays`` by their names, each a window of ``words``; ``offsets`` in bytes. What has no entries yet is
-    padding: -1 where a row, a slot or a page to copy is meant, else 0."""
+    """``arrays`` by their names, each a window of ``words``; ``offsets`` in bytes. The first ``num_lengths``
+    words are those with an entry a request. What has no entries yet is padding: -1 where a row, a slot or a
+    page to copy is meant, else 0."""
 
-    __slots__ = ("arrays", "num_small", "offsets", "words")
+    __slots__ = ("arrays", "num_lengths", "offsets", "words")
 
     def __init__(self, max_requests: int, max_pages: int, max_rows: int) -> None:
         shapes: dict[str, tuple[int, ...]] = {
@@ -66,7 +66,7 @@ class Arena:
             self.arrays[name] = raw[begin : begin + count * int(kind[1])].view(kind).reshape(shapes[of])
         for name in ("source", "destination", "batch_indices", "slot_mapping"):
             self.arrays[name].fill(-1)
-        self.num_small = self.word_of(_FIRST_OF_PAGES)
+        self.num_lengths = self.word_of(_FIRST_OF_ROWS)
 
     def word_of(self, name: str) -> int:
         return self.offsets[name] // _WORD

@@ -35,8 +35,8 @@ class Requests:
     def step(self, batch: list[Request], copies: list[tuple[int, int]]) -> Array:
         """The arrays of the next step. Returns which words of the arena are others now, in order."""
         arrays, arena = self._arena.arrays, self._arena
-        small = arena.words[: arena.num_small]
-        before = small.copy()
+        lengths_of = arena.words[: arena.num_lengths]
+        before = lengths_of.copy()
         size, most = self._page_size, len(self._counts)
         lengths, new = np.zeros(most, np.int64), np.zeros(most, np.int64)
         if batch:
@@ -51,13 +51,13 @@ class Requests:
         arrays["last_page_len"][:] = lengths - np.maximum(counts - 1, 0) * size
         # The page of the first new token is listed by now.
         arrays["last_page_len before"][:] = arrays["last_page_len"] - new
-        self._place_rows(old, new)
         for i, name in enumerate(("source", "destination")):
             arrays[name][:] = -1
             arrays[name][: len(copies)] = [copy[i] for copy in copies]
         self.batch, self.copies = len(batch), len(copies)
+        placed = self._place_rows(old, new)
         moved = self._list_indices(first)
-        return np.concatenate((np.flatnonzero(small != before), moved, cells))
+        return np.concatenate((np.flatnonzero(lengths_of != before), *placed, moved, cells))
 
     def _list_pages(self, batch: list[Request], counts: Array) -> tuple[Array, int]:
         """Which words of block_table are others now, and the first request whose part of indices is."""
@@ -92,17 +92,24 @@ class Requests:
         known[:] = listed
         return others + (self._arena.word_of("indices") + begin)
 
-    def _place_rows(self, old: Array, new: Array) -> None:
-        arrays = self._arena.arrays
+    def _place_rows(self, old: Array, new: Array) -> list[Array]:
+        """Which words of the arrays with an entry a row are others now."""
+        before = self.rows
         self.rows = rows = int(new.sum())
         request = np.repeat(np.arange(new.size), new)
         position = np.arange(rows) - np.repeat(np.cumsum(new) - new, new) + old[request]
+        changed = []
         for name, values, padding in (
             ("batch_indices", request, -1),
             ("positions", position, 0),
             ("slot_mapping", self.slots_of(request, position), -1),
         ):
-            arrays[name][:rows], arrays[name][rows:] = values, padding
+            array = self._arena.arrays[name][: max(before, rows)]
+            known = array.copy()
+            array[:rows], array[rows:] = values, padding
+            first = self._arena.word_of(name)
+            changed.append(np.flatnonzero(known.view(np.int32) != array.view(np.int32)) + first)
+        return changed
 
     def slots_of(self, request: Array, position: Array) -> Array:
         """page * page_size + slot of tokens of requests."""
