@@ -1,0 +1,1 @@
+"""The paged cache behind ``baracuda_ffi.transformers``. Imports torch and transformers."""

@@ -1,0 +1,140 @@
+"""baracuda_ffi.transformers: greedy and beam search give the tokens that transformers' own cache gives."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import baracuda_ffi as bf
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # transformers' and torch's own, about each other
+
+BATCH, NEW = 3, 30
+COMMON = {
+    "vocab_size": 200,
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 256,
+}
+
+
+def llama() -> Any:
+    config = transformers.LlamaConfig(**COMMON, num_hidden_layers=3)
+    return transformers.LlamaForCausalLM(config)
+
+
+def qwen() -> Any:
+    config = transformers.Qwen3Config(**COMMON, num_hidden_layers=3, head_dim=16)
+    return transformers.Qwen3ForCausalLM(config)
+
+
+def gemma() -> Any:
+    """Most of its layers look at a window alone."""
+    config = transformers.Gemma3TextConfig(**COMMON, num_hidden_layers=6, head_dim=16, sliding_window=8)
+    return transformers.Gemma3ForCausalLM(config)
+
+
+@pytest.fixture(params=[llama, qwen, gemma], ids=lambda make: make.__name__)
+def model(request: pytest.FixtureRequest) -> Iterator[Any]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield request.param().eval()
+    torch.set_num_threads(threads)
+
+
+def prompts(device: str = "cpu") -> dict[str, Any]:
+    """Of three lengths, padded on the left."""
+    ids = torch.randint(3, 200, (BATCH, 12), generator=torch.Generator().manual_seed(1))
+    mask = torch.ones_like(ids)
+    mask[0, :5] = mask[2, :9] = 0
+    return {"input_ids": (ids * mask).to(device), "attention_mask": mask.to(device)}
+
+
+def generated(model: Any, **how: Any) -> list[list[int]]:
+    given = prompts(str(model.device))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = model.generate(
+            **given, do_sample=False, max_new_tokens=NEW, min_new_tokens=NEW, pad_token_id=0, **how
+        )
+    tokens: list[list[int]] = found.tolist()
+    return tokens
+
+
+def new_cache(model: Any, **how: Any) -> Any:
+    from baracuda_ffi.transformers import PagedCache
+
+    usual = {"num_pages": 400, "page_size": 4, "batch_size": BATCH, "device": model.device}
+    return PagedCache(model.config, **(usual | how))
+
+
+@pytest.mark.parametrize("implementation", ["baracuda_ffi", "sdpa", "eager"])
+@pytest.mark.parametrize("beams", [1, 3])
+def test_the_tokens_are_those_of_its_own_cache(model: Any, implementation: str, beams: int) -> None:
+    right = generated(model, num_beams=beams)
+    cache = new_cache(model, batch_size=BATCH * beams)
+    model.set_attn_implementation(implementation)
+    assert generated(model, num_beams=beams, past_key_values=cache) == right
+    assert cache.get_seq_length() == 12 + NEW - 1
+    used = cache.manager.num_used
+    by_themselves = BATCH * beams * -(-(12 + NEW - 1) // 4)
+    assert used == by_themselves if beams == 1 else used < by_themselves  # beams share pages
+
+
+def test_a_cache_is_used_again_after_a_reset(model: Any) -> None:
+    right = generated(model)
+    cache = new_cache(model, num_pages=40)
+    for _ in range(2):
+        assert generated(model, past_key_values=cache) == right
+        cache.reset()
+        assert cache.manager.num_free == 40
+
+
+def test_no_pages_are_left(model: Any) -> None:
+    cache = new_cache(model, num_pages=20)
+    with pytest.raises(
+        bf.OutOfPages, match="20 pages of 4 tokens have no room for 1 more tokens of 3 sequences"
+    ):
+        generated(model, past_key_values=cache)
+    cache.reset()
+    assert cache.manager.num_free == 20
+
+
+def test_another_batch_is_refused(model: Any) -> None:
+    cache = new_cache(model, batch_size=2)
+    with pytest.raises(bf.Unsupported, match="key_states has a batch of 3 and the cache has batch_size 2"):
+        generated(model, past_key_values=cache)
+
+
+def test_other_versions_are_refused(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from baracuda_ffi import transformers as ours
+
+    for version in ("4.57.1", "5.25.0", "6.0.0.dev0"):
+        monkeypatch.setattr(ours.transformers, "__version__", version)
+        with pytest.raises(bf.Unsupported, match=rf"transformers is {version}; it should be 5.0 to 5.24"):
+            new_cache(model)
+
+
+@pytest.mark.parametrize("call", [lambda cache: cache.crop(-1), lambda cache: cache.layers[0].offload()])
+def test_what_it_cannot(model: Any, call: Any) -> None:
+    with pytest.raises(bf.Unsupported):
+        call(new_cache(model))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("implementation", ["baracuda_ffi", "sdpa"])
+def test_on_a_gpu(model: Any, implementation: str) -> None:
+    model.to("cuda")
+    right = generated(model)
+    cache = new_cache(model)
+    model.set_attn_implementation(implementation)
+    assert generated(model, past_key_values=cache) == right
