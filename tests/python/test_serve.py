@@ -105,10 +105,17 @@ def test_several_ranks_are_started_by_torchrun() -> None:
     assert "several ranks are started by torchrun" in done.stderr
 
 
-def test_a_request_that_has_no_room() -> None:
-    done = run_python(*SERVE, *SMALL[:4], "--pages", "4")
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--pages", "4"], "4 pages have no room for it"),
+        (["--attention", "flashinfer"], "FlashInfer's attention is for --device cuda --dtype f16"),
+    ],
+)
+def test_what_it_cannot(arguments: list[str], says: str) -> None:
+    done = run_python(*SERVE, *SMALL[:4], *arguments)
     assert done.returncode != 0
-    assert "4 pages have no room for it" in done.stderr
+    assert says in done.stderr
 
 
 @pytest.mark.gpu
@@ -118,6 +125,13 @@ def test_on_a_gpu_the_decode_step_is_one_graph(dtype: str) -> None:
     said = said_by(*SERVE, "--device", "cuda", "--dtype", dtype)
     assert "RIGHT: " in said
     assert number_before("steps of nothing but decoding were one CUDA graph each", said) > 50
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_by_flashinfers_attention() -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("flashinfer")
+    assert "RIGHT: " in said_by(*SERVE, "--device", "cuda", "--dtype", "f16", "--attention", "flashinfer")
 
 
 @pytest.mark.multigpu

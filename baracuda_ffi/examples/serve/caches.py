@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from .flashinfer_attention import FlashInferAttention
     from .model import Model
 
 
@@ -56,6 +57,7 @@ class PagedCache:
             max_rows=max_rows,
             stream=self.arrays.stream,
         )
+        self.flashinfer: FlashInferAttention | None = None
         self.copied = 0
         self.append_seconds = 0.0
 
@@ -67,6 +69,9 @@ class PagedCache:
         if copies:
             bf.copy_pages(self.k_pool, self.v_pool, **self.table.copy_view(), stream=self.arrays.stream)
         self.view = self.table.append_view("RAGGED")
+        if self.flashinfer:
+            self.flashinfer.begin(self.table)
+            return
         pages = self.arrays.seen(self.table.attention_view("DENSE")["block_table"])
         self.batch, first = [], 0
         for row, (sequence, rows) in enumerate(zip(sequences, new, strict=True)):
@@ -86,7 +91,9 @@ class PagedCache:
         self.append_seconds += perf_counter() - begin
 
     def attend(self, layer: int, query: Any) -> Any:
-        """By gathering each sequence's pages."""
+        """By gathering each sequence's pages, where FlashInfer does not."""
+        if self.flashinfer:
+            return self.flashinfer.attend(query, self.k_pool[:, layer], self.v_pool[:, layer])
         out = query * 0
         for first, rows, pages, length in self.batch:
             key, value = (

@@ -11,6 +11,7 @@ from . import report
 from .arrays import NumPyArrays, TorchArrays, alone
 from .caches import PagedCache
 from .engine import Engine
+from .flashinfer_attention import HEAD_DIM, FlashInferAttention
 from .model import Model, Shape
 from .workload import make_requests
 
@@ -51,6 +52,12 @@ def parser() -> argparse.ArgumentParser:
         "--device", default="numpy", help="numpy, or one of torch's: cpu, cuda (default: numpy)"
     )
     options.add_argument("--dtype", default="f32", choices=("f32", "f16"), help="of torch (default: f32)")
+    options.add_argument(
+        "--attention",
+        default="gather",
+        choices=("gather", "flashinfer"),
+        help="a plain gather, or FlashInfer's where it is installed, with --device cuda --dtype f16",
+    )
     options.add_argument("--plot", type=Path, metavar="FILE", help="draw the pages in use, step by step")
     several = options.add_mutually_exclusive_group()
     several.add_argument(
@@ -84,7 +91,12 @@ def _run(given: Any, ranks: Ranks | None) -> int:
     rank = ranks.rank if ranks else 0
     console = Console(highlight=False, quiet=rank > 0)
     arrays = _arrays(given, alone)
-    whole = Model(Shape(), arrays, given.seed)
+    shape = Shape()
+    if given.attention == "flashinfer":
+        if not arrays.on_gpu or given.dtype != "f16":
+            raise SystemExit("FlashInfer's attention is for --device cuda --dtype f16")
+        shape = shape._replace(head_dim=HEAD_DIM)
+    whole = Model(shape, arrays, given.seed)
     console.print(f"{arrays.name}: {whole.shape}", markup=False, soft_wrap=True)
     with report.progress(console) as bar:
         requests = _requests(given, whole, ranks, bar)
@@ -137,6 +149,8 @@ def _engine(given: Any, whole: Model, ranks: Ranks | None) -> Engine:
     cache = PagedCache(model, given.pages, given.page_size, given.batch, given.rows)
     decode = None
     if isinstance(model.arrays, TorchArrays):
+        if given.attention == "flashinfer":
+            cache.flashinfer = FlashInferAttention(model, model.arrays, given.page_size)
         from .padded import PaddedDecode
 
         decode = PaddedDecode(model, cache, model.arrays, given.batch)
