@@ -221,8 +221,12 @@ class Graph:
         nodes, _ = check(driver.cuGraphGetNodes(self._graph, count))
         return [_kernel_name(check(driver.cuGraphKernelNodeGetParams(node))) for node in nodes]
 
-    def replay(self) -> None:
+    def launch(self) -> None:
+        """Only enqueued."""
         check(driver.cuGraphLaunch(self._executable, self._stream))
+
+    def replay(self) -> None:
+        self.launch()
         check(driver.cuStreamSynchronize(self._stream))
 
 
