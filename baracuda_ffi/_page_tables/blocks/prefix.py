@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from array import array
-from hashlib import blake2b
+from functools import cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import Any
 
 _DIGEST_BYTES = 16  # blocks that differ do not meet, whoever chooses the tokens
 _START = b""  # what comes before the first block
 TOKEN = "q"  # array's type code of a token's id: 64 bits
 
 
+@cache
+def _hash() -> Callable[..., Any]:
+    """Loads OpenSSL, which those who share no blocks need not wait for."""
+    from hashlib import blake2b
+
+    return blake2b
+
+
 def _digest(before: bytes, tokens: array[int]) -> bytes:
-    return blake2b(before + tokens.tobytes(), digest_size=_DIGEST_BYTES).digest()
+    digest: bytes = _hash()(before + tokens.tobytes(), digest_size=_DIGEST_BYTES).digest()
+    return digest
 
 
 def digests(tokens: array[int], page_size: int, count: int) -> Iterator[bytes]:
