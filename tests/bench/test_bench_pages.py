@@ -39,9 +39,10 @@ def test_every_way_copies_what_it_should(movement: str) -> None:
 @pytest.mark.parametrize("movement", MOVEMENTS)
 def test_every_way_through_torch(movement: str) -> None:
     torch = pytest.importorskip("torch")
-    sets = torch_operands(torch, PageProblem(movement, 3, sets=4), "cpu", pinned=False)
-    named = [ids for one_set in sets for ids in (*one_set.lists[0].tolist(), *one_set.lists[1].tolist())]
-    assert sorted(named) == list(range(2 * 3 * 4))
+    sets = torch_operands(torch, PageProblem(movement, 3), "cpu", 4, pinned=False)
+    assert sorted([*sets[0].lists[0], *sets[0].lists[1]]) == list(range(2 * 3))
+    caches = {cache.data_ptr() for operands in sets for cache in (operands.k_data, operands.v_data)}
+    assert (len(caches), len({operands.source.data_ptr() for operands in sets})) == (2 * 4, 1)
     for operands in (sets[0], sets[-1]):
         for build in (lambda o: ours.call(o, None), page_copies.by_index, page_copies.each_page):
             operands.check(build(operands))
@@ -51,7 +52,7 @@ def test_every_way_through_torch(movement: str) -> None:
     assert copied.names["target"].nbytes == sets[0].problem.bytes
     many = PageProblem(movement, 1000)
     with pytest.raises(Absent, match="2000 copies a call"):
-        page_copies.each_page(torch_operands(torch, many, "cpu", pinned=False)[0])
+        page_copies.each_page(torch_operands(torch, many, "cpu", 1, pinned=False)[0])
 
 
 def test_the_suite_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +77,9 @@ def test_the_suite_beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         device,
         "torch_operands",
-        lambda _, problem, __, pinned: torch_operands(torch, problem, "cpu", pinned=False),
+        lambda _, problem, __, count, pinned: torch_operands(
+            torch, problem, "cpu", min(count, 3), pinned=False
+        ),
     )
     monkeypatch.setattr(
         page_copies, "one_copy", lambda _, problem, __, pinned: one_copy(torch, problem, "cpu", pinned=False)

@@ -19,11 +19,10 @@ PAGE_BYTES = 8 * 16 * 128 * 2
 
 @dataclass(frozen=True)
 class PageProblem:
-    """``pages`` copied by a call, of K and of V; ``sets`` calls have no page in common."""
+    """``pages`` copied by a call, of K and of V; the caches have twice as many."""
 
     movement: str
     pages: int
-    sets: int = 1
 
     @property
     def bytes(self) -> int:
@@ -32,20 +31,20 @@ class PageProblem:
 
     @property
     def total_pages(self) -> int:
-        return 2 * self.pages * self.sets
+        return 2 * self.pages
 
-    def lists(self) -> list[tuple[NDArray[Any], NDArray[Any]]]:
-        """Of each set the pages that are read and those that are written, in any order, as after many
-        requests came and went."""
+    def lists(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The pages that are read and those that are written, in any order, as after many requests came and
+        went."""
         import numpy as np
 
         order = np.random.default_rng(self.pages).permutation(self.total_pages).astype(np.int32)
-        return [(half[: self.pages], half[self.pages :]) for half in np.split(order, self.sets)]
+        return order[: self.pages], order[self.pages :]
 
 
 @dataclass
 class PageOperands:
-    """One set's, NumPy's or torch's: caches that all sets share, lists and a buffer of their own."""
+    """One set's, NumPy's or torch's: a layer's caches and its buffer, and lists that all layers share."""
 
     problem: PageProblem
     k_data: Any
@@ -88,22 +87,25 @@ def numpy_operands(problem: PageProblem) -> PageOperands:
         return rng.integers(0, 1000, shape, dtype=np.int16).astype(np.float16)
 
     k_data, v_data = (filled(problem.total_pages, *PAGE) for _ in range(2))
-    lists = problem.lists()[0]
+    lists = problem.lists()
     return PageOperands(problem, k_data, v_data, *lists, filled(problem.pages, 2, *PAGE), lists)
 
 
-def torch_operands(torch: Any, problem: PageProblem, device: str, *, pinned: bool) -> list[PageOperands]:
-    """``pinned``: the buffers are in pinned host memory."""
+def torch_operands(
+    torch: Any, problem: PageProblem, device: str, count: int, *, pinned: bool
+) -> list[PageOperands]:
+    """As many sets. ``pinned``: the buffers are in pinned host memory."""
+    lists = problem.lists()
+    source, destination = (torch.from_numpy(ids.copy()).to(device) for ids in lists)
 
     def filled(*shape: int) -> Any:
         return torch.randint(0, 1000, shape, dtype=torch.int16, device=device).half()
 
-    k_data, v_data = (filled(problem.total_pages, *PAGE) for _ in range(2))
     sets = []
-    for lists in problem.lists():
+    for _ in range(count):
+        k_data, v_data = (filled(problem.total_pages, *PAGE) for _ in range(2))
         buffer = filled(problem.pages, 2, *PAGE)
         if pinned:
             buffer = buffer.cpu().pin_memory()
-        source, destination = (torch.from_numpy(ids.copy()).to(device) for ids in lists)
         sets.append(PageOperands(problem, k_data, v_data, source, destination, buffer, lists))
     return sets

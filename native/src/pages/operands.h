@@ -21,6 +21,9 @@ struct CopyOperand {
   uint32_t parts;      // by baracuda_parts
 };
 
+static_assert(sizeof(CopyOp::k_page) == kMaxPageRank * sizeof(int64_t) &&
+              sizeof(CopyOp::k_data_strides) == (1 + kMaxPageRank) * sizeof(int64_t));
+
 constexpr uint32_t movement_bit(int movement) noexcept { return 1u << movement; }
 
 inline constexpr uint32_t kAnyMovement = ~0u;

@@ -66,11 +66,10 @@ def _case(
     memory: str,
     pages: int,
 ) -> Case:
-    one = PageProblem(movement, pages)
-    launches = _FEW_LAUNCHES if one.bytes >= _FEW_FROM_BYTES else _LAUNCHES
-    # So many that what a launch reads and writes is not in the L2 cache since the launch before.
-    sets = max(1, min(launches, -(-3 * l2_bytes // (2 * one.bytes))))
-    problem = PageProblem(movement, pages, sets)
+    problem = PageProblem(movement, pages)
+    launches = _FEW_LAUNCHES if problem.bytes >= _FEW_FROM_BYTES else _LAUNCHES
+    # A layer after another: the lists are in the L2 cache, and what they name has been pushed out of it.
+    sets = max(1, min(launches, -(-3 * l2_bytes // (2 * problem.bytes))))
     parameters: dict[str, str | int] = {
         "movement": movement,
         "memory": memory,
@@ -80,7 +79,7 @@ def _case(
     }
     name = NAMES[movement]
     try:
-        operands = torch_operands(torch, problem, "cuda", pinned=memory == PINNED)
+        operands = torch_operands(torch, problem, "cuda", sets, pinned=memory == PINNED)
     except Exception as error:
         row = Row(name, OURS, FAILED, why=f"no operands: {describe(error)}")
         return Case(parameters, "us a call", [row])
