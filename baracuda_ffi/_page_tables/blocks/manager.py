@@ -245,6 +245,9 @@ class BlockManager:
         """Say that the rows of all tokens so far are written, or enqueued where everything that will read
         them comes behind. From now on their sequences can be forked, and their blocks found.
 
+        It speaks for every sequence, whichever thread grew it: no other thread may be between its ``grow``
+        and its append.
+
         Raises
         ------
         InvalidProblem

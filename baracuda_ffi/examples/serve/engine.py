@@ -82,7 +82,7 @@ class Engine:
     def append_share(self) -> float:
         """Of the time of a step, once all are served."""
         if isinstance(self.decode, PaddedDecode) and self.decode.graph:
-            return self.decode.append_share(self.model.shape.layers)
+            return self.decode.append_share()
         return self.cache.append_seconds / self.tally.seconds
 
     @property

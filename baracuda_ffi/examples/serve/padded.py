@@ -69,14 +69,14 @@ class PaddedDecode:
         self.graph.replay()
         return self.logits[places]
 
-    def append_share(self, model_layers: int) -> float:
+    def append_share(self) -> float:
         """Of the time of a step, measured over replays: a graph of its appends alone beside the whole. It
         writes over the newest tokens, so it is for the end."""
         kv_heads, width = self.model.kv_heads, self.model.shape.head_dim
         rows = self.arrays.zeros(len(self.tokens), kv_heads, width)
 
         def appends() -> None:
-            for layer in range(model_layers):
+            for layer in range(self.model.shape.layers):
                 self.cache.write(layer, rows, rows)
 
         graph, _ = self._captured(appends)
