@@ -22,13 +22,13 @@ from baracuda_ffi.benchmarks.report.results import MEASURED, OURS, Case
 from baracuda_ffi.benchmarks.settings import Settings
 from baracuda_ffi.benchmarks.suites import (
     host,
-    host_paths,
     kernel,
     kernel_places,
     kernel_targets,
     launch,
     launch_places,
 )
+from baracuda_ffi.benchmarks.suites.host import paths as host_paths
 
 
 @pytest.mark.parametrize("way", WAYS)

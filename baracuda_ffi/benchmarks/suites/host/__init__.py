@@ -5,29 +5,29 @@ from __future__ import annotations
 import time
 from itertools import product
 
-from ..._native.about import host_max_threads, set_host_max_threads
-from ..operands.forms import SLICES
-from ..operands.numpy_operands import host_operands
-from ..operands.places import PREFILLS
-from ..operands.problem import Problem
-from ..ours import statements as ours
-from ..ours.c_loop import THROUGH_CTYPES
-from ..peers import indexing
-from ..report.machine import cores, l2_bytes
-from ..report.results import MEASURED, Case, SuiteResult
-from ..report.targets import at_least, at_most
-from ..running.paths import Candidate, Path, build_all
-from ..running.progress import Progress
-from ..running.sampling import in_order, interleave
-from .host_paths import COPY, GUARDED, NOTHING, ONE_THREAD, OVER_VIEWS, packed, prefill, strided
+from ...._native.about import host_max_threads, set_host_max_threads
+from ...operands.forms import SLICES
+from ...operands.numpy_operands import host_operands
+from ...operands.places import PREFILLS
+from ...operands.problem import Problem
+from ...ours import statements as ours
+from ...ours.c_loop import THROUGH_CTYPES
+from ...peers import indexing
+from ...report.machine import cores, l2_bytes
+from ...report.results import MEASURED, Case, SuiteResult
+from ...report.targets import at_least, at_most
+from ...running.paths import Candidate, Path, build_all
+from ...running.progress import Progress
+from ...running.sampling import in_order, interleave
+from .paths import COPY, GUARDED, NOTHING, ONE_THREAD, OVER_VIEWS, packed, prefill, strided
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ..report.results import Target
-    from ..settings import Settings
+    from ...report.results import Target
+    from ...settings import Settings
 
     Parameters = dict[str, str | int]
 

@@ -6,20 +6,20 @@ import ctypes
 import time
 from functools import partial
 
-from ..._native.library import library
-from ..absent import Absent, optional
-from ..operands import kinds
-from ..operands.addresses import address_of
-from ..operands.forms import FORMS, PACKED, SLICES, SLICES_INTERLEAVED, Form
-from ..operands.numpy_operands import HostOperands, check_writes, elsewhere, in_forms
-from ..operands.places import PREFILLS, RAGGED, placed
-from ..ours import by_places
-from ..ours import statements as ours
-from ..ours.c_loop import THROUGH_CTYPES, append_struct
-from ..peers import indexing
-from ..report.results import FLOOR, LIMIT, OURS, PEER
-from ..running.compiled import launch_loop
-from ..running.paths import Call, Candidate
+from ...._native.library import library
+from ...absent import Absent, optional
+from ...operands import kinds
+from ...operands.addresses import address_of
+from ...operands.forms import FORMS, PACKED, SLICES, SLICES_INTERLEAVED, Form
+from ...operands.numpy_operands import HostOperands, check_writes, elsewhere, in_forms
+from ...operands.places import PREFILLS, RAGGED, placed
+from ...ours import by_places
+from ...ours import statements as ours
+from ...ours.c_loop import THROUGH_CTYPES, append_struct
+from ...peers import indexing
+from ...report.results import FLOOR, LIMIT, OURS, PEER
+from ...running.compiled import launch_loop
+from ...running.paths import Call, Candidate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
