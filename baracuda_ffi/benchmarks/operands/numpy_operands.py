@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..._append.arguments import PagedKvAppendArgs
+from ..._model.enums import ElementKind, Transform
+from ..._reference import formats
 from .forms import FORMS, Form, fused_heads, interleaved_shape
 from .problem import Problem, random_page_table
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from .places import Placed
 
 _DTYPES = {"f16": "float16", "f32": "float32"}
+_SCALES = {"k_scale": 0.037, "v_scale": 0.025}  # no powers of two, by which it is easier to divide
 
 
 @dataclass(frozen=True)
@@ -85,19 +88,55 @@ def in_forms(operands: HostOperands) -> dict[Form, HostOperands]:
     }
 
 
+def quantised(operands: HostOperands, transform: Transform) -> HostOperands:
+    """The same rows and places, and caches of fp8: by scales that are given, or one a token and head."""
+    import numpy as np
+
+    problem = replace(operands.problem, transform=transform)
+    if transform is Transform.FP8:
+        scales = {name: np.array([scale], np.float32) for name, scale in _SCALES.items()}
+    else:
+        shape = problem.pages, problem.page_size, problem.heads
+        scales = {name: np.zeros(shape, np.float32) for name in ("k_scales", "v_scales")}
+    caches = {name: np.zeros(problem.cache_shape, np.uint8) for name in ("k_data", "v_data")}
+    return replace(operands, problem=problem, arrays={**operands.arrays, **caches, **scales})
+
+
+def _places(operands: HostOperands) -> Any:
+    """The index of the rows' places in a cache."""
+    if operands.problem.layout == "HND":
+        return operands.pages, slice(None), operands.slots
+    return operands.pages, operands.slots
+
+
 def check_writes(operands: HostOperands, call: Call) -> None:
     """Execute the call once and compare every row that it should have written. Raises ``RuntimeError``."""
     import numpy as np
 
-    arrays = operands.arrays
-    where: Any = (
-        (operands.pages, slice(None), operands.slots)
-        if operands.problem.layout == "HND"
-        else (operands.pages, operands.slots)
-    )
+    arrays, where = operands.arrays, _places(operands)
     for cache, row in (("k_data", "key"), ("v_data", "value")):
         arrays[cache][where] = -arrays[row] - 1
     call.once()
     for cache, row in (("k_data", "key"), ("v_data", "value")):
         if not np.array_equal(arrays[cache][where], arrays[row]):
             raise RuntimeError(f"it did not write the {row} rows where they belong")
+
+
+def check_quantised(operands: HostOperands, call: Call) -> None:
+    """As ``check_writes``, of what ``quantised`` made: by the reference's rule, and its scales too."""
+    import numpy as np
+
+    arrays, where, kind = operands.arrays, _places(operands), operands.problem.kind
+    for part, rows in (("k", "key"), ("v", "value")):
+        numbers = formats.widened(arrays[rows], kind)
+        cache = arrays[f"{part}_data"].view(np.uint8)
+        cache[where] = 0x7F
+        call.once()
+        if operands.problem.transform is Transform.FP8:
+            wanted = formats.quantised_by(numbers, arrays[f"{part}_scale"], ElementKind.FP8_E4M3)
+        else:
+            wanted, scales = formats.quantised_by_row(numbers, ElementKind.FP8_E4M3)
+            if not np.array_equal(arrays[f"{part}_scales"][operands.pages, operands.slots], scales):
+                raise RuntimeError(f"it did not write the scales of the {rows} rows where they belong")
+        if not np.array_equal(cache[where], wanted):
+            raise RuntimeError(f"it did not write what the {rows} rows become where they belong")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..._append.plan import PagedKvAppendPlan
 from ..._append.preference import PlanPreference
 from ..._model.descriptors import PagedKvAppendDescriptor, PagedKvCacheDescriptor
-from ..._model.enums import ElementKind, KvLayout
+from ..._model.enums import ElementKind, KvLayout, Transform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ PAGES_A_REQUEST = 4
 
 @dataclass(frozen=True)
 class Problem:
-    """``element`` is ``f16``, ``f32`` or another of ``ElementKind``'s names in lower case."""
+    """``element``, of key and value, is ``f16``, ``f32`` or another of ``ElementKind``'s names in lower case.
+    So are the caches of a copy; of another transform they are ``fp8_e4m3``."""
 
     batch: int
     heads: int = 8
@@ -30,6 +31,7 @@ class Problem:
     element: str = "f16"
     layout: str = "HND"
     page_size: int = 16
+    transform: Transform = Transform.COPY
 
     @property
     def kind(self) -> ElementKind:
@@ -55,22 +57,24 @@ class Problem:
             num_total_pages=self.pages,
             num_kv_heads=self.heads,
             head_dim=self.head_dim,
-            element=self.kind,
+            element=self.kind if self.transform is Transform.COPY else ElementKind.FP8_E4M3,
             layout=KvLayout[self.layout],
         )
 
     @property
     def bytes(self) -> int:
-        """Of key and value together: what one append copies. It reads as many and writes as many."""
+        """Of key and value together: what one append reads. A copy writes as many."""
         return 2 * self.batch * self.heads * self.head_dim * self.kind.itemsize
 
     @property
     def cache_bytes(self) -> int:
         """Of k_data and v_data together."""
-        return 2 * self.pages * self.page_size * self.heads * self.head_dim * self.kind.itemsize
+        return 2 * self.pages * self.page_size * self.heads * self.head_dim * self.cache.element.itemsize
 
     def select(self, stream: Any, *, guarded: bool = False) -> PagedKvAppendPlan:
-        desc = PagedKvAppendDescriptor(batch_size=self.batch, paged_kv=self.cache)
+        desc = PagedKvAppendDescriptor(
+            batch_size=self.batch, paged_kv=self.cache, transform=self.transform, source_element=self.kind
+        )
         return PagedKvAppendPlan.select(stream, desc, PlanPreference(guarded=guarded))
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 TORCH = "torch index_put, K and V"
 CUPY = "CuPy indexing, K and V"
 NUMPY = "NumPy indexing, K and V"
+NUMPY_FP8 = "NumPy and ml_dtypes, K and V to fp8"
 
 _STATEMENTS = {
     "HND": "k_data[pages, :, slots] = key; v_data[pages, :, slots] = value",
@@ -49,3 +50,18 @@ def _arrays(operands: Operands) -> dict[str, Any]:
 def by_index(layout: str, names: dict[str, Any], pages: Any, slots: Any) -> Call:
     """Of arrays of one kind."""
     return Call(_STATEMENTS[layout], {**names, "pages": pages, "slots": slots})
+
+
+def to_fp8_by_index(layout: str, names: dict[str, Any], pages: Any, slots: Any) -> Call:
+    """Of NumPy's arrays, with ``k_scale`` and ``v_scale``: divided, and clipped, since a cast makes NaN of
+    what is beyond 448."""
+    import numpy as np
+
+    fp8 = optional("ml_dtypes", "ml_dtypes").float8_e4m3fn
+    caches = {name: names[name].view(fp8) for name in ("k_data", "v_data")}
+    statement = _STATEMENTS[layout]
+    for rows, scale in (("key", "k_scale"), ("value", "v_scale")):
+        quantised = f"divide({rows}, {scale}, dtype=float32).clip(-448, 448).astype(fp8)"
+        statement = statement.replace(f"= {rows}", f"= {quantised}")
+    functions = {"divide": np.divide, "float32": np.float32, "fp8": fp8}
+    return Call(statement, {**names, **caches, **functions, "pages": pages, "slots": slots})

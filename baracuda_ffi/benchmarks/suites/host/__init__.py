@@ -19,6 +19,7 @@ from ...report.targets import at_least, at_most
 from ...running.paths import Candidate, Path, build_all
 from ...running.progress import Progress
 from ...running.sampling import in_order, interleave
+from . import quantised
 from .paths import COPY, GUARDED, NOTHING, ONE_THREAD, OVER_VIEWS, packed, prefill, strided
 
 TYPE_CHECKING = False
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     Parameters = dict[str, str | int]
 
 _BATCHES = (1, 4, 16, 64, 256, 1024, 4096, 16384)
-_QUICK_BATCHES = (1, 16, 256, 4096)
+_QUICK_BATCHES = (1, 16, 256, 4096, 8192)
 _LARGE_BYTES = 32 << 20  # of key and value: more than the caches of a few cores hold
 _L2_IF_UNKNOWN = 1 << 20
 _STRIDED_ELEMENTS = ("f16",)
@@ -68,7 +69,7 @@ def run(settings: Settings) -> SuiteResult:
         "",
         COPY,
         cases,
-        [*_targets(cases, l2 or _L2_IF_UNKNOWN), *_prefill_targets(cases)],
+        [*_targets(cases, l2 or _L2_IF_UNKNOWN), *_prefill_targets(cases), *quantised.targets(cases)],
         notes,
     )
 
@@ -84,6 +85,8 @@ def _cases(problem: Problem, settings: Settings) -> list[Case]:
     }
     cases = [case_of(parameters, packed(operands), settings)]
     if problem.element in _STRIDED_ELEMENTS:
+        of_transforms = quantised.candidates(operands)
+        cases.append(case_of({**parameters, "operands": "quantised"}, of_transforms, settings))
         cases.append(case_of({**parameters, "operands": "strided"}, strided(operands), settings))
         if problem.layout == "NHD":
             requests = min(problem.batch, _REQUESTS)
