@@ -49,7 +49,7 @@ def _bytes(memory: Memory, e: Extents, layout: str) -> tuple[Array, None]:
 
 
 def _one_element(memory: Memory, e: Extents, layout: str) -> tuple[Array, Array]:
-    return memory.new((e.pages,), np.float64), memory.new((2 * e.pages,), np.complex128)[::2]
+    return memory.new((e.pages,), np.float64), memory.new((2 * e.pages,), np.int64)[::2]
 
 
 def _of_two_types(memory: Memory, e: Extents, layout: str) -> tuple[Array, Array]:
