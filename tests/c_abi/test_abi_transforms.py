@@ -64,9 +64,13 @@ CASES = {
 }
 SLOTS = {"way": "slot_mapping", "table": "right"}
 HOST, GUARDED = (abi.HOST, 0), (abi.HOST, abi.GUARDED)
+BESPOKE = (abi.BESPOKE, abi.GUARDED)
 
 each_case = pytest.mark.parametrize("name", CASES)
 each_caller = pytest.mark.parametrize("caller", [HOST, GUARDED], ids=["host", "host-guarded"])
+each_judge = pytest.mark.parametrize(
+    "caller", [HOST, GUARDED, BESPOKE], ids=["host", "host-guarded", "bespoke"]
+)
 Spoil = Callable[[abi.Append], None]
 
 
@@ -177,6 +181,17 @@ def test_scales_of_strides_that_the_flags_do_not_allow() -> None:
     assert "BARACUDA_FLAG_STRIDED" in abi.message()
 
 
+@each_judge
+@each_case
+def test_every_backend_of_ours_writes_it(name: str, caller: tuple[int, int]) -> None:
+    """Whether it is built with CUDA or not; FlashInfer copies."""
+    op = stated(appended(name), caller)
+    assert abi.can_implement(op) == abi.OK, abi.message()
+    op.backend, op.flags = abi.FLASHINFER, abi.STRIDED
+    assert abi.can_implement(op) == abi.UNSUPPORTED
+    assert "FlashInfer's kernel copies" in abi.message()
+
+
 def test_no_rows_look_at_no_scales() -> None:
     for name in CASES:
         op = stated(appended(name), HOST)
@@ -238,7 +253,7 @@ REFUSED: list[tuple[str, str, Spoil, int, tuple[str, ...]]] = [
 ]
 
 
-@each_caller
+@each_judge
 @pytest.mark.parametrize(
     ("name", "spoil", "status", "says"),
     [(name, spoil, status, says) for name, _, spoil, status, says in REFUSED],
@@ -252,7 +267,7 @@ def test_refused(
     assert abi.can_implement(op) == abi.OK, abi.message()
     spoil(op)
     before = [block.copy() for block in real.memory.blocks]
-    for call in (abi.can_implement, abi.run):
+    for call in (abi.can_implement, abi.run):  # refused before a device is looked for
         assert call(op) == status, abi.message()
         for part in says:
             assert part in abi.message()
