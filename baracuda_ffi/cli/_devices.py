@@ -1,16 +1,16 @@
-"""The CUDA devices of this machine, asked of the driver alone: ``libcuda`` through ctypes, no context
-made."""
+"""The CUDA devices of this machine, asked of the driver alone: no context is made."""
 
 from __future__ import annotations
 
-import ctypes
-import sys
-
+from .._model.errors import CudaError, Unsupported
 from .._model.frozen import Frozen
+from .._native import driver as cuda
 
-_LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
-_CAPABILITY_MAJOR = 75  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR
-_CAPABILITY_MINOR = 76
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_ME = "find_devices"
 
 
 class Device(Frozen):
@@ -45,43 +45,32 @@ class Driver(Frozen):
 
 def find_devices() -> Driver:
     """Never raises: what could not be found out is told as the problem."""
-    try:
-        cuda = ctypes.CDLL(_LIBRARY)
-    except OSError:
-        return Driver(problem=f"there is no NVIDIA driver here ({_LIBRARY} was not found)")
     version = ""
     try:
-        number = ctypes.c_int(0)
-        _call(cuda, "cuDriverGetVersion", ctypes.byref(number))
-        version = f"{number.value // 1000}.{number.value % 1000 // 10}"
-        _call(cuda, "cuInit", ctypes.c_uint(0))
-        count = ctypes.c_int(0)
-        _call(cuda, "cuDeviceGetCount", ctypes.byref(count))
-        devices = tuple([_describe(cuda, ordinal) for ordinal in range(count.value)])
-    except (RuntimeError, AttributeError) as error:
-        return Driver(version=version, problem=str(error))
+        driver = cuda.Driver(_ME)
+        number = int(driver.call("cuDriverGetVersion"))
+        version = f"{number // 1000}.{number % 1000 // 10}"
+        driver.call("cuInit", 0)
+        count = int(driver.call("cuDeviceGetCount"))
+        devices = tuple([_describe(driver, ordinal) for ordinal in range(count)])
+    except (CudaError, Unsupported) as error:
+        return Driver(version=version, problem=error.message)
     return Driver(version=version, devices=devices, problem="" if devices else "the driver sees no device")
 
 
-def _describe(cuda: ctypes.CDLL, ordinal: int) -> Device:
-    device, major, minor = ctypes.c_int(0), ctypes.c_int(0), ctypes.c_int(0)
-    memory, name = ctypes.c_size_t(0), ctypes.create_string_buffer(256)
-    _call(cuda, "cuDeviceGet", ctypes.byref(device), ctypes.c_int(ordinal))
-    _call(cuda, "cuDeviceGetName", name, ctypes.c_int(len(name)), device)
-    _call(cuda, "cuDeviceGetAttribute", ctypes.byref(major), ctypes.c_int(_CAPABILITY_MAJOR), device)
-    _call(cuda, "cuDeviceGetAttribute", ctypes.byref(minor), ctypes.c_int(_CAPABILITY_MINOR), device)
-    _call(cuda, "cuDeviceTotalMem_v2", ctypes.byref(memory), device)
+def _describe(driver: cuda.Driver, ordinal: int) -> Device:
+    from cuda.bindings.driver import CUdevice_attribute
+
+    device = driver.call("cuDeviceGet", ordinal)
+
+    def capability(part: str) -> int:
+        attribute: Any = getattr(CUdevice_attribute, f"CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_{part}")
+        return int(driver.call("cuDeviceGetAttribute", attribute, device))
+
+    name: bytes = driver.call("cuDeviceGetName", 256, device)
     return Device(
         ordinal=ordinal,
-        name=name.value.decode("utf-8", "replace"),
-        arch=10 * major.value + minor.value,
-        memory=memory.value,
+        name=name.rstrip(b"\0").decode("utf-8", "replace"),
+        arch=10 * capability("MAJOR") + capability("MINOR"),
+        memory=int(driver.call("cuDeviceTotalMem", device)),
     )
-
-
-def _call(cuda: ctypes.CDLL, name: str, *arguments: object) -> None:
-    status = int(getattr(cuda, name)(*arguments))
-    if status != 0:
-        text = ctypes.c_char_p()
-        cuda.cuGetErrorName(ctypes.c_int(status), ctypes.byref(text))
-        raise RuntimeError(f"{name} said {(text.value or b'an unknown error').decode()} ({status})")
