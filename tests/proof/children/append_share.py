@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from proof.modes import preference
-from proof.shares import CASE, NUM_PAGES, Share
+from proof.processes.shares import CASE, NUM_PAGES, Share
 
 import baracuda_ffi as bf
 from support.calls.operands import CACHES, INPUTS, make_args

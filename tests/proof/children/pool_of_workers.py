@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 from proof.modes import preference
-from proof.shares import CASE, NUM_PAGES, Share, first_caches, last_caches
+from proof.processes.shares import CASE, NUM_PAGES, Share, first_caches, last_caches
 
 import baracuda_ffi as bf
 from support.calls.operands import INPUTS, make_args

@@ -1,6 +1,6 @@
 """An append that the host backend cuts up for several threads, where the process has several CPUs.
 
-proof/test_host_threads_are_bounded.py holds it to that.
+proof/threads/test_host_threads_are_bounded.py holds it to that.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from proof.sparse import SparseCache
+from proof.large.sparse import SparseCache
 
 from support.c_abi import abi
 from support.devices.bits import Array

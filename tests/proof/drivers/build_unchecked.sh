@@ -3,7 +3,7 @@
 # Needs nvcc, and FlashInfer's headers in FLASHINFER_INCLUDE_DIR. ARCH is the GPU's, 90 unless given.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-native=$here/../../native
+native=$here/../../../native
 target=$1
 arch=${2:-90}
 PATH=$PATH:/usr/local/cuda/bin
@@ -14,7 +14,7 @@ flags=(-std=c++17 -O2 -DNDEBUG -DBARACUDA_FFI_BUILDING -Xcompiler=-fPIC,-fvisibi
   -I "$native/include" -I "$native/src" -isystem "$FLASHINFER_INCLUDE_DIR"
   '-DBARACUDA_FLASHINFER_VERSION="unchecked"' "-DBARACUDA_CUDA_ARCHS=\"$arch\"" "-DBARACUDA_PTX_ARCH=\"$arch\""
   "-gencode=arch=compute_$arch,code=sm_$arch")
-for source in $(find "$native/src" -name '*.cpp' ! -name absent.cpp -o -name '*.cu' | sort) "$here/native/unchecked_launch.cpp"; do
+for source in $(find "$native/src" -name '*.cpp' ! -name absent.cpp -o -name '*.cu' | sort) "$here/../native/unchecked_launch.cpp"; do
   nvcc "${flags[@]}" -c "$source" -o "$objects/$(basename "$(dirname "$source")").$(basename "$source").o" &
 done
 for job in $(jobs -p); do wait "$job"; done

@@ -6,9 +6,9 @@ import os
 
 import numpy as np
 import pytest
-from proof.large_caches import LargeCache, large_cache
+from proof.large.large_caches import LargeCache, large_cache
+from proof.large.sparse import SparseCache
 from proof.modes import MODES, preference
-from proof.sparse import SparseCache
 
 import baracuda_ffi as bf
 from support.calls.operands import CACHES

@@ -3,10 +3,10 @@
 # Needs a GPU, compute-sanitizer, and the package's test requirements. Other tests than test_both_kernels.py by name:
 # compute_sanitizer.sh [PYTEST ARGUMENTS...]
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 PATH=$PATH:/usr/local/cuda/bin
 python=${PYTHON:-python3}
-tests=("${@:-proof/test_both_kernels.py}")
+tests=("${@:-proof/sanitizers/test_both_kernels.py}")
 found=86 # the status for errors found
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-NATIVE = Path(__file__).parents[2] / "native"
-PROGRAM = Path(__file__).parent / "native" / "row_writers.cpp"
+NATIVE = Path(__file__).parents[3] / "native"
+PROGRAM = Path(__file__).parents[1] / "native" / "row_writers.cpp"
 
 pytestmark = pytest.mark.skipif(
     platform.machine() != "x86_64", reason="other processors have the portable way alone"

@@ -12,7 +12,7 @@ import pytest
 import baracuda_ffi as bf
 from support.c_abi.header import HEADER, compiler
 
-SOURCES = Path(__file__).parent / "native"
+SOURCES = Path(__file__).parents[1] / "native"
 
 pytestmark = [
     pytest.mark.slow,

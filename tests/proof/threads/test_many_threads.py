@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from proof.modes import MODES, preference
-from proof.shares import CASE, NUM_PAGES, USERS, Share, first_caches, last_caches
+from proof.processes.shares import CASE, NUM_PAGES, USERS, Share, first_caches, last_caches
 
 import baracuda_ffi as bf
 from support.calls.operands import CACHES, make_args, put_step

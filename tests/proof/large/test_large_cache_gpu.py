@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from proof.large_caches import LargeCache, large_cache
+from proof.large.large_caches import LargeCache, large_cache
 from proof.modes import MODES, preference
 
 import baracuda_ffi as bf
@@ -67,7 +67,7 @@ def check_rows(cache: LargeCache, element: Element, memory: Filled, new: Array) 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("which", CACHES_TO_TRY)
 def test_first_middle_and_last_page(cuda_backend: Any, which: str, mode: str) -> None:
-    from proof.device_compare import DeviceCompare
+    from proof.large.device_compare import DeviceCompare
 
     from support.devices import cuda
 

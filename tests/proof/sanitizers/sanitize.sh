@@ -15,7 +15,7 @@
 # FUZZ_CORPUS, if set, is a folder where libFuzzer keeps what it found, for longer runs.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-repository=$(cd "$here/../.." && pwd)
+repository=$(cd "$here/../../.." && pwd)
 mkdir -p "$1"
 build=$(cd "$1" && pwd)
 what=$2
@@ -59,7 +59,7 @@ esac
 objects=()
 for source in ${sources/yes/}; do
   object=$build/$what.$source.o
-  $cc "${flags[@]}" "${drivers[@]}" -c "$here/native/$source.c" -o "$object"
+  $cc "${flags[@]}" "${drivers[@]}" -c "$here/../native/$source.c" -o "$object"
   objects+=("$object")
 done
 $cxx "${flags[@]}" ${fuzzer:+-fsanitize=fuzzer} "${objects[@]}" -L "$library" -lbaracuda_ffi "-Wl,-rpath,$library" \

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from proof.modes import MODES
-from proof.shares import CASE, NUM_PAGES, Share, first_caches, last_caches
+from proof.processes.shares import CASE, NUM_PAGES, Share, first_caches, last_caches
 
 from support.devices.bits import assert_same_bits
 from support.processes.python import TESTS
