@@ -32,6 +32,62 @@ Object* type_of(Object* object) {
 // Exactly: a bool is an int to Python's conversions.
 bool is_int(Object* object) { return type_of(object) == api->int_type; }
 
+// What a table has for a type. Whatever it points to the table keeps.
+struct Describer {
+  Object* describers = nullptr;
+  Object* type = nullptr;
+  baracuda_tensor_reader reader = nullptr;
+  Object* exporter = nullptr;
+  Object* asked_if_written = nullptr;
+  Object* wanted = nullptr;
+  size_t pointer_offset = 0;
+  size_t word_offset = 0;
+  uint64_t mark = 0;
+  bool is_cautious = false;
+  bool lends_for_a_call = false;
+};
+
+Describer read_describer(Object* describers, Object* type) {
+  Describer read;
+  read.describers = describers;
+  read.type = type;
+  Object* const found = api->borrow_dict_item(describers, type);
+  if (found == nullptr) return read;
+  if (!is_int(found)) {
+    read.exporter = found;
+    read.lends_for_a_call = api->borrow_dict_item(describers, found) != nullptr;
+    return read;
+  }
+  read.reader = reinterpret_cast<baracuda_tensor_reader>(api->address_of_int(found));
+  Object* const caution = api->borrow_dict_item(describers, found);
+  if (caution == nullptr) return read;
+  read.is_cautious = true;
+  read.pointer_offset = api->address_of_int(api->borrow_tuple_item(caution, 0));
+  read.word_offset = api->address_of_int(api->borrow_tuple_item(caution, 1));
+  read.mark = api->address_of_int(api->borrow_tuple_item(caution, 2));
+  read.asked_if_written = api->borrow_tuple_item(caution, 3);
+  read.wanted = api->borrow_tuple_item(caution, 4);
+  return read;
+}
+
+// Those that were read, by type: what a table has stays as it is, and looking it up takes as long as some of an append's
+// checks. A table that is here is kept, so that none of its types becomes another. A thread has its own, since an
+// interpreter may run them at once.
+constexpr size_t kReadDescribers = 8;
+thread_local Describer read_describers[kReadDescribers];
+
+Describer find_describer(Object* describers, Object* type) {
+  Describer& kept = read_describers[reinterpret_cast<uintptr_t>(type) / 64 % kReadDescribers];
+  if (kept.type == type && kept.describers == describers) return kept;
+  const Describer read = read_describer(describers, type);
+  if (read.reader == nullptr && read.exporter == nullptr) return read;  // it may have something later
+  Object* const before = kept.describers;
+  api->retain(describers);
+  kept = read;
+  if (before != nullptr) api->release(before);
+  return read;
+}
+
 // Objects, described by what `describers` has for their types. The shapes are the objects' own: it lives no longer than
 // they do. It gives back what it was lent when it goes, and so goes before the GIL does.
 class GivenOperands {
@@ -46,11 +102,8 @@ class GivenOperands {
   // Where it returns false, the call is over and has come to outcome().
   bool read(int operand, Object* object) {
     Object* const type = type_of(object);
-    if (type != last_type_) {
-      last_type_ = type;
-      find_describer(type);
-    }
-    if (exporter_ != nullptr ? !export_to_capsule(operand, object) : !describe(operand, object)) return false;
+    if (type != by_.type) by_ = find_describer(describers_, type);
+    if (by_.exporter != nullptr ? !export_to_capsule(operand, object) : !describe(operand, object)) return false;
     return api->error() == nullptr;
   }
 
@@ -66,48 +119,26 @@ class GivenOperands {
   }
 
  private:
-  void find_describer(Object* type) {
-    reader_ = nullptr;
-    exporter_ = nullptr;
-    caution_ = nullptr;
-    Object* const found = api->borrow_dict_item(describers_, type);
-    if (found == nullptr) return;
-    if (is_int(found)) {
-      reader_ = reinterpret_cast<baracuda_tensor_reader>(api->address_of_int(found));
-      find_caution(found);
-    } else if (!for_good_ || api->borrow_dict_item(describers_, found) == nullptr) {
-      exporter_ = found;  // the dict keeps it
-    }
-  }
-
-  void find_caution(Object* reader) {
-    caution_ = api->borrow_dict_item(describers_, reader);
-    if (caution_ == nullptr) return;
-    pointer_offset_ = api->address_of_int(api->borrow_tuple_item(caution_, 0));
-    word_offset_ = api->address_of_int(api->borrow_tuple_item(caution_, 1));
-    mark_ = api->address_of_int(api->borrow_tuple_item(caution_, 2));
-  }
-
   // Whether the reader may describe it.
   bool may_read(int operand, Object* object) const {
-    if (caution_ == nullptr) return true;
+    if (!by_.is_cautious) return true;
     const char* pointed_to;
-    std::memcpy(static_cast<void*>(&pointed_to), reinterpret_cast<const char*>(object) + pointer_offset_,
+    std::memcpy(static_cast<void*>(&pointed_to), reinterpret_cast<const char*>(object) + by_.pointer_offset,
                 sizeof pointed_to);
     uint64_t word;
-    std::memcpy(&word, pointed_to + word_offset_, sizeof word);
-    if ((word & mark_) != 0) return false;
+    std::memcpy(&word, pointed_to + by_.word_offset, sizeof word);
+    if ((word & by_.mark) != 0) return false;
     if (!kOperands[operand].written) return true;
-    Object* const answer = api->own_result(api->borrow_tuple_item(caution_, 3), object, nullptr);
+    Object* const answer = api->own_result(by_.asked_if_written, object, nullptr);
     if (answer == nullptr) return false;
     api->release(answer);
-    return answer == api->borrow_tuple_item(caution_, 4);
+    return answer == by_.wanted;
   }
 
   bool describe(int operand, Object* object) {
-    if (reader_ == nullptr || !may_read(operand, object)) return false;
+    if (by_.reader == nullptr || !may_read(operand, object)) return false;
     try {
-      if (reader_(object, &tensors_[operand]) != 0) return false;
+      if (by_.reader(object, &tensors_[operand]) != 0) return false;
     } catch (const std::exception& error) {  // not all there is to catch: a thread may be on its way out
       refusal_ = fail(BARACUDA_UNSUPPORTED, "%s could not be read: %s", name_of(operand), error.what());
       return false;
@@ -117,7 +148,8 @@ class GivenOperands {
   }
 
   bool export_to_capsule(int operand, Object* object) {
-    Object* const capsule = api->own_result(exporter_, object, nullptr);
+    if (for_good_ && by_.lends_for_a_call) return false;
+    Object* const capsule = api->own_result(by_.exporter, object, nullptr);
     if (capsule == nullptr) return false;
     capsules_[num_capsules_++] = capsule;
     // DLManagedTensor, which begins with the DLTensor.
@@ -127,13 +159,7 @@ class GivenOperands {
 
   Object* const describers_;
   const bool for_good_;  // whether the memory is used after what is lent goes back and the call is over
-  Object* last_type_ = nullptr;
-  baracuda_tensor_reader reader_ = nullptr;
-  Object* exporter_ = nullptr;
-  Object* caution_ = nullptr;  // the dict keeps it
-  size_t pointer_offset_ = 0;
-  size_t word_offset_ = 0;
-  uint64_t mark_ = 0;
+  Describer by_;         // that of the last operand's type
   int32_t refusal_ = BARACUDA_OK;
   int num_capsules_ = 0;
   Tensor tensors_[BARACUDA_NUM_OPERANDS];
