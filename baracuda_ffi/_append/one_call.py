@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from ctypes import sizeof
-
 from .._interop.streams import handle_or_host
-from .._model.checks import INT64_MAX, choice, instance, integer
-from .._model.descriptors import convention_of
-from .._model.elements import element_kind
-from .._model.enums import Addressing, BackendKind, ElementKind, KvLayout, LengthConvention, Transform
-from .._model.errors import invalid_problem, unsupported
-from .._native import abi
+from .._model.checks import choice
+from .._model.enums import BackendKind, KvLayout, LengthConvention, Transform
 from .._native import library as native_library
 from .._native.library import NOT_JUDGED
-from .addressing import DECODE, PLACE_NAMES, SET_BY_ABSENT, set_of
-from .arguments import parts_of, rows_and_caches
+from .addressing import DECODE, SET_BY_ABSENT, set_of
 from .operands import RUN_SYMBOL, append_any
-from .scales import NONE, kind_of, transform_of
+from .problem import CALL, PLAIN, plain, special
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,12 +20,7 @@ if TYPE_CHECKING:
     from .._interop.protocols import Operand, Stream
     from .._model.elements import ElementLike
     from .._native.library import Operands
-    from .addressing import OperandSet
     from .error_record import ErrorRecord
-
-    # What a plain call's problem follows from: the set, whether the stream is None, and the layout and
-    # convention, as given.
-    _Form = tuple[OperandSet, bool, KvLayout, LengthConvention | None]
 
     class _Options(TypedDict, total=False):
         """What goes with every set of operands."""
@@ -50,8 +38,6 @@ if TYPE_CHECKING:
         k_scales: Operand | None
         v_scales: Operand | None
 
-
-_ME = "append_paged_kv"
 
 if TYPE_CHECKING:
     # A set of operands each, with two caches and with both in one.
@@ -276,7 +262,7 @@ def append_paged_kv(
     stream: Stream,
     layout: KvLayout | Literal["HND", "NHD"] = KvLayout.HND,
     length_convention: LengthConvention | Literal["BEFORE_APPEND", "AFTER_APPEND"] | None = None,
-    **options: Any,  # those of _special: CPython looks each one up that is not given
+    **options: Any,  # those of special: CPython looks each one up that is not given
 ) -> None:
     """Write rows of key and value to their places in a paged cache, the problem taken from the operands.
 
@@ -417,15 +403,15 @@ def append_paged_kv(
             block_table is None,
             seq_lens is None,
         )
-        placed_by = SET_BY_ABSENT.get(absent) or set_of(_ME, operands[4:])
+        placed_by = SET_BY_ABSENT.get(absent) or set_of(CALL, operands[4:])
     if type(layout) is not KvLayout:
-        layout = choice(_ME, "layout", layout, KvLayout)
+        layout = choice(CALL, "layout", layout, KvLayout)
     if length_convention is not None and type(length_convention) is not LengthConvention:
-        length_convention = choice(_ME, "length_convention", length_convention, LengthConvention)
+        length_convention = choice(CALL, "length_convention", length_convention, LengthConvention)
     form = (placed_by, stream is None, layout, length_convention)
-    op = _PLAIN.get(form)
+    op = PLAIN.get(form)
     if op is None:
-        op = _plain(form)
+        op = plain(form)
     if (
         options
         or key is None  # type: ignore[redundant-expr]
@@ -433,186 +419,11 @@ def append_paged_kv(
         or k_data is None
         or v_data is None
     ):
-        op, operands = _special(form, operands, op, **options)
+        op, operands = special(form, operands, op, **options)
     opened = native_library.loaded or native_library.library()
     append = opened.append  # by itself: CPython takes longer to look up a slot as a method
     status = append(op, stream, operands)
     if status == NOT_JUDGED:
-        append_any(opened, op, stream, handle_or_host(_ME, stream), operands)
+        append_any(opened, op, stream, handle_or_host(CALL, stream), operands)
     elif status:
         raise opened.error(RUN_SYMBOL, status)
-
-
-def _special(
-    form: _Form,
-    operands: Operands,
-    plain: bytes,
-    /,
-    *,
-    guarded: bool = False,
-    backend: BackendKind | Literal["FLASHINFER", "HOST", "BESPOKE"] | None = None,
-    error_record: ErrorRecord | None = None,
-    transform: Transform | Literal["COPY", "FP8", "PER_TOKEN_HEAD", "FP8_DS_MLA", "NVFP4"] | None = None,
-    element: ElementLike | None = None,
-    k_scale: Operand | None = None,
-    v_scale: Operand | None = None,
-    k_scales: Operand | None = None,
-    v_scales: Operand | None = None,
-    kv_data: Operand | None = None,
-    skip_slot: int | None = None,
-) -> tuple[bytes, Operands]:
-    """The problem and the operands of a call that is not plain."""
-    key, value, k_data, v_data, *places = operands
-    k_cache, v_cache = rows_and_caches(_ME, key, value, k_data, v_data, kv_data)
-    operands = (key, value, k_cache, v_cache, *places)
-    kind = NONE
-    if (
-        k_scale is not None
-        or v_scale is not None
-        or k_scales is not None
-        or v_scales is not None
-        or (v_cache is None and value is not None)
-    ):
-        scales = (k_scale, v_scale, k_scales, v_scales)
-        kind = kind_of(_ME, value, v_cache, scales)
-        operands = (*operands, *[None] * (len(PLACE_NAMES) - len(places)), *scales)
-    if kind != NONE or transform is not None:
-        transform = transform_of(_ME, transform, kind, has_value=value is not None)
-    if error_record is None and skip_slot is None:
-        if (
-            guarded is False
-            and value is not None
-            and backend is None
-            and (transform is None or transform is Transform.COPY)
-            and element is None
-        ):
-            return plain, operands
-        if (
-            type(guarded) is bool  # type: ignore[redundant-expr]
-            and (backend is None or type(backend) is BackendKind)
-            and (element is None or type(element) is ElementKind)
-        ):
-            choices = (form, value is None, guarded, backend, transform, element)
-            op = _CHOSEN.get(choices)
-            if op is None:
-                op = _CHOSEN[choices] = bytes(_chosen(form, value, guarded, backend, transform, element))
-            return op, operands
-    special = _chosen(form, value, guarded, backend, transform, element)
-    _ask_for_more(special, form[1], error_record, skip_slot)
-    return bytes(special), operands
-
-
-_special.__qualname__ = _ME  # what Python's own errors name
-
-
-def _chosen(
-    form: _Form,
-    value: object,
-    guarded: bool,
-    backend: BackendKind | Literal["FLASHINFER", "HOST", "BESPOKE"] | None,
-    transform: Transform | None,
-    element: ElementLike | None,
-) -> abi.Append:
-    placed_by, on_host, layout, _ = form
-    op = _unstated(placed_by, _backend(on_host, guarded, backend), guarded, layout, _convention(form))
-    op.parts = parts_of(value)
-    if transform is not None:
-        op.transform = transform
-    if element is not None:
-        op.element = element_kind(_ME, "element", element)
-    return op
-
-
-def _ask_for_more(
-    op: abi.Append, on_host: bool, error_record: ErrorRecord | None, skip_slot: int | None
-) -> None:
-    if skip_slot is not None:
-        op.flags |= abi.FLAG_SKIP_SLOT
-        op.skip_slot = integer(_ME, "skip_slot", skip_slot, 0, INT64_MAX, "a slot, or None")
-        if op.addressing != Addressing.SLOTS:
-            raise invalid_problem(_ME, f"skip_slot is {skip_slot} without slot_mapping; it goes with one")
-    if error_record is not None:
-        from .error_record import ErrorRecord
-
-        record = instance(_ME, "error_record", error_record, ErrorRecord)
-        if not op.flags & abi.FLAG_GUARDED:
-            raise invalid_problem(
-                _ME,
-                "error_record is given and the append is not guarded; pass guarded=True with it",
-            )
-        record._check_reachable(_ME, on_host)
-        record.will_be_launched()
-        op.error_record = record.address
-
-
-def _backend(on_host: bool, guarded: bool, given: BackendKind | str | None) -> BackendKind:
-    instance(_ME, "guarded", guarded, bool)
-    ours = BackendKind.HOST if on_host else BackendKind.BESPOKE
-    if given is None:
-        return ours
-    wanted = choice(_ME, "backend", given, BackendKind)
-    if on_host != (wanted is BackendKind.HOST):
-        stream = "None" if on_host else "a CUDA stream"
-        raise invalid_problem(
-            _ME,
-            f"backend is {wanted.name} and stream is {stream}; with it the backend should be {ours.name}"
-            + ("" if on_host else " or FLASHINFER"),
-        )
-    if guarded and wanted is BackendKind.FLASHINFER:
-        raise unsupported(_ME, "backend is FLASHINFER and guarded is True; its kernel does not, BESPOKE does")
-    return wanted
-
-
-def _unstated(
-    placed_by: OperandSet,
-    backend: BackendKind,
-    guarded: bool,
-    layout: KvLayout,
-    length_convention: LengthConvention,
-) -> abi.Append:
-    """An append that states no extent and no element: the library takes them from the operands."""
-    judged = guarded or backend is BackendKind.BESPOKE
-    return abi.Append(
-        struct_size=sizeof(abi.Append),
-        flags=abi.FLAG_STRIDED | abi.FLAG_INFER | (abi.FLAG_GUARDED if judged else 0),
-        backend=backend,
-        layout=layout,
-        length_convention=length_convention,
-        addressing=placed_by.addressing,
-        table=placed_by.table,
-        lengths=placed_by.lengths,
-    )
-
-
-def _convention(form: _Form) -> LengthConvention:
-    placed_by, _, _, given = form
-    return convention_of(_ME, given, placed_by.addressing, placed_by.lengths)
-
-
-def statement(
-    *,
-    on_host: bool,
-    layout: KvLayout | str = KvLayout.HND,
-    length_convention: LengthConvention | str | None = None,
-    **given: Any,
-) -> tuple[bytes, Operands]:
-    """The problem that ``append_paged_kv`` would state, and its operands, for a caller that has none yet to
-    look at, as a compiler that traces. ``given`` are its arguments by their names. Raises what it would."""
-    operands = tuple([given.pop(name, None) for name in (*abi.OPERANDS[:4], *PLACE_NAMES)])
-    if length_convention is not None:
-        length_convention = choice(_ME, "length_convention", length_convention, LengthConvention)
-    form = (set_of(_ME, operands[4:]), on_host, choice(_ME, "layout", layout, KvLayout), length_convention)
-    return _special(form, operands, _plain(form), **given)
-
-
-# The problems of plain calls, and of calls that choose among enumerators, made when first asked for. An entry
-# is set once or, by threads at once, to the same bytes.
-_PLAIN: dict[_Form, bytes] = {}
-_CHOSEN: dict[tuple[object, ...], bytes] = {}
-
-
-def _plain(form: _Form) -> bytes:
-    placed_by, on_host, layout, _ = form
-    backend = _backend(on_host, False, None)
-    op = _PLAIN[form] = bytes(_unstated(placed_by, backend, False, layout, _convention(form)))
-    return op

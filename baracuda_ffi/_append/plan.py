@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from ctypes import addressof, c_int32, sizeof
+from ctypes import addressof, c_int32
 
 from .._interop.streams import handle_or_host
 from .._model.checks import describe, instance
 from .._model.copying import no_pickle
 from .._model.descriptors import KernelSku, PagedKvAppendDescriptor, PrecisionGuarantee
 from .._model.enums import (
-    Addressing,
     ArchSku,
     AttentionKind,
     BackendKind,
@@ -29,12 +28,13 @@ from .._model.errors import (
 from .._model.workspace import Workspace
 from .._native import abi
 from .._native.library import NOT_JUDGED, library
-from .addressing import DECODE, NUM_FORMS, form_of, kind_of_form, set_for
+from .addressing import NUM_FORMS, form_of, kind_of_form, set_for
 from .arguments import PagedKvAppendArgs
 from .bound_launch import BoundLaunch
 from .counts import OpenCounts
 from .operands import BIND_SYMBOL, CAN_IMPLEMENT_SYMBOL, RUN_SYMBOL, append_any, bind, on_stream
 from .preference import PlanPreference
+from .problem import SELECT, backend_of_plan, check_preference, check_problem, check_source, stated_append
 from .scales import check_kind, kind_for
 
 TYPE_CHECKING = False
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from .error_record import ErrorRecord
     from .record_pool import PooledRecord
 
-_SELECT = "PagedKvAppendPlan.select"
 _RUN = "PagedKvAppendPlan.run"
 _BIND = "PagedKvAppendPlan.bind"
 _CAN_IMPLEMENT = "PagedKvAppendPlan.can_implement"
@@ -139,23 +138,23 @@ class PagedKvAppendPlan:
         LibraryNotLoaded
             The native library was not found, or could not be opened.
         """
-        instance(_SELECT, "desc", desc, PagedKvAppendDescriptor)
-        pref = PlanPreference() if pref is None else instance(_SELECT, "pref", pref, PlanPreference)
-        placed_by = set_for(_SELECT, desc.addressing, desc.table, desc.lengths)
+        instance(SELECT, "desc", desc, PagedKvAppendDescriptor)
+        pref = PlanPreference() if pref is None else instance(SELECT, "pref", pref, PlanPreference)
+        placed_by = set_for(SELECT, desc.addressing, desc.table, desc.lengths)
         on_host = stream is None
-        _check_source(desc)
-        backend = _backend(on_host, placed_by, desc.transform, pref)
-        handle = handle_or_host(_SELECT, stream)
+        check_source(desc)
+        backend = backend_of_plan(on_host, placed_by, desc.transform, pref)
+        handle = handle_or_host(SELECT, stream)
         opened = library()
-        op = _stated_append(desc, placed_by, backend, pref.guarded, handle)
+        op = stated_append(desc, placed_by, backend, pref.guarded, handle)
         open_counts = OpenCounts(desc)
         if open_counts:
             op.flags |= abi.FLAG_INFER
         some_call = abi.Append.from_buffer_copy(op)
         if desc.batch_size is None:
             some_call.batch_size = 1  # any number that a call may bring
-        _check_problem(opened, some_call, desc)
-        _check_preference(pref, backend, placed_by, desc.transform)
+        check_problem(opened, some_call, desc)
+        check_preference(pref, backend, placed_by, desc.transform)
         arch = c_int32(0)
         status = opened.preload(addressof(some_call), addressof(arch))
         if status:
@@ -173,7 +172,7 @@ class PagedKvAppendPlan:
             from .error_record import ErrorRecord
 
             record = ErrorRecord.allocate(stream) if pref.error_record is None else pref.error_record
-            record._check_reachable(_SELECT, on_host)
+            record._check_reachable(SELECT, on_host)
             plan._error_record = record
             plan._pooled = record._pooled
             op.error_record = record.address
@@ -452,98 +451,6 @@ class PagedKvAppendPlan:
         except BaracudaError:
             self.can_implement(args)
             raise
-
-
-def _check_source(desc: PagedKvAppendDescriptor) -> None:
-    if desc.transform is not Transform.COPY and desc.source_element is None:
-        raise invalid_problem(
-            _SELECT,
-            f"source_element is None; with transform {desc.transform.name} it should be the type of key and "
-            "value: F16, BF16 or F32",
-        )
-
-
-def _backend(on_host: bool, placed_by: OperandSet, transform: Transform, pref: PlanPreference) -> BackendKind:
-    if on_host:
-        return BackendKind.HOST
-    by_positions = placed_by.addressing is Addressing.POSITIONS
-    may_be_theirs = placed_by is DECODE or (by_positions and pref.prefer_backend is BackendKind.FLASHINFER)
-    if may_be_theirs and transform is Transform.COPY and not pref.guarded:
-        return BackendKind.FLASHINFER
-    return BackendKind.BESPOKE
-
-
-def _stated_append(
-    desc: PagedKvAppendDescriptor,
-    placed_by: OperandSet,
-    backend: BackendKind,
-    guarded: bool,
-    handle: int,
-) -> abi.Append:
-    cache = desc.paged_kv
-    return abi.Append(
-        struct_size=sizeof(abi.Append),
-        flags=_flags(desc, placed_by, backend, guarded),
-        backend=backend,
-        element=cache.element,
-        layout=cache.layout,
-        length_convention=desc.length_convention,
-        batch_size=desc.batch_size or 0,
-        page_size=cache.page_size,
-        num_heads=cache.num_kv_heads,
-        head_dim=cache.head_dim,
-        value_head_dim=cache.value_head_dim,
-        num_total_pages=cache.num_total_pages,
-        stream=handle,
-        addressing=desc.addressing,
-        table=desc.table,
-        lengths=desc.lengths,
-        num_rows=desc.num_rows or 0,
-        skip_slot=desc.skip_slot or 0,
-        transform=desc.transform,
-        source_element=desc.source_element or 0,
-    )
-
-
-def _flags(desc: PagedKvAppendDescriptor, placed_by: OperandSet, backend: BackendKind, guarded: bool) -> int:
-    if placed_by is DECODE and not guarded and desc.transform is Transform.COPY:
-        flags = abi.FLAG_MIRRORED
-    else:
-        judged = guarded or backend is BackendKind.BESPOKE
-        flags = abi.FLAG_STRIDED | (abi.FLAG_GUARDED if judged else 0)
-    if desc.skip_slot is not None:
-        flags |= abi.FLAG_SKIP_SLOT
-    return flags
-
-
-def _check_problem(opened: Library, op: abi.Append, desc: PagedKvAppendDescriptor) -> None:
-    # 0 means "not stated" to the library, which a descriptor cannot say.
-    if desc.paged_kv.num_total_pages == 0:
-        raise invalid_problem(_SELECT, "num_total_pages is 0; it should be at least 1")
-    status = opened.can_implement(bytes(op))
-    if status:
-        raise opened.error(CAN_IMPLEMENT_SYMBOL, status)
-
-
-def _check_preference(
-    pref: PlanPreference, backend: BackendKind, placed_by: OperandSet, transform: Transform
-) -> None:
-    prefer = pref.prefer_backend
-    if prefer is None or prefer is backend:
-        return
-    if backend is BackendKind.HOST:
-        raise invalid_problem(
-            _SELECT, f"prefer_backend is {prefer.name} and stream is None; a CUDA stream should come with it"
-        )
-    if prefer is BackendKind.HOST:
-        raise invalid_problem(
-            _SELECT, "prefer_backend is HOST and stream is a CUDA stream; None should come with it"
-        )
-    raise unsupported(
-        _SELECT,
-        f"prefer_backend is {prefer.name}, guarded is {pref.guarded} and transform {transform.name}, for "
-        f"{placed_by}; on CUDA that should be {backend.name}",
-    )
 
 
 def _sku(desc: PagedKvAppendDescriptor, backend: BackendKind, arch: int) -> KernelSku:

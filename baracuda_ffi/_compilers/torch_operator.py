@@ -12,7 +12,8 @@ from string import ascii_lowercase
 import torch
 
 from .._append.error_record import ErrorRecord
-from .._append.one_call import append_paged_kv, statement
+from .._append.one_call import append_paged_kv
+from .._append.problem import statement
 from .._interop.torch_tensors import check_written
 from .._native import abi
 

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._append.one_call import statement
 from .._append.operands import RUN_SYMBOL, bind
+from .._append.problem import statement
 from .._interop.tensor_view import TensorView
 from .._model.checks import describe
 from .._model.errors import unsupported
