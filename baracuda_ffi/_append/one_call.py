@@ -9,7 +9,7 @@ from .._native import library as native_library
 from .._native.library import NOT_JUDGED
 from .addressing import DECODE, SET_BY_ABSENT, set_of
 from .operands import RUN_SYMBOL, append_any
-from .problem import CALL, PLAIN, plain, special
+from .problem import CALL, DEFAULT_ON_CUDA, DEFAULT_ON_HOST, plain, special
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
         k_scales: Operand | None
         v_scales: Operand | None
 
+
+_HND = KvLayout.HND  # by itself: CPython takes longer to look up a member of a class
 
 if TYPE_CHECKING:
     # A set of operands each, with two caches and with both in one.
@@ -404,13 +406,15 @@ def append_paged_kv(
             seq_lens is None,
         )
         placed_by = SET_BY_ABSENT.get(absent) or set_of(CALL, operands[4:])
-    if type(layout) is not KvLayout:
-        layout = choice(CALL, "layout", layout, KvLayout)
-    if length_convention is not None and type(length_convention) is not LengthConvention:
-        length_convention = choice(CALL, "length_convention", length_convention, LengthConvention)
-    form = (placed_by, stream is None, layout, length_convention)
-    op = PLAIN.get(form)
+    op = form = None
+    if layout is _HND and length_convention is None:
+        op = (DEFAULT_ON_HOST if stream is None else DEFAULT_ON_CUDA).get(placed_by)
     if op is None:
+        if type(layout) is not KvLayout:
+            layout = choice(CALL, "layout", layout, KvLayout)
+        if length_convention is not None and type(length_convention) is not LengthConvention:
+            length_convention = choice(CALL, "length_convention", length_convention, LengthConvention)
+        form = (placed_by, stream is None, layout, length_convention)
         op = plain(form)
     if (
         options
@@ -419,7 +423,7 @@ def append_paged_kv(
         or k_data is None
         or v_data is None
     ):
-        op, operands = special(form, operands, op, **options)
+        op, operands = special(form or (placed_by, stream is None, _HND, None), operands, op, **options)
     opened = native_library.loaded or native_library.library()
     append = opened.append  # by itself: CPython takes longer to look up a slot as a method
     status = append(op, stream, operands)

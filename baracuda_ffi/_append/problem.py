@@ -133,9 +133,11 @@ def check_preference(
     )
 
 
-# The problems of plain calls, and of calls that choose among enumerators, made when first asked for. An entry
-# is set once or, by threads at once, to the same bytes.
-PLAIN: dict[Form, bytes] = {}
+# The problems of plain calls, those by default apart, and of calls that choose among enumerators, made when
+# first asked for. An entry is set once or, by threads at once, to the same bytes.
+DEFAULT_ON_HOST: dict[OperandSet, bytes] = {}
+DEFAULT_ON_CUDA: dict[OperandSet, bytes] = {}
+_PLAIN: dict[Form, bytes] = {}
 _CHOSEN: dict[tuple[object, ...], bytes] = {}
 
 
@@ -304,7 +306,12 @@ def statement(
 
 
 def plain(form: Form) -> bytes:
-    placed_by, on_host, layout, _ = form
-    backend = _backend_of_call(on_host, False, None)
-    op = PLAIN[form] = bytes(_unstated(placed_by, backend, False, layout, _convention(form)))
+    """The problem of a call that says nothing else."""
+    op = _PLAIN.get(form)
+    if op is None:
+        placed_by, on_host, layout, convention = form
+        backend = _backend_of_call(on_host, False, None)
+        op = _PLAIN[form] = bytes(_unstated(placed_by, backend, False, layout, _convention(form)))
+        if layout is KvLayout.HND and convention is None:
+            (DEFAULT_ON_HOST if on_host else DEFAULT_ON_CUDA)[placed_by] = op
     return op
