@@ -58,10 +58,13 @@ def run_alone(name: str, settings: Settings) -> SuiteResult:
 def _wait_for(command: list[str]) -> int:
     """Its exit code. Whatever ends the wait ends the process too and all that it started, without a word: in
     a session of its own it hears no Ctrl-C by itself."""
+    # An interrupt while it is made would leave it alone: it is heard once there is something to end.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
     with subprocess.Popen(
         command, cwd=PACKAGE_PARENT, env=environment(), stdout=subprocess.DEVNULL, start_new_session=True
     ) as process:
         try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             return process.wait(_TIMEOUT)
         except BaseException:
             with suppress(ProcessLookupError):  # it may have come to its end by itself
