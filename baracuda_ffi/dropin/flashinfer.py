@@ -196,7 +196,8 @@ def nvfp4_quantize_append_paged_kv_cache_with_slot_mapping(
     v_scale: float | Tensor,
     kv_layout: str = "NHD",
 ) -> None:
-    """``nvfp4_quantize_append_paged_kv_cache`` by slots of the whole cache; negative ones are padding.
+    """``nvfp4_quantize_append_paged_kv_cache`` by slots of the whole cache; those that are negative or behind
+    it are padding, on the CPU too.
 
     Scales in device memory are read where the append runs: nothing waits for them, and a captured graph sees
     what is there at each replay.
@@ -228,6 +229,7 @@ def nvfp4_quantize_append_paged_kv_cache_with_slot_mapping(
         v_data,
         slot_mapping=slot_mapping,
         layout=kv_layout,
+        guarded=True,
         transform="NVFP4",
         k_scale=_scale("k_scale", k_scale, append_key.device),
         v_scale=_scale("v_scale", v_scale, append_key.device),
@@ -331,12 +333,20 @@ def _indices(tensor: Tensor) -> Tensor:
 
 
 def _scale(name: str, value: float | Tensor, device: torch.device) -> Tensor:
-    """A scale in the memory of a device, ``[1]``."""
+    """A global scale in the memory of a device, ``[1]``. It is looked at where the CPU has it."""
     if isinstance(value, torch.Tensor):
+        if value.is_cpu and not torch.compiler.is_compiling():
+            _check_scale(name, value.item())
         return value.to(device).reshape(1)
-    if not (math.isfinite(value) and value > 0):
-        raise invalid_problem(_ME, f"{name} is {describe(value)}; it should be positive and finite")
+    _check_scale(name, value)
     return torch.full((1,), value, dtype=torch.float32, device=device)
+
+
+def _check_scale(name: str, value: float) -> None:
+    if not (math.isfinite(value) and value > 0):
+        raise invalid_problem(
+            _ME, f"{name} is {describe(value)}; it should be a positive global decode scale, and finite"
+        )
 
 
 def _output(name: str, given: Tensor | None, like: Tensor) -> Tensor:

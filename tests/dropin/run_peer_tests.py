@@ -34,6 +34,7 @@ ON_CPU = {
     '"cuda"': '"cpu"',
     ".to(0)": '.to("cpu")',
     "torch.cuda.is_available()": "True",
+    "torch.cuda.get_device_capability()": "(9, 0)",
     "torch.accelerator.set_device_index(device)": "None",
 }
 
@@ -60,6 +61,7 @@ def flashinfer() -> None:
     ours = {name: getattr(our_flashinfer, name) for name in our_flashinfer.__all__}
     module("flashinfer", **ours)
     page = types.SimpleNamespace(get_batch_indices_positions=into)
+    module("flashinfer.fp4_quantization", e2m1_and_ufp8sf_scale_to_float=dequantise_nvfp4)
     module("flashinfer.page", get_page_module=lambda: page, **ours)
 
 
@@ -123,6 +125,16 @@ def set_random_seed(seed: int) -> None:
 
 def scaled_dequantize(quantised: Any, scale: Any, group_shape: Any = None, out_dtype: Any = None) -> Any:
     return (quantised.float() * scale).to(out_dtype)
+
+
+def dequantise_nvfp4(
+    packed: Any, scales: Any, global_scale: Any, sf_vec_size: int = 16, is_sf_swizzled_layout: bool = False
+) -> Any:
+    codes = torch.stack([packed & 15, packed >> 4], -1).flatten(-2)
+    magnitudes = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6], device=packed.device)[(codes & 7).long()]
+    values = torch.where(codes > 7, -magnitudes, magnitudes)
+    block_scales = scales.view(torch.float8_e4m3fn).float().repeat_interleave(sf_vec_size, -1)
+    return values * block_scales * global_scale
 
 
 def convert_fp8(output: Any, source: Any, scale: float = 1.0, kv_dtype: str = "fp8") -> None:

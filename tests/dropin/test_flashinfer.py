@@ -269,12 +269,24 @@ def test_nvfp4_by_slots(where: str, as_tensors: bool) -> None:
     assert_caches([data, scales.view(torch.uint8)], right)
 
 
+def test_nvfp4_slots_behind_the_cache_are_padding(where: str) -> None:
+    """In FlashInfer too, of this function alone."""
+    key, slots = random(3, HEADS, WIDTH, where=where), np.array([9, PAGES * PAGE_SIZE, 2**40])
+    right = nvfp4_expected(key[:1], key[:1], slots[:1], (1, 1))
+    data, scales = nvfp4_caches(where)
+    ours.nvfp4_quantize_append_paged_kv_cache_with_slot_mapping(
+        key, key, torch.from_numpy(slots).to(where), data, scales, 1.0, 1.0
+    )
+    assert_caches([data, scales.view(torch.uint8)], right)
+
+
+@pytest.mark.parametrize("as_tensor", [False, True])
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), float("inf")])
-def test_global_scales_that_are_none(scale: float) -> None:
+def test_global_scales_that_are_none(scale: float, as_tensor: bool) -> None:
     key, (data, scales) = random(1, HEADS, WIDTH, where="cpu"), nvfp4_caches("cpu")
-    with pytest.raises(bf.InvalidProblem, match=r"v_scale is .* it should be positive and finite"):
+    with pytest.raises(bf.InvalidProblem, match=r"v_scale is .* it should be a positive global decode scale"):
         ours.nvfp4_quantize_append_paged_kv_cache_with_slot_mapping(
-            key, key, torch.tensor([0]), data, scales, 1.0, scale
+            key, key, torch.tensor([0]), data, scales, 1.0, torch.tensor(scale) if as_tensor else scale
         )
 
 
