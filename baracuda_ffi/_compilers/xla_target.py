@@ -7,6 +7,8 @@ extents, and names its operands by their ordinals; the library's handler takes t
 from __future__ import annotations
 
 import ctypes
+import os
+import re
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +33,8 @@ _SYMBOL = "baracuda_private_xla_handlers"
 # Operands that are none of the C library's: the numbers of xla/handlers.h.
 _OTHERS = {"kv_data": 1000, "error_record": 1001}
 _ORDINALS = {name: i for i, name in enumerate(abi.OPERANDS)} | _OTHERS
+
+_NEWEST = 99  # the library then answers by the newest version that it knows
 
 _RECORD_BYTES = 64
 _ALIGNMENT = 64  # of the addresses that stand for buffers; XLA's own are aligned as well
@@ -121,9 +125,20 @@ def _library() -> Library:
 _registered: set[str] = set()
 
 
+def _minor_version() -> int:
+    """Of the foreign function interface of this jaxlib, whose header says it."""
+    try:
+        path = os.path.join(jax.ffi.include_dir(), "xla", "ffi", "api", "c_api.h")
+        with open(path, encoding="utf-8") as header:
+            found = re.search(r"#define XLA_FFI_API_MINOR (\d+)", header.read())
+    except OSError:
+        found = None
+    return int(found[1]) if found else _NEWEST
+
+
 def _register(opened: Library) -> None:
     stages: dict[str, dict[str, object]] = {}
-    address = opened.private(_SYMBOL)
+    address = opened.private(_SYMBOL, _minor_version())
     capsule_of: Any = jax.ffi.pycapsule  # which JAX has no types for
     while (handler := _Handler.from_address(address)).platform:
         capsule = capsule_of(ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(handler.function))

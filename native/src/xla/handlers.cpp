@@ -1,6 +1,8 @@
 // The handlers that xla/handlers.h describes.
 #include "xla/handlers.h"
 
+#include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -213,12 +215,14 @@ int32_t code_of(int32_t status) noexcept {
   return status < BARACUDA_CUDA_ERROR_BASE ? kInvalidArgument : kInternal;
 }
 
+std::atomic<int32_t> minor_version{kMinorVersion};  // what XLA is told
+
 template <int32_t kBackend, Stage kStage>
 Error* handle(CallFrame* frame) noexcept {
   if (Extension* const extension = frame->extensions; extension != nullptr && extension->type == kMetadataExtension) {
     Metadata* const metadata = reinterpret_cast<MetadataExtension*>(extension)->metadata;
     metadata->api_version.major_version = kMajorVersion;
-    metadata->api_version.minor_version = kMinorVersion;
+    metadata->api_version.minor_version = minor_version;
     metadata->traits = kCommandBufferCompatible;
     return nullptr;
   }
@@ -236,9 +240,10 @@ void* handler() noexcept {
 }  // namespace
 }  // namespace baracuda::xla
 
-extern "C" const baracuda_xla_handler* baracuda_private_xla_handlers(void) {
+extern "C" const baracuda_xla_handler* baracuda_private_xla_handlers(int32_t minor_version) {
   using baracuda::xla::handler;
   using baracuda::xla::Stage;
+  baracuda::xla::minor_version = std::min<int32_t>(minor_version, baracuda::xla::kMinorVersion);
   static const baracuda_xla_handler handlers[] = {
       {"cpu", "execute", handler<BARACUDA_BACKEND_HOST, Stage::kExecute>()},
       {"CUDA", "initialize", handler<BARACUDA_BACKEND_BESPOKE, Stage::kInitialize>()},

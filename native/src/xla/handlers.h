@@ -22,7 +22,9 @@ typedef struct baracuda_xla_handler {
  * are the handler's to set; and `operands`, for each argument its baracuda_operand, or one of the following two. */
 #define BARACUDA_XLA_KV_DATA 1000      /* [num_total_pages, 2, ...], for k_data and v_data */
 #define BARACUDA_XLA_ERROR_RECORD 1001 /* 64 bytes */
-BARACUDA_API const baracuda_xla_handler* baracuda_private_xla_handlers(void);
+/* `minor_version` is that of the interface of the XLA that will call them, which asks for it again, and takes no other
+ * from some releases. One that is newer than the library answers by the library's own. */
+BARACUDA_API const baracuda_xla_handler* baracuda_private_xla_handlers(int32_t minor_version);
 
 #ifdef __cplusplus
 } /* extern "C" */
