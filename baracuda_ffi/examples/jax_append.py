@@ -8,6 +8,7 @@ stream to give, and nothing to wait for.
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from baracuda_ffi.examples._problem import Problem
@@ -25,7 +26,8 @@ def decode_step(key: Any, value: Any, k_data: Any, v_data: Any, *table: Any) -> 
 def main() -> None:
     problem = Problem()
     names = ("key", "value", "k_data", "v_data", "indices", "indptr", "last_page_len")
-    operands = {name: jax.device_put(getattr(problem, name), may_alias=False) for name in names}
+    # Copies that JAX made by a program of its own: it donates no memory that it has of NumPy.
+    operands = {name: jnp.array(getattr(problem, name)).copy() for name in names}
     compiled = jax.jit(decode_step, donate_argnames=("k_data", "v_data"))
     before = operands["k_data"].unsafe_buffer_pointer()
     k_data, v_data = compiled(*operands.values())
