@@ -8,18 +8,11 @@
 
 namespace baracuda {
 
-// The 64-bit one divides: it serves appends so large that nobody sees the difference.
+// Round-up method: with 2^(s-1) < d <= 2^s and m = floor(2^w * (2^s - d) / d) + 1 for words of w bits, n / d is
+// (n + mulhi(m, n)) >> s. Exact, and without overflow, for n below 2^(w-1).
 template <typename Index>
-struct Divisor {
-  Index divisor;
+struct Divisor;
 
-  Divisor() = default;
-  explicit Divisor(uint64_t by) : divisor(static_cast<Index>(by)) {}
-  BARACUDA_HOST_DEVICE Index divide(Index n) const { return n / divisor; }
-};
-
-// Round-up method: with 2^(s-1) < d <= 2^s and m = floor(2^32 * (2^s - d) / d) + 1, n / d is
-// (n + mulhi(m, n)) >> s. Exact, and without overflow, for n below 2^31.
 template <>
 struct Divisor<uint32_t> {
   uint32_t divisor;
@@ -38,6 +31,32 @@ struct Divisor<uint32_t> {
     const auto high = static_cast<uint32_t>((uint64_t{multiplier} * n) >> 32);
 #endif
     return (n + high) >> shift;
+  }
+};
+
+template <>
+struct Divisor<uint64_t> {
+  uint64_t divisor;
+  uint64_t multiplier;
+  uint32_t shift;
+
+  Divisor() = default;
+  explicit Divisor(uint64_t by) : divisor(by), multiplier(0), shift(0) {
+    while (shift < 63 && (uint64_t{1} << shift) < by) ++shift;
+    uint64_t rest = (uint64_t{1} << shift) - by;  // digit by digit: no compiler's 128 bits
+    for (int bit = 0; bit < 64; ++bit) {
+      rest *= 2;
+      multiplier = multiplier * 2 + (rest >= by ? 1 : 0);
+      if (rest >= by) rest -= by;
+    }
+    ++multiplier;
+  }
+  BARACUDA_HOST_DEVICE uint64_t divide(uint64_t n) const {
+#if defined(__CUDA_ARCH__)
+    return (n + __umul64hi(multiplier, n)) >> shift;
+#else
+    return n / divisor;
+#endif
   }
 };
 

@@ -38,7 +38,20 @@ BARACUDA_HOST_DEVICE inline bool refuse(SeenOf<Int>* seen, int32_t reason, int32
 BARACUDA_HOST_DEVICE inline int64_t pages_before(const Placement& placement, int64_t position) {
   constexpr int64_t kDivisible = int64_t{1} << 31;  // below it by multiplication
   if (position < kDivisible) return placement.per_page.divide(static_cast<uint32_t>(position));
+#if defined(__CUDA_ARCH__)
+  // A bit at a time: of a cache that a GPU has, no token is there, and each kernel would hold the instructions of a division.
+  int64_t pages = 0;
+  int64_t rest = 0;
+#pragma unroll 1
+  for (int bit = 62; bit >= 0; --bit) {
+    rest = rest << 1 | (position >> bit & 1);
+    pages = pages << 1 | (rest >= placement.page_size ? 1 : 0);
+    if (rest >= placement.page_size) rest -= placement.page_size;
+  }
+  return pages;
+#else
   return position / placement.page_size;
+#endif
 }
 
 // Reads which entries of the table are the request's.

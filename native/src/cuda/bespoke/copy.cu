@@ -62,34 +62,33 @@ using Usual = Kernel<uint4, Small, kAlike, kNarrow, kPlacing>;
 template <typename Vector, typename Size>
 using Unusual = Kernel<Vector, Size, false, false, kAnyPlacing>;
 
-// Calls `visit` with the kernel that an append is launched with.
+// Calls `visit` with the kernel that an append is launched with, and how it is cut up for that.
 template <typename Visitor>
-cudaError_t with_kernel(const Append& append, const Cut& cut, Visitor visit) {
-  const bool small = is_small(append, cut);
-  if (small && cut.vector_bytes == kWidestVector)
-    return with_placing(append.placement.placing, [&](auto placing) {
-      const bool narrow = is_narrow(append.placement);
-      if (has_parts_alike(append))
-        return narrow ? visit(Usual<placing.value, true, true>{}) : visit(Usual<placing.value, true, false>{});
-      return narrow ? visit(Usual<placing.value, false, true>{}) : visit(Usual<placing.value, false, false>{});
-    });
-  const auto sized = [&](auto vector) {
-    using Vector = decltype(vector);
-    return small ? visit(Unusual<Vector, Small>{}) : visit(Unusual<Vector, Large>{});
-  };
+cudaError_t with_kernel(const Append& append, Visitor visit) {
+  const Cut cut = cut_of(append, kWidestVector);
+  if (!is_small(append, cut)) {
+    // What is neither small nor aligned is bytes: nobody has so much of it.
+    if (cut.vector_bytes == kWidestVector) return visit(Unusual<uint4, Large>{}, cut);
+    return visit(Unusual<uint8_t, Large>{}, cut_of(append, 1));
+  }
   switch (cut.vector_bytes) {
     case 1:
-      return sized(uint8_t{});
+      return visit(Unusual<uint8_t, Small>{}, cut);
     case 2:
-      return sized(uint16_t{});
+      return visit(Unusual<uint16_t, Small>{}, cut);
     case 4:
-      return sized(uint32_t{});
+      return visit(Unusual<uint32_t, Small>{}, cut);
     case 8:
-      return sized(uint2{});
-    case 16:
-      return visit(Unusual<uint4, Large>{});
+      return visit(Unusual<uint2, Small>{}, cut);
+    default:
+      break;
   }
-  return cudaErrorInvalidValue;
+  return with_placing(append.placement.placing, [&](auto placing) {
+    const bool narrow = is_narrow(append.placement);
+    if (has_parts_alike(append))
+      return narrow ? visit(Usual<placing.value, true, true>{}, cut) : visit(Usual<placing.value, true, false>{}, cut);
+    return narrow ? visit(Usual<placing.value, false, true>{}, cut) : visit(Usual<placing.value, false, false>{}, cut);
+  });
 }
 
 template <typename... Each>
@@ -99,25 +98,18 @@ cudaError_t load_all(cudaFuncAttributes* attributes) {
   return error;
 }
 
-template <typename Vector>
-cudaError_t load_vector(cudaFuncAttributes* attributes) {
-  return load_all<Unusual<Vector, Small>, Unusual<Vector, Large>>(attributes);
-}
-
 }  // namespace
 
 cudaError_t launch_copy(const Append& append) {
-  const Cut cut = cut_of(append);
-  return with_kernel(append, cut, [&](auto kernel) { return decltype(kernel)::launch(append, cut); });
+  return with_kernel(append, [&append](auto kernel, const Cut& cut) { return decltype(kernel)::launch(append, cut); });
 }
 
 cudaError_t load_copy(const Append& append, cudaFuncAttributes* attributes) {
   const uint32_t bytes = append.element->bytes();
-  cudaError_t error = load_all<Unusual<uint4, Large>>(attributes);
-  if (error == cudaSuccess) error = load_vector<uint2>(attributes);
-  if (error == cudaSuccess && bytes <= sizeof(uint32_t)) error = load_vector<uint32_t>(attributes);
-  if (error == cudaSuccess && bytes <= sizeof(uint16_t)) error = load_vector<uint16_t>(attributes);
-  if (error == cudaSuccess && bytes <= sizeof(uint8_t)) error = load_vector<uint8_t>(attributes);
+  cudaError_t error = load_all<Unusual<uint4, Large>, Unusual<uint8_t, Large>, Unusual<uint2, Small>>(attributes);
+  if (error == cudaSuccess && bytes <= sizeof(uint32_t)) error = load_all<Unusual<uint32_t, Small>>(attributes);
+  if (error == cudaSuccess && bytes <= sizeof(uint16_t)) error = load_all<Unusual<uint16_t, Small>>(attributes);
+  if (error == cudaSuccess && bytes <= sizeof(uint8_t)) error = load_all<Unusual<uint8_t, Small>>(attributes);
   if (error != cudaSuccess) return error;
   return with_placing(append.placement.placing, [&](auto placing) {
     return load_all<Usual<placing.value, false, false>, Usual<placing.value, false, true>,

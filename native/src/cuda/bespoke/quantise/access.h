@@ -5,43 +5,49 @@
 
 #include <cstdint>
 
+#include "append/append.h"
 #include "cuda/bespoke/quantise/source.h"
 #include "cuda/bespoke/vector.h"
 #include "cuda/bespoke/width.h"
 
 namespace baracuda::cuda::bespoke {
 
-// Rows are whole units. Offsets count units of a source, and packs of a cache.
-struct Wide {
+// At once, of rows that are whole units. Offsets count units of a source, and packs of a cache.
+struct Aligned {
   using Size = Small;
+  static constexpr int kParts = kMaxParts;  // that a thread has
 
-  template <typename Source>
   static constexpr int64_t kRowStep = sizeof(uint4);
   template <typename Packed>
   static constexpr int64_t kCacheStep = sizeof(Packed);
 
   template <typename Source>
-  static __device__ __forceinline__ void load(bool condition, const unsigned char* from, int, uint4* unit) {
+  static __device__ __forceinline__ void load(bool condition, bool, const unsigned char* from, int, uint4* unit) {
     load_if(condition, reinterpret_cast<const uint4*>(from), unit);
   }
   template <typename Packed>
-  static __device__ __forceinline__ void store(bool condition, unsigned char* to, const Packed& packed, int) {
+  static __device__ __forceinline__ void store(bool condition, bool, unsigned char* to, const Packed& packed, int) {
     store_if(condition, reinterpret_cast<Packed*>(to), packed);
   }
 };
 
-// Offsets count bytes.
-struct Elementwise {
+// As `at_once` says, where the kernel runs. Offsets count bytes.
+struct Anyhow {
   using Size = Large;
+  static constexpr int kParts = 1;  // each part has threads of its own, which takes half of the instructions
 
-  template <typename Source>
   static constexpr int64_t kRowStep = 1;
   template <typename Packed>
   static constexpr int64_t kCacheStep = 1;
 
   // `elements` are there; the others are zeros.
   template <typename Source>
-  static __device__ __forceinline__ void load(bool condition, const unsigned char* from, int elements, uint4* unit) {
+  static __device__ __forceinline__ void load(bool condition, bool at_once, const unsigned char* from, int elements,
+                                              uint4* unit) {
+    if (at_once) {
+      load_if(condition, reinterpret_cast<const uint4*>(from), unit);
+      return;
+    }
     using Element = typename Source::Element;
     constexpr int kPerWord = sizeof(uint32_t) / sizeof(Element);
     uint32_t words[4] = {};
@@ -53,7 +59,12 @@ struct Elementwise {
   }
 
   template <typename Packed>
-  static __device__ __forceinline__ void store(bool condition, unsigned char* to, const Packed& packed, int bytes) {
+  static __device__ __forceinline__ void store(bool condition, bool at_once, unsigned char* to, const Packed& packed,
+                                               int bytes) {
+    if (at_once) {
+      store_if(condition, reinterpret_cast<Packed*>(to), packed);
+      return;
+    }
     uint32_t words[sizeof(Packed) / sizeof(uint32_t) + 1] = {};
     memcpy(words, &packed, sizeof(packed));
 #pragma unroll

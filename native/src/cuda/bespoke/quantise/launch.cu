@@ -44,55 +44,65 @@ int num_parts(const Append& append) noexcept {
 
 Types types_of(const Append& append) noexcept {
   return {append.source_element->value == BARACUDA_ELEMENT_BF16,
-          append.element->value == BARACUDA_ELEMENT_FP8_E5M2 || append.element->value == BARACUDA_ELEMENT_I8};
+          append.element->value == BARACUDA_ELEMENT_FP8_E5M2 || append.element->value == BARACUDA_ELEMENT_I8,
+          append.transform};
 }
 
-template <typename Source, typename Rule, typename Access, bool kNarrow, int kPlacing>
-struct Quantising {
+int32_t units_of(const Part& part) noexcept {
+  return static_cast<int32_t>((part.row_bytes - 1) / int64_t{sizeof(uint4)} + 1);
+}
+
+// Of the wider part.
+int32_t most_units_of(const Append& append) noexcept {
+  int32_t units = 0;
+  for (int i = 0; i < append.num_parts; ++i) units = std::max(units, units_of(append.parts[i]));
+  return units;
+}
+
+// Whether every address of a part is a multiple of so many bytes.
+bool keeps_to(const Part& part, int64_t row_bytes, int64_t cache_bytes) noexcept {
+  uint64_t rows = reinterpret_cast<uintptr_t>(part.rows);
+  uint64_t cache = reinterpret_cast<uintptr_t>(part.cache);
+  for (const int64_t bytes : {part.row_bytes, part.token_stride, part.head_stride})
+    rows |= static_cast<uint64_t>(bytes);
+  for (const int64_t bytes : {part.page_stride, part.slot_stride, part.cache_head_stride})
+    cache |= static_cast<uint64_t>(bytes);
+  return rows % static_cast<uint64_t>(row_bytes) == 0 && cache % static_cast<uint64_t>(cache_bytes) == 0;
+}
+
+template <typename From, typename By, typename Rules, typename Access, bool kNarrow, int kPlacing>
+struct Kernel {
+  using Source = From;
+  using Rule = By;
   using Size = typename Access::Size;
   using Packed = Pack<typename Rule::Target, kUnit<Source>>;
-  static constexpr auto kFunction = quantise_kernel<Source, Rule, Access, kNarrow, kPlacing>;
+  static constexpr auto kFunction = quantise_kernel<Source, Rules, Access, kNarrow, kPlacing>;
 
-  static int32_t units_of(const Part& its) noexcept {
-    return static_cast<int32_t>((its.row_bytes - 1) / int64_t{sizeof(uint4)} + 1);
+  // Bytes that are written at once.
+  static int64_t pack_bytes(const Append& append, int part) noexcept {
+    return static_cast<int64_t>(is_tail(append, part) ? sizeof(uint4) : sizeof(Packed));
   }
 
-  static Steps steps_of(const Append& append, int part, const Part& its) noexcept {
-    const int64_t row = Access::template kRowStep<Source>;
-    const int64_t cache =
-        is_tail(append, part) ? Access::template kCacheStep<uint4> : Access::template kCacheStep<Packed>;
-    return {row, cache, units_of(its) * int64_t{sizeof(uint4)} / row};
-  }
-
-  static bool takes(const Append& append, const Part& its, const Steps& steps) noexcept {
-    uint64_t rows = reinterpret_cast<uintptr_t>(its.rows);
-    uint64_t cache = reinterpret_cast<uintptr_t>(its.cache);
-    for (const int64_t bytes : {its.row_bytes, its.token_stride, its.head_stride}) rows |= static_cast<uint64_t>(bytes);
-    for (const int64_t bytes : {its.page_stride, its.slot_stride, its.cache_head_stride})
-      cache |= static_cast<uint64_t>(bytes);
-    return rows % static_cast<uint64_t>(steps.row) == 0 && cache % static_cast<uint64_t>(steps.cache) == 0 &&
-           is_small(append, its, steps);
-  }
-
-  // Whether every address keeps to the steps of the access, and the offsets to its size.
-  static bool takes(const Append& append) noexcept {
-    if (threads_of(append) >= kSmallEnd) return false;
-    for (int i = 0; i < num_parts(append); ++i) {
-      const Part its = part_of(append, i);
-      if (!takes(append, its, steps_of(append, i, its))) return false;
-    }
+  static bool keeps_to_packs(const Append& append) noexcept {
+    for (int i = 0; i < num_parts(append); ++i)
+      if (!keeps_to(part_of(append, i), int64_t{sizeof(uint4)}, pack_bytes(append, i))) return false;
     return true;
   }
 
-  // Of the wider part.
-  static int32_t most_units_of(const Append& append) noexcept {
-    int32_t units = 0;
-    for (int i = 0; i < append.num_parts; ++i) units = std::max(units, units_of(append.parts[i]));
-    return units;
+  static Steps steps_of(const Append& append, int part, const Part& its) noexcept {
+    const int64_t cache =
+        is_tail(append, part) ? Access::template kCacheStep<uint4> : Access::template kCacheStep<Packed>;
+    return {Access::kRowStep, cache, units_of(its) * int64_t{sizeof(uint4)} / Access::kRowStep};
   }
 
-  // Whether rows have more units than a warp has threads.
-  static bool is_long(const Append& append) noexcept { return most_units_of(append) > kWarp; }
+  static bool is_small(const Append& append) noexcept {
+    if (threads_of(append) >= kSmallEnd) return false;
+    for (int i = 0; i < num_parts(append); ++i) {
+      const Part its = part_of(append, i);
+      if (!bespoke::is_small(append, its, steps_of(append, i, its))) return false;
+    }
+    return true;
+  }
 
   static int32_t head_threads_of(const Append& append) noexcept {
     const int32_t units = most_units_of(append);
@@ -136,6 +146,7 @@ struct Quantising {
         Divisor<Index>(static_cast<uint64_t>(head_threads) * static_cast<uint64_t>(append.num_heads)),
         Divisor<Index>(static_cast<uint64_t>(head_threads)),
         head_threads,
+        keeps_to_packs(append),
         types_of(append),
         {},
         append.placement,
@@ -144,17 +155,19 @@ struct Quantising {
     const int64_t blocks = (threads - 1) / kQuantisingThreads + 1;
     if (blocks > INT32_MAX) return cudaErrorInvalidConfiguration;
     void* arguments[] = {&quantise};
-    return cudaLaunchKernel(reinterpret_cast<const void*>(kFunction), dim3(static_cast<unsigned int>(blocks)),
-                            dim3(kQuantisingThreads), arguments, 0, static_cast<cudaStream_t>(append.stream));
+    const dim3 grid(static_cast<unsigned int>(blocks),
+                    static_cast<unsigned int>(num_parts(append) > Access::kParts ? 2 : 1));
+    return cudaLaunchKernel(reinterpret_cast<const void*>(kFunction), grid, dim3(kQuantisingThreads), arguments, 0,
+                            static_cast<cudaStream_t>(append.stream));
   }
 };
 
-// What is read and by which rule it is written; and by which one rows are that outgrow a warp, or keep to no 16 bytes.
-template <typename From, typename By, typename ByLong = By>
+// What is read, and by which rule it is written: of rows that a warp has threads for, and of any.
+template <typename From, typename By, typename ByAny = By>
 struct Pair {
   using Source = From;
   using Rule = By;
-  using LongRule = ByLong;
+  using AnyRule = ByAny;  // of any row
 };
 
 template <typename Source, typename Visitor>
@@ -182,36 +195,50 @@ cudaError_t with_pair(const Append& append, Visitor visit) {
                                                               : with_rule<Halves>(append, visit);
 }
 
+// One takes all appends of a source.
 template <typename Pair>
-using Unusual = Quantising<typename Pair::Source, typename Pair::LongRule, Elementwise, false, kAnyPlacing>;
+using Any =
+    Kernel<typename Pair::Source, typename Pair::AnyRule, AnyRule<typename Pair::Source>, Anyhow, false, kAnyPlacing>;
 
-// The kernels for most appends: units of 16 bytes, and small. Some have one for int32 page tables, which is faster.
+// Those that are usual have kernels of their own: aligned, small, and no row longer than a warp.
 template <typename Pair, bool kNarrow, int kPlacing>
-using Usual = Quantising<typename Pair::Source, typename Pair::Rule, Wide, kNarrow, kPlacing>;
+using Usual =
+    Kernel<typename Pair::Source, typename Pair::Rule, OneRule<typename Pair::Rule>, Aligned, kNarrow, kPlacing>;
 
-template <int kPlacing>
-constexpr bool kGainsByNarrow =
-    kPlacing == static_cast<int>(Placing::kLastPage) || kPlacing == static_cast<int>(Placing::kRagged);
+// Which are usual: a kernel for each would be more of the library than all the rest of it. Narrow ones are where that gains.
+template <typename Pair>
+constexpr bool is_usual(Placing placing, bool narrow) noexcept {
+  using Rule = typename Pair::Rule;
+  if (!kIsHalf<typename Pair::Source>)
+    return std::is_same_v<Rule, Given<Floats>> && (narrow ? placing == Placing::kLastPage : placing == Placing::kSlots);
+  if constexpr (std::is_same_v<Rule, DsMla>) return placing == Placing::kSlots && !narrow;
+  if constexpr (std::is_same_v<Rule, Nvfp4>)
+    return (placing == Placing::kSlots || placing == Placing::kPositions) && !narrow;
+  if (placing == Placing::kLastPage) return narrow;
+  return !narrow || placing == Placing::kRagged;
+}
 
-template <typename Pair, typename Visitor>
-cudaError_t with_usual(const Append& append, Visitor visit) {
+template <typename Pair, bool kNarrow, typename Visitor>
+cudaError_t with_usual_of(const Append& append, Visitor visit) {
   return with_placing(append.placement.placing, [&](auto placing) {
-    if constexpr (kGainsByNarrow<placing.value>)
-      if (is_narrow(append.placement)) return visit(Usual<Pair, true, placing.value>{});
-    return visit(Usual<Pair, false, placing.value>{});
+    if constexpr (is_usual<Pair>(static_cast<Placing>(placing.value), kNarrow))
+      return visit(Usual<Pair, kNarrow, placing.value>{});
+    else
+      return visit(Any<Pair>{});
   });
 }
 
-// And for rows that outgrow a warp.
-template <typename Pair>
-using Long = Quantising<typename Pair::Source, typename Pair::LongRule, Wide, false, kAnyPlacing>;
+// Calls `visit` with an append's kernel, as far as addresses and strides do not matter.
+template <typename Pair, typename Visitor>
+cudaError_t with_usual(const Append& append, Visitor visit) {
+  if (is_narrow(append.placement) && is_usual<Pair>(append.placement.placing, true))
+    return with_usual_of<Pair, true>(append, visit);
+  return with_usual_of<Pair, false>(append, visit);
+}
 
-template <typename Pair>
-constexpr bool kHasLong = !std::is_same_v<typename Pair::Rule, typename Pair::LongRule>;
-
-template <typename Kernel>
+template <typename Each>
 cudaError_t load(cudaFuncAttributes* attributes) {
-  return cudaFuncGetAttributes(attributes, Kernel::kFunction);
+  return cudaFuncGetAttributes(attributes, Each::kFunction);
 }
 
 }  // namespace
@@ -221,10 +248,9 @@ cudaError_t launch_quantise(const Append& append) {
     using Pair = decltype(pair);
     return with_usual<Pair>(append, [&append](auto usual) {
       using Kernel = decltype(usual);
-      if (!Kernel::takes(append)) return Unusual<Pair>::launch(append);
-      if constexpr (kHasLong<Pair>)
-        if (Kernel::is_long(append)) return Long<Pair>::launch(append);
-      return Kernel::launch(append);
+      const bool is_long = Kernel::Rule::kSharing == kRow && most_units_of(append) > kWarp;
+      const bool fits = !is_long && Kernel::keeps_to_packs(append) && Kernel::is_small(append);
+      return fits ? Kernel::launch(append) : Any<Pair>::launch(append);
     });
   });
 }
@@ -232,9 +258,7 @@ cudaError_t launch_quantise(const Append& append) {
 cudaError_t load_quantise(const Append& append, cudaFuncAttributes* attributes) {
   return with_pair(append, [&append, attributes](auto pair) {
     using Pair = decltype(pair);
-    cudaError_t error = load<Unusual<Pair>>(attributes);
-    if constexpr (kHasLong<Pair>)
-      if (error == cudaSuccess) error = load<Long<Pair>>(attributes);
+    const cudaError_t error = load<Any<Pair>>(attributes);
     if (error != cudaSuccess) return error;
     return with_usual<Pair>(append, [attributes](auto usual) { return load<decltype(usual)>(attributes); });
   });

@@ -95,6 +95,43 @@ struct Nvfp4 : Scaled<E2m1Target, uint8_t> {
   }
 };
 
+// One rule for a kernel. `visit` returns what the visitor of the append's rule returns.
+template <typename Rule>
+struct OneRule {
+  static constexpr bool kShares = Rule::kSharing != kNone;
+  static constexpr bool kTakesScale = Rule::kTakesScale;
+  static constexpr bool kHasTail = Rule::kHasTail;
+
+  template <typename Visitor>
+  static __device__ __forceinline__ bool visit(Types, Visitor visitor) {
+    return visitor(Rule());
+  }
+};
+
+// All of them, of which the append's is chosen where the kernel runs.
+template <typename Source>
+struct AnyRule {
+  static constexpr bool kShares = true;
+  static constexpr bool kTakesScale = true;
+  static constexpr bool kHasTail = kIsHalf<Source>;
+
+  template <typename Visitor>
+  static __device__ __forceinline__ bool visit(Types types, Visitor visitor) {
+    switch (types.transform) {
+      case BARACUDA_TRANSFORM_FP8:
+        return visitor(Given<Source>());
+      case BARACUDA_TRANSFORM_PER_TOKEN_HEAD:
+        return visitor(TokenHead<kLongRow>());
+      case BARACUDA_TRANSFORM_FP8_DS_MLA:
+        if constexpr (kIsHalf<Source>) return visitor(DsMla());
+        return false;
+      case BARACUDA_TRANSFORM_NVFP4:
+        return visitor(Nvfp4());
+    }
+    return false;
+  }
+};
+
 }  // namespace baracuda::cuda::bespoke
 
 #endif  // BARACUDA_SRC_CUDA_BESPOKE_QUANTISE_RULE_H_

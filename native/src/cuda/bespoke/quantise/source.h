@@ -15,6 +15,7 @@ namespace baracuda::cuda::bespoke {
 struct Types {
   bool is_bf16;    // not f16, where key and value are of 16 bits
   bool is_second;  // the caches' element is the second that the rule knows
+  int32_t transform;
 };
 
 struct Halves {
@@ -52,10 +53,10 @@ template <typename Source>
 __device__ __forceinline__ void widen(const uint4& unit, Types types, float (&values)[kUnit<Source>]) {
   if (types.is_bf16) {
 #pragma unroll
-    for (int i = 0; i < kUnit<Source>; ++i) values[i] = Source::widen(element_of<Source>(unit, i), {true, false});
+    for (int i = 0; i < kUnit<Source>; ++i) values[i] = Source::widen(element_of<Source>(unit, i), {true, false, 0});
   } else {
 #pragma unroll
-    for (int i = 0; i < kUnit<Source>; ++i) values[i] = Source::widen(element_of<Source>(unit, i), {false, false});
+    for (int i = 0; i < kUnit<Source>; ++i) values[i] = Source::widen(element_of<Source>(unit, i), {false, false, 0});
   }
 }
 
@@ -84,11 +85,10 @@ __device__ __forceinline__ uint32_t largest_below(const uint4& unit, uint32_t en
   return largest;
 }
 
-// The largest among threads that lie side by side, a power of two of them, for key and for value. Every thread of the warp
-// calls it.
-template <typename Source>
-__device__ __forceinline__ void share_largest(uint32_t (&largest)[2], int threads) {
-  if constexpr (kIsHalf<Source>) {
+// The largest among threads that lie side by side, a power of two of them, for each part. Every thread of the warp calls it.
+template <typename Source, int kParts>
+__device__ __forceinline__ void share_largest(uint32_t (&largest)[kParts], int threads) {
+  if constexpr (kIsHalf<Source> && kParts == 2) {
     uint32_t pair = largest[0] | largest[1] << 16;
 #pragma unroll
     for (int distance = 1; distance < kWarp; distance *= 2) {
