@@ -33,6 +33,7 @@ struct Kernel {
   static cudaError_t launch(const Append& append, const Cut& cut) {
     using Index = typename Size::Index;
     Copy<Vector, Size, kAlike> copy = {
+        static_cast<uint32_t>(cut.vector_bytes),
         static_cast<Index>(cut.vectors),
         Divisor<Index>(static_cast<uint64_t>(cut.row_vectors) * static_cast<uint64_t>(append.num_heads)),
         Divisor<Index>(static_cast<uint64_t>(cut.row_vectors)),
@@ -42,8 +43,8 @@ struct Kernel {
         append.placement,
         append.record};
     for (int i = 0; i < append.num_parts; ++i) {
-      copy.rows[i] = reinterpret_cast<const Vector*>(append.parts[i].rows);
-      copy.caches[i] = reinterpret_cast<Vector*>(append.parts[i].cache);
+      copy.rows[i] = reinterpret_cast<const Pointed<Vector>*>(append.parts[i].rows);
+      copy.caches[i] = reinterpret_cast<Pointed<Vector>*>(append.parts[i].cache);
       if (i == 0 || !kAlike) copy.strides[i] = strides_of<Size>(append.parts[i], cut);
     }
     const int64_t blocks = (cut.vectors - 1) / kThreads + 1;
@@ -58,36 +59,18 @@ struct Kernel {
 template <int kPlacing, bool kAlike, bool kNarrow>
 using Usual = Kernel<uint4, Small, kAlike, kNarrow, kPlacing>;
 
-// Those for what is left are fewer, and slower.
-template <typename Vector, typename Size>
-using Unusual = Kernel<Vector, Size, false, false, kAnyPlacing>;
+// And one for all others, which is slower.
+using Unusual = Kernel<AnyVector, Large, false, false, kAnyPlacing>;
 
-// Calls `visit` with the kernel that an append is launched with, and how it is cut up for that.
+// Calls `visit` with the kernel that an append is launched with.
 template <typename Visitor>
-cudaError_t with_kernel(const Append& append, Visitor visit) {
-  const Cut cut = cut_of(append, kWidestVector);
-  if (!is_small(append, cut)) {
-    // What is neither small nor aligned is bytes: nobody has so much of it.
-    if (cut.vector_bytes == kWidestVector) return visit(Unusual<uint4, Large>{}, cut);
-    return visit(Unusual<uint8_t, Large>{}, cut_of(append, 1));
-  }
-  switch (cut.vector_bytes) {
-    case 1:
-      return visit(Unusual<uint8_t, Small>{}, cut);
-    case 2:
-      return visit(Unusual<uint16_t, Small>{}, cut);
-    case 4:
-      return visit(Unusual<uint32_t, Small>{}, cut);
-    case 8:
-      return visit(Unusual<uint2, Small>{}, cut);
-    default:
-      break;
-  }
+cudaError_t with_kernel(const Append& append, const Cut& cut, Visitor visit) {
+  if (cut.vector_bytes != kWidestVector || !is_small(append, cut)) return visit(Unusual{});
   return with_placing(append.placement.placing, [&](auto placing) {
     const bool narrow = is_narrow(append.placement);
     if (has_parts_alike(append))
-      return narrow ? visit(Usual<placing.value, true, true>{}, cut) : visit(Usual<placing.value, true, false>{}, cut);
-    return narrow ? visit(Usual<placing.value, false, true>{}, cut) : visit(Usual<placing.value, false, false>{}, cut);
+      return narrow ? visit(Usual<placing.value, true, true>{}) : visit(Usual<placing.value, true, false>{});
+    return narrow ? visit(Usual<placing.value, false, true>{}) : visit(Usual<placing.value, false, false>{});
   });
 }
 
@@ -101,15 +84,12 @@ cudaError_t load_all(cudaFuncAttributes* attributes) {
 }  // namespace
 
 cudaError_t launch_copy(const Append& append) {
-  return with_kernel(append, [&append](auto kernel, const Cut& cut) { return decltype(kernel)::launch(append, cut); });
+  const Cut cut = cut_of(append);
+  return with_kernel(append, cut, [&](auto kernel) { return decltype(kernel)::launch(append, cut); });
 }
 
 cudaError_t load_copy(const Append& append, cudaFuncAttributes* attributes) {
-  const uint32_t bytes = append.element->bytes();
-  cudaError_t error = load_all<Unusual<uint4, Large>, Unusual<uint8_t, Large>, Unusual<uint2, Small>>(attributes);
-  if (error == cudaSuccess && bytes <= sizeof(uint32_t)) error = load_all<Unusual<uint32_t, Small>>(attributes);
-  if (error == cudaSuccess && bytes <= sizeof(uint16_t)) error = load_all<Unusual<uint16_t, Small>>(attributes);
-  if (error == cudaSuccess && bytes <= sizeof(uint8_t)) error = load_all<Unusual<uint8_t, Small>>(attributes);
+  const cudaError_t error = load_all<Unusual>(attributes);
   if (error != cudaSuccess) return error;
   return with_placing(append.placement.placing, [&](auto placing) {
     return load_all<Usual<placing.value, false, false>, Usual<placing.value, false, true>,

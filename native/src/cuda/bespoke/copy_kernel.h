@@ -35,18 +35,55 @@ struct Strides {
   typename Size::Index row_vectors;  // 0 where there is no such part
 };
 
+// Vectors of 16 bytes or fewer, as many as `vector_bytes` says where the kernel runs.
+struct AnyVector;
+
+template <typename Vector>
+constexpr bool kIsAnyVector = std::is_same_v<Vector, AnyVector>;
+
+// A vector in a thread, and what pointers to vectors in memory point to.
+template <typename Vector>
+using Held = std::conditional_t<kIsAnyVector<Vector>, uint4, Vector>;
+template <typename Vector>
+using Pointed = std::conditional_t<kIsAnyVector<Vector>, unsigned char, Vector>;
+
 // `kAlike`: both parts are there, with the same strides and widths, which strides[0] says.
 template <typename Vector, typename Size, bool kAlike>
 struct Copy {
+  uint32_t vector_bytes;
   typename Size::Index vectors;
   Divisor<typename Size::Index> token_vectors;  // of the wider part
   Divisor<typename Size::Index> row_vectors;
-  const Vector* rows[kMaxParts];
-  Vector* caches[kMaxParts];
+  const Pointed<Vector>* rows[kMaxParts];
+  Pointed<Vector>* caches[kMaxParts];
   Strides<Size> strides[kAlike ? 1 : kMaxParts];
   Placement placement;
   baracuda_error_record* record;
 };
+
+// The vector that is so many behind the first.
+template <typename Vector, typename Pointer>
+__device__ __forceinline__ Pointer vector_at(Pointer first, int64_t offset, uint32_t vector_bytes) {
+  return first + (kIsAnyVector<Vector> ? offset * vector_bytes : offset);
+}
+
+template <typename Vector>
+__device__ __forceinline__ void load_vector_if(bool condition, const Pointed<Vector>* from, uint32_t vector_bytes,
+                                               Held<Vector>* vector) {
+  if constexpr (kIsAnyVector<Vector>)
+    load_bytes_if(condition, from, vector_bytes, vector);
+  else
+    load_if(condition, from, vector);
+}
+
+template <typename Vector>
+__device__ __forceinline__ void store_vector_if(bool condition, Pointed<Vector>* to, uint32_t vector_bytes,
+                                                const Held<Vector>& vector) {
+  if constexpr (kIsAnyVector<Vector>)
+    store_bytes_if(condition, to, vector_bytes, vector);
+  else
+    store_if(condition, to, vector);
+}
 
 // `kPlacing`: the append's Placing, or kAnyPlacing. `kNarrow`: is_narrow() of its placement.
 template <typename Vector, typename Size, bool kAlike, bool kNarrow, int kPlacing>
@@ -67,10 +104,11 @@ __global__ void __launch_bounds__(kThreads) append_kernel(const __grid_constant_
     return kAlike || within - head * copy.row_vectors.divisor < strides(part).row_vectors;
   };
 
-  Vector vectors[kMaxParts];
+  Held<Vector> vectors[kMaxParts];
   for (int part = 0; part < kMaxParts; ++part) {
     const Index from = row * strides(part).token + head * strides(part).head + within;
-    load_if(has(part), copy.rows[part] + static_cast<Offset>(from), &vectors[part]);
+    load_vector_if<Vector>(has(part), vector_at<Vector>(copy.rows[part], static_cast<Offset>(from), copy.vector_bytes),
+                           copy.vector_bytes, &vectors[part]);
   }
   using Int = std::conditional_t<kNarrow, int32_t, int64_t>;
   SeenOf<Int> seen;
@@ -88,7 +126,8 @@ __global__ void __launch_bounds__(kThreads) append_kernel(const __grid_constant_
       const Index in_page =
           static_cast<Index>(seen.slot) * strides(part).slot + head * strides(part).cache_head + within;
       const int64_t to = int64_t{static_cast<Offset>(seen.page)} * strides(part).page + static_cast<Offset>(in_page);
-      store_if(served && has(part), copy.caches[part] + to, vectors[part]);
+      store_vector_if<Vector>(served && has(part), vector_at<Vector>(copy.caches[part], to, copy.vector_bytes),
+                              copy.vector_bytes, vectors[part]);
     }
     if (served) return;
   }

@@ -22,8 +22,8 @@ uint64_t bits_of(const Part& part) noexcept {
 
 int64_t product(int64_t a, int64_t b) noexcept { return a != 0 && b > INT64_MAX / a ? INT64_MAX : a * b; }
 
-Cut cut_of(const Append& append, int64_t widest) noexcept {
-  auto bits = static_cast<uint64_t>(widest);
+Cut cut_of(const Append& append) noexcept {
+  uint64_t bits = kWidestVector;
   int64_t row_bytes = 0;
   for (int i = 0; i < append.num_parts; ++i) {
     bits |= bits_of(append.parts[i]);

@@ -12,16 +12,15 @@ constexpr int64_t kWidestVector = 16;
 
 // How an append is cut into vectors.
 struct Cut {
-  int64_t vector_bytes;
-  int64_t row_vectors;  // of the wider part
-  int64_t vectors;      // of all rows
+  int64_t vector_bytes;  // the widest that every row, in its source and in its cache, is a whole number of
+  int64_t row_vectors;   // of the wider part
+  int64_t vectors;       // of all rows
 };
 
 // a * b of what is not negative, or the largest int64_t where that does not fit.
 int64_t product(int64_t a, int64_t b) noexcept;
 
-// Into the widest vectors that every row, in its source and in its cache, is a whole number of: of `widest` bytes at most.
-Cut cut_of(const Append& append, int64_t widest) noexcept;
+Cut cut_of(const Append& append) noexcept;
 
 // What offsets count: so many bytes, in a source and in a cache.
 struct Steps {

@@ -98,6 +98,55 @@ __device__ __forceinline__ void store_if(bool condition, uint8_t* to, uint8_t ve
 
 #undef BARACUDA_STORE_IF
 
+// As many bytes as a vector of these has, which is chosen where the kernel runs.
+__device__ __forceinline__ void load_bytes_if(bool condition, const unsigned char* from, uint32_t bytes,
+                                              uint4* vector) {
+  uint2 two = {};
+  uint16_t half = 0;
+  uint8_t byte = 0;
+  switch (bytes) {
+    case 16:
+      load_if(condition, reinterpret_cast<const uint4*>(from), vector);
+      break;
+    case 8:
+      load_if(condition, reinterpret_cast<const uint2*>(from), &two);
+      vector->x = two.x;
+      vector->y = two.y;
+      break;
+    case 4:
+      load_if(condition, reinterpret_cast<const uint32_t*>(from), &vector->x);
+      break;
+    case 2:
+      load_if(condition, reinterpret_cast<const uint16_t*>(from), &half);
+      vector->x = half;
+      break;
+    default:
+      load_if(condition, reinterpret_cast<const uint8_t*>(from), &byte);
+      vector->x = byte;
+      break;
+  }
+}
+
+__device__ __forceinline__ void store_bytes_if(bool condition, unsigned char* to, uint32_t bytes, const uint4& vector) {
+  switch (bytes) {
+    case 16:
+      store_if(condition, reinterpret_cast<uint4*>(to), vector);
+      break;
+    case 8:
+      store_if(condition, reinterpret_cast<uint2*>(to), uint2{vector.x, vector.y});
+      break;
+    case 4:
+      store_if(condition, reinterpret_cast<uint32_t*>(to), vector.x);
+      break;
+    case 2:
+      store_if(condition, reinterpret_cast<uint16_t*>(to), static_cast<uint16_t>(vector.x));
+      break;
+    default:
+      store_if(condition, reinterpret_cast<uint8_t*>(to), static_cast<uint8_t>(vector.x));
+      break;
+  }
+}
+
 }  // namespace baracuda::cuda
 
 #endif  // BARACUDA_SRC_CUDA_BESPOKE_VECTOR_H_

@@ -186,26 +186,34 @@ __device__ __forceinline__ void find_largest(const Quantise<typename Access::Siz
     find([end](const uint4& unit) { return largest_below<Source>(unit, end); });
 }
 
-// Quantises what a thread has, and writes it where `found` and the page are a place: whether it is one. Every thread of the
-// warp calls it.
-template <typename Rule, typename Source, typename Access, typename Int>
-__device__ __forceinline__ bool quantise_parts(const Shares<Source, Rule, Access>& shares,
+// What becomes of a thread's units, of `kParts` parts.
+template <typename Source, typename Rule, int kParts>
+struct Quantised {
+  Rule rules[kParts];
+  Pack<typename Rule::Target, kUnit<Source>> packed[kParts];
+};
+
+template <typename Source, typename Rule, typename Access>
+__device__ __forceinline__ void quantise_units(const Shares<Source, Rule, Access>& shares,
                                                const uint4 (&units)[Access::kParts],
-                                               const float (&scales)[Access::kParts], bool found,
-                                               const SeenOf<Int>& seen, Types types) {
-  constexpr bool kShares = Rule::kSharing != kNone;
-  uint32_t largest[Access::kParts] = {};
-  if constexpr (kShares) find_largest(shares.quantise, shares, units, largest);
-  Rule rules[Access::kParts];
-  Pack<typename Rule::Target, kUnit<Source>> packed[Access::kParts];
+                                               const float (&scales)[Access::kParts],
+                                               const uint32_t (&largest)[Access::kParts],
+                                               Quantised<Source, Rule, Access::kParts>* quantised) {
 #pragma unroll
   for (int part = 0; part < Access::kParts; ++part) {
     if (Rule::kHasTail && shares.first_part + part > 0) continue;
-    rules[part] = Rule(Source::widen(largest[part], types), scales[part], types);
-    packed[part] = shares[part].quantised(units[part], rules[part]);
+    const Types& types = shares.quantise.types;
+    quantised->rules[part] = Rule(Source::widen(largest[part], types), scales[part], types);
+    quantised->packed[part] = shares[part].quantised(units[part], quantised->rules[part]);
   }
-  // Judged here: the page's id may have been on its way until now.
-  if (!found || !is_place(shares.quantise.placement, seen)) return false;
+}
+
+// And of further units, which are read here.
+template <typename Source, typename Rule, typename Access, typename Int>
+__device__ __forceinline__ void store_all(const Shares<Source, Rule, Access>& shares,
+                                          const uint4 (&units)[Access::kParts],
+                                          const Quantised<Source, Rule, Access::kParts>& quantised,
+                                          const SeenOf<Int>& seen) {
 #pragma unroll
   for (int part = 0; part < Access::kParts; ++part) {
     const auto share = shares[part];
@@ -213,11 +221,10 @@ __device__ __forceinline__ bool quantise_parts(const Shares<Source, Rule, Access
       share.store(share.is_there(), seen, share.first, units[part]);
       continue;
     }
-    share.store(share.is_there(), seen, share.first, packed[part]);
-    if constexpr (Rule::kSharing == kLongRow) share.quantise_others(share.is_there(), seen, rules[part]);
-    if constexpr (kShares) share.store_scale(share.is_there(), seen, rules[part]);
+    share.store(share.is_there(), seen, share.first, quantised.packed[part]);
+    if constexpr (Rule::kSharing == kLongRow) share.quantise_others(share.is_there(), seen, quantised.rules[part]);
+    if constexpr (Rule::kSharing != kNone) share.store_scale(share.is_there(), seen, quantised.rules[part]);
   }
-  return true;
 }
 
 // `Rules`: a rule, or AnyRule, which has each one's instructions.
@@ -258,15 +265,43 @@ __global__ void __launch_bounds__(kQuantisingThreads)
   const bool found = find_entry<kNarrow>(quantise.placement, placing, static_cast<int64_t>(row), rows, &seen);
   if (found) load_page<kNarrow>(quantise.placement, placing, &seen);
 
-  if (placing == Placing::kRagged && thread == 0)
-    record_corruption(quantise.record, quantise.placement.num_rows, quantise.placement.num_requests - 1, -1,
-                      lost_rows_of<kNarrow>(quantise.placement));
+  const auto record_lost_rows = [&] {
+    if (placing == Placing::kRagged && thread == 0)
+      record_corruption(quantise.record, quantise.placement.num_rows, quantise.placement.num_requests - 1, -1,
+                        lost_rows_of<kNarrow>(quantise.placement));
+  };
 
-  const bool served = Rules::visit(quantise.types, [&](auto rule) {
-    const Shares<Source, decltype(rule), Access> shares = {quantise, first_part, row, head, first};
-    return quantise_parts(shares, units, scales, found && !looks_on, seen, quantise.types);
-  });
-  if (!served && within == 0 && !looks_on)
+  // The units are quantised while the page's id is on its way, which is judged then.
+  if constexpr (Rules::kIsOne) {
+    using Rule = typename Rules::Rule;
+    const Shares<Source, Rule, Access> shares = {quantise, first_part, row, head, first};
+    uint32_t largest[kParts] = {};
+    if constexpr (Rules::kShares) find_largest(quantise, shares, units, largest);
+    if (looks_on) return;
+    Quantised<Source, Rule, kParts> quantised;
+    quantise_units(shares, units, scales, largest, &quantised);
+    record_lost_rows();
+    if (found && is_place(quantise.placement, seen)) {
+      store_all(shares, units, quantised, seen);
+      return;
+    }
+  } else {
+    const bool served = Rules::visit(quantise.types, [&](auto rule) {
+      using Rule = decltype(rule);
+      const Shares<Source, Rule, Access> shares = {quantise, first_part, row, head, first};
+      uint32_t largest[kParts] = {};
+      if constexpr (Rule::kSharing != kNone) find_largest(quantise, shares, units, largest);
+      Quantised<Source, Rule, kParts> quantised;
+      quantise_units(shares, units, scales, largest, &quantised);
+      if (!found || looks_on || !is_place(quantise.placement, seen)) return false;
+      store_all(shares, units, quantised, seen);
+      return true;
+    });
+    if (looks_on) return;
+    record_lost_rows();
+    if (served) return;
+  }
+  if (within == 0)
     record_corruption(quantise.record, static_cast<int64_t>(row), seen.request, seen.page,
                       corruption_of(quantise.placement, placing, seen));
 }

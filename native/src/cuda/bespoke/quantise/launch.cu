@@ -212,8 +212,7 @@ constexpr bool is_usual(Placing placing, bool narrow) noexcept {
   if (!kIsHalf<typename Pair::Source>)
     return std::is_same_v<Rule, Given<Floats>> && (narrow ? placing == Placing::kLastPage : placing == Placing::kSlots);
   if constexpr (std::is_same_v<Rule, DsMla>) return placing == Placing::kSlots && !narrow;
-  if constexpr (std::is_same_v<Rule, Nvfp4>)
-    return (placing == Placing::kSlots || placing == Placing::kPositions) && !narrow;
+  if constexpr (std::is_same_v<Rule, Nvfp4>) return false;
   if (placing == Placing::kLastPage) return narrow;
   return !narrow || placing == Placing::kRagged;
 }

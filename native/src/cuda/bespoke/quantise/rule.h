@@ -95,22 +95,20 @@ struct Nvfp4 : Scaled<E2m1Target, uint8_t> {
   }
 };
 
-// One rule for a kernel. `visit` returns what the visitor of the append's rule returns.
-template <typename Rule>
+// One rule for a kernel.
+template <typename One>
 struct OneRule {
+  using Rule = One;
+  static constexpr bool kIsOne = true;
   static constexpr bool kShares = Rule::kSharing != kNone;
   static constexpr bool kTakesScale = Rule::kTakesScale;
   static constexpr bool kHasTail = Rule::kHasTail;
-
-  template <typename Visitor>
-  static __device__ __forceinline__ bool visit(Types, Visitor visitor) {
-    return visitor(Rule());
-  }
 };
 
-// All of them, of which the append's is chosen where the kernel runs.
+// All of them, of which the append's is chosen where the kernel runs. `visit` returns what the visitor of that one returns.
 template <typename Source>
 struct AnyRule {
+  static constexpr bool kIsOne = false;
   static constexpr bool kShares = true;
   static constexpr bool kTakesScale = true;
   static constexpr bool kHasTail = kIsHalf<Source>;
