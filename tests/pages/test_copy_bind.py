@@ -124,7 +124,12 @@ REFUSED: list[tuple[str, int, Callable[[dict[str, Any], Tensors], None], str]] =
     ("COPY", 2, _replace("k_data", lambda a: np.zeros((0, 4), "f2")), "num_total_pages is 0"),
     ("COPY", 2, _replace("v_data", lambda a: np.zeros((PAGES, 0), "f2")), "v_data has an extent of 0"),
     ("COPY", 2, _replace("v_data", lambda a: a[:-1]), "v_data has 5 pages and k_data has 6"),
-    ("COPY", 2, _replace("source", lambda a: a.reshape(1, -1)), "source has 2 dimensions; it should have 1"),
+    (
+        "COPY",
+        2,
+        _replace("source", lambda a: a.reshape(1, -1)),
+        "source has shape [1, 3], 2 dimensions; it should have 1",
+    ),
     ("COPY", 2, _replace("destination", lambda a: a[:2]), "destination has 2 entries and source has 3"),
     ("COPY", 3, _replace("source", lambda a: np.repeat(a, 2)[::2]), "source of shape [3] has strides [2]"),
     ("COPY", 3, _replace("source", lambda a: a.astype("i2")), "source is of type int16"),
