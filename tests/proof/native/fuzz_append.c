@@ -555,6 +555,7 @@ static bool check_host_run(const baracuda_paged_kv_append* op, const baracuda_pa
     corrupt = corrupt || is_refused(op, &judged[count]);
     ++count;
   }
+  if (!is_guarded(op) && !corrupt && !owns_every_id(op)) corrupt = true;
   bool claims = order == LOST;
   for (int32_t row = 0; row < count; ++row) claims = claims || judged[row].verdict == CORRUPT;
   const bool serves = is_guarded(op) || !corrupt;

@@ -411,9 +411,8 @@ int32_t status_of_problem(const baracuda_paged_kv_append* op) {
   if (is_mirrored(op) && op->element > BARACUDA_ELEMENT_FP8_E5M2) return BARACUDA_UNSUPPORTED;
   const int32_t status = status_of_transform(op);
   if (status != BARACUDA_OK) return status;
-  /* Nor does a CUDA backend write any other yet. */
-  if (op->transform != BARACUDA_TRANSFORM_COPY && op->backend != BARACUDA_BACKEND_HOST) return BARACUDA_UNSUPPORTED;
-  return op->backend == BARACUDA_BACKEND_FLASHINFER ? limits_of_flashinfer(op) : BARACUDA_OK;
+  if (op->backend != BARACUDA_BACKEND_FLASHINFER) return BARACUDA_OK;
+  return op->transform == BARACUDA_TRANSFORM_COPY ? limits_of_flashinfer(op) : BARACUDA_UNSUPPORTED;
 }
 
 /* An operand's bytes: from begin up to end. */
@@ -795,6 +794,16 @@ ModelRow judge(const baracuda_paged_kv_append* op, int32_t nth, bool (*can_read)
 
 bool is_refused(const baracuda_paged_kv_append* op, const ModelRow* row) {
   return row->verdict == CORRUPT || (row->verdict == PADDING && is_mirrored(op));
+}
+
+bool owns_every_id(const baracuda_paged_kv_append* op) {
+  const bool states_table = op->total_used_pages > 0 && op->total_used_pages < INT32_MAX;
+  if (is_dense(op) || op->addressing == BARACUDA_ADDRESSING_SLOTS || rows_of(op) == 0 || !states_table) return true;
+  const int64_t first = table_entry(op, BARACUDA_OPERAND_INDPTR, 0);
+  const int64_t last = table_entry(op, BARACUDA_OPERAND_INDPTR, op->batch_size);
+  if (first < 0 || first >= last || last > op->total_used_pages) return true;
+  if (first > 0 && table_entry(op, BARACUDA_OPERAND_INDICES, first - 1) > 0) return false;
+  return last == op->total_used_pages || table_entry(op, BARACUDA_OPERAND_INDICES, last) <= 0;
 }
 
 const uint8_t* source_of(const ModelPart* part, int32_t row, int32_t head) {

@@ -77,6 +77,9 @@ ModelRow judge(const baracuda_paged_kv_append* op, int32_t row, bool (*can_read)
 /* Whether an append that is not guarded is refused for such a row. */
 bool is_refused(const baracuda_paged_kv_append* op, const ModelRow* row);
 
+/* Whether indices has no id beside what the requests own: 0 and below is what buffers are padded with. */
+bool owns_every_id(const baracuda_paged_kv_append* op);
+
 /* Of a row that is served: where it is read and written, and where its scales are. */
 const uint8_t* source_of(const ModelPart* part, int32_t row, int32_t head);
 uint8_t* place_of(const ModelPart* part, const ModelRow* row, int32_t head);

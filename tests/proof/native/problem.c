@@ -90,6 +90,7 @@ static void fill_table(Problem* problem, uint64_t* state) {
       indices[indptr[b + 1] - 1] = -1 - (int32_t)random_below(state, 7);
     }
   }
+  for (int32_t i = indptr[batch]; i < op->num_total_pages; ++i) indices[i] = -(int32_t)random_below(state, 2);
   op->total_used_pages = op->num_total_pages;
   op->indices = new_table(problem, BARACUDA_OPERAND_INDICES, indices, op->total_used_pages, state);
   op->indptr = new_table(problem, BARACUDA_OPERAND_INDPTR, indptr, op->batch_size + 1, state);
@@ -149,7 +150,7 @@ static void give(Problem* problem, int operand, const int32_t* entries, int64_t 
 }
 
 /* What lists the requests' pages, some of which are none; what a row of a dense table does not need names no page. */
-static void give_pages(Problem* problem, const Request* requests, const int32_t* pages, uint64_t* state) {
+static void give_pages(Problem* problem, const Request* requests, int32_t* pages, uint64_t* state) {
   baracuda_paged_kv_append* op = &problem->op;
   const size_t batch = (size_t)op->batch_size;
   if (op->table == BARACUDA_TABLE_DENSE) {
@@ -167,6 +168,7 @@ static void give_pages(Problem* problem, const Request* requests, const int32_t*
   }
   int32_t* indptr = take_memory((batch + 1) * sizeof(int32_t));
   for (size_t b = 0; b < batch; ++b) indptr[b + 1] = requests[b].first_page + requests[b].pages;
+  for (int32_t i = indptr[batch]; i < op->num_total_pages; ++i) pages[i] = -(int32_t)random_below(state, 2);
   op->total_used_pages = op->num_total_pages;
   give(problem, BARACUDA_OPERAND_INDICES, pages, op->total_used_pages, state);
   give(problem, BARACUDA_OPERAND_INDPTR, indptr, op->batch_size + 1, state);
