@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 
 from support.damaged.guarded import fresh
@@ -105,3 +106,29 @@ def test_ds_mla(backend: Backend, way: str, kpe: int, source: Element) -> None:
             values=values,
         )
         check(backend, quantised_append.make(case, seed))
+
+
+@pytest.mark.parametrize(("before", "row"), [(4, 664), (8, 672), (16, 688), (0, 660)])
+@pytest.mark.parametrize("rows", ["packed", "odd-tokens"])
+def test_ds_mla_rows_anywhere(backend: Backend, before: int, row: int, rows: str) -> None:
+    """A multiple of 4 bytes is what a row has to begin at, and no more than that."""
+    for seed, source in enumerate((F16, BF16)):
+        case = QuantisedCase(
+            rows,
+            "packed",
+            U8,
+            (512, 64),
+            0,
+            4,
+            "NHD",
+            "BEFORE_APPEND",
+            "run",
+            way="slot_mapping",
+            transform="FP8_DS_MLA",
+            source=source,
+            values="numbers",
+        )
+        real = quantised_append.make(case, seed)
+        wider = real.memory.new((real.pages, 4, row), np.uint8)
+        real.views["k_data"] = wider[..., before : before + 656]
+        check(backend, real)
