@@ -62,23 +62,36 @@ using Usual = Kernel<uint4, Small, kAlike, kNarrow, kPlacing>;
 // And one for all others, which is slower.
 using Unusual = Kernel<AnyVector, Large, false, false, kAnyPlacing>;
 
+// Parts unlike each other and int64 tables are not both usual, but for slots, which engines have in int64.
+constexpr bool is_usual(int placing, bool alike, bool narrow) noexcept {
+  return alike || narrow || placing == static_cast<int>(Placing::kSlots);
+}
+
+// Calls `visit` with the kernel of what is aligned and small.
+template <bool kAlike, bool kNarrow, typename Visitor>
+cudaError_t with_usual(Placing placing, Visitor visit) {
+  return with_placing(placing, [&visit](auto its) {
+    if constexpr (is_usual(its.value, kAlike, kNarrow))
+      return visit(Usual<its.value, kAlike, kNarrow>{});
+    else
+      return visit(Unusual{});
+  });
+}
+
 // Calls `visit` with the kernel that an append is launched with.
 template <typename Visitor>
 cudaError_t with_kernel(const Append& append, const Cut& cut, Visitor visit) {
   if (cut.vector_bytes != kWidestVector || !is_small(append, cut)) return visit(Unusual{});
-  return with_placing(append.placement.placing, [&](auto placing) {
-    const bool narrow = is_narrow(append.placement);
-    if (has_parts_alike(append))
-      return narrow ? visit(Usual<placing.value, true, true>{}) : visit(Usual<placing.value, true, false>{});
-    return narrow ? visit(Usual<placing.value, false, true>{}) : visit(Usual<placing.value, false, false>{});
-  });
+  const Placing placing = append.placement.placing;
+  const bool narrow = is_narrow(append.placement);
+  if (has_parts_alike(append))
+    return narrow ? with_usual<true, true>(placing, visit) : with_usual<true, false>(placing, visit);
+  return narrow ? with_usual<false, true>(placing, visit) : with_usual<false, false>(placing, visit);
 }
 
-template <typename... Each>
-cudaError_t load_all(cudaFuncAttributes* attributes) {
-  cudaError_t error = cudaSuccess;
-  ((error = error == cudaSuccess ? cudaFuncGetAttributes(attributes, Each::kFunction) : error), ...);
-  return error;
+template <typename Each>
+cudaError_t load_one(cudaFuncAttributes* attributes) {
+  return cudaFuncGetAttributes(attributes, Each::kFunction);
 }
 
 }  // namespace
@@ -89,12 +102,14 @@ cudaError_t launch_copy(const Append& append) {
 }
 
 cudaError_t load_copy(const Append& append, cudaFuncAttributes* attributes) {
-  const cudaError_t error = load_all<Unusual>(attributes);
-  if (error != cudaSuccess) return error;
-  return with_placing(append.placement.placing, [&](auto placing) {
-    return load_all<Usual<placing.value, false, false>, Usual<placing.value, false, true>,
-                    Usual<placing.value, true, false>, Usual<placing.value, true, true>>(attributes);
-  });
+  const Placing placing = append.placement.placing;
+  const auto load = [attributes](auto kernel) { return load_one<decltype(kernel)>(attributes); };
+  cudaError_t error = load(Unusual{});
+  if (error == cudaSuccess) error = with_usual<false, false>(placing, load);
+  if (error == cudaSuccess) error = with_usual<false, true>(placing, load);
+  if (error == cudaSuccess) error = with_usual<true, false>(placing, load);
+  if (error == cudaSuccess) error = with_usual<true, true>(placing, load);
+  return error;
 }
 
 }  // namespace baracuda::cuda::bespoke
