@@ -420,7 +420,7 @@ class Binding {
   }
 
   // Page, slot and head of what lies in the order that the layout says.
-  void store_place_strides(const Tensor& tensor, int64_t* strides) noexcept {
+  void store_place_strides(const Tensor& tensor, int64_t* strides) const noexcept {
     const bool heads_first = !headless_ && op_.layout == BARACUDA_LAYOUT_HND;
     strides[0] = stride_of(tensor, 0);
     strides[1] = stride_of(tensor, heads_first ? 2 : 1);

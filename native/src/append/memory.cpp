@@ -124,7 +124,7 @@ BARACUDA_ALWAYS_INLINE bool visit_spans(const Op& op, const Append& append, Outp
   const uint32_t alignment = append.mirrored ? kMirroredAlignment : append.source_element->bytes();
   const uint32_t alignment_of_caches =
       kCopies || append.mirrored ? alignment : cache_alignment(append.transform, *append.element);
-  const int caches = nothing_to_do ? 0 : kCopies ? num_parts : num_caches(append);
+  const int caches = kCopies || nothing_to_do ? num_parts : num_caches(append);
   for (int i = 0; i < caches; ++i) {
     const Written cache = cache_of(append, i);
     if (!output(OperandSpan(cache.operand, cache.data, reach_of(append, cache), alignment_of_caches))) return false;

@@ -253,7 +253,7 @@ void add_scales(const Op& op, const ScaleOperands& from, int32_t width, Part* pa
   part->scales_head_stride = strides.head;
 }
 
-unsigned char* offset_by(unsigned char* address, int32_t bytes) noexcept {
+unsigned char* offset_by(const unsigned char* address, int32_t bytes) noexcept {
   return reinterpret_cast<unsigned char*>(reinterpret_cast<uintptr_t>(address) + static_cast<uintptr_t>(bytes));
 }
 

@@ -173,21 +173,21 @@ void finish_cached() noexcept {}
 
 void finish_streamed() noexcept { _mm_sfence(); }
 
-}  // namespace
-
-static WayToCopy cached_copy() noexcept {
+WayToCopy cached_copy() noexcept {
 #if defined(BARACUDA_HOST_AVX)
   if (__builtin_cpu_supports("avx")) return {copy_avx, finish_cached};
 #endif
   return {copy_sse2, finish_cached};
 }
 
-static WayToCopy streaming_copy() noexcept {
+WayToCopy streaming_copy() noexcept {
 #if defined(BARACUDA_HOST_AVX)
   if (__builtin_cpu_supports("avx")) return {stream_avx, finish_streamed};
 #endif
   return {stream_sse2, finish_streamed};
 }
+
+}  // namespace
 
 #else
 
@@ -201,12 +201,12 @@ void copy(const Runs* runs, int num_parts, const Target& to, const Source& from,
 
 void finish() noexcept {}
 
-}  // namespace
-
-static WayToCopy cached_copy() noexcept { return {copy, finish}; }
+WayToCopy cached_copy() noexcept { return {copy, finish}; }
 
 // We know of no way.
-static WayToCopy streaming_copy() noexcept { return cached_copy(); }
+WayToCopy streaming_copy() noexcept { return cached_copy(); }
+
+}  // namespace
 
 #endif
 
