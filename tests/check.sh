@@ -21,6 +21,8 @@ check_clang_tidy() {
 # As C and C++, in every language standard.
 check_header() { pytest -q -rs tests/packaging/test_header.py; }
 check_pytest() { pytest; }
+# The site, with warnings as errors; needs the docs group, and so is none of lint's.
+check_docs() { NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict --config-file .mkdocs.yml; }
 
 lint=(ruff ruff-format mypy clang-format clang-tidy header)
 case ${1:-} in
@@ -30,7 +32,7 @@ case ${1:-} in
 esac
 
 for name in "${names[@]}"; do
-  declare -F "check_${name//-/_}" > /dev/null || { echo "no check is named $name; there are ${lint[*]} pytest"; exit 2; }
+  declare -F "check_${name//-/_}" > /dev/null || { echo "no check is named $name; there are ${lint[*]} pytest docs"; exit 2; }
 done
 failed=()
 for name in "${names[@]}"; do
