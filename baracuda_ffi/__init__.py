@@ -1,12 +1,12 @@
-"""baracuda_ffi: FlashInfer's paged KV-cache append, prebuilt behind a C ABI.
+"""baracuda_ffi: every write into a paged KV-cache, prebuilt behind a C ABI.
 
-A decoder appends one new K row and one new V row per request to a paged KV-cache at every step and every
-layer. This package does that through FlashInfer's ``AppendPagedKVCacheDecode`` on a GPU, or through the host
-backend where there is none, for any array framework and without PyTorch, a JIT or a compiler::
+An LLM engine writes new K and V rows into a paged KV-cache at every step and layer. This package does that on
+a GPU, or on the host where there is none, for any array framework and without PyTorch or a JIT::
 
     import baracuda_ffi as bf
 
-    bf.append_paged_kv(key, value, k_data, v_data, indices, indptr, last_page_len, stream=stream)
+    bf.append_paged_kv(key, value, k_data, v_data, indices, indptr, seq_lens=seq_lens,
+                       length_convention="AFTER_APPEND", stream=stream)
 
 or, with the problem stated and checked once, ``PagedKvAppendPlan.select(...)`` and its ``run`` and ``bind``.
 

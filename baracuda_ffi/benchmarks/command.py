@@ -96,11 +96,12 @@ def _run_or_load(console: Console, arguments: argparse.Namespace) -> int:
         from .runner import run_suites
 
         def finished(so_far: Report, suite: SuiteResult) -> None:
+            # First: whoever reads what is printed may leave.
+            if arguments.json and not is_stream(arguments.json):
+                so_far.save(arguments.json)
             if len(so_far.suites) == 1:
                 console.print(f"{so_far.date}; {one_line(so_far.machine)}", highlight=False)
             print_suite(console, suite, so_far.machine)
-            if arguments.json and not is_stream(arguments.json):
-                so_far.save(arguments.json)
 
         settings = Settings(quick=arguments.quick, grid=arguments.grid, l2=arguments.l2)
         report = run_suites(arguments.suites or SUITES, settings, finished)
