@@ -30,6 +30,13 @@ class TorchStream:
         self.cuda_stream = handle
 
 
+class DynamoStream:
+    """A torch.Stream, which is what a compiled function is handed for the current stream."""
+
+    def __init__(self, handle: int) -> None:
+        self.native_handle = handle
+
+
 class CupyStream:
     def __init__(self, handle: int) -> None:
         self.ptr = handle
@@ -63,6 +70,7 @@ MAKERS: dict[str, Any] = {
     "__cuda_stream__": WithProtocol,
     "__cuda_stream__ property": WithProtocolProperty,
     "torch": TorchStream,
+    "torch.Stream": DynamoStream,
     "CuPy": CupyStream,
     "Numba": NumbaStream,
 }
