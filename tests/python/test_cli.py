@@ -148,6 +148,8 @@ def start(*arguments: str, stdout: Any, **environment: str) -> subprocess.Popen[
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # As a terminal has it: what runs in the background of a script is born with interrupts ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
