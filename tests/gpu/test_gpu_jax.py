@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from baracuda_ffi.reference import append_paged_kv_reference
 
 pytestmark = pytest.mark.gpu
 
-os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 jax: Any = pytest.importorskip("jax")
 
 import jax.numpy as jnp  # noqa: E402

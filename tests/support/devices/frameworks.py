@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -62,7 +61,6 @@ def numba() -> Framework:
 
 def jax() -> Framework:
     """JAX's arrays are not to be written: inputs only, and no streams."""
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     jax = pytest.importorskip("jax")
 
     def no_stream() -> Any:
