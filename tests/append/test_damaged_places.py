@@ -60,5 +60,6 @@ def test_the_tables_are_of_every_kind() -> None:
             found = found_places(many.table, many.extent, many.pages)
             reasons |= {each.corrupt[1] for each in found if isinstance(each, Wrong)}
             outcomes.add((any(isinstance(each, Wrong) for each in found), None in found, many.in_order))
-    assert reasons == set(Corruption)
+    # The last two are of copies of pages.
+    assert reasons == set(Corruption) - {Corruption.SOURCE, Corruption.DESTINATION}
     assert len(outcomes) == 8
