@@ -16,7 +16,7 @@ Importing this imports torch; ``import baracuda_ffi`` does not.
 
 from __future__ import annotations
 
-from torch import _C, Tensor, cuda
+from torch import _C, Tensor, compiler, cuda
 
 from ._append import one_call
 from ._compilers.dynamo import read_instead
@@ -44,6 +44,8 @@ def _somebody() -> bool:
 _modes = getattr(_C, "_len_torch_dispatch_stack", _somebody)
 _transforms = getattr(getattr(_C, "_functorch", None), "peek_interpreter_stack", _somebody)
 _script = getattr(_C, "_get_tracing_state", _somebody)
+# Dynamo reads this as True, and then none of the others, which not all releases of it can read.
+_compiling = compiler.is_dynamo_compiling
 
 # One function whatever the operands, where its overloads have one each.
 _append: Callable[..., None] = one_call.append_paged_kv
@@ -77,6 +79,7 @@ def append_paged_kv(
     """
     if (
         type(key) is not Tensor
+        or _compiling()
         or _modes()
         or _transforms() is not None
         or _script() is not None

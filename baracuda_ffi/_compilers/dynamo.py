@@ -25,11 +25,16 @@ def append_in_a_compiled_function(
     key: Any, value: Any = None, k_data: Any = None, *others: Any, stream: Any, **options: Any
 ) -> None:
     """``append_paged_kv`` as torch's operator. What runs it later has a stream of its own (that of a graph
-    capture, say), so it is torch's current one that counts, whichever was current while this was read."""
+    capture, say), so it is torch's current one that counts, whichever was current while this was read.
+
+    The stream that comes with a cache on a CUDA device is therefore not looked at, not even for None. Dynamo
+    keeps a weak reference to a stream that is, and in some releases of torch (2.11) a ``torch.cuda.Stream``
+    that goes leaves such references dangling: the next compilation crashes.
+    """
     from .torch_operator import call
 
     cache = options.get("kv_data") if k_data is None else k_data
-    if cache is not None and (stream is None) == cache.is_cuda:
+    if cache is not None and not cache.is_cuda and stream is not None:
         raise ValueError(
             "append_paged_kv in a compiled function: stream should be torch's current stream for a cache on "
             "a CUDA device, and None for one in host memory"

@@ -14,6 +14,7 @@ from support.processes.python import output_of
 torch: Any = pytest.importorskip("torch")
 
 from torch._inductor.utils import run_and_get_code  # noqa: E402
+from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 
 import baracuda_ffi.torch as bf_torch  # noqa: E402
 
@@ -218,6 +219,36 @@ def test_a_stream_that_is_not_of_the_caches_device() -> None:
     with pytest.raises(bf.BaracudaError):  # as it is refused where nothing is compiled
         torch.compile(step, backend="aot_eager")(*operands)
     assert operands[1].count_nonzero() == 0
+
+
+def test_a_stream_of_a_cache_on_a_cuda_device_is_not_looked_at() -> None:
+    """What Dynamo looks at it has guards for, and compiles anew. Fake tensors need no device."""
+    graphs = []
+
+    def keep(graph: Any, operands: Any) -> Callable[..., Any]:
+        graphs.append(graph)
+        return lambda *operands: ()
+
+    def step(key: Any, kv_data: Any, slots: Any, stream: Any) -> None:
+        bf.append_paged_kv(key, key, kv_data=kv_data, slot_mapping=slots, stream=stream)
+
+    with FakeTensorMode():
+        key = torch.empty(1, HEADS, WIDTH, device="cuda")
+        kv_data = torch.empty(PAGES, 2, HEADS, PAGE_SIZE, WIDTH, device="cuda")
+        slots = torch.empty(1, dtype=torch.int32, device="cuda")
+    compiled = torch.compile(step, fullgraph=True, backend=keep)
+    for stream in (object(), 5, None):
+        compiled(key, kv_data, slots, stream)
+    (graph,) = graphs
+    assert "baracuda_ffi.append_paged_kv" in str(graph.graph)
+
+
+def test_the_function_by_itself() -> None:
+    """It is what is compiled, where in a function of somebody's Dynamo reads another in its place."""
+    key, (k_data, v_data) = rows(1), caches()
+    compiled = torch.compile(bf_torch.append_paged_kv, fullgraph=True, backend="aot_eager")
+    compiled(key, key, k_data, v_data, slot_mapping=torch.tensor([5]))
+    assert torch.equal(k_data[1, :, 1], key[0])
 
 
 def test_what_is_said_wrongly_is_refused_before_it_runs() -> None:
