@@ -70,7 +70,7 @@ def _describe(driver: cuda.Driver, ordinal: int) -> Device:
     name: bytes = driver.call("cuDeviceGetName", 256, device)
     return Device(
         ordinal=ordinal,
-        name=name.rstrip(b"\0").decode("utf-8", "replace"),
+        name=name.split(b"\0")[0].decode("utf-8", "replace"),
         arch=10 * capability("MAJOR") + capability("MINOR"),
         memory=int(driver.call("cuDeviceTotalMem", device)),
     )

@@ -8,13 +8,16 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
 
 import baracuda_ffi as bf
 from baracuda_ffi import cli
+from baracuda_ffi.cli import _devices
 from support.devices.device import device_count
 from support.processes.python import TESTS, run_python
 
@@ -43,6 +46,24 @@ def test_info_says_why_the_gpu_is_not_used() -> None:
     said = command("info")
     assert "The GPU is not used:" in said
     assert re.search(r"driver|built without CUDA", said.split("The GPU is not used:")[1])
+
+
+def test_a_devices_name_ends_at_its_first_nul(monkeypatch: pytest.MonkeyPatch) -> None:
+    """cuda.bindings gives the whole buffer back, and releases of it differ in what is behind the name."""
+    answers = {"cuDeviceGetName": b"A GPU" + bytes(3) + 8 * b" ", "cuDeviceGetCount": 1}
+
+    class OneDevice:
+        def __init__(self, name: str) -> None: ...
+
+        def call(self, function: str, *arguments: object) -> object:
+            return answers.get(function, 0)
+
+    bindings = SimpleNamespace(CUdevice_attribute=MagicMock())
+    for package in ("cuda", "cuda.bindings"):
+        monkeypatch.setitem(sys.modules, package, ModuleType(package))
+    monkeypatch.setitem(sys.modules, "cuda.bindings.driver", bindings)
+    monkeypatch.setattr(_devices.cuda, "Driver", OneDevice)
+    assert [device.name for device in _devices.find_devices().devices] == ["A GPU"]
 
 
 @pytest.mark.gpu
