@@ -136,7 +136,7 @@ def test_what_is_said_wrongly_is_refused_while_it_is_traced() -> None:
     mode = FakeTensorMode()
     fake = {name: mode.from_tensor(tensor) for name, tensor in tensors_of(Problem()).items()}
     del fake["last_page_len"]
-    with pytest.raises(bf.InvalidProblem, match="last_page_len should be given too"):
+    with pytest.raises(bf.InvalidProblem, match="seq_lens should be given too"):
         append_paged_kv(**fake)
     with pytest.raises(bf.InvalidProblem, match="layout is 'HDN'"):
         append_paged_kv(**fake, seq_lens=fake["indptr"], layout="HDN")
