@@ -163,7 +163,7 @@ def test_operands_of_either_memory(backend: Backend, way: str) -> None:
     ("operands", "error", "says"),
     [
         ({}, bf.InvalidProblem, "nothing says where the rows go"),
-        (CSR, bf.InvalidProblem, "last_page_len should be given too"),
+        (CSR, bf.InvalidProblem, "seq_lens should be given too"),
         (CSR | {"seq_lens": int32(1)}, bf.InvalidProblem, "indptr has 3 entries and seq_lens has 1"),
         (
             CSR | {"seq_lens": int32(1, 1), "append_indptr": int32(0, 1)} | AFTER,
