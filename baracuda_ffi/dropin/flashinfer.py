@@ -12,6 +12,8 @@ from ..torch import append_paged_kv
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from torch import Tensor
 
     Caches = Tensor | tuple[Tensor, Tensor]
@@ -166,23 +168,18 @@ def nvfp4_quantize_append_paged_kv_cache(
     BaracudaError
         As ``baracuda_ffi.append_paged_kv``; ``InvalidProblem`` for a scale that is not positive and finite.
     """
-    k_data, v_data = _caches("paged_kv_cache", paged_kv_cache, kv_layout)
-    k_scales, v_scales = _caches("kv_cache_sf", kv_cache_sf, kv_layout)
-    append_paged_kv(
+    _append_nvfp4(
         append_key,
         append_value,
-        k_data,
-        v_data,
-        _indices(kv_indices),
-        _indices(kv_indptr),
+        paged_kv_cache,
+        kv_cache_sf,
+        k_scale,
+        v_scale,
+        kv_layout,
+        indices=_indices(kv_indices),
+        indptr=_indices(kv_indptr),
         batch_indices=_indices(batch_indices),
         positions=_indices(positions),
-        layout=kv_layout,
-        transform="NVFP4",
-        k_scale=_scale("k_scale", k_scale, append_key.device),
-        v_scale=_scale("v_scale", v_scale, append_key.device),
-        k_scales=k_scales,
-        v_scales=v_scales,
     )
 
 
@@ -220,21 +217,16 @@ def nvfp4_quantize_append_paged_kv_cache_with_slot_mapping(
     BaracudaError
         As ``baracuda_ffi.append_paged_kv``; ``InvalidProblem`` for a number that is not positive and finite.
     """
-    k_data, v_data = _caches("paged_kv_cache", paged_kv_cache, kv_layout)
-    k_scales, v_scales = _caches("kv_cache_sf", kv_cache_sf, kv_layout)
-    append_paged_kv(
+    _append_nvfp4(
         append_key,
         append_value,
-        k_data,
-        v_data,
+        paged_kv_cache,
+        kv_cache_sf,
+        k_scale,
+        v_scale,
+        kv_layout,
         slot_mapping=slot_mapping,
-        layout=kv_layout,
         guarded=True,
-        transform="NVFP4",
-        k_scale=_scale("k_scale", k_scale, append_key.device),
-        v_scale=_scale("v_scale", v_scale, append_key.device),
-        k_scales=k_scales,
-        v_scales=v_scales,
     )
 
 
@@ -302,6 +294,34 @@ def get_seq_lens(kv_indptr: Tensor, kv_last_page_len: Tensor, page_size: int) ->
     """
     pages = kv_indptr[1:] - kv_indptr[:-1]
     return torch.clamp(pages - 1, min=0) * page_size + kv_last_page_len
+
+
+def _append_nvfp4(
+    append_key: Tensor,
+    append_value: Tensor,
+    paged_kv_cache: Caches,
+    kv_cache_sf: Caches,
+    k_scale: float | Tensor,
+    v_scale: float | Tensor,
+    kv_layout: str,
+    **places: Any,
+) -> None:
+    """``places`` says where rows go, and whether the append is guarded."""
+    k_data, v_data = _caches("paged_kv_cache", paged_kv_cache, kv_layout)
+    k_scales, v_scales = _caches("kv_cache_sf", kv_cache_sf, kv_layout)
+    append_paged_kv(
+        append_key,
+        append_value,
+        k_data,
+        v_data,
+        layout=kv_layout,
+        transform="NVFP4",
+        k_scale=_scale("k_scale", k_scale, append_key.device),
+        v_scale=_scale("v_scale", v_scale, append_key.device),
+        k_scales=k_scales,
+        v_scales=v_scales,
+        **places,
+    )
 
 
 def _caches(name: str, caches: Caches, layout: str) -> tuple[Tensor, Tensor]:
