@@ -11,11 +11,11 @@ import numpy as np
 
 import baracuda_ffi as bf
 
-from ..damaged.page_tables import Extent, convention_for, random_table, rows_for
+from ..damaged.page_tables import convention_for
 from ..devices.bits import Array
 from ..problems.elements import BF16, F16, F32, FP8_E4M3, FP8_E5M2, I8, U8, Element
-from ..views.real_append import ROW_NAMES, RealAppend, RealCase, as_packed
-from ..views.views import CACHES, MORE_ROWS, ROWS, Extents, Memory
+from ..views.real_append import ROW_NAMES, RealAppend, RealCase, as_packed, draw_table
+from ..views.views import CACHES, ROWS, Extents, Memory
 
 SOURCES = (F16, BF16, F32)
 
@@ -229,17 +229,8 @@ def _given_scale(memory: Memory, form: str, heads: int) -> Array:
 def make(case: QuantisedCase, seed: int, *, requests: int = 5, pages: int | None = None) -> QuantisedAppend:
     """The append that `case` says."""
     memory = Memory(seed)
-    rows = rows_for(case.way, requests)
-    extent = Extent(
-        way=case.way,
-        requests=requests,
-        rows=rows,
-        page_size=case.page_size,
-        convention=bf.LengthConvention[case.convention],
-        pages=pages,
-        key_rows=rows + MORE_ROWS if case.rows == "more-rows" else rows,
-    )
-    pages, table = random_table(memory.rng, extent, state=case.table, wide=case.wide)
+    extent, pages, table = draw_table(memory.rng, case, requests, pages)
+    rows = extent.rows
     heads = max(case.heads, 1)
     width, value_width = case.widths
     of_rows = Extents(rows, heads, width, value_width or width, pages, case.page_size, case.source)

@@ -222,9 +222,10 @@ class RealAppend:
         }
 
 
-def make(case: RealCase, seed: int, *, requests: int = 5, pages: int | None = None) -> RealAppend:
-    """The append that `case` says. Where the number of pages is given, requests may share some."""
-    memory = Memory(seed)
+def draw_table(
+    rng: np.random.Generator, case: RealCase, requests: int, pages: int | None
+) -> tuple[Extent, int, dict[str, Array]]:
+    """How far an append of `case` reaches, over how many pages, and the operands that say its places."""
     rows = rows_for(case.way, requests)
     extent = Extent(
         way=case.way,
@@ -235,7 +236,15 @@ def make(case: RealCase, seed: int, *, requests: int = 5, pages: int | None = No
         pages=pages,
         key_rows=rows + MORE_ROWS if case.rows == "more-rows" else rows,
     )
-    pages, table = random_table(memory.rng, extent, state=case.table, wide=case.wide)
+    drawn, table = random_table(rng, extent, state=case.table, wide=case.wide)
+    return extent, drawn, table
+
+
+def make(case: RealCase, seed: int, *, requests: int = 5, pages: int | None = None) -> RealAppend:
+    """The append that `case` says. Where the number of pages is given, requests may share some."""
+    memory = Memory(seed)
+    extent, pages, table = draw_table(memory.rng, case, requests, pages)
+    rows = extent.rows
     width, value_width = case.widths
     extents = Extents(
         rows=rows,
