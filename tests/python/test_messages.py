@@ -265,6 +265,25 @@ def test_indices_of_nobody(by: str) -> None:
     bf.append_paged_kv(**given, stream=None, guarded=True, **options)
 
 
+@pytest.mark.parametrize(
+    ("indptr", "request_with_rows"), [((0, 1, 2**32 + 1), 0), ((2**32 + 1, 1, 2), 1)], ids=["last", "first"]
+)
+def test_indptr_of_int64_is_not_cut_off(indptr: tuple[int, ...], request_with_rows: int) -> None:
+    """By its low 32 bits the table would have pages of nobody. The request that is out of bounds has no rows,
+    and so is not judged."""
+    given = operands(
+        last_page_len=None,
+        indptr=np.array(indptr, np.int64),
+        batch_indices=int32(request_with_rows, request_with_rows),
+        positions=int32(0, 1),
+        key=np.ones((BATCH, HEADS, HEAD_DIM), np.float16),
+    )
+    bf.append_paged_kv(**given, stream=None)
+    page = (2, 3)[request_with_rows]
+    assert (given["k_data"][page, :, :2] == 1).all()
+    assert given["k_data"].sum() == 2 * HEADS * HEAD_DIM
+
+
 @pytest.mark.skipif(device_count() > 0, reason="needs a machine without a CUDA device, this one has one")
 def test_no_gpu_and_what_to_do() -> None:
     assert "the host backend" in said(one_liner(stream=0))

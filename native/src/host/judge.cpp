@@ -43,8 +43,8 @@ int32_t judge_indptr(const Placement& placement) noexcept {
   if (placement.table != BARACUDA_TABLE_CSR || placement.placing == Placing::kSlots || placement.num_rows == 0)
     return BARACUDA_OK;
   if (placement.used_pages == INT32_MAX) return BARACUDA_OK;  // not stated
-  const int64_t first = read_index<kNarrow>(placement, kIndptr, 0);
-  const int64_t last = read_index<kNarrow>(placement, kIndptr, placement.num_requests);
+  const int64_t first = read_index<kNarrow>(placement, kIndptr, int64_t{0});
+  const int64_t last = read_index<kNarrow>(placement, kIndptr, int64_t{placement.num_requests});
   const int64_t total = placement.used_pages;
   if (first < 0 || first >= last || last > total) return BARACUDA_OK;
   if (first > 0 && read_index<kNarrow>(placement, kPages, first - 1) > 0)

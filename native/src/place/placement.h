@@ -87,9 +87,10 @@ BARACUDA_HOST_DEVICE inline Index read_once(const Index* entry) {
 #endif
 }
 
-// `kNarrow` says at compile time that every operand is int32.
+// `kNarrow` says at compile time that every operand is int32. What is read is of the type that says which entry.
 template <bool kNarrow, typename Int>
 BARACUDA_HOST_DEVICE inline Int read_index(const Placement& placement, PlaceOperand operand, Int entry) {
+  static_assert(kNarrow || sizeof(Int) == sizeof(int64_t), "an int64 entry would be cut off");
   const void* const data = placement.operands[operand];
   if (!kNarrow && (placement.wide >> operand & 1u) != 0)
     return static_cast<Int>(read_once(static_cast<const int64_t*>(data) + entry));
