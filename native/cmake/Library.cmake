@@ -21,6 +21,7 @@ set(_sources
     host/judge.cpp
     host/formats/avx2.cpp
     host/formats/avx512.cpp
+    host/formats/neon.cpp
     host/formats/portable.cpp
     host/formats/row_writers.cpp
     host/page_lists.cpp
@@ -82,9 +83,11 @@ if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
   if(BARACUDA_FFI_WERROR)
     list(APPEND _warnings -Werror)
   endif()
+  # A product and a sum are two roundings (format/arithmetic.h), also for a processor that has both in one instruction.
+  set(_arithmetic -ffp-contract=off)
   # No folder of the machine that built it in the library: two builds of one source are the same bytes.
   set(_prefix_maps "-ffile-prefix-map=${PROJECT_SOURCE_DIR}=." "-ffile-prefix-map=${PROJECT_BINARY_DIR}=.")
-  target_compile_options(baracuda_ffi PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:${_warnings};${_prefix_maps}>")
+  target_compile_options(baracuda_ffi PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:${_warnings};${_arithmetic};${_prefix_maps}>")
 endif()
 
 if(BARACUDA_WITH_CUDA)

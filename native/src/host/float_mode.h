@@ -5,6 +5,9 @@
 #if defined(__SSE2__) || defined(_M_X64)
 #include <xmmintrin.h>
 #define BARACUDA_HOST_MXCSR 1
+#elif defined(__aarch64__) && defined(__GNUC__)
+#include <cstdint>
+#define BARACUDA_HOST_FPCR 1
 #else
 #include <cfenv>
 #endif
@@ -18,6 +21,13 @@ class DefaultFloatMode {
 #if defined(BARACUDA_HOST_MXCSR)
   DefaultFloatMode() noexcept : before_(_mm_getcsr()) { _mm_setcsr(0x1f80); }  // as a process starts
   ~DefaultFloatMode() { _mm_setcsr(before_); }
+#elif defined(BARACUDA_HOST_FPCR)
+  // As a process starts. fesetenv would leave some bits as they are, among them the one by which f16 has no infinities.
+  DefaultFloatMode() noexcept {
+    asm volatile("mrs %0, fpcr\n\tmrs %1, fpsr" : "=r"(control_before_), "=r"(flags_before_) : : "memory");
+    set(0, flags_before_);
+  }
+  ~DefaultFloatMode() { set(control_before_, flags_before_); }
 #else
   DefaultFloatMode() noexcept {
     std::fegetenv(&before_);
@@ -31,6 +41,12 @@ class DefaultFloatMode {
  private:
 #if defined(BARACUDA_HOST_MXCSR)
   unsigned before_;
+#elif defined(BARACUDA_HOST_FPCR)
+  static void set(uint64_t control, uint64_t flags) noexcept {
+    asm volatile("msr fpcr, %0\n\tmsr fpsr, %1" : : "r"(control), "r"(flags) : "memory");
+  }
+  uint64_t control_before_;
+  uint64_t flags_before_;
 #else
   std::fenv_t before_;
 #endif

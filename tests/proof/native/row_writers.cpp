@@ -4,8 +4,6 @@
 //   row_writers floats     the fp8 types over all 2^32 floats and every scale; minutes
 #include "host/formats/row_writers.h"
 
-#include <xmmintrin.h>
-
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -16,6 +14,12 @@
 
 #include "host/float_mode.h"
 #include "require.h"
+
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#elif !defined(__aarch64__)
+#error "how threads of this processor set their float mode is not known here"
+#endif
 
 namespace {
 
@@ -202,10 +206,56 @@ void compare_rows(const std::vector<Way>& ways, std::mt19937_64& random) {
     }
 }
 
+#if defined(__SSE2__)
+
+using FloatMode = unsigned;
+
+constexpr FloatMode kDefaultMode = 0x1f80;
+constexpr FloatMode kModes[] = {0x1f80,          0x1f80 | 0x2000, 0x1f80 | 0x4000, 0x1f80 | 0x6000, 0x1f80 | 0x8000,
+                                0x1f80 | 0x8040, 0x1f80 | 0xe040, 0x0000,          0xe040,          0x1f80 | 0x003f};
+
+FloatMode float_mode() { return _mm_getcsr(); }
+void set_float_mode(FloatMode mode) { _mm_setcsr(mode); }
+
+#else
+
+// FPCR, and FPSR in the greater half.
+using FloatMode = uint64_t;
+
+constexpr FloatMode kDefaultMode = 0;
+constexpr FloatMode kUpward = 1u << 22;
+constexpr FloatMode kDownward = 2u << 22;
+constexpr FloatMode kTowardsZero = 3u << 22;
+constexpr FloatMode kFlushing = 1u << 24;
+constexpr FloatMode kOneNan = 1u << 25;
+constexpr FloatMode kF16WithoutInfinities = 1u << 26;
+constexpr FloatMode kFlushingF16 = 1u << 19;
+constexpr FloatMode kEveryFlag = FloatMode{0x9f} << 32;
+constexpr FloatMode kModes[] = {kDefaultMode,
+                                kUpward,
+                                kDownward,
+                                kTowardsZero,
+                                kFlushing,
+                                kUpward | kFlushing | kOneNan,
+                                kF16WithoutInfinities,
+                                kEveryFlag,
+                                kFlushingF16,
+                                kTowardsZero | kF16WithoutInfinities | kFlushing | kEveryFlag};
+
+FloatMode float_mode() {
+  uint64_t control;
+  uint64_t flags;
+  asm volatile("mrs %0, fpcr\n\tmrs %1, fpsr" : "=r"(control), "=r"(flags) : : "memory");
+  return control | flags << 32;
+}
+void set_float_mode(FloatMode mode) {
+  asm volatile("msr fpcr, %0\n\tmsr fpsr, %1" : : "r"(mode & 0xffffffffu), "r"(mode >> 32) : "memory");
+}
+
+#endif
+
 // The caller's mode changes nothing, and is its own again afterwards, flags and all.
 void compare_modes(const std::vector<Way>& ways, std::mt19937_64& random) {
-  constexpr unsigned kModes[] = {0x1f80,          0x1f80 | 0x2000, 0x1f80 | 0x4000, 0x1f80 | 0x6000, 0x1f80 | 0x8000,
-                                 0x1f80 | 0x8040, 0x1f80 | 0xe040, 0x0000,          0xe040,          0x1f80 | 0x003f};
   std::vector<unsigned char> rows(1024 * 4);
   for (const Type& type : kTypes)
     for (const Format& format : kFormats)
@@ -214,18 +264,20 @@ void compare_modes(const std::vector<Way>& ways, std::mt19937_64& random) {
         const float scale = kScales[random() % std::size(kScales)];
         const Written right = write(*ways[0].way, type, format, rows.data(), 1024, scale, kMargin);
         for (const Way& other : ways)
-          for (const unsigned mode : kModes) {
+          for (const FloatMode mode : kModes) {
             Written found;
-            _mm_setcsr(mode);
+            set_float_mode(mode);
+            const FloatMode before = float_mode();  // a processor may lack some of what the mode asks for
             {
               const DefaultFloatMode standard;
               found = write(*other.way, type, format, rows.data(), 1024, scale, kMargin);
             }
-            const unsigned after = _mm_getcsr();
-            _mm_setcsr(0x1f80);
-            REQUIRE(after == mode, "the mode is %04x, and was %04x", after, mode);
-            REQUIRE(found.row == right.row && found.scales == right.scales, "%s: %s of %s in mode %04x", other.name,
-                    format.name, type.name, mode);
+            const FloatMode after = float_mode();
+            set_float_mode(kDefaultMode);
+            REQUIRE(after == before, "the mode is %llx, and was %llx", static_cast<unsigned long long>(after),
+                    static_cast<unsigned long long>(before));
+            REQUIRE(found.row == right.row && found.scales == right.scales, "%s: %s of %s in mode %llx", other.name,
+                    format.name, type.name, static_cast<unsigned long long>(mode));
           }
       }
 }
@@ -257,6 +309,7 @@ int main(int count, char** arguments) {
   std::vector<Way> ways = {{"portable", baracuda::host::portable_way()}};
   if (const WayToWrite* const way = baracuda::host::avx2_way()) ways.push_back({"avx2", way});
   if (const WayToWrite* const way = baracuda::host::avx512_way()) ways.push_back({"avx512", way});
+  if (const WayToWrite* const way = baracuda::host::neon_way()) ways.push_back({"neon", way});
   std::mt19937_64 random(20);
   if (count > 1 && std::strcmp(arguments[1], "floats") == 0) {
     compare_every_float(ways);

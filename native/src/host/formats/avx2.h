@@ -13,6 +13,8 @@
 #define BARACUDA_VECTOR_TARGET __attribute__((target("avx2,f16c")))
 #define BARACUDA_VECTOR BARACUDA_VECTOR_TARGET __attribute__((always_inline)) inline
 
+#include "host/formats/avx_magnitudes.h"
+
 namespace baracuda::host::avx2 {
 
 using Floats = __m256;

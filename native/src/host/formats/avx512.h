@@ -20,6 +20,8 @@
 #define BARACUDA_VECTOR_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
 #define BARACUDA_VECTOR BARACUDA_VECTOR_TARGET __attribute__((always_inline)) inline
 
+#include "host/formats/avx_magnitudes.h"
+
 namespace baracuda::host::avx512 {
 
 using Floats = __m512;

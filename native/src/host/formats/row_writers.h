@@ -35,6 +35,7 @@ struct WayToWrite {
 const WayToWrite* portable_way() noexcept;
 const WayToWrite* avx2_way() noexcept;
 const WayToWrite* avx512_way() noexcept;
+const WayToWrite* neon_way() noexcept;
 
 // The fastest that this CPU has.
 const WayToWrite& best_way() noexcept;

@@ -1,9 +1,7 @@
-// Rows by vectors, in the operations of avx2.h or avx512.h: whichever was included before. A source each includes both, so that
-// everything here is compiled once for each set, in a namespace of its own.
+// Rows by vectors, in the operations of avx2.h, avx512.h or neon.h: whichever was included before. A source each includes both,
+// so that everything here is compiled once for each set, in a namespace of its own.
 #ifndef BARACUDA_SRC_HOST_FORMATS_VECTOR_ROWS_H_
 #define BARACUDA_SRC_HOST_FORMATS_VECTOR_ROWS_H_
-
-#include <immintrin.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -79,42 +77,8 @@ struct Multiplied {
   BARACUDA_VECTOR Ints operator()(Floats values) const { return Convert{}(multiply(values, multipliers)); }
 };
 
-// The magnitudes of 32 bytes of elements, which compare as ints of their size do. Both sets have 32 bytes.
-struct Halves {
-  using Bits = uint16_t;
-
-  // With 0 for those that are not below the limit.
-  static BARACUDA_VECTOR __m256i magnitudes_below(__m256i elements, uint32_t limit) {
-    const __m256i magnitudes = _mm256_and_si256(elements, _mm256_set1_epi16(0x7fff));
-    const __m256i limits = _mm256_set1_epi16(static_cast<int16_t>(limit));
-    return _mm256_and_si256(magnitudes, _mm256_cmpgt_epi16(limits, magnitudes));
-  }
-  static BARACUDA_VECTOR __m256i greater(__m256i a, __m256i b) { return _mm256_max_epi16(a, b); }
-  static BARACUDA_VECTOR uint32_t greatest(__m256i x) {
-    const __m128i eight = _mm_max_epi16(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
-    // The least of the complements is the one that there is an instruction for.
-    const __m128i ones = _mm_set1_epi32(-1);
-    const auto complement = static_cast<uint32_t>(_mm_cvtsi128_si32(_mm_minpos_epu16(_mm_xor_si128(eight, ones))));
-    return ~complement & 0xffffu;
-  }
-};
-
-struct Words {
-  using Bits = uint32_t;
-
-  static BARACUDA_VECTOR __m256i magnitudes_below(__m256i elements, uint32_t limit) {
-    const __m256i magnitudes = _mm256_and_si256(elements, _mm256_set1_epi32(0x7fffffff));
-    const __m256i limits = _mm256_set1_epi32(static_cast<int32_t>(limit));
-    return _mm256_and_si256(magnitudes, _mm256_cmpgt_epi32(limits, magnitudes));
-  }
-  static BARACUDA_VECTOR __m256i greater(__m256i a, __m256i b) { return _mm256_max_epi32(a, b); }
-  static BARACUDA_VECTOR uint32_t greatest(__m256i x) {
-    const __m128i four = _mm_max_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
-    const __m128i two = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4e));
-    return static_cast<uint32_t>(_mm_cvtsi128_si32(_mm_max_epi32(two, _mm_shuffle_epi32(two, 0xb1))));
-  }
-};
-
+// Sources of rows. Halves and Words say what the magnitudes of a vector of elements as they lie in memory are, which compare as
+// ints of their size do: with 0 for those that are not below a limit, the greater of two vectors', and the greatest of one.
 struct F16 : Halves {
   static constexpr uint32_t kInfinity = 0x7c00u;
   static BARACUDA_VECTOR Floats load(const unsigned char* from) { return load_f16(from); }
@@ -158,23 +122,18 @@ BARACUDA_VECTOR void convert_row(const unsigned char* from, size_t elements, Con
   std::memcpy(to, converted, elements);
 }
 
-BARACUDA_VECTOR __m256i load_32_bytes(const unsigned char* from) {
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-}
-
 // The largest magnitude among elements of which it is below the limit, as the source has it.
 template <typename Source>
 BARACUDA_VECTOR float largest_below(uint32_t limit, const unsigned char* from, size_t elements) {
-  constexpr size_t kVector = 32;
   const size_t bytes = elements * sizeof(typename Source::Bits);
-  if (bytes < kVector) {
-    unsigned char padded[kVector] = {};
+  if (bytes < kRawBytes) {
+    unsigned char padded[kRawBytes] = {};
     std::memcpy(padded, from, bytes);
-    return Source::widen(Source::greatest(Source::magnitudes_below(load_32_bytes(padded), limit)));
+    return Source::widen(Source::greatest(Source::magnitudes_below(load_raw(padded), limit)));
   }
-  __m256i most = Source::magnitudes_below(load_32_bytes(from + bytes - kVector), limit);
-  for (size_t at = 0; at + kVector < bytes; at += kVector)
-    most = Source::greater(most, Source::magnitudes_below(load_32_bytes(from + at), limit));
+  Raw most = Source::magnitudes_below(load_raw(from + bytes - kRawBytes), limit);
+  for (size_t at = 0; at + kRawBytes < bytes; at += kRawBytes)
+    most = Source::greater(most, Source::magnitudes_below(load_raw(from + at), limit));
   return Source::widen(Source::greatest(most));
 }
 
