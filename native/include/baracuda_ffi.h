@@ -349,8 +349,8 @@
  *              more
  *   status 1   FlashInfer: key, value, k_data or v_data not aligned to 16 bytes
  *   status 2   host backend, unguarded: a corrupt row (MIRRORED: padding too), which the message names; or, where it is
- *              stated how many entries indices has, an id right before or behind those that the requests own, other
- *              than 0 and below, which pad. No row is served.
+ *              stated how many entries indices has, ids before or behind those that the requests own of which the
+ *              first or the last is above 0: 0 and below pad. No row is served.
  *   status 3   a CUDA function of a library that was built without CUDA
  *   1000 + e   what the CUDA runtime said (e is its cudaError_t)
  *

@@ -256,10 +256,14 @@ def test_indices_of_nobody(by: str) -> None:
     }
     text = said(one_liner(indices=int32(2, 3, 4), **others[by]))
     assert "indptr[2], its last, is 2 and indices has 3 entries" in text
-    text = said(one_liner(indices=int32(4, 2, 3), indptr=int32(1, 2, 3), **others[by]))
-    assert "indptr[0] is 1" in text
-    for padding in (-1, 0):
-        one_liner(indices=int32(2, 3, padding), **others[by])()
+    for surplus in ((4,), (0, 4), (4, 0), (0, 0, 4)):  # page 0 among them, which could be padding
+        text = said(one_liner(indices=int32(2, 3, *surplus), **others[by]))
+        assert f"indptr[2], its last, is 2 and indices has {2 + len(surplus)} entries" in text
+        begin = len(surplus)
+        shifted = {"indices": int32(*surplus, 2, 3), "indptr": int32(begin, begin + 1, begin + 2)}
+        assert f"indptr[0] is {begin}" in said(one_liner(**shifted, **others[by]))
+    for padding in ((-1,), (0,), (-1, -1), (0, 0, 0)):
+        one_liner(indices=int32(2, 3, *padding), **others[by])()
     options = {name: others[by][name] for name in AFTER if name in others[by]}
     given = operands(indices=int32(2, 3, 4), **{k: v for k, v in others[by].items() if k not in AFTER})
     bf.append_paged_kv(**given, stream=None, guarded=True, **options)

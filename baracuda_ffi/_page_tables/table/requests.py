@@ -78,15 +78,15 @@ class Requests:
         return np.array(changed, np.int64), first
 
     def _list_indices(self, first: int) -> Array:
-        """The parts of all requests from this one on, and behind the last a 0: what is left there of requests
+        """The parts of all requests from this one on, and zeros behind: what is left there of requests
         that are gone would pass for pages of somebody's. Which words are others now."""
         indptr, indices = self._arena.arrays["indptr"], self._arena.arrays["indices"]
         table, counts = self._arena.arrays["block_table"], self._counts
-        self.entries = int(indptr[-1])
+        before, self.entries = self.entries, int(indptr[-1])
         first = min(first, self.batch)
         begin = int(indptr[first])
         parts = [table[row, : counts[row]] for row in range(first, self.batch)]
-        listed = np.concatenate([*parts, np.zeros(1, np.int32)])[: indices.size - begin]
+        listed = np.concatenate([*parts, np.zeros(max(before - self.entries, 0), np.int32)])
         known = indices[begin : begin + listed.size]
         others: Array = np.flatnonzero(known != listed)
         known[:] = listed

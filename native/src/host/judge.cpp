@@ -36,8 +36,17 @@ const char* swap_hint(const Placement& placement) noexcept {
   return look_swapped(placement) ? "; indices and indptr look swapped" : "";
 }
 
-// The table as a whole. An id beside what the requests own, which nobody owns, is a table that is not this append's, or
-// indices and indptr swapped; 0 and below is what buffers are padded with. A batch of nothing but padding owns nothing.
+// Whether somebody is meant by some of the entries begin .. end - 1 of indices, of which no request owns any. The ids of a
+// table are unlike each other: of two or more at most one is 0, and so the outermost ones say it. 0 and below is what
+// buffers are padded with.
+template <bool kNarrow>
+bool name_pages(const Placement& placement, int64_t begin, int64_t end) noexcept {
+  if (begin >= end) return false;
+  return read_index<kNarrow>(placement, kPages, begin) > 0 || read_index<kNarrow>(placement, kPages, end - 1) > 0;
+}
+
+// The table as a whole. Ids beside what the requests own, which nobody owns, are a table that is not this append's, or indices
+// and indptr swapped. A batch of nothing but padding owns nothing.
 template <bool kNarrow>
 int32_t judge_indptr(const Placement& placement) noexcept {
   if (placement.table != BARACUDA_TABLE_CSR || placement.placing == Placing::kSlots || placement.num_rows == 0)
@@ -47,12 +56,12 @@ int32_t judge_indptr(const Placement& placement) noexcept {
   const int64_t last = read_index<kNarrow>(placement, kIndptr, int64_t{placement.num_requests});
   const int64_t total = placement.used_pages;
   if (first < 0 || first >= last || last > total) return BARACUDA_OK;
-  if (first > 0 && read_index<kNarrow>(placement, kPages, first - 1) > 0)
+  if (name_pages<kNarrow>(placement, 0, first))
     return fail(BARACUDA_INVALID_PROBLEM,
                 "indptr[0] is %lld, and nobody owns what is before indices[%lld]; indptr[0] should be 0%s (a guarded "
                 "append takes it as it is)",
                 static_cast<long long>(first), static_cast<long long>(first), swap_hint(placement));
-  if (last < total && read_index<kNarrow>(placement, kPages, last) > 0)
+  if (name_pages<kNarrow>(placement, last, total))
     return fail(
         BARACUDA_INVALID_PROBLEM,
         "indptr[%d], its last, is %lld and indices has %lld entries; they should be equal, or indices padded by "

@@ -796,14 +796,19 @@ bool is_refused(const baracuda_paged_kv_append* op, const ModelRow* row) {
   return row->verdict == CORRUPT || (row->verdict == PADDING && is_mirrored(op));
 }
 
+/* Whether the first or the last of the entries begin .. end - 1 of indices names a page. */
+static bool names_pages(const baracuda_paged_kv_append* op, int64_t begin, int64_t end) {
+  if (begin == end) return false;
+  return table_entry(op, BARACUDA_OPERAND_INDICES, begin) > 0 || table_entry(op, BARACUDA_OPERAND_INDICES, end - 1) > 0;
+}
+
 bool owns_every_id(const baracuda_paged_kv_append* op) {
   const bool states_table = op->total_used_pages > 0 && op->total_used_pages < INT32_MAX;
   if (is_dense(op) || op->addressing == BARACUDA_ADDRESSING_SLOTS || rows_of(op) == 0 || !states_table) return true;
   const int64_t first = table_entry(op, BARACUDA_OPERAND_INDPTR, 0);
   const int64_t last = table_entry(op, BARACUDA_OPERAND_INDPTR, op->batch_size);
   if (first < 0 || first >= last || last > op->total_used_pages) return true;
-  if (first > 0 && table_entry(op, BARACUDA_OPERAND_INDICES, first - 1) > 0) return false;
-  return last == op->total_used_pages || table_entry(op, BARACUDA_OPERAND_INDICES, last) <= 0;
+  return !names_pages(op, 0, first) && !names_pages(op, last, op->total_used_pages);
 }
 
 const uint8_t* source_of(const ModelPart* part, int32_t row, int32_t head) {

@@ -214,13 +214,14 @@ def host_refuses(table: dict[str, Array], found: list[places.Found], key_rows: i
 
 
 def has_pages_of_nobody(table: dict[str, Array]) -> bool:
-    """Whether there is a page id right before or behind those that requests own. 0 and below is padding."""
+    """Whether there is a page id before or behind those that requests own. 0 and below is padding; the
+    outermost entries say it."""
     if "indptr" not in table:
         return False
     indices, first, last = table["indices"], int(table["indptr"][0]), int(table["indptr"][-1])
     if not 0 <= first < last <= indices.size:
         return False
-    return bool((first > 0 and indices[first - 1] > 0) or (last < indices.size and indices[last] > 0))
+    return any(ids.size and max(ids[0], ids[-1]) > 0 for ids in (indices[:first], indices[last:]))
 
 
 def keep_places_apart(table: dict[str, Array], e: Extent, pages: int) -> None:
