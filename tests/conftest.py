@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.calls import sentences
 from support.devices.backends import Backend, HostBackend
 from support.devices.device import device_count
 
@@ -45,6 +46,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=f"needs two CUDA devices, there are {count}"))
         elif item.get_closest_marker("gpu") and count < 1:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device, there is none"))
+
+
+sentences.watch()
+
+
+@pytest.fixture(autouse=True)
+def no_sentence_names_what_is_of_c() -> Iterator[None]:
+    yield
+    found, sentences.offending[:] = sentences.offending[:], []
+    assert not found, "a Python user reads a name of C's"
 
 
 @pytest.fixture(scope="session")

@@ -122,7 +122,7 @@ class CudaError(BaracudaError, RuntimeError):
 
     def __init__(self, code: int, function: str, message: str, name: str = "") -> None:
         super().__init__(code, function, message)
-        self.name = name or f"cudaError {code - CUDA_ERROR_BASE}"
+        self.name = name or f"cudaError{code - CUDA_ERROR_BASE}"
 
 
 class OutOfPages(BaracudaError, RuntimeError):

@@ -6,6 +6,8 @@ stream.
 
 from __future__ import annotations
 
+import ctypes
+
 from .._model.errors import CUDA_ERROR_BASE, CudaError, invalid_problem, unsupported
 from .._model.foreign import passes
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+_LIBRARY = "libcuda.so.1"
 # The handles of the default streams: NULL, legacy, per-thread. They belong to whatever context is current.
 _LAST_DEFAULT_STREAM = 2
 _INSUFFICIENT_DRIVER = 35  # cudaErrorInsufficientDriver: what the library says where there is no driver
@@ -24,8 +27,8 @@ _CAPTURE_IMPLICIT = 906  # another stream is captured that the legacy default st
 
 
 class Driver:
-    """The driver's functions by their names. ``function`` is named in errors: ``CudaError`` for what the
-    driver refuses, ``Unsupported`` without ``cuda.bindings``."""
+    """The driver's functions by their names. Errors are ``CudaError`` for what one of them refuses, whose
+    name it has, and ``Unsupported``, which has the name of ``function``, without ``cuda.bindings``."""
 
     __slots__ = ("_driver", "_function")
 
@@ -42,8 +45,8 @@ class Driver:
                 raise
             raise CudaError(
                 CUDA_ERROR_BASE + _INSUFFICIENT_DRIVER,
-                self._function,
-                f"{name}: the CUDA driver could not be called: {error}",
+                name,
+                f"the CUDA driver could not be called: {error}",
                 "cudaErrorInsufficientDriver",
             ) from error
         if int(status) != 0:
@@ -58,9 +61,9 @@ class Driver:
         return int(status) == 0
 
     def _error(self, name: str, status: Any) -> CudaError:
-        return CudaError(
-            CUDA_ERROR_BASE + int(status), self._function, f"{name}: {status.name}", _error_name(int(status))
-        )
+        _, says = self._driver.cuGetErrorString(status)
+        message = f"the CUDA driver says: {(says or b'an unknown error').decode('utf-8', 'replace')}"
+        return CudaError(CUDA_ERROR_BASE + int(status), name, message, _error_name(int(status)))
 
 
 class StreamContext(Driver):
@@ -153,6 +156,16 @@ class HeldContext(Driver):
 
     def __exit__(self, *exception: object) -> None:
         self._driver.cuCtxPopCurrent()
+
+
+def is_there() -> bool:
+    """Whether this machine has a driver: ``cuda.bindings``, which takes some time to import, says no more
+    where there is none."""
+    try:
+        ctypes.CDLL(_LIBRARY)
+    except OSError:
+        return False
+    return True
 
 
 def _bindings(function: str) -> Any:

@@ -45,6 +45,8 @@ class Driver(Frozen):
 
 def find_devices() -> Driver:
     """Never raises: what could not be found out is told as the problem."""
+    if not cuda.is_there():
+        return Driver(problem="there is no CUDA driver on this machine")
     version = ""
     try:
         driver = cuda.Driver(_ME)

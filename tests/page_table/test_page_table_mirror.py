@@ -148,8 +148,9 @@ def test_after_a_failure_everything_is_copied(late: LateDriver) -> None:
     manager.grow(sequence := manager.add(), 3)
     table, host = new_table(STREAM), new_table(None)
     late.fails = True
-    with pytest.raises(bf.CudaError, match="cuMemcpyHtoDAsync"):
+    with pytest.raises(bf.CudaError, match="the CUDA driver says: an illegal address") as failed:
         table.update(manager, [sequence], 3)
+    assert failed.value.function == "cuMemcpyHtoDAsync"
     late.fails = False
     late.copied.clear()
     for one in (table, host):

@@ -117,9 +117,9 @@ REFUSED: list[tuple[str, int, Callable[[dict[str, Any], Tensors], None], str]] =
     ("COPY", 2, _without("v_data"), "v_data is NULL"),
     ("COPY", 2, _without("destination"), "destination is NULL"),
     ("GATHER", 2, _without("buffer"), "buffer is NULL"),
-    ("COPY", 2, _replace("buffer", lambda _: np.zeros((3, 1), "u1")), "buffer is given; with movement 0"),
-    ("GATHER", 2, _replace("destination", lambda a: a), "destination is given; with movement 1"),
-    ("SCATTER", 2, _replace("source", lambda a: a), "source is given; with movement 2"),
+    ("COPY", 2, _replace("buffer", lambda _: np.zeros((3, 1), "u1")), "buffer is given; with movement COPY"),
+    ("GATHER", 2, _replace("destination", lambda a: a), "destination is given; with movement GATHER"),
+    ("SCATTER", 2, _replace("source", lambda a: a), "source is given; with movement SCATTER"),
     ("COPY", 2, _replace("k_data", lambda a: a.reshape(1, 1, 1, 1, 1, 1, -1)), "k_data has 7 dimensions"),
     ("COPY", 2, _replace("k_data", lambda a: np.zeros((0, 4), "f2")), "num_total_pages is 0"),
     ("COPY", 2, _replace("v_data", lambda a: np.zeros((PAGES, 0), "f2")), "v_data has an extent of 0"),
@@ -174,7 +174,7 @@ def test_strides_without_the_flag() -> None:
     op = unfilled("COPY", flags=0)
     assert bind(op, tensors) == abi.UNSUPPORTED
     assert "k_data of shape" in abi.message()
-    assert "BARACUDA_FLAG_STRIDED" in abi.message()
+    assert "STRIDED" in abi.message()
 
 
 def test_the_length_of_the_array() -> None:

@@ -62,6 +62,7 @@ def test_a_devices_name_ends_at_its_first_nul(monkeypatch: pytest.MonkeyPatch) -
     for package in ("cuda", "cuda.bindings"):
         monkeypatch.setitem(sys.modules, package, ModuleType(package))
     monkeypatch.setitem(sys.modules, "cuda.bindings.driver", bindings)
+    monkeypatch.setattr(_devices.cuda, "is_there", lambda: True)
     monkeypatch.setattr(_devices.cuda, "Driver", OneDevice)
     assert [device.name for device in _devices.find_devices().devices] == ["A GPU"]
 

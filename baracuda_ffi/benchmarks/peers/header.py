@@ -20,7 +20,7 @@ def append(operands: Operands, stream: int) -> Call:
     def launch(*arguments: int) -> None:
         status = function(*arguments)
         if status:
-            raise RuntimeError(f"the header's function returned cudaError {status}")
+            raise RuntimeError(f"the header's function returned CUDA's error {status}")
 
     arguments = (
         problem.kind.itemsize,

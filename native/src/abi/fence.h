@@ -11,13 +11,13 @@ namespace baracuda {
 
 // Runs the body of an exported function. What it throws (FlashInfer's headers do) ends here as a status.
 template <typename Body>
-int32_t at_the_abi(const char* function, Body&& body) noexcept {
+int32_t at_the_abi(Body&& body) noexcept {
   try {
     return body();
   } catch (const std::exception& error) {
-    return fail(BARACUDA_UNSUPPORTED, "%s: %s", function, error.what());
+    return fail(BARACUDA_UNSUPPORTED, "inside the library: %s", error.what());
   } catch (...) {
-    return fail(BARACUDA_UNSUPPORTED, "%s: an exception of an unknown type", function);
+    return fail(BARACUDA_UNSUPPORTED, "inside the library: an exception of an unknown type");
   }
 }
 

@@ -25,7 +25,7 @@ bool states_operands(const Op& op) noexcept {
 using baracuda::Op;
 
 extern "C" int32_t baracuda_paged_kv_append_run(const baracuda_paged_kv_append* op) {
-  return baracuda::at_the_abi("baracuda_paged_kv_append_run", [&]() -> int32_t {
+  return baracuda::at_the_abi([&]() -> int32_t {
     Op read;
     BARACUDA_TRY(baracuda::read_struct(op, &read));
     return baracuda::run_append(read);
@@ -33,7 +33,7 @@ extern "C" int32_t baracuda_paged_kv_append_run(const baracuda_paged_kv_append* 
 }
 
 extern "C" int32_t baracuda_paged_kv_append_can_implement(const baracuda_paged_kv_append* op) {
-  return baracuda::at_the_abi("baracuda_paged_kv_append_can_implement", [&]() -> int32_t {
+  return baracuda::at_the_abi([&]() -> int32_t {
     Op read;
     BARACUDA_TRY(baracuda::read_struct(op, &read));
     return baracuda::states_operands(read) ? baracuda::check_append(read) : baracuda::check_problem(read);
@@ -41,7 +41,7 @@ extern "C" int32_t baracuda_paged_kv_append_can_implement(const baracuda_paged_k
 }
 
 extern "C" int32_t baracuda_paged_kv_append_preload(const baracuda_paged_kv_append* op, int32_t* arch) {
-  return baracuda::at_the_abi("baracuda_paged_kv_append_preload", [&]() -> int32_t {
+  return baracuda::at_the_abi([&]() -> int32_t {
     Op read;
     BARACUDA_TRY(baracuda::read_struct(op, &read));
     BARACUDA_TRY(baracuda::check_problem(read));
@@ -57,7 +57,7 @@ extern "C" int32_t baracuda_paged_kv_append_preload(const baracuda_paged_kv_appe
 
 extern "C" int32_t baracuda_paged_kv_append_bind(baracuda_paged_kv_append* op, const baracuda_tensor* const* operands,
                                                  int32_t num_operands) {
-  return baracuda::at_the_abi("baracuda_paged_kv_append_bind", [&]() -> int32_t {
+  return baracuda::at_the_abi([&]() -> int32_t {
     const baracuda_tensor* known[BARACUDA_NUM_OPERANDS];
     BARACUDA_TRY(baracuda::read_operands(operands, num_operands, BARACUDA_NUM_OPERANDS, known));
     Op read;

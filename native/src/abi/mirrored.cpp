@@ -40,7 +40,7 @@ int32_t some_element_can(int32_t backend, int32_t batch_size, int32_t page_size,
   extern "C" int32_t baracuda_kernels_##family##_paged_kv_append_decode_##name##_run(                         \
       int32_t batch_size, int32_t page_size, int32_t num_heads, int32_t head_dim, void* k_data, void* v_data, \
       void* indices, void* indptr, void* last_page_len, const void* key, const void* value, void* stream) {   \
-    return baracuda::at_the_abi(__func__, [&]() -> int32_t {                                                  \
+    return baracuda::at_the_abi([&]() -> int32_t {                                                            \
       baracuda::Op op =                                                                                       \
           baracuda::mirrored_problem(BACKEND, value_of_element, batch_size, page_size, num_heads, head_dim);  \
       op.k_data = k_data;                                                                                     \
@@ -58,18 +58,17 @@ int32_t some_element_can(int32_t backend, int32_t batch_size, int32_t page_size,
 #define BARACUDA_DEFINE_CAN_IMPLEMENT(family, BACKEND, name, value_of_element)                                \
   extern "C" int32_t baracuda_kernels_##family##_paged_kv_append_decode_##name##_can_implement(               \
       int32_t batch_size, int32_t page_size, int32_t num_heads, int32_t head_dim) {                           \
-    return baracuda::at_the_abi(__func__, [&]() -> int32_t {                                                  \
+    return baracuda::at_the_abi([&]() -> int32_t {                                                            \
       return baracuda::check_problem(                                                                         \
           baracuda::mirrored_problem(BACKEND, value_of_element, batch_size, page_size, num_heads, head_dim)); \
     });                                                                                                       \
   }
 
-#define BARACUDA_DEFINE_FAMILY(family, BACKEND)                                               \
-  extern "C" int32_t baracuda_kernels_##family##_paged_kv_append_decode_can_implement(        \
-      int32_t batch_size, int32_t page_size, int32_t num_heads, int32_t head_dim) {           \
-    return baracuda::at_the_abi(__func__, [&]() -> int32_t {                                  \
-      return baracuda::some_element_can(BACKEND, batch_size, page_size, num_heads, head_dim); \
-    });                                                                                       \
+#define BARACUDA_DEFINE_FAMILY(family, BACKEND)                                                                        \
+  extern "C" int32_t baracuda_kernels_##family##_paged_kv_append_decode_can_implement(                                 \
+      int32_t batch_size, int32_t page_size, int32_t num_heads, int32_t head_dim) {                                    \
+    return baracuda::at_the_abi(                                                                                       \
+        [&]() -> int32_t { return baracuda::some_element_can(BACKEND, batch_size, page_size, num_heads, head_dim); }); \
   }
 
 #define BARACUDA_DEFINE_ELEMENT(ENUM, name, value_of_element, dlpack_code, bits)                 \

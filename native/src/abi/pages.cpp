@@ -24,7 +24,7 @@ bool states_operands(const CopyOp& op) noexcept {
 using baracuda::CopyOp;
 
 extern "C" int32_t baracuda_paged_kv_copy_run(const baracuda_paged_kv_copy* op) {
-  return baracuda::at_the_abi("baracuda_paged_kv_copy_run", [&]() -> int32_t {
+  return baracuda::at_the_abi([&]() -> int32_t {
     CopyOp read;
     BARACUDA_TRY(baracuda::read_struct(op, &read));
     return baracuda::run_copy(read);
@@ -32,7 +32,7 @@ extern "C" int32_t baracuda_paged_kv_copy_run(const baracuda_paged_kv_copy* op) 
 }
 
 extern "C" int32_t baracuda_paged_kv_copy_can_implement(const baracuda_paged_kv_copy* op) {
-  return baracuda::at_the_abi("baracuda_paged_kv_copy_can_implement", [&]() -> int32_t {
+  return baracuda::at_the_abi([&]() -> int32_t {
     CopyOp read;
     BARACUDA_TRY(baracuda::read_struct(op, &read));
     return baracuda::states_operands(read) ? baracuda::check_copy(read) : baracuda::check_copy_problem(read);
@@ -40,7 +40,7 @@ extern "C" int32_t baracuda_paged_kv_copy_can_implement(const baracuda_paged_kv_
 }
 
 extern "C" int32_t baracuda_paged_kv_copy_preload(const baracuda_paged_kv_copy* op, int32_t* arch) {
-  return baracuda::at_the_abi("baracuda_paged_kv_copy_preload", [&]() -> int32_t {
+  return baracuda::at_the_abi([&]() -> int32_t {
     CopyOp read;
     BARACUDA_TRY(baracuda::read_struct(op, &read));
     BARACUDA_TRY(baracuda::check_copy_problem(read));
@@ -56,7 +56,7 @@ extern "C" int32_t baracuda_paged_kv_copy_preload(const baracuda_paged_kv_copy* 
 
 extern "C" int32_t baracuda_paged_kv_copy_bind(baracuda_paged_kv_copy* op, const baracuda_tensor* const* operands,
                                                int32_t num_operands) {
-  return baracuda::at_the_abi("baracuda_paged_kv_copy_bind", [&]() -> int32_t {
+  return baracuda::at_the_abi([&]() -> int32_t {
     const baracuda_tensor* known[BARACUDA_NUM_COPY_OPERANDS];
     BARACUDA_TRY(baracuda::read_operands(operands, num_operands, BARACUDA_NUM_COPY_OPERANDS, known));
     CopyOp read;

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "append/backend.h"
+#include "append/choices.h"
 #include "append/memory.h"
 #include "append/problem.h"
 #include "append/tensor.h"
@@ -53,8 +54,9 @@ class Binding {
     const uint32_t unwanted = given_ & ~wanted_operands(op_);
     if (unwanted == 0) return BARACUDA_OK;
     return fail(BARACUDA_INVALID_PROBLEM,
-                "%s is given; with addressing %d, table %d, lengths %d, transform %d and parts %d there is none",
-                name_of(lowest_bit(unwanted)), op_.addressing, op_.table, op_.lengths, op_.transform, op_.parts);
+                "%s is given; with addressing %s, table %s, lengths %s, transform %s and parts %s there is none",
+                name_of(lowest_bit(unwanted)), kAddressingNames[op_.addressing], kTableNames[op_.table],
+                kLengthsNames[op_.lengths], kTransforms[op_.transform].name, kPartsNames[op_.parts]);
   }
 
   // Without a head dimension rows have rank 2 and caches rank 3: all that are given. Where one alone is so it is the one
@@ -381,7 +383,7 @@ class Binding {
     if (!strided_)
       return is_contiguous(tensor)
                  ? BARACUDA_OK
-                 : refuse_strides(operand, tensor, "it should be contiguous, or BARACUDA_FLAG_STRIDED be set");
+                 : refuse_strides(operand, tensor, "it should be contiguous, or its strides be asked for (STRIDED)");
     int64_t* const strides = operand == BARACUDA_OPERAND_K_SCALES ? op_.k_scales_strides : op_.v_scales_strides;
     if (op_.transform == BARACUDA_TRANSFORM_NVFP4) {
       if (!has_whole_rows(tensor))
@@ -401,7 +403,7 @@ class Binding {
     return mirrored_
                ? "with baracuda-kernels' checks it should be contiguous: a guarded plan takes it as it is, and so "
                  "does append_paged_kv"
-               : "it should be contiguous, or BARACUDA_FLAG_STRIDED be set";
+               : "it should be contiguous, or its strides be asked for (STRIDED)";
   }
 
   static bool has_whole_rows(const Tensor& tensor) noexcept {

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "append/backend.h"
+#include "append/choices.h"
 #include "append/operands.h"
 #include "append/transform.h"
 #include "base/element.h"
@@ -44,8 +45,8 @@ int32_t check_known(const Op& op) noexcept {
     return fail(BARACUDA_UNSUPPORTED, "backend is %d; it should be FLASHINFER (1), HOST (2) or BESPOKE (3)",
                 op.backend);
   if (is_guarded(op) ? backend->guarding == Guarding::kNever : backend->guarding == Guarding::kAlways)
-    return fail(BARACUDA_UNSUPPORTED, "the %s backend appends only %s BARACUDA_FLAG_GUARDED, and flags is 0x%x",
-                backend->name, is_guarded(op) ? "without" : "with", op.flags);
+    return fail(BARACUDA_UNSUPPORTED, "flags is 0x%x, the append %sguarded; the %s backend makes %s guarded ones",
+                op.flags, is_guarded(op) ? "" : "not ", backend->name, is_guarded(op) ? "no" : "only");
   if (op.layout != BARACUDA_LAYOUT_HND && op.layout != BARACUDA_LAYOUT_NHD)
     return fail(BARACUDA_UNSUPPORTED, "layout is %d; it should be HND (0) or NHD (1)", op.layout);
   if (op.length_convention != BARACUDA_BEFORE_APPEND && op.length_convention != BARACUDA_AFTER_APPEND)
@@ -70,8 +71,9 @@ int32_t check_placing(const Op& op) noexcept {
   if (!is_by_request(op) && (op.table != BARACUDA_TABLE_CSR || op.lengths != BARACUDA_LENGTHS_LAST_PAGE_LEN))
     return fail(
         BARACUDA_UNSUPPORTED,
-        "table is %d and lengths %d; with addressing POSITIONS and SLOTS, which take no lengths, both should be 0",
-        op.table, op.lengths);
+        "table is %s and lengths %s; with addressing POSITIONS and SLOTS, which take no lengths, they should be "
+        "CSR and LAST_PAGE_LEN",
+        kTableNames[op.table], kLengthsNames[op.lengths]);
   if (op.table == BARACUDA_TABLE_DENSE && op.lengths != BARACUDA_LENGTHS_SEQ_LENS)
     return fail(BARACUDA_UNSUPPORTED, "table is DENSE and lengths LAST_PAGE_LEN; it should be SEQ_LENS");
   if (op.addressing == BARACUDA_ADDRESSING_RAGGED && op.lengths == BARACUDA_LENGTHS_LAST_PAGE_LEN &&
@@ -80,8 +82,8 @@ int32_t check_placing(const Op& op) noexcept {
                 "length_convention is BEFORE_APPEND; the last_page_len of a RAGGED append should count the new tokens "
                 "(AFTER_APPEND), or seq_lens say the lengths");
   if (has_flag(op, BARACUDA_FLAG_SKIP_SLOT) && op.addressing != BARACUDA_ADDRESSING_SLOTS)
-    return fail(BARACUDA_UNSUPPORTED, "BARACUDA_FLAG_SKIP_SLOT is set; with addressing %d there are no slots to skip",
-                op.addressing);
+    return fail(BARACUDA_UNSUPPORTED, "skip_slot is given; with addressing %s there are no slots to skip",
+                kAddressingNames[op.addressing]);
   return BARACUDA_OK;
 }
 
@@ -90,9 +92,9 @@ int32_t check_mirrored_choices(const Op& op) noexcept {
   if (!is_decode(op))
     return fail(
         BARACUDA_UNSUPPORTED,
-        "addressing is %d, table %d and lengths %d; with baracuda-kernels' checks they should be LAST_PAGE, CSR "
+        "addressing is %s, table %s and lengths %s; with baracuda-kernels' checks they should be LAST_PAGE, CSR "
         "and LAST_PAGE_LEN",
-        op.addressing, op.table, op.lengths);
+        kAddressingNames[op.addressing], kTableNames[op.table], kLengthsNames[op.lengths]);
   if (op.transform != BARACUDA_TRANSFORM_COPY)
     return fail(BARACUDA_UNSUPPORTED,
                 "transform is %s; with baracuda-kernels' checks it should be COPY (a guarded append takes every one)",
@@ -109,10 +111,11 @@ int32_t check_mirrored_choices(const Op& op) noexcept {
         "append takes two widths)",
         op.value_head_dim, op.head_dim);
   if (has_flag(op, BARACUDA_FLAG_STRIDED) || is_guarded(op) || op.int64_operands != 0)
-    return fail(BARACUDA_UNSUPPORTED,
-                "flags is 0x%x and int64_operands 0x%x; with BARACUDA_FLAG_MIRRORED operands should be packed, tables "
-                "int32, and BARACUDA_FLAG_GUARDED not be set (a guarded append takes any strides and int64)",
-                op.flags, op.int64_operands);
+    return fail(
+        BARACUDA_UNSUPPORTED,
+        "flags is 0x%x and int64_operands 0x%x; with baracuda-kernels' checks operands should be packed, tables "
+        "int32, and the append not guarded (a guarded append takes any strides and int64)",
+        op.flags, op.int64_operands);
   return BARACUDA_OK;
 }
 

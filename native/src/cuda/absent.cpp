@@ -9,8 +9,7 @@ namespace {
 int32_t refuse() noexcept {
   return fail(BARACUDA_UNSUPPORTED,
               "this library was built without CUDA; build it with the CUDA compiler (BARACUDA_FFI_CUDA=ON, or "
-              "BARACUDA_FFI_PYPI_CUDA=1 where there is no toolkit), or use the host backend (BARACUDA_BACKEND_HOST; in "
-              "Python stream=None)");
+              "BARACUDA_FFI_PYPI_CUDA=1 where there is no toolkit), or use the host backend (in Python stream=None)");
 }
 
 }  // namespace

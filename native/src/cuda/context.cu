@@ -11,7 +11,7 @@ CurrentContext::~CurrentContext() {
 
 int32_t CurrentContext::push(CUcontext context) noexcept {
   const CUresult result = driver_.ctx_push_current(context);
-  if (result != CUDA_SUCCESS) return fail_driver_call("cuCtxPushCurrent", result);
+  if (result != CUDA_SUCCESS) return fail_driver_call("making a context current", result);
   pushed_ = true;
   has_context_ = true;
   return BARACUDA_OK;
@@ -20,7 +20,7 @@ int32_t CurrentContext::push(CUcontext context) noexcept {
 int32_t CurrentContext::enter(void* stream, const void* k_data) noexcept {
   CUcontext current = nullptr;
   CUresult result = driver_.ctx_get_current(&current);
-  if (result != CUDA_SUCCESS) return fail_driver_call("cuCtxGetCurrent", result);
+  if (result != CUDA_SUCCESS) return fail_driver_call("asking for the current context", result);
   has_context_ = current != nullptr;
   if (is_default_stream(stream)) {
     // One device leaves nothing to choose.
@@ -29,7 +29,7 @@ int32_t CurrentContext::enter(void* stream, const void* k_data) noexcept {
   }
   CUcontext context = nullptr;
   result = driver_.stream_get_ctx(static_cast<CUstream>(stream), &context);
-  if (result != CUDA_SUCCESS) return fail_driver_call("cuStreamGetCtx", result);
+  if (result != CUDA_SUCCESS) return fail_driver_call("asking for the context of the stream", result);
   return context == current ? BARACUDA_OK : push(context);
 }
 
@@ -41,7 +41,7 @@ int32_t CurrentContext::enter_device_of(const void* k_data, CUcontext current) n
     return fail(BARACUDA_INVALID_PROBLEM,
                 "k_data is at %p, which CUDA does not know; it should be CUDA device, managed or pinned memory",
                 k_data);
-  if (result != CUDA_SUCCESS) return fail_driver_call("cuPointerGetAttribute", result);
+  if (result != CUDA_SUCCESS) return fail_driver_call("asking for the device of k_data", result);
   CUdevice current_device = -1;
   if (current != nullptr && driver_.ctx_get_device(&current_device) == CUDA_SUCCESS && current_device == ordinal)
     return BARACUDA_OK;
@@ -52,14 +52,14 @@ int32_t CurrentContext::enter_device_of(const void* k_data, CUcontext current) n
   unsigned int flags = 0;
   int active = 0;
   result = driver_.primary_ctx_get_state(ordinal, &flags, &active);
-  if (result != CUDA_SUCCESS) return fail_driver_call("cuDevicePrimaryCtxGetState", result);
+  if (result != CUDA_SUCCESS) return fail_driver_call("asking for the primary context of the device of k_data", result);
   if (!active)
     return fail(BARACUDA_INVALID_PROBLEM,
                 "k_data is on CUDA device %d, where no context is alive to launch in; make one current, or pass a "
                 "stream that was created there",
                 ordinal);
   result = driver_.primary_ctx_retain(&owner, ordinal);
-  if (result != CUDA_SUCCESS) return fail_driver_call("cuDevicePrimaryCtxRetain", result);
+  if (result != CUDA_SUCCESS) return fail_driver_call("retaining the primary context of the device of k_data", result);
   retained_ = true;
   retained_device_ = ordinal;
   return push(owner);
@@ -73,7 +73,7 @@ int32_t CurrentContext::device(CUdevice* device) const noexcept {
     return BARACUDA_OK;
   }
   const CUresult result = driver_.ctx_get_device(device);
-  return result == CUDA_SUCCESS ? BARACUDA_OK : fail_driver_call("cuCtxGetDevice", result);
+  return result == CUDA_SUCCESS ? BARACUDA_OK : fail_driver_call("asking for the current device", result);
 }
 
 }  // namespace baracuda::cuda

@@ -9,7 +9,7 @@ constexpr unsigned int kDriverInterface = 12000;
 
 struct Lookup {
   Driver driver = {};
-  const char* call = "";
+  const char* doing = "";
   cudaError_t error = cudaSuccess;
 };
 
@@ -27,11 +27,11 @@ cudaError_t query(const char* symbol, void** function) noexcept {
 
 Lookup look_up() noexcept {
   Lookup lookup;
-  lookup.call = "cudaGetDeviceCount";
+  lookup.doing = "asking for the CUDA devices";
   lookup.error = cudaGetDeviceCount(&lookup.driver.device_count);
   auto find = [&lookup](const char* symbol, auto* function) {
     if (lookup.error != cudaSuccess) return;
-    lookup.call = symbol;
+    lookup.doing = "looking up the CUDA driver's functions";
     lookup.error = query(symbol, reinterpret_cast<void**>(function));
   };
   find("cuStreamGetCtx", &lookup.driver.stream_get_ctx);
@@ -51,7 +51,7 @@ Lookup look_up() noexcept {
 
 int32_t find_driver(const Driver** driver) noexcept {
   static const Lookup lookup = look_up();
-  if (lookup.error != cudaSuccess) return fail_cuda(lookup.call, lookup.error);
+  if (lookup.error != cudaSuccess) return fail_cuda(lookup.doing, lookup.error);
   *driver = &lookup.driver;
   return BARACUDA_OK;
 }

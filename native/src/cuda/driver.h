@@ -28,8 +28,8 @@ struct Driver {
 int32_t find_driver(const Driver** driver) noexcept;
 
 // The driver's results have the runtime's numbers for what they share.
-inline int32_t fail_driver_call(const char* call, CUresult result) noexcept {
-  return fail_cuda(call, static_cast<cudaError_t>(result));
+inline int32_t fail_driver_call(const char* doing, CUresult result) noexcept {
+  return fail_cuda(doing, static_cast<cudaError_t>(result));
 }
 
 }  // namespace baracuda::cuda

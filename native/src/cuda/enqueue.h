@@ -21,7 +21,7 @@ int32_t enqueue(void* stream, const void* k_data, const Launch& launch) {
   CurrentContext context(*driver);
   BARACUDA_TRY(context.enter(stream, k_data));
   const cudaError_t error = launch();
-  return error == cudaSuccess ? BARACUDA_OK : fail_cuda("cudaLaunchKernel", error);
+  return error == cudaSuccess ? BARACUDA_OK : fail_cuda("launching the kernel", error);
 }
 
 // Calls `load` there, which loads kernels and describes one of them. `arch`: as of baracuda_paged_kv_append_preload.
@@ -36,7 +36,7 @@ int32_t load_kernels(void* stream, const void* k_data, const Load& load, int32_t
   if (device >= 0) {
     cudaFuncAttributes attributes;
     const cudaError_t error = load(&attributes);
-    if (error != cudaSuccess) return fail_cuda("cudaFuncGetAttributes", error);
+    if (error != cudaSuccess) return fail_cuda("loading the kernel", error);
     *arch = attributes.binaryVersion;
     return BARACUDA_OK;
   }
@@ -45,7 +45,7 @@ int32_t load_kernels(void* stream, const void* k_data, const Load& load, int32_t
   int minor = 0;
   cudaError_t error = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0);
   if (error == cudaSuccess) error = cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0);
-  if (error != cudaSuccess) return fail_cuda("cudaDeviceGetAttribute", error);
+  if (error != cudaSuccess) return fail_cuda("asking for the compute capability of the device", error);
   *arch = major * 10 + minor;
   return BARACUDA_OK;
 }

@@ -8,9 +8,9 @@
 
 namespace baracuda {
 
-// 1000 + error, with a message that names the call. Clears the runtime's pending error: the runtime is linked into
-// this library, so nobody else can have left one there.
-int32_t fail_cuda(const char* call, cudaError_t error) noexcept;
+// 1000 + error, with a message that says what failed: `doing`, such as "launching the kernel". Clears the runtime's
+// pending error: the runtime is linked into this library, so nobody else can have left one there.
+int32_t fail_cuda(const char* doing, cudaError_t error) noexcept;
 
 }  // namespace baracuda
 

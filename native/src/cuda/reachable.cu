@@ -14,7 +14,7 @@ int32_t device_of(const void* address, int32_t* device) noexcept {
   }
   const CUresult result = driver->pointer_get_attribute(device, CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL,
                                                         reinterpret_cast<CUdeviceptr>(address));
-  return result == CUDA_SUCCESS ? BARACUDA_OK : fail_driver_call("cuPointerGetAttribute", result);
+  return result == CUDA_SUCCESS ? BARACUDA_OK : fail_driver_call("asking for the device of an operand", result);
 }
 
 int32_t check_device(const char* name, int32_t its_device, CUdevice device) noexcept {

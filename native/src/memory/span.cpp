@@ -34,13 +34,13 @@ int32_t refuse_written_stride(const char* name, const char* dimension, int64_t e
 }
 
 int32_t refuse_stream(const void* stream) noexcept {
-  return fail(BARACUDA_INVALID_PROBLEM, "stream is %p; the host backend runs on no stream, so it should be NULL",
-              stream);
+  return fail(BARACUDA_INVALID_PROBLEM,
+              "stream is %p; the host backend runs on no stream, so it should be NULL (in Python None)", stream);
 }
 
 int32_t refuse_record(const void* record) noexcept {
   return fail(BARACUDA_INVALID_PROBLEM,
-              "error_record is %p; errors are recorded only with BARACUDA_FLAG_GUARDED, so it should be NULL", record);
+              "error_record is %p; only what is guarded records errors, so it should be NULL (in Python None)", record);
 }
 
 }  // namespace baracuda

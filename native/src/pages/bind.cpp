@@ -19,8 +19,8 @@ int32_t check_wanted(const CopyOp& op, CopyOperands operands) noexcept {
     if ((operands[i] != nullptr) == wants(op, i)) continue;
     if (wants(op, i))
       return fail(BARACUDA_INVALID_PROBLEM, "%s is NULL; it should be the operand's tensor", copy_name_of(i));
-    return fail(BARACUDA_INVALID_PROBLEM, "%s is given; with movement %d and parts %d there is none", copy_name_of(i),
-                op.movement, op.parts);
+    return fail(BARACUDA_INVALID_PROBLEM, "%s is given; with movement %s and parts %s there is none", copy_name_of(i),
+                kMovementNames[op.movement], op.parts == BARACUDA_PARTS_KEY ? "KEY" : "KEY_AND_VALUE");
   }
   return BARACUDA_OK;
 }
@@ -63,7 +63,7 @@ int32_t take_cache(const CacheFields& to, const Tensor& tensor, CopyOp* op) noex
                 static_cast<long long>(tensor.shape[0]), op->num_total_pages);
   }
   if ((op->flags & BARACUDA_FLAG_STRIDED) == 0 && !is_contiguous(tensor))
-    return refuse_strides(name, tensor, "it should be contiguous, or BARACUDA_FLAG_STRIDED be set");
+    return refuse_strides(name, tensor, "it should be contiguous, or its strides be asked for (STRIDED)");
   *to.element_bytes = element_bytes_of(tensor);
   std::fill_n(to.page, kMaxPageRank, 0);
   std::fill_n(to.strides, 1 + kMaxPageRank, 0);

@@ -24,6 +24,8 @@ struct CopyOperand {
 static_assert(sizeof(CopyOp::k_page) == kMaxPageRank * sizeof(int64_t) &&
               sizeof(CopyOp::k_data_strides) == (1 + kMaxPageRank) * sizeof(int64_t));
 
+inline constexpr const char* kMovementNames[] = {"COPY", "GATHER", "SCATTER"};
+
 constexpr uint32_t movement_bit(int movement) noexcept { return 1u << movement; }
 
 inline constexpr uint32_t kAnyMovement = ~0u;

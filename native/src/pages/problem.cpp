@@ -37,7 +37,7 @@ int32_t check_copy_choices(const CopyOp& op) noexcept {
   if (backend == nullptr)
     return fail(BARACUDA_UNSUPPORTED, "backend is %d; to copy pages it should be HOST (2) or BESPOKE (3)", op.backend);
   if (backend->is_always_guarded && (op.flags & BARACUDA_FLAG_GUARDED) == 0)
-    return fail(BARACUDA_UNSUPPORTED, "flags is 0x%x; the %s backend copies pages only with BARACUDA_FLAG_GUARDED",
+    return fail(BARACUDA_UNSUPPORTED, "flags is 0x%x, the copy not guarded; the %s backend makes only guarded ones",
                 op.flags, backend->name);
   if (op.movement < BARACUDA_MOVEMENT_COPY || op.movement > BARACUDA_MOVEMENT_SCATTER)
     return fail(BARACUDA_UNSUPPORTED, "movement is %d; this release has COPY (0), GATHER (1) and SCATTER (2)",

@@ -114,8 +114,7 @@ class GivenOperands {
   }
 
   int32_t bind_to(Op* op, Append* append) const {
-    return at_the_abi("baracuda_paged_kv_append_bind",
-                      [&]() -> int32_t { return bind_operands(op, operands_, append); });
+    return at_the_abi([&]() -> int32_t { return bind_operands(op, operands_, append); });
   }
 
  private:
@@ -293,7 +292,7 @@ Object* append(Object* describers, Object* const* arguments, ptrdiff_t) {
   status = bind_objects(describers, ObjectsOfTuple(arguments[2]), false, &op, &append);
   if (status != BARACUDA_OK) return own_status(status);
   ThreadState* const thread = api->save_thread();
-  status = at_the_abi("baracuda_paged_kv_append_run", [&]() -> int32_t { return launch_checked(append); });
+  status = at_the_abi([&]() -> int32_t { return launch_checked(append); });
   api->restore_thread(thread);
   return api->own_int(status);
 }

@@ -226,7 +226,7 @@ Error* handle(CallFrame* frame) noexcept {
     metadata->traits = kCommandBufferCompatible;
     return nullptr;
   }
-  const int32_t status = at_the_abi("baracuda_ffi.jax", [&]() -> int32_t { return call(*frame, kBackend, kStage); });
+  const int32_t status = at_the_abi([&]() -> int32_t { return call(*frame, kBackend, kStage); });
   if (status == BARACUDA_OK) return nullptr;
   ErrorCreateArgs error = {sizeof error, nullptr, last_message(), code_of(status)};
   return frame->api->error_create(&error);

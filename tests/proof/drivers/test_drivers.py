@@ -68,7 +68,7 @@ def test_a_driver_without_a_device() -> None:
     kind, name, text = raised_by_select(CUDA_VISIBLE_DEVICES="")
     assert kind == "CudaError"
     assert name in ("cudaErrorNoDevice", "cudaErrorInsufficientDriver")
-    assert "cudaGetDeviceCount" in text
+    assert "asking for the CUDA devices failed" in text or "no CUDA driver" in text
 
 
 @pytest.mark.skipif(bf.build_info().cuda is not None, reason="the library was built with CUDA")

@@ -19,6 +19,12 @@ from .abi import INVALID_PROBLEM, MISALIGNED_OPERAND, UNSUPPORTED, Append
 INT32_MAX = 2**31 - 1
 INT32_MIN = -(2**31)
 
+# As messages have them, by number.
+_ADDRESSING_NAMES = tuple(abi.ADDRESSINGS)
+_TABLE_NAMES = ("CSR", "DENSE")
+_LENGTHS_NAMES = ("LAST_PAGE_LEN", "SEQ_LENS")
+_CHOICES = (("addressing", _ADDRESSING_NAMES), ("table", _TABLE_NAMES), ("lengths", _LENGTHS_NAMES))
+
 #: That FlashInfer's kernel takes by positions.
 MOST_ROWS = INT32_MAX - (1 << 16)
 
@@ -151,9 +157,9 @@ def _unknown() -> Iterator[Refusal]:
     for flag in (32, 1 << 31):
         says: Says = ("flags is 0x", "knows 0x1f")
         yield Refusal(f"flag-{flag:x}", 2, UNSUPPORTED, _with_flag(flag), says, CALLERS, flags)
-    says = ("flags", "flashinfer", "without BARACUDA_FLAG_GUARDED")
+    says = ("flags", "the append guarded", "flashinfer", "no guarded ones")
     yield Refusal("guarded", 2, UNSUPPORTED, _with_flag(abi.GUARDED), says, ON_FLASHINFER, flags)
-    says = ("flags", "bespoke", "with BARACUDA_FLAG_GUARDED")
+    says = ("flags", "not guarded", "bespoke", "only guarded ones")
     unguarded = _with_flag(abi.GUARDED, on=False)
     yield Refusal("unguarded", 2, UNSUPPORTED, unguarded, says, (BESPOKE,), flags)
     for value in (0, 4, 99, -1):
@@ -188,9 +194,9 @@ def _together() -> Iterator[Refusal]:
     for addressing in ("POSITIONS", "SLOTS"):
         for table, lengths in ((0, 1), (1, 0), (1, 1)):
             says: Says = (
-                f"table is {table} and lengths {lengths}",
+                f"table is {_TABLE_NAMES[table]} and lengths {_LENGTHS_NAMES[lengths]}",
                 "POSITIONS and SLOTS",
-                "both should be 0",
+                "should be CSR and LAST_PAGE_LEN",
             )
             values = {"addressing": abi.ADDRESSINGS[addressing], "table": table, "lengths": lengths}
             yield _placing(3, f"{addressing}-{table}-{lengths}", CALLERS, says, **values)
@@ -207,7 +213,7 @@ def _together() -> Iterator[Refusal]:
             op.flags |= abi.SKIP_SLOT
             op.addressing, op.length_convention = chosen, 1
 
-        says = ("BARACUDA_FLAG_SKIP_SLOT", f"addressing {chosen}")
+        says = ("skip_slot", f"addressing {_ADDRESSING_NAMES[chosen]}")
         changes = _PLACING | {"flags"}
         yield Refusal(f"skip-slot-{chosen}", 3, UNSUPPORTED, skipping, says, CALLERS, changes)
 
@@ -228,7 +234,7 @@ def _other_placings(line: int, callers: tuple[Caller, ...], *says: str, but: str
     for name, values in OTHER_PLACINGS.items():
         if name == but:
             continue
-        addressing, table, lengths = (values.get(kind, 0) for kind in ("addressing", "table", "lengths"))
+        addressing, table, lengths = (names[values.get(kind, 0)] for kind, names in _CHOICES)
         said = (f"addressing is {addressing}, table {table} and lengths {lengths}", *says)
         yield _placing(line, name, callers, said, **values)
 
@@ -271,7 +277,7 @@ def _mirrored() -> Iterator[Refusal]:
         changes = frozenset({"transform"})
         spoil = _set(transform=number)
         yield Refusal(f"mirrored-{transform}", 4, UNSUPPORTED, spoil, said, MIRRORED, changes)
-    flags = ("BARACUDA_FLAG_MIRRORED", "packed", "int32", "BARACUDA_FLAG_GUARDED")
+    flags = ("baracuda-kernels' checks", "packed", "int32", "not guarded")
     yield refusal("strided", ("flags is 0x12", *flags), _with_flag(abi.STRIDED), "flags")
     yield refusal("guarded", ("flags is 0x11", *flags), _with_flag(abi.GUARDED), "flags", on=(HOST_MIRRORED,))
     yield refusal("key-alone", ("value and v_data are absent",), _set(parts=abi.KEY), "parts")
@@ -396,7 +402,7 @@ def _flashinfer() -> Iterator[Refusal]:
     for value in (1, 32, 63, 65, 96, 192, 512, INT32_MAX):
         says: Says = ("64, 128 and 256", "bespoke backend")
         yield _field(10, UNSUPPORTED, "head_dim", value, *says, callers=only)
-    yield _fields(10, UNSUPPORTED, "key-alone", only, ("parts is 1", "bespoke backend"), parts=abi.KEY)
+    yield _fields(10, UNSUPPORTED, "key-alone", only, ("parts is KEY", "bespoke backend"), parts=abi.KEY)
     says = ("head_dim 64", "value_head_dim 128", "one width", "bespoke backend")
     yield Refusal(
         "two-widths",
@@ -460,7 +466,7 @@ def _addresses() -> Iterator[Refusal]:
     for value in (8, 0x1000):
         says = ("stream", f"{value:x}", "NULL")
         yield _fields(13, INVALID_PROBLEM, f"stream={value}", ON_HOST, says, stream=value)
-        says = ("error_record", f"{value:x}", "BARACUDA_FLAG_GUARDED", "NULL")
+        says = ("error_record", f"{value:x}", "only what is guarded", "NULL")
         yield _fields(13, INVALID_PROBLEM, f"error_record={value}", UNGUARDED, says, error_record=value)
 
 

@@ -60,6 +60,12 @@ class LateDriver:
         self.memory[address] = memory
         return Result.CUDA_SUCCESS, address
 
+    def cuGetErrorString(self, result: Result) -> tuple[Result, bytes]:
+        return (
+            Result.CUDA_SUCCESS,
+            b"an illegal address" if result == Result.CUDA_ERROR_ILLEGAL_ADDRESS else b"?",
+        )
+
     def cuInit(self, flags: int) -> tuple[Result]:
         return (Result.CUDA_SUCCESS,)
 

@@ -2,6 +2,7 @@
 
 #include <initializer_list>
 
+#include "append/choices.h"
 #include "append/operands.h"
 #include "append/problem.h"
 #include "append/transform.h"
@@ -27,18 +28,18 @@ int32_t check_choices(const Op& op) noexcept {
                 kTransforms[op.transform].name);
   if (!is_decode(op) && op.addressing != BARACUDA_ADDRESSING_POSITIONS)
     return fail(BARACUDA_UNSUPPORTED,
-                "addressing is %d, table %d and lengths %d; FlashInfer's kernels take LAST_PAGE with CSR and "
+                "addressing is %s, table %s and lengths %s; FlashInfer's kernels take LAST_PAGE with CSR and "
                 "LAST_PAGE_LEN, and POSITIONS (the bespoke backend takes every one)",
-                op.addressing, op.table, op.lengths);
+                kAddressingNames[op.addressing], kTableNames[op.table], kLengthsNames[op.lengths]);
   if (op.head_dim != 64 && op.head_dim != 128 && op.head_dim != 256)
     return fail(BARACUDA_UNSUPPORTED,
                 "head_dim is %d; FlashInfer's kernel takes 64, 128 and 256 (the bespoke backend takes any)",
                 op.head_dim);
   if (op.parts != BARACUDA_PARTS_KEY_AND_VALUE || value_head_dim(op) != op.head_dim)
     return fail(BARACUDA_UNSUPPORTED,
-                "parts is %d, head_dim %d and value_head_dim %d; FlashInfer's kernel writes key and value of one width "
+                "parts is %s, head_dim %d and value_head_dim %d; FlashInfer's kernel writes key and value of one width "
                 "(the bespoke backend takes any)",
-                op.parts, op.head_dim, op.value_head_dim);
+                kPartsNames[op.parts], op.head_dim, op.value_head_dim);
   const uint32_t wide = op.int64_operands & wanted_operands(op);
   if (wide != 0)
     return fail(BARACUDA_UNSUPPORTED,
