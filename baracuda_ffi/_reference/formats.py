@@ -103,7 +103,8 @@ def widened(rows: Array, element: ElementKind) -> F32:
     """f16, bf16 and f32 as float32, which has all of their values. bf16 may be its bits."""
     if element is ElementKind.BF16:
         return (rows.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
-    return rows.astype(np.float32)
+    with np.errstate(invalid="ignore"):  # an Arm processor flags NaNs that signal
+        return rows.astype(np.float32)
 
 
 def quantised_by(numbers: F32, scale: F32, element: ElementKind) -> Bytes:

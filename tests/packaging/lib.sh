@@ -27,6 +27,18 @@ new_environment() {
   "$1/bin/pip" install --quiet --upgrade 'pip>=25.1'
 }
 
+# The wheel for the processor $1 of the sources $2, a folder or a source distribution, goes to the folder $3. $4 is a pip, and
+# what follows are options for it. For another processor than this machine's a cross compiler is used.
+build_wheel() {
+  local machine=$1 source=$2 folder=$3 pip=$4 options=()
+  shift 4
+  if [ "$machine" != "$(uname -m)" ]; then
+    options=(-C "cmake.define.CMAKE_TOOLCHAIN_FILE=native/cmake/$machine-linux-gnu.cmake")
+  fi
+  # The variable is how Python is told, and so whoever names a wheel, that it is another's platform.
+  _PYTHON_HOST_PLATFORM=linux-$machine "$pip" wheel --quiet --no-deps --wheel-dir "$folder" "${options[@]}" "$@" "$source"
+}
+
 # Appends with what is installed in the environment $1; $2 is cuda or host: what its library has to have.
 use_install() {
   (cd / && "$1/bin/python" "$here/use_install.py" "$2")
