@@ -39,10 +39,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _values(prefix: str, library_dir: str) -> dict[str, str]:
     include_dir = os.path.join(prefix, "include")
+    # By the last of them a program finds the library where it was linked with it.
+    libs = [f"-L{library_dir}", "-lbaracuda_ffi", f"-Wl,-rpath,{library_dir}"]
     return {
         "cmakedir": os.path.join(prefix, "share", "cmake", "baracuda_ffi"),
         "includedir": include_dir,
         "libdir": library_dir,
         "cflags": shlex.quote(f"-I{include_dir}"),
-        "libs": f"{shlex.quote(f'-L{library_dir}')} -lbaracuda_ffi",
+        "libs": " ".join(map(shlex.quote, libs)),
     }

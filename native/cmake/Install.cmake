@@ -1,7 +1,11 @@
 # What is installed, and where. The same relative folders in a wheel (below baracuda_ffi/) as in a prefix.
 include(CMakePackageConfigHelpers)
 
-install(TARGETS baracuda_ffi EXPORT baracuda_ffi-targets
+set(_targets baracuda_ffi)
+if(BARACUDA_FFI_STATIC)
+  list(APPEND _targets baracuda_ffi_static)
+endif()
+install(TARGETS ${_targets} EXPORT baracuda_ffi-targets
         LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
         RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 install(FILES native/include/baracuda_ffi.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
@@ -18,6 +22,14 @@ install(FILES "${PROJECT_BINARY_DIR}/baracuda_ffi-config.cmake" "${PROJECT_BINAR
 # pkg-config: the prefix is found from where the file lies, so that the whole can be moved.
 file(RELATIVE_PATH BARACUDA_PC_TO_PREFIX "/prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig" /prefix)
 string(REGEX REPLACE "/$" "" BARACUDA_PC_TO_PREFIX "${BARACUDA_PC_TO_PREFIX}")
+set(BARACUDA_PC_RPATH "")
+if(NOT WIN32)
+  set(BARACUDA_PC_RPATH " -Wl,-rpath,\${libdir}") # a program finds the library where it was linked with it
+endif()
+set(BARACUDA_PC_PRIVATE_LIBRARIES "")
+foreach(_library IN LISTS BARACUDA_STATIC_LIBRARIES)
+  string(APPEND BARACUDA_PC_PRIVATE_LIBRARIES " -l${_library}")
+endforeach()
 configure_file(native/cmake/baracuda_ffi.pc.in baracuda_ffi.pc @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/baracuda_ffi.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 

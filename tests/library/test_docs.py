@@ -12,14 +12,22 @@ import baracuda_ffi as bf
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
-EXAMPLES = ROOT / "native" / "examples"
+NATIVE = ROOT / "native"
 
-#: The program that a page is about, and the languages of its blocks that are lines of it.
+#: The programs that a page is about, and the languages of its blocks that are lines of it.
 QUOTED = {
-    "c.md": (["c/append.c"], {"c"}),
-    "cpp.md": (["cpp/append.cpp", "cpp/CMakeLists.txt"], {"cpp", "cmake"}),
-    "rust.md": (["rust/src/main.rs", "rust/build.rs"], {"rust"}),
-    "go.md": (["go/main.go"], {"go"}),
+    "c.md": (["examples/c/append.c"], {"c"}),
+    "cpp.md": (["examples/cpp/append.cpp", "examples/cpp/CMakeLists.txt"], {"cpp", "cmake"}),
+    "rust.md": (
+        [
+            "examples/rust/Cargo.toml",
+            "examples/rust/build.rs",
+            "examples/rust/src/main.rs",
+            "bindings/rust/src/lib.rs",
+        ],
+        {"rust", "toml"},
+    ),
+    "go.md": (["examples/go/main.go"], {"go"}),
 }
 
 
@@ -32,7 +40,7 @@ def blocks(page: str, languages: set[str]) -> list[str]:
 def test_a_page_quotes_its_program(page: str) -> None:
     """Line by line: each is in it, in this order within a block."""
     files, languages = QUOTED[page]
-    lines = [line.strip() for file in files for line in (EXAMPLES / file).read_text().splitlines()]
+    lines = [line.strip() for file in files for line in (NATIVE / file).read_text().splitlines()]
     quoted = blocks(page, languages)
     assert quoted
     for block in quoted:

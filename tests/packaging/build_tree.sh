@@ -23,7 +23,7 @@ if grep -rIE "$work|$repository" "$work/second"; then
   exit 1
 fi
 libdir=$(echo "$work"/second/lib*/)
-export LD_LIBRARY_PATH=$libdir PKG_CONFIG_PATH=$libdir/pkgconfig
+export PKG_CONFIG_PATH=$libdir/pkgconfig
 cmake -S "$work/source/native/examples/cpp" -B "$work/cpp" -D CMAKE_PREFIX_PATH="$work/second" > /dev/null
 cmake --build "$work/cpp" > /dev/null
 "$work/cpp/append"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.c_abi import abi, abi_description, header
+from support.c_abi import abi, abi_description, bindings, header
 from support.processes.installed import REPOSITORY, run
 
 COMMITTED = Path(__file__).parent / "abi" / "abi.txt"
@@ -24,6 +24,19 @@ def test_the_header_has_the_committed_abi(tmp_path: Path) -> None:
     assert [line for line in committed if line not in now] == [], f"gone or changed{hint}"
     assert [line for line in now if line not in committed] == [], f"new{hint}"
     assert now == committed, f"another order{hint}"
+
+
+def test_rust_and_go_declare_what_the_header_does(tmp_path: Path) -> None:
+    """To the letter: the declarations are written from the header, by tests/packaging/abi/update.py."""
+    committed = REPOSITORY / "native" / "bindings"
+    layouts = abi_description.describe(tmp_path)
+    assert (committed / "rust" / "src" / "declarations.rs").read_text() == bindings.rust(layouts)
+    assert (committed / "go" / "declarations.go").read_text() == bindings.go()
+
+
+def test_the_crate_has_the_headers_version() -> None:
+    manifest = (REPOSITORY / "native" / "bindings" / "rust" / "Cargo.toml").read_text()
+    assert f"version = {header.macro('BARACUDA_FFI_VERSION')}\n" in manifest
 
 
 @pytest.mark.skipif(shutil.which("nm") is None, reason="needs nm, there is none")

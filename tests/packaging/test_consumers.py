@@ -1,4 +1,7 @@
-"""The examples in C, C++, Rust and Go are built against the installed package and run."""
+"""The examples in C, C++, Rust and Go are built against the installed package and run; so are the bindings.
+
+Nothing says where the library is when they run: they were linked with where it was found.
+"""
 
 from __future__ import annotations
 
@@ -46,43 +49,67 @@ def cpp_by_cmake(examples: Path, installed: Installed) -> Path:
     return build / "append"
 
 
-def rust_by_cargo(examples: Path, installed: Installed) -> Path:
+def cargo(command: str, folder: Path, installed: Installed, **environment: str) -> str:
     need("cargo", "pkg-config")
-    run(
-        ["cargo", "build", "--offline"],
-        examples / "rust",
-        installed.environment | {"RUSTFLAGS": "-Dwarnings"},
-    )
+    environment = {**installed.environment, "RUSTFLAGS": "-Dwarnings", **environment}
+    return run(["cargo", command, "--offline"], folder, environment)
+
+
+def go(command: list[str], folder: Path, installed: Installed) -> str:
+    need("go", "cc", "pkg-config")
+    environment = {"GOFLAGS": "-mod=mod", "GOPROXY": "off", "CGO_ENABLED": "1", "GODEBUG": "cgocheck=2"}
+    return run(["go", *command], folder, {**installed.environment, **environment})
+
+
+def rust_by_cargo(examples: Path, installed: Installed) -> Path:
+    cargo("build", examples / "rust", installed)
     return examples / "rust" / "target" / "debug" / "baracuda-ffi-example"
 
 
 def go_by_cgo(examples: Path, installed: Installed) -> Path:
-    need("go", "cc", "pkg-config")
-    environment = {**installed.environment, "GOFLAGS": "-mod=mod", "GOPROXY": "off", "CGO_ENABLED": "1"}
-    run(["go", "build", "-o", "append"], examples / "go", environment)
+    go(["build", "-o", "append"], examples / "go", installed)
     return examples / "go" / "append"
 
 
+@pytest.fixture(scope="module")
+def native(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the examples, and of the bindings where the examples expect them."""
+    native = tmp_path_factory.mktemp("native")
+    for folder in ("bindings", "examples"):
+        shutil.copytree(REPOSITORY / "native" / folder, native / folder)
+    return native
+
+
 @pytest.fixture(scope="module", params=[c_by_pkg_config, c_by_config, cpp_by_cmake, rust_by_cargo, go_by_cgo])
-def program(
-    request: pytest.FixtureRequest, installed: Installed, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def program(request: pytest.FixtureRequest, installed: Installed, native: Path) -> Path:
     """A built example."""
     build: Build = request.param
-    examples = tmp_path_factory.mktemp("examples")
-    shutil.copytree(REPOSITORY / "native" / "examples", examples, dirs_exist_ok=True)
-    return build(examples, installed)
+    return build(native / "examples", installed)
 
 
-def test_on_the_host(program: Path, installed: Installed) -> None:
-    environment = {**installed.environment, "CUDA_VISIBLE_DEVICES": ""}
-    printed = run([program], program.parent, environment).splitlines()
+def test_on_the_host(program: Path) -> None:
+    printed = run([program], program.parent, {"CUDA_VISIBLE_DEVICES": ""}).splitlines()
     assert "host: every byte as expected" in printed
     assert "flashinfer: no GPU here" in printed
 
 
 @pytest.mark.gpu
-def test_on_the_gpu(program: Path, installed: Installed) -> None:
-    printed = run([program], program.parent, installed.environment).splitlines()
+def test_on_the_gpu(program: Path) -> None:
+    printed = run([program], program.parent).splitlines()
     assert "host: every byte as expected" in printed
     assert "flashinfer: every byte as expected" in printed
+
+
+def test_the_rust_crate(native: Path, installed: Installed) -> None:
+    flags = f"-Dwarnings -Clink-arg=-Wl,-rpath,{installed.libdir}"
+    libdir = str(installed.libdir)
+    printed = cargo(
+        "test", native / "bindings" / "rust", installed, RUSTFLAGS=flags, BARACUDA_FFI_LIB_DIR=libdir
+    )
+    assert "3 passed; 0 failed" in printed
+
+
+def test_the_go_module(native: Path, installed: Installed) -> None:
+    module = native / "bindings" / "go"
+    go(["vet", "./..."], module, installed)
+    assert go(["test", "-v", "./..."], module, installed).count("--- PASS") == 5

@@ -1,11 +1,8 @@
-// One decode step for two requests, through the mirrored symbols. Go memory goes to the host backend as it is: each
-// argument is one pointer to memory without pointers, which cgo allows, and the library keeps none of them.
+// One decode step for two requests. Go memory goes to the host backend as it is; the GPU's is the CUDA driver's.
 package main
 
 /*
-#cgo pkg-config: baracuda_ffi
 #cgo LDFLAGS: -ldl
-#include <baracuda_ffi.h>
 #include "../gpu.h"
 */
 import "C"
@@ -16,6 +13,8 @@ import (
 	"reflect"
 	"runtime"
 	"unsafe"
+
+	baracuda "example.org/baracuda_ffi"
 )
 
 const (
@@ -24,7 +23,7 @@ const (
 )
 
 type operands struct {
-	kData, vData, key, value     []float32 // Go's allocator aligns blocks of this size to 16 bytes and more
+	kData, vData, key, value     []float32
 	indices, indptr, lastPageLen []int32
 }
 
@@ -55,18 +54,22 @@ func expect(cache, rows []float32) {
 	}
 }
 
-func statusError(status C.int32_t) error {
-	if status == C.BARACUDA_OK {
-		return nil
+func describe(backend int32) *baracuda.Append {
+	return &baracuda.Append{
+		Backend: backend, Element: baracuda.ElementF32, Layout: baracuda.LayoutHND,
+		LengthConvention: baracuda.BeforeAppend,
+		BatchSize:        batch, PageSize: pageSize, NumHeads: heads, HeadDim: headDim, NumTotalPages: pages,
+		TotalUsedPages: 3,
 	}
-	return fmt.Errorf("%s: %s", C.GoString(C.baracuda_status_name(status)), C.GoString(C.baracuda_last_error_message()))
 }
 
 func appendOnHost(o operands) error {
-	return statusError(C.baracuda_kernels_host_paged_kv_append_decode_f32_run(batch, pageSize, heads, headDim,
-		unsafe.Pointer(&o.kData[0]), unsafe.Pointer(&o.vData[0]), unsafe.Pointer(&o.indices[0]),
-		unsafe.Pointer(&o.indptr[0]), unsafe.Pointer(&o.lastPageLen[0]), unsafe.Pointer(&o.key[0]),
-		unsafe.Pointer(&o.value[0]), nil))
+	op := describe(baracuda.BackendHost)
+	op.KData, op.VData = unsafe.Pointer(&o.kData[0]), unsafe.Pointer(&o.vData[0])
+	op.Key, op.Value = unsafe.Pointer(&o.key[0]), unsafe.Pointer(&o.value[0])
+	op.Indices, op.Indptr = unsafe.Pointer(&o.indices[0]), unsafe.Pointer(&o.indptr[0])
+	op.LastPageLen = unsafe.Pointer(&o.lastPageLen[0])
+	return op.Run()
 }
 
 func toGPU[T any](values []T) unsafe.Pointer {
@@ -74,13 +77,14 @@ func toGPU[T any](values []T) unsafe.Pointer {
 }
 
 func appendOnGPU(o operands) error {
-	stream := C.gpu_stream()
-	kData, vData := toGPU(o.kData), toGPU(o.vData)
-	err := statusError(C.baracuda_kernels_flashinfer_paged_kv_append_decode_f32_run(batch, pageSize, heads, headDim,
-		kData, vData, toGPU(o.indices), toGPU(o.indptr), toGPU(o.lastPageLen), toGPU(o.key), toGPU(o.value), stream))
-	C.gpu_wait(stream)
-	C.gpu_copy_out(unsafe.Pointer(&o.kData[0]), kData, cache*4)
-	C.gpu_copy_out(unsafe.Pointer(&o.vData[0]), vData, cache*4)
+	op := describe(baracuda.BackendFlashinfer)
+	op.KData, op.VData, op.Key, op.Value = toGPU(o.kData), toGPU(o.vData), toGPU(o.key), toGPU(o.value)
+	op.Indices, op.Indptr, op.LastPageLen = toGPU(o.indices), toGPU(o.indptr), toGPU(o.lastPageLen)
+	op.Stream = C.gpu_stream()
+	err := op.Run()
+	C.gpu_wait(op.Stream)
+	C.gpu_copy_out(unsafe.Pointer(&o.kData[0]), op.KData, cache*4)
+	C.gpu_copy_out(unsafe.Pointer(&o.vData[0]), op.VData, cache*4)
 	return err
 }
 
@@ -100,7 +104,7 @@ func check(backend string, run func(operands) error) {
 }
 
 func main() {
-	// The message of a refusal and CUDA's current context belong to a thread.
+	// CUDA's current context belongs to a thread.
 	runtime.LockOSThread()
 	check("host", appendOnHost)
 	if C.gpu_open() != 0 {

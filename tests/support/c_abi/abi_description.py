@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 from pathlib import Path
 
@@ -29,24 +28,26 @@ def _functions() -> list[str]:
 
 
 def _flags() -> list[str]:
-    names = re.findall(r"^#define (BARACUDA_FLAG_\w+) ", header.HEADER.read_text(), re.MULTILINE)
-    return [f"{name} = {header.macro(name).split('/*')[0].strip()}" for name in names]
+    return [f"{name} = {value}u" for name, value in header.flags().items()]
 
 
 def _enumerators() -> list[str]:
-    enums = re.findall(r"typedef enum (\w+)", header.preprocessed())
-    return [f"{enum}.{name} = {value}" for enum in enums for name, value in header.enumerators(enum).items()]
+    return [
+        f"{enum}.{name} = {value}"
+        for enum in header.enums()
+        for name, value in header.enumerators(enum).items()
+    ]
 
 
 def _layouts(work_dir: Path) -> list[str]:
     """What a C program prints of each struct: its size, and the offset and size of each member."""
     prints = []
-    for struct in re.findall(r"typedef struct (\w+)", header.preprocessed()):
+    for struct in header.structs():
         prints.append(f'printf("struct {struct}: %zu bytes\\n", sizeof({struct}));')
         prints.extend(
             f'printf("member {struct}.{name}: offset %zu, %zu bytes\\n", offsetof({struct}, {name}), '
             f"sizeof((({struct} *)0)->{name}));"
-            for name in _members(struct)
+            for _, name in header.fields(struct)
         )
     source = work_dir / "layout.c"
     statements = "\n".join(prints)
@@ -56,9 +57,3 @@ def _layouts(work_dir: Path) -> list[str]:
     program = work_dir / "layout"
     subprocess.run([header.compiler() or "cc", "-o", program, source], check=True)
     return subprocess.run([program], check=True, capture_output=True, text=True).stdout.splitlines()
-
-
-def _members(struct: str) -> list[str]:
-    body = re.search(rf"typedef struct {struct} {{(.*?)}} {struct};", header.preprocessed())
-    assert body, f"struct {struct} is not in the header"
-    return re.findall(r"(\w+)\s*(?:\[\d+\])?\s*;", body[1])

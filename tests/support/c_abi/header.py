@@ -47,15 +47,36 @@ def preprocessed(path: Path = HEADER) -> str:
     return re.sub(r"__attribute__\s*\(\(.*?\)\)\)", "", " ".join(ours))
 
 
-def functions(path: Path = HEADER) -> dict[str, tuple[str, list[str]]]:
-    """Name, return type and parameter types of every declared function, spelled with single spaces."""
+def prototypes(path: Path = HEADER) -> dict[str, tuple[str, list[tuple[str, str]]]]:
+    """Name, return type and parameters of every declared function; of a parameter the type and the name."""
     found = {}
     for returns, name, parameters in re.findall(
         r"((?:const )?\w+ ?\*?) ?\b(baracuda_\w+)\s*\(([^()]*)\)\s*;", preprocessed(path)
     ):
-        kinds = [] if parameters.strip() == "void" else [_type(p) for p in parameters.split(",")]
-        found[name] = (_squeeze(returns), kinds)
+        each = [] if parameters.strip() == "void" else parameters.split(",")
+        found[name] = (_squeeze(returns), [_parameter(parameter) for parameter in each])
     return found
+
+
+def functions(path: Path = HEADER) -> dict[str, tuple[str, list[str]]]:
+    """Name, return type and parameter types of every declared function, spelled with single spaces."""
+    return {
+        name: (returns, [kind for kind, _ in parameters])
+        for name, (returns, parameters) in prototypes(path).items()
+    }
+
+
+def structs() -> list[str]:
+    return re.findall(r"typedef struct (\w+)", preprocessed())
+
+
+def enums() -> list[str]:
+    return re.findall(r"typedef enum (\w+)", preprocessed())
+
+
+def flags() -> dict[str, int]:
+    names = re.findall(r"^#define (BARACUDA_FLAG_\w+) ", HEADER.read_text(), re.MULTILINE)
+    return {name: int(macro(name).split("u")[0]) for name in names}
 
 
 def fields(struct: str, path: Path = HEADER) -> list[tuple[str, str]]:
@@ -75,12 +96,13 @@ def enumerators(enum: str) -> dict[str, int]:
     return {name: int(value) for name, value in re.findall(r"(\w+) = (\d+)", body[1])}
 
 
-def _type(parameter: str) -> str:
-    """A parameter without its name; an array is a pointer."""
-    array = "[" in parameter
-    parameter = re.sub(r"\[.*?\]", "", parameter).strip()
-    kind = re.sub(r"(?<=[\s*])\w+$", "", parameter)
-    return _squeeze(kind) + ("*" if array else "")
+def _parameter(text: str) -> tuple[str, str]:
+    """Its type and its name; an array is a pointer."""
+    array = "[" in text
+    text = re.sub(r"\[.*?\]", "", text).strip()
+    name = re.search(r"(?<=[\s*])\w+$", text)
+    kind = text[: name.start()] if name else text
+    return _squeeze(kind) + ("*" if array else ""), name[0] if name else ""
 
 
 def _squeeze(text: str) -> str:

@@ -38,5 +38,5 @@ class Installed:
 
     @property
     def environment(self) -> dict[str, str]:
-        """For pkg-config to find the package and for a program to find the library."""
-        return {"PKG_CONFIG_PATH": str(self.libdir / "pkgconfig"), "LD_LIBRARY_PATH": str(self.libdir)}
+        """For pkg-config to find the package."""
+        return {"PKG_CONFIG_PATH": str(self.libdir / "pkgconfig")}

@@ -1,12 +1,11 @@
 //! One decode step for two requests, through the symbols of baracuda-kernels-sys: HND, and the lengths before the new
 //! token. Every byte of both caches is compared with what it should be.
-mod error;
 mod gpu;
-mod sys;
 
+use baracuda_ffi_sys as sys;
 use core::ffi::c_void;
 use core::ptr::null_mut;
-use error::{map_status, Error};
+use sys::{check, Error};
 
 const BATCH: usize = 2;
 const PAGES: usize = 3;
@@ -61,7 +60,7 @@ fn expect(cache: &mut [f32], rows: &[f32]) {
 }
 
 fn append_on_host(o: &mut Operands) -> Result<(), Error> {
-    map_status(unsafe {
+    check(unsafe {
         sys::baracuda_kernels_host_paged_kv_append_decode_f32_run(
             BATCH as i32,
             PAGE_SIZE as i32,
@@ -81,7 +80,7 @@ fn append_on_host(o: &mut Operands) -> Result<(), Error> {
 
 fn append_on_gpu(gpu: &gpu::Gpu, o: &mut Operands) -> Result<(), Error> {
     let (k_data, v_data) = (gpu.copy_in(&o.k_data.0), gpu.copy_in(&o.v_data.0));
-    map_status(unsafe {
+    check(unsafe {
         sys::baracuda_kernels_flashinfer_paged_kv_append_decode_f32_run(
             BATCH as i32,
             PAGE_SIZE as i32,
@@ -102,7 +101,7 @@ fn append_on_gpu(gpu: &gpu::Gpu, o: &mut Operands) -> Result<(), Error> {
     Ok(())
 }
 
-fn check(
+fn verify(
     backend: &str,
     append: impl FnOnce(&mut Operands) -> Result<(), Error>,
 ) -> Result<(), Error> {
@@ -119,12 +118,12 @@ fn check(
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    check("host", append_on_host)?;
+    verify("host", append_on_host)?;
     match gpu::Gpu::open() {
-        Some(gpu) => check("flashinfer", |o| append_on_gpu(&gpu, o))?,
+        Some(gpu) => verify("flashinfer", |o| append_on_gpu(&gpu, o))?,
         None => println!("flashinfer: no GPU here"),
     }
-    let refused = map_status(unsafe {
+    let refused = check(unsafe {
         sys::baracuda_kernels_host_paged_kv_append_decode_f32_can_implement(2, 4, 2, 65)
     });
     match refused {

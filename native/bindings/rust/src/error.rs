@@ -1,9 +1,9 @@
-//! A status as a `Result`, as the Rust plan maps it; what the CUDA runtime said keeps its number.
-use crate::sys;
+//! A status as a `Result`, as baracuda-kernels' plan maps it; what CUDA said keeps its number.
+use crate::baracuda_last_error_message;
 use std::ffi::CStr;
 use std::fmt;
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     MisalignedOperand(String),
     InvalidProblem(String),
@@ -28,9 +28,10 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-pub fn map_status(status: i32) -> Result<(), Error> {
+/// What a function returned; to be asked by the thread that called it, before its next call: the message is that thread's.
+pub fn check(status: i32) -> Result<(), Error> {
     let message = || {
-        unsafe { CStr::from_ptr(sys::baracuda_last_error_message()) }
+        unsafe { CStr::from_ptr(baracuda_last_error_message()) }
             .to_string_lossy()
             .into_owned()
     };

@@ -1,0 +1,3 @@
+module example.org/baracuda_ffi
+
+go 1.18
