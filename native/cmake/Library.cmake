@@ -42,24 +42,28 @@ set(_sources
     python/calls.cpp
     xla/handlers.cpp)
 set(_cuda_sources
-    cuda/backend.cu
-    cuda/bespoke/backend.cu
+    cuda/backend.cpp
+    cuda/bespoke/backend.cpp
     cuda/bespoke/copy.cu
     cuda/bespoke/cut.cpp
     cuda/bespoke/quantise/launch.cu
-    cuda/context.cu
-    cuda/driver.cu
-    cuda/error.cu
+    cuda/context.cpp
+    cuda/driver.cpp
+    cuda/error.cpp
     cuda/flashinfer/backend.cu
-    cuda/pages/backend.cu
+    cuda/pages/backend.cpp
     cuda/pages/kernels.cu
-    cuda/reachable.cu)
+    cuda/reachable.cpp)
 if(BARACUDA_WITH_CUDA)
   list(APPEND _sources ${_cuda_sources})
 else()
   list(APPEND _sources cuda/absent.cpp)
 endif()
 list(TRANSFORM _sources PREPEND native/src/)
+if(BARACUDA_WITH_CUDA)
+  list(TRANSFORM _cuda_sources PREPEND native/src/)
+  set_source_files_properties(${_cuda_sources} PROPERTIES LANGUAGE CUDA)
+endif()
 
 add_library(baracuda_ffi SHARED ${_sources})
 add_library(baracuda_ffi::baracuda_ffi ALIAS baracuda_ffi)
