@@ -31,7 +31,7 @@ class BaracudaError(Exception):
     Attributes
     ----------
     code : int
-        The status of the C library: 1 to 5, or 1000 + ``cudaError_t``.
+        The status of the C library: 1 to 5, or 1000 + ``CUresult``.
     function : str
         The function that refused.
     message : str
@@ -110,19 +110,19 @@ class BufferTooSmall(BaracudaError, ValueError):
 
 
 class CudaError(BaracudaError, RuntimeError):
-    """Status 1000 and above: what the CUDA runtime said.
+    """Status 1000 and above: what the CUDA driver said, or that there is none that will do (1035).
 
     Attributes
     ----------
     name : str
-        CUDA's name, such as ``cudaErrorNoDevice``.
+        The driver's name, such as ``CUDA_ERROR_NO_DEVICE``; ``cudaErrorInsufficientDriver`` for 1035.
     """
 
     name: str
 
     def __init__(self, code: int, function: str, message: str, name: str = "") -> None:
         super().__init__(code, function, message)
-        self.name = name or f"cudaError{code - CUDA_ERROR_BASE}"
+        self.name = name or f"CUresult {code - CUDA_ERROR_BASE}"
 
 
 class OutOfPages(BaracudaError, RuntimeError):

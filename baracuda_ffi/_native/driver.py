@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _LIBRARY = "libcuda.so.1"
 # The handles of the default streams: NULL, legacy, per-thread. They belong to whatever context is current.
 _LAST_DEFAULT_STREAM = 2
-_INSUFFICIENT_DRIVER = 35  # cudaErrorInsufficientDriver: what the library says where there is no driver
+_INSUFFICIENT_DRIVER = 35  # what the library says where there is no driver, by the CUDA runtime's name
 _NOT_CAPTURING = 0  # CU_STREAM_CAPTURE_STATUS_NONE
 _NOT_READY = 600  # CUDA_ERROR_NOT_READY
 _CAPTURE_IMPLICIT = 906  # another stream is captured that the legacy default stream would synchronise with
@@ -63,7 +63,7 @@ class Driver:
     def _error(self, name: str, status: Any) -> CudaError:
         _, says = self._driver.cuGetErrorString(status)
         message = f"the CUDA driver says: {(says or b'an unknown error').decode('utf-8', 'replace')}"
-        return CudaError(CUDA_ERROR_BASE + int(status), name, message, _error_name(int(status)))
+        return CudaError(CUDA_ERROR_BASE + int(status), name, message, status.name)
 
 
 class StreamContext(Driver):
@@ -177,10 +177,3 @@ def _bindings(function: str) -> Any:
             f"cuda.bindings, which this needs, could not be imported ({error}); install cuda-bindings",
         ) from error
     return driver
-
-
-def _error_name(status: int) -> str:
-    """The runtime's name: the driver's results have its numbers."""
-    from .library import library
-
-    return library().text("baracuda_status_name", CUDA_ERROR_BASE + status)

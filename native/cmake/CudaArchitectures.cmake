@@ -1,25 +1,62 @@
 # Which GPUs the library holds machine code for.
 
-# Sets `out` to the default list for CMAKE_CUDA_ARCHITECTURES: machine code for every architecture of ours that the
-# compiler knows, and PTX for the oldest. PTX of the oldest serves all the GPUs in between and after; PTX of the newest
-# would leave out those between (sm_110).
-function(baracuda_default_cuda_architectures out)
+# Sets `out` to the default list of architectures: machine code for every architecture of ours that the compiler knows, and
+# PTX for the oldest. PTX of the oldest serves all the GPUs in between and after; PTX of the newest would leave out those
+# between (sm_110).
+function(_baracuda_default_architectures out)
   set(architectures 80 86-real 89-real 90-real)
-  if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 12.8)
+  if(BARACUDA_CUDA_VERSION VERSION_GREATER_EQUAL 12.8)
     list(APPEND architectures 100-real 120-real)
   endif()
   set(${out} "${architectures}" PARENT_SCOPE)
 endfunction()
 
-# Splits CMAKE_CUDA_ARCHITECTURES (NN is both kinds, NN-real, NN-virtual, or a group that CMake names) into the
-# comma-separated numbers that baracuda_ffi_build_info tells.
-function(baracuda_describe_cuda_architectures out_real out_ptx)
+# Sets `out` to the architectures of a group that CMake's notation names: those of this machine's GPUs, or all that the
+# compiler knows, or the first of each generation.
+function(_baracuda_architectures_of_group group out)
+  set(found "")
+  if(group STREQUAL "native")
+    execute_process(COMMAND nvidia-smi --query-gpu=compute_cap --format=csv,noheader OUTPUT_VARIABLE said ERROR_QUIET)
+    string(REGEX MATCHALL "[0-9]+\\.[0-9]+" found "${said}")
+    list(TRANSFORM found REPLACE "\\.([0-9]+)" "\\1-real")
+  else()
+    execute_process(COMMAND ${BARACUDA_NVCC} --list-gpu-arch OUTPUT_VARIABLE said ERROR_QUIET)
+    string(REGEX MATCHALL "compute_[0-9]+" known "${said}")
+    list(TRANSFORM known REPLACE "compute_" "")
+    list(SORT known COMPARE NATURAL)
+    foreach(architecture IN LISTS known)
+      if(group STREQUAL "all" OR architecture MATCHES "0$")
+        list(APPEND found "${architecture}-real")
+      endif()
+    endforeach()
+    list(POP_BACK known newest)
+    list(APPEND found "${newest}-virtual")
+  endif()
+  list(REMOVE_DUPLICATES found)
+  if(NOT found)
+    message(FATAL_ERROR "CMAKE_CUDA_ARCHITECTURES is ${group}, and none was found; name them: 80;90-real")
+  endif()
+  set(${out} "${found}" PARENT_SCOPE)
+endfunction()
+
+# Sets `out_real` to those that get machine code and `out_ptx` to those that get PTX, of CMAKE_CUDA_ARCHITECTURES or CUDAARCHS
+# in CMake's notation: NN is both kinds, NN-real, NN-virtual, or a group. `out_is_default`: neither says.
+function(baracuda_find_cuda_architectures out_real out_ptx out_is_default)
   set(architectures "${CMAKE_CUDA_ARCHITECTURES}")
-  foreach(group all all-major native)
-    string(TOUPPER "${group}" suffix)
-    string(REPLACE "-" "_" suffix "${suffix}")
-    if(architectures STREQUAL group AND DEFINED CMAKE_CUDA_ARCHITECTURES_${suffix})
-      set(architectures "${CMAKE_CUDA_ARCHITECTURES_${suffix}}")
+  if(NOT architectures)
+    set(architectures "$ENV{CUDAARCHS}")
+  endif()
+  set(is_default FALSE)
+  if(NOT architectures)
+    set(is_default TRUE)
+    _baracuda_default_architectures(architectures)
+  elseif(architectures MATCHES "^(all|all-major|native)$")
+    _baracuda_architectures_of_group("${architectures}" architectures)
+  endif()
+  foreach(architecture IN LISTS architectures)
+    if(NOT architecture MATCHES "^[0-9]+[af]?(-real|-virtual)?$")
+      message(FATAL_ERROR "CMAKE_CUDA_ARCHITECTURES has '${architecture}'; it should be a list such as 80;90-real, or one of "
+                          "all, all-major and native")
     endif()
   endforeach()
   set(real ${architectures})
@@ -28,8 +65,7 @@ function(baracuda_describe_cuda_architectures out_real out_ptx)
   list(FILTER ptx EXCLUDE REGEX "-real$")
   list(TRANSFORM real REPLACE "-real$" "")
   list(TRANSFORM ptx REPLACE "-virtual$" "")
-  list(JOIN real "," real)
-  list(JOIN ptx "," ptx)
   set(${out_real} "${real}" PARENT_SCOPE)
   set(${out_ptx} "${ptx}" PARENT_SCOPE)
+  set(${out_is_default} ${is_default} PARENT_SCOPE)
 endfunction()

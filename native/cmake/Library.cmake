@@ -44,26 +44,19 @@ set(_sources
 set(_cuda_sources
     cuda/backend.cpp
     cuda/bespoke/backend.cpp
-    cuda/bespoke/copy.cu
     cuda/bespoke/cut.cpp
-    cuda/bespoke/quantise/launch.cu
     cuda/context.cpp
     cuda/driver.cpp
-    cuda/error.cpp
-    cuda/flashinfer/backend.cu
+    cuda/kernel.cpp
     cuda/pages/backend.cpp
-    cuda/pages/kernels.cu
     cuda/reachable.cpp)
+set(_kernels cuda/bespoke/copy.cu cuda/bespoke/quantise/launch.cu cuda/flashinfer/backend.cu cuda/pages/kernels.cu)
 if(BARACUDA_WITH_CUDA)
   list(APPEND _sources ${_cuda_sources})
 else()
   list(APPEND _sources cuda/absent.cpp)
 endif()
 list(TRANSFORM _sources PREPEND native/src/)
-if(BARACUDA_WITH_CUDA)
-  list(TRANSFORM _cuda_sources PREPEND native/src/)
-  set_source_files_properties(${_cuda_sources} PROPERTIES LANGUAGE CUDA)
-endif()
 
 add_library(baracuda_ffi SHARED ${_sources})
 add_library(baracuda_ffi::baracuda_ffi ALIAS baracuda_ffi)
@@ -73,14 +66,12 @@ target_include_directories(
   baracuda_ffi
   PUBLIC "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/native/include>" "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>"
   PRIVATE native/src)
-target_link_libraries(baracuda_ffi PRIVATE Threads::Threads)
+target_link_libraries(baracuda_ffi PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
 set_target_properties(
   baracuda_ffi
   PROPERTIES CXX_EXTENSIONS OFF
              CXX_VISIBILITY_PRESET hidden
-             CUDA_VISIBILITY_PRESET hidden
-             VISIBILITY_INLINES_HIDDEN ON
-             CUDA_RUNTIME_LIBRARY Static)
+             VISIBILITY_INLINES_HIDDEN ON)
 
 if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
   set(_warnings -Wall -Wextra -Wpedantic)
@@ -95,25 +86,34 @@ if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
 endif()
 
 if(BARACUDA_WITH_CUDA)
-  target_include_directories(baracuda_ffi SYSTEM PRIVATE "${FLASHINFER_HEADERS_DIR}")
-  # NDEBUG in every build type: without it FlashInfer's headers print to stderr.
+  target_include_directories(baracuda_ffi SYSTEM PRIVATE "${FLASHINFER_HEADERS_DIR}" "${BARACUDA_CUDA_INCLUDE}")
+  list(JOIN BARACUDA_REAL_ARCHITECTURES "," _archs)
+  list(JOIN BARACUDA_PTX_ARCHITECTURES "," _ptx)
   target_compile_definitions(
-    baracuda_ffi PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:NDEBUG>" "BARACUDA_FLASHINFER_VERSION=\"${FLASHINFER_VERSION}\""
-                         "BARACUDA_CUDA_ARCHS=\"${BARACUDA_CUDA_ARCHS}\"" "BARACUDA_PTX_ARCH=\"${BARACUDA_PTX_ARCH}\"")
-  set(_cuda_options --threads=2 -Xcompiler=-Wall,-Wextra)
-  foreach(_map IN LISTS _prefix_maps ITEMS "-ffile-prefix-map=${FLASHINFER_HEADERS_DIR}=flashinfer")
-    list(APPEND _cuda_options "-Xcompiler=${_map}")
-  endforeach()
+    baracuda_ffi
+    PRIVATE "BARACUDA_FLASHINFER_VERSION=\"${FLASHINFER_VERSION}\"" "BARACUDA_CUDA_VERSION=\"${BARACUDA_CUDA_VERSION}\""
+            "BARACUDA_CUDA_ARCHS=\"${_archs}\"" "BARACUDA_PTX_ARCH=\"${_ptx}\"")
+  set(BARACUDA_NVCC_OPTIONS
+      -std=c++17
+      -O3
+      -DNDEBUG # in every build type
+      "-I${PROJECT_SOURCE_DIR}/native/include"
+      "-I${PROJECT_SOURCE_DIR}/native/src"
+      -isystem
+      "${FLASHINFER_HEADERS_DIR}")
   if(BARACUDA_FFI_WERROR)
-    list(APPEND _cuda_options -Werror=all-warnings -Xcompiler=-Werror)
+    list(APPEND BARACUDA_NVCC_OPTIONS -Werror=all-warnings)
   endif()
-  if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 13.0)
-    list(APPEND _cuda_options --compress-mode=size) # CUDA 12.8 has it too, but drivers older than 12.4 cannot read it
+  separate_arguments(_flags NATIVE_COMMAND "$ENV{CUDAFLAGS} ${CMAKE_CUDA_FLAGS}")
+  list(APPEND BARACUDA_NVCC_OPTIONS ${_flags})
+  set(BARACUDA_FATBINARY_OPTIONS "")
+  if(BARACUDA_CUDA_VERSION VERSION_GREATER_EQUAL 13.0)
+    set(BARACUDA_FATBINARY_OPTIONS --compress-mode=size) # CUDA 12.8 has it too, but drivers older than 12.4 cannot read it
   endif()
-  target_compile_options(baracuda_ffi PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:${_cuda_options}>")
-  if(BARACUDA_CUDA_LIBRARY_DIR)
-    target_link_options(baracuda_ffi PRIVATE "-L${BARACUDA_CUDA_LIBRARY_DIR}")
-  endif()
+  include(CudaKernels)
+  foreach(_source IN LISTS _kernels)
+    baracuda_add_kernels(baracuda_ffi "native/src/${_source}")
+  endforeach()
 endif()
 
 # Only baracuda_* is visible, without symbol versions.

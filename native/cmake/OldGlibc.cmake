@@ -1,10 +1,9 @@
 # Lets a library that is linked on a new glibc load on an older one.
 #
-# glibc 2.34 moved libpthread, libdl and librt into libc and gave their functions new symbol versions, which is what a
-# link there binds to (the static CUDA runtime uses some forty of them). The old versions are still in libc, for
-# programs that were linked before; only the linker is not shown them. So it is given stand-ins for those three
-# libraries, which define the functions under their old versions and are used for nothing but this link: at run time
-# the system's own libpthread.so.0, libdl.so.2 and librt.so.1 are meant, and every glibc has them.
+# glibc 2.34 moved libpthread and libdl into libc and gave their functions new symbol versions, which is what a link there
+# binds to. The old versions are still in libc, for programs that were linked before; only the linker is not shown them. So
+# it is given stand-ins for those two libraries, which define the functions under their old versions and are used for nothing
+# but this link: at run time the system's own libpthread.so.0 and libdl.so.2 are meant, and every glibc has them.
 
 # Adds the stand-ins to the link of `target` if the compiler's C library is a glibc that has moved functions.
 function(baracuda_link_for_old_glibc target)
@@ -16,14 +15,14 @@ function(baracuda_link_for_old_glibc target)
   execute_process(COMMAND "${CMAKE_READELF}" --dyn-syms --wide "${libc}" OUTPUT_VARIABLE symbols ERROR_QUIET)
   set(libraries "libpthread.so.0|pthread_|sem_")
   if(BARACUDA_WITH_CUDA)
-    list(APPEND libraries "libdl.so.2|dl" "librt.so.1|shm_")
+    list(APPEND libraries "libdl.so.2|dl")
   endif()
   foreach(library IN LISTS libraries)
     string(REGEX MATCH "^([^|]+)[|](.+)$" _ "${library}")
     _baracuda_make_stand_in("${CMAKE_MATCH_1}" "${CMAKE_MATCH_2}" "${symbols}" stand_in)
     if(stand_in)
       # As an option of the linker: a path would make CMake add its folder to the RUNPATH of the build tree. Needed in
-      # any case: what uses it may stand behind it on the command line (the CUDA runtime does).
+      # any case: what uses it may stand behind it on the command line.
       target_link_libraries(${target} PRIVATE "-Wl,--push-state,--no-as-needed,${stand_in},--pop-state")
     endif()
   endforeach()

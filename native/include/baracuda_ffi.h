@@ -352,7 +352,8 @@
  *              stated how many entries indices has, ids before or behind those that the requests own of which the
  *              first or the last is above 0: 0 and below pad. No row is served.
  *   status 3   a CUDA function of a library that was built without CUDA
- *   1000 + e   what the CUDA runtime said (e is its cudaError_t)
+ *   1000 + e   what the CUDA driver said (e is its CUresult, and the cudaError_t of the same number); 1035 where there
+ *              is no driver, or one that is too old
  *
  * ABI POLICY
  *
@@ -435,7 +436,7 @@ extern "C" {
 
 /* ==== Enumerations and flags ====================================================================================== */
 
-/* What a function returned. Values from 1000 up are BARACUDA_CUDA_ERROR_BASE + cudaError_t. */
+/* What a function returned. Values from 1000 up are BARACUDA_CUDA_ERROR_BASE + CUresult. */
 typedef enum baracuda_status {
   BARACUDA_OK = 0,
   BARACUDA_MISALIGNED_OPERAND = 1,
@@ -781,8 +782,9 @@ BARACUDA_API int32_t baracuda_ffi_abi_version(void);
  * Static storage. */
 BARACUDA_API const char* baracuda_ffi_build_info(void);
 
-/* The name of a status: "BARACUDA_INVALID_PROBLEM", or CUDA's own ("cudaErrorInvalidValue") from 1000 up;
- * "unknown" for a number that is neither. Static storage, needs no driver. */
+/* The name of a status: "BARACUDA_INVALID_PROBLEM"; from 1000 up the driver's own ("CUDA_ERROR_INVALID_VALUE"), and for
+ * 1035, which no driver has a name for, "cudaErrorInsufficientDriver"; "unknown" for any other number, and for the
+ * driver's where there is no driver. Static storage. */
 BARACUDA_API const char* baracuda_status_name(int32_t status);
 
 /* Why the last refused call of this thread was refused: which operand, what it is, what it should be. "" before the

@@ -24,7 +24,8 @@ NOT_READ = {
     # Of a struct whose size is wrong: the package's is not.
     "abi/struct.cpp": r"baracuda_paged_kv_(append|copy)",
     # What the driver is asked for.
-    "cuda/driver.cu": r"cu[A-Z]\w+",
+    "cuda/driver.cpp": r"cu[A-Z]\w+|cudaErrorInsufficientDriver",
+    "cuda/driver.h": r"cu[A-Z]\w+",
     # To whoever calls the private entry with a struct that is not whole.
     "python/calls.cpp": r"api is NULL or lacks a function; it should be a whole baracuda_python_api",
 }

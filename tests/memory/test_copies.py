@@ -128,7 +128,7 @@ THINGS: dict[str, Copied | list[Copied]] = {
     "CorruptPageTable": Copied(
         raised(bf.CorruptPageTable, request=2, reason=bf.Corruption.PAGE, values=SEEN), same=same_error
     ),
-    "CudaError": Copied(raised(bf.CudaError, "cudaErrorNoDevice"), same=same_error),
+    "CudaError": Copied(raised(bf.CudaError, "CUDA_ERROR_NO_DEVICE"), same=same_error),
     "InvalidProblem": Copied(raised(bf.InvalidProblem), same=same_error),
     "LibraryNotLoaded": Copied(raised(bf.LibraryNotLoaded), same=same_error),
     "MisalignedOperand": Copied(raised(bf.MisalignedOperand), same=same_error),

@@ -55,8 +55,8 @@ def test_an_error_that_was_raised() -> None:
 
 
 def test_a_cuda_error_has_cudas_name() -> None:
-    error = bf.CudaError(1100, "PagedKvAppendPlan.select", "no device", "cudaErrorNoDevice")
-    assert error.name == "cudaErrorNoDevice"
+    error = bf.CudaError(1100, "PagedKvAppendPlan.select", "no device", "CUDA_ERROR_NO_DEVICE")
+    assert error.name == "CUDA_ERROR_NO_DEVICE"
     again = pickle.loads(pickle.dumps(error))
-    assert again.name == "cudaErrorNoDevice"
+    assert again.name == "CUDA_ERROR_NO_DEVICE"
     assert str(again) == "no device"

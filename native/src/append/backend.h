@@ -49,7 +49,7 @@ const Backend* find_backend(int32_t backend) noexcept;
 // What the CUDA driver says of an address: kUnknown where it does not know it, or where there is no driver.
 enum class MemoryKind { kUnknown, kDevice, kManaged, kPinned };
 
-// From whichever CUDA part is built in: "key=value;..." for baracuda_ffi_build_info, and cudaGetErrorName.
+// From whichever CUDA part is built in: "key=value;..." for baracuda_ffi_build_info, and cuGetErrorName.
 extern const char* const kCudaBuildInfo;
 const char* cuda_error_name(int32_t cuda_error) noexcept;
 MemoryKind cuda_memory_kind(const void* address) noexcept;

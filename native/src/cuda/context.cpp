@@ -1,5 +1,6 @@
-#include "base/status.h"
 #include "cuda/context.h"
+
+#include "base/status.h"
 
 namespace baracuda::cuda {
 

@@ -1,5 +1,6 @@
-#include "base/status.h"
 #include "cuda/reachable.h"
+
+#include "base/status.h"
 
 namespace baracuda::cuda {
 namespace {

@@ -26,6 +26,13 @@ inline bool is_unplaced(const Tensor& tensor) noexcept {
   return tensor.device_type == kDeviceHost || (tensor.device_type == kDeviceCuda && tensor.device_id < 0);
 }
 
+// Whether that is so of any of the operands; those that are not given are nullptr.
+inline bool has_unplaced(const Tensor* const* operands, int num_operands) noexcept {
+  for (int i = 0; i < num_operands; ++i)
+    if (operands[i] != nullptr && is_unplaced(*operands[i])) return true;
+  return false;
+}
+
 }  // namespace baracuda::cuda
 
 #endif  // BARACUDA_SRC_CUDA_REACHABLE_H_

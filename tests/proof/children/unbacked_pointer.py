@@ -32,7 +32,7 @@ def main(mode: str) -> None:
     def refused(call: Callable[[], object]) -> None:
         with pytest.raises(bf.CudaError) as caught:
             call()
-        assert caught.value.name == "cudaErrorIllegalAddress", caught.value
+        assert caught.value.name == "CUDA_ERROR_ILLEGAL_ADDRESS", caught.value
 
     for _ in range(3):  # CUDA repeats it, and so do we: nothing hangs, crashes or claims to have worked
         refused(lambda: plan.run(backend.stream, bf.Workspace.NONE, problem.args))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from pathlib import Path
 
@@ -35,19 +34,12 @@ def raised_by_select(**environment: str) -> list[str]:
     return found
 
 
-def built_with() -> str:
-    """The CUDA version of the library, as a driver's version is told: 13.0."""
-    found = re.match(r"\d+\.\d+", str(bf.build_info().cuda))
-    assert found
-    return found[0]
-
-
 @with_cuda
 def test_no_driver(tmp_path: Path) -> None:
     shim = build_shim("hide_driver", tmp_path)
     kind, name, text = raised_by_select(LD_PRELOAD=str(shim))
     assert (kind, name) == ("CudaError", "cudaErrorInsufficientDriver")
-    for part in ("no CUDA driver was found", built_with(), "install", "host backend"):
+    for part in ("no CUDA driver was found", "CUDA 12.0 or newer", "install", "host backend"):
         assert part in text
 
 
@@ -58,7 +50,11 @@ def test_a_driver_that_is_too_old(tmp_path: Path) -> None:
     path = f"{tmp_path}:{os.environ.get('LD_LIBRARY_PATH', '')}".rstrip(":")
     kind, name, text = raised_by_select(LD_LIBRARY_PATH=path)
     assert (kind, name) == ("CudaError", "cudaErrorInsufficientDriver")
-    for part in ("driver supports CUDA 11.8", f"built with CUDA {built_with()}", "update the driver"):
+    for part in (
+        "driver supports CUDA 11.8",
+        "needs one that supports CUDA 12.0 or newer",
+        "update the driver",
+    ):
         assert part in text
 
 
@@ -67,8 +63,11 @@ def test_a_driver_without_a_device() -> None:
     """No device to be seen: where there is a driver it says so, and elsewhere there is none."""
     kind, name, text = raised_by_select(CUDA_VISIBLE_DEVICES="")
     assert kind == "CudaError"
-    assert name in ("cudaErrorNoDevice", "cudaErrorInsufficientDriver")
-    assert "asking for the CUDA devices failed" in text or "no CUDA driver" in text
+    if name == "CUDA_ERROR_NO_DEVICE":
+        assert "starting the CUDA driver failed" in text
+    else:
+        assert name == "cudaErrorInsufficientDriver"
+        assert "no CUDA driver was found" in text
 
 
 @pytest.mark.skipif(bf.build_info().cuda is not None, reason="the library was built with CUDA")

@@ -2,6 +2,9 @@
 #include "append/append.h"
 #include "append/backend.h"
 
-extern "C" __attribute__((visibility("default"))) int32_t proof_launch_unchecked(const baracuda_paged_kv_append* op) {
-  return baracuda::find_backend(op->backend)->launch(baracuda::make_append(*op));
+extern "C" __attribute__((visibility("default"))) int32_t
+baracuda_proof_launch_unchecked(const baracuda_paged_kv_append* op) {
+  baracuda::Append append;
+  baracuda::make_append(*op, &append);
+  return baracuda::find_backend(op->backend)->launch(append);
 }

@@ -39,7 +39,6 @@ class LateDriver:
         self.capturing: set[int] = set()
         self.fails = False
         monkeypatch.setattr(driver, "_bindings", lambda function: self)
-        monkeypatch.setattr(driver, "_error_name", lambda status: f"cudaError{status}")
 
     # What the streams are told.
 

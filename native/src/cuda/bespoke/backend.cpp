@@ -8,12 +8,12 @@ namespace {
 
 bool is_copy(const Append& append) { return append.transform == BARACUDA_TRANSFORM_COPY; }
 
-cudaError_t launch(const Append& append) {
-  return is_copy(append) ? bespoke::launch_copy(append) : bespoke::launch_quantise(append);
+int32_t launch(const Driver& driver, const Append& append) {
+  return is_copy(append) ? bespoke::launch_copy(driver, append) : bespoke::launch_quantise(driver, append);
 }
 
-cudaError_t load(const Append& append, cudaFuncAttributes* attributes) {
-  return is_copy(append) ? bespoke::load_copy(append, attributes) : bespoke::load_quantise(append, attributes);
+int32_t load(const Driver& driver, const Append& append, int32_t* arch) {
+  return is_copy(append) ? bespoke::load_copy(driver, append, arch) : bespoke::load_quantise(driver, append, arch);
 }
 
 }  // namespace

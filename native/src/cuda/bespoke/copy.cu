@@ -3,16 +3,22 @@
 #include <type_traits>
 
 #include "append/append.h"
+#include "base/status.h"
 #include "cuda/bespoke/copy_kernel.h"
 #include "cuda/bespoke/cut.h"
 #include "cuda/bespoke/placing.h"
 #include "cuda/bespoke/transforms.h"
 #include "cuda/bespoke/vector.h"
+#include "cuda/kernel.h"
 #include "place/divisor.h"
 #include "place/place.h"
 
+extern "C" const unsigned char kernels_of_cuda_bespoke_copy[];
+
 namespace baracuda::cuda::bespoke {
 namespace {
+
+Image image(kernels_of_cuda_bespoke_copy);
 
 template <typename Size>
 Strides<Size> strides_of(const Part& part, const Cut& cut) noexcept {
@@ -28,9 +34,11 @@ Strides<Size> strides_of(const Part& part, const Cut& cut) noexcept {
 
 template <typename Vector, typename Size, bool kAlike, bool kNarrow, int kPlacing>
 struct Kernel {
-  static constexpr auto kFunction = append_kernel<Vector, Size, kAlike, kNarrow, kPlacing>;
+  static cuda::Kernel kernel() noexcept {
+    return kernel_in<append_kernel<Vector, Size, kAlike, kNarrow, kPlacing>>(image);
+  }
 
-  static cudaError_t launch(const Append& append, const Cut& cut) {
+  static int32_t launch(const Driver& driver, const Append& append, const Cut& cut) {
     using Index = typename Size::Index;
     Copy<Vector, Size, kAlike> copy = {
         static_cast<uint32_t>(cut.vector_bytes),
@@ -48,10 +56,8 @@ struct Kernel {
       if (i == 0 || !kAlike) copy.strides[i] = strides_of<Size>(append.parts[i], cut);
     }
     const int64_t blocks = (cut.vectors - 1) / kThreads + 1;
-    if (blocks > INT32_MAX) return cudaErrorInvalidConfiguration;
-    void* arguments[] = {&copy};
-    return cudaLaunchKernel(reinterpret_cast<const void*>(kFunction), dim3(static_cast<unsigned int>(blocks)),
-                            dim3(kThreads), arguments, 0, static_cast<cudaStream_t>(append.stream));
+    void* parameters[] = {&copy};
+    return cuda::launch(driver, kernel(), {blocks, 1, kThreads, 1}, append.stream, parameters);
   }
 };
 
@@ -69,7 +75,7 @@ constexpr bool is_usual(int placing, bool alike, bool narrow) noexcept {
 
 // Calls `visit` with the kernel of what is aligned and small.
 template <bool kAlike, bool kNarrow, typename Visitor>
-cudaError_t with_usual(Placing placing, Visitor visit) {
+int32_t with_usual(Placing placing, Visitor visit) {
   return with_placing(placing, [&visit](auto its) {
     if constexpr (is_usual(its.value, kAlike, kNarrow))
       return visit(Usual<its.value, kAlike, kNarrow>{});
@@ -80,7 +86,7 @@ cudaError_t with_usual(Placing placing, Visitor visit) {
 
 // Calls `visit` with the kernel that an append is launched with.
 template <typename Visitor>
-cudaError_t with_kernel(const Append& append, const Cut& cut, Visitor visit) {
+int32_t with_kernel(const Append& append, const Cut& cut, Visitor visit) {
   if (cut.vector_bytes != kWidestVector || !is_small(append, cut)) return visit(Unusual{});
   const Placing placing = append.placement.placing;
   const bool narrow = is_narrow(append.placement);
@@ -89,27 +95,21 @@ cudaError_t with_kernel(const Append& append, const Cut& cut, Visitor visit) {
   return narrow ? with_usual<false, true>(placing, visit) : with_usual<false, false>(placing, visit);
 }
 
-template <typename Each>
-cudaError_t load_one(cudaFuncAttributes* attributes) {
-  return cudaFuncGetAttributes(attributes, Each::kFunction);
-}
-
 }  // namespace
 
-cudaError_t launch_copy(const Append& append) {
+int32_t launch_copy(const Driver& driver, const Append& append) {
   const Cut cut = cut_of(append);
-  return with_kernel(append, cut, [&](auto kernel) { return decltype(kernel)::launch(append, cut); });
+  return with_kernel(append, cut, [&](auto kernel) { return decltype(kernel)::launch(driver, append, cut); });
 }
 
-cudaError_t load_copy(const Append& append, cudaFuncAttributes* attributes) {
+int32_t load_copy(const Driver& driver, const Append& append, int32_t* arch) {
   const Placing placing = append.placement.placing;
-  const auto load = [attributes](auto kernel) { return load_one<decltype(kernel)>(attributes); };
-  cudaError_t error = load(Unusual{});
-  if (error == cudaSuccess) error = with_usual<false, false>(placing, load);
-  if (error == cudaSuccess) error = with_usual<false, true>(placing, load);
-  if (error == cudaSuccess) error = with_usual<true, false>(placing, load);
-  if (error == cudaSuccess) error = with_usual<true, true>(placing, load);
-  return error;
+  const auto load = [&](auto kernel) { return cuda::load(driver, decltype(kernel)::kernel(), arch); };
+  BARACUDA_TRY(load(Unusual{}));
+  BARACUDA_TRY((with_usual<false, false>(placing, load)));
+  BARACUDA_TRY((with_usual<false, true>(placing, load)));
+  BARACUDA_TRY((with_usual<true, false>(placing, load)));
+  return with_usual<true, true>(placing, load);
 }
 
 }  // namespace baracuda::cuda::bespoke

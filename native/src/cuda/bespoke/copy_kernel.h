@@ -12,6 +12,7 @@
 #include "cuda/bespoke/record.h"
 #include "cuda/bespoke/vector.h"
 #include "cuda/bespoke/width.h"
+#include "cuda/device_code.h"
 #include "place/divisor.h"
 #include "place/place.h"
 
@@ -87,6 +88,11 @@ __device__ __forceinline__ void store_vector_if(bool condition, Pointed<Vector>*
 
 // `kPlacing`: the append's Placing, or kAnyPlacing. `kNarrow`: is_narrow() of its placement.
 template <typename Vector, typename Size, bool kAlike, bool kNarrow, int kPlacing>
+__global__ void __launch_bounds__(kThreads) append_kernel(const __grid_constant__ Copy<Vector, Size, kAlike> copy);
+
+#if defined(__CUDACC__)
+
+template <typename Vector, typename Size, bool kAlike, bool kNarrow, int kPlacing>
 __global__ void __launch_bounds__(kThreads) append_kernel(const __grid_constant__ Copy<Vector, Size, kAlike> copy) {
   using Index = typename Size::Index;
   using Offset = typename Size::Offset;
@@ -135,6 +141,8 @@ __global__ void __launch_bounds__(kThreads) append_kernel(const __grid_constant_
     record_corruption(copy.record, static_cast<int64_t>(row), seen.request, seen.page,
                       corruption_of(copy.placement, placing, seen));
 }
+
+#endif  // defined(__CUDACC__)
 
 }  // namespace bespoke
 

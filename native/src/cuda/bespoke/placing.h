@@ -2,10 +2,10 @@
 #ifndef BARACUDA_SRC_CUDA_BESPOKE_PLACING_H_
 #define BARACUDA_SRC_CUDA_BESPOKE_PLACING_H_
 
-#include <cuda_runtime_api.h>
-
+#include <cstdint>
 #include <type_traits>
 
+#include "cuda/kernel.h"
 #include "place/placement.h"
 
 namespace baracuda::cuda::bespoke {
@@ -15,7 +15,7 @@ constexpr int kAnyPlacing = -1;
 
 // Calls `visit` with an append's way to a place, as an integral constant.
 template <typename Visitor>
-cudaError_t with_placing(Placing placing, Visitor visit) {
+int32_t with_placing(Placing placing, Visitor visit) {
   switch (placing) {
     case Placing::kLastPage:
       return visit(std::integral_constant<int, static_cast<int>(Placing::kLastPage)>{});
@@ -28,7 +28,7 @@ cudaError_t with_placing(Placing placing, Visitor visit) {
     case Placing::kSlots:
       return visit(std::integral_constant<int, static_cast<int>(Placing::kSlots)>{});
   }
-  return cudaErrorInvalidValue;
+  return no_kernel();
 }
 
 }  // namespace baracuda::cuda::bespoke

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "cuda/device_code.h"
 #include "place/place.h"
 
 namespace baracuda::cuda {

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "baracuda_ffi.h"
+#include "cuda/device_code.h"
 #include "place/place.h"
 
 namespace baracuda::cuda {

@@ -2,18 +2,19 @@
 #ifndef BARACUDA_SRC_CUDA_BESPOKE_TRANSFORMS_H_
 #define BARACUDA_SRC_CUDA_BESPOKE_TRANSFORMS_H_
 
-#include <cuda_runtime_api.h>
+#include <cstdint>
 
 #include "append/append.h"
+#include "cuda/driver.h"
 
 namespace baracuda::cuda::bespoke {
 
 // As Kernels has them, for the appends that copy and for those that quantise.
-cudaError_t launch_copy(const Append& append);
-cudaError_t load_copy(const Append& append, cudaFuncAttributes* attributes);
+int32_t launch_copy(const Driver& driver, const Append& append);
+int32_t load_copy(const Driver& driver, const Append& append, int32_t* arch);
 
-cudaError_t launch_quantise(const Append& append);
-cudaError_t load_quantise(const Append& append, cudaFuncAttributes* attributes);
+int32_t launch_quantise(const Driver& driver, const Append& append);
+int32_t load_quantise(const Driver& driver, const Append& append, int32_t* arch);
 
 }  // namespace baracuda::cuda::bespoke
 

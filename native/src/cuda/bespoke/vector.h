@@ -6,11 +6,13 @@
 #ifndef BARACUDA_SRC_CUDA_BESPOKE_VECTOR_H_
 #define BARACUDA_SRC_CUDA_BESPOKE_VECTOR_H_
 
-#include <cuda_runtime_api.h>
-
 #include <cstdint>
 
+#include "cuda/device_code.h"
+
 namespace baracuda::cuda {
+
+#if defined(__CUDACC__)
 
 // `operands` are those of the instruction; it is carried out if the asm operand `condition` is not 0.
 #define BARACUDA_LOAD_IF(condition, type, operands) \
@@ -146,6 +148,19 @@ __device__ __forceinline__ void store_bytes_if(bool condition, unsigned char* to
       break;
   }
 }
+
+#else  // !defined(__CUDACC__)
+
+// A host compiler would not take the instructions.
+template <typename Vector>
+void load_if(bool condition, const Vector* from, Vector* vector);
+template <typename Vector>
+void store_if(bool condition, Vector* to, const Vector& vector);
+void load_shared_if(bool condition, const float* from, float* number);
+void load_bytes_if(bool condition, const unsigned char* from, uint32_t bytes, uint4* vector);
+void store_bytes_if(bool condition, unsigned char* to, uint32_t bytes, const uint4& vector);
+
+#endif  // defined(__CUDACC__)
 
 }  // namespace baracuda::cuda
 

@@ -11,9 +11,9 @@
 #ifndef BARACUDA_SRC_CUDA_FLASHINFER_BEFORE_APPEND_INDEX_H_
 #define BARACUDA_SRC_CUDA_FLASHINFER_BEFORE_APPEND_INDEX_H_
 
-#include <cuda_runtime_api.h>
-
 #include <cstdint>
+
+#include "base/host_device.h"
 
 namespace baracuda::cuda {
 
@@ -21,13 +21,13 @@ struct BeforeAppendIndex {
   int32_t value;
 
   BeforeAppendIndex() = default;
-  __host__ __device__ constexpr BeforeAppendIndex(uint32_t index) : value(static_cast<int32_t>(index)) {}
-  __host__ __device__ constexpr operator int32_t() const { return value; }
+  BARACUDA_HOST_DEVICE constexpr BeforeAppendIndex(uint32_t index) : value(static_cast<int32_t>(index)) {}
+  BARACUDA_HOST_DEVICE constexpr operator int32_t() const { return value; }
 };
 
 static_assert(sizeof(BeforeAppendIndex) == sizeof(int32_t) && alignof(BeforeAppendIndex) == alignof(int32_t));
 
-__host__ __device__ constexpr uint32_t operator+(uint32_t tokens_before_last_page, BeforeAppendIndex last_page_len) {
+BARACUDA_HOST_DEVICE constexpr uint32_t operator+(uint32_t tokens_before_last_page, BeforeAppendIndex last_page_len) {
   return tokens_before_last_page + static_cast<uint32_t>(last_page_len.value) + 1u;
 }
 

@@ -6,11 +6,16 @@
 #include <type_traits>
 
 #include "base/saturating.h"
+#include "base/status.h"
 #include "cuda/bespoke/record.h"
 #include "cuda/bespoke/vector.h"
+#include "cuda/device_code.h"
+#include "cuda/kernel.h"
 #include "cuda/pages/kernels.h"
 #include "pages/pairs.h"
 #include "place/divisor.h"
+
+extern "C" const unsigned char kernels_of_cuda_pages_kernels[];
 
 namespace baracuda::cuda::pages {
 
@@ -72,6 +77,11 @@ __device__ __forceinline__ Offsets offsets_of(const Part<Vector, Index>& part, I
 
 // `kEach`: how many vectors a thread copies. The ids of all of them are read at once, and then all of their vectors.
 template <typename Vector, typename Index, bool kOneRun, int kEach>
+__global__ void __launch_bounds__(kThreads) copy_pages_kernel(const __grid_constant__ Copy<Vector, Index> copy);
+
+#if defined(__CUDACC__)
+
+template <typename Vector, typename Index, bool kOneRun, int kEach>
 __global__ void __launch_bounds__(kThreads) copy_pages_kernel(const __grid_constant__ Copy<Vector, Index> copy) {
   const Index first = static_cast<Index>(blockIdx.x) * (kThreads * kEach) + threadIdx.x;
   Index pages[kEach];
@@ -104,7 +114,11 @@ __global__ void __launch_bounds__(kThreads) copy_pages_kernel(const __grid_const
   }
 }
 
+#endif  // defined(__CUDACC__)
+
 namespace {
+
+Image image(kernels_of_cuda_pages_kernels);
 
 constexpr int64_t kWidestVector = 16;
 
@@ -165,9 +179,9 @@ Part<Vector, Index> part_of(const PagePart& from, int64_t vector_bytes) noexcept
 
 template <typename Vector, typename Index, bool kOneRun, int kEach>
 struct Kernel {
-  static constexpr auto kFunction = copy_pages_kernel<Vector, Index, kOneRun, kEach>;
+  static cuda::Kernel kernel() noexcept { return kernel_in<copy_pages_kernel<Vector, Index, kOneRun, kEach>>(image); }
 
-  static cudaError_t launch(const PageCopy& copy, const Cut& cut) {
+  static int32_t launch(const Driver& driver, const PageCopy& copy, const Cut& cut) {
     Copy<Vector, Index> arguments = {};
     arguments.vectors = static_cast<Index>(cut.vectors);
     arguments.page_vectors = Divisor<Index>(static_cast<uint64_t>(cut.page_vectors));
@@ -177,10 +191,8 @@ struct Kernel {
     arguments.pairs = copy.pairs;
     arguments.record = copy.record;
     const int64_t blocks = (cut.vectors - 1) / (int64_t{kThreads} * kEach) + 1;
-    if (blocks > INT32_MAX) return cudaErrorInvalidConfiguration;
-    void* pointers[] = {&arguments};
-    return cudaLaunchKernel(reinterpret_cast<const void*>(kFunction), dim3(static_cast<unsigned int>(blocks)),
-                            dim3(kThreads), pointers, 0, static_cast<cudaStream_t>(copy.stream));
+    void* parameters[] = {&arguments};
+    return cuda::launch(driver, kernel(), {blocks, 1, kThreads, 1}, copy.stream, parameters);
   }
 };
 
@@ -192,7 +204,7 @@ using Unusual = Kernel<Vector, Index, false, 1>;
 
 // Calls `visit` with the kernel that a copy is launched with.
 template <typename Visitor>
-cudaError_t with_kernel(const Cut& cut, Visitor visit) {
+int32_t with_kernel(const Cut& cut, Visitor visit) {
   const bool small = cut.vectors < kSmallEnd;
   if (small && cut.vector_bytes == kWidestVector) {
     const bool many = cut.vectors >= kManyVectors;
@@ -215,28 +227,28 @@ cudaError_t with_kernel(const Cut& cut, Visitor visit) {
     case 16:
       return visit(Unusual<uint4, uint64_t>{});
   }
-  return cudaErrorInvalidValue;
+  return no_kernel();
 }
 
 template <typename... Each>
-cudaError_t load_all(cudaFuncAttributes* attributes) {
-  cudaError_t error = cudaSuccess;
-  ((error = error == cudaSuccess ? cudaFuncGetAttributes(attributes, Each::kFunction) : error), ...);
-  return error;
+int32_t load_all(const Driver& driver, int32_t* arch) {
+  int32_t status = BARACUDA_OK;
+  ((status = status == BARACUDA_OK ? cuda::load(driver, Each::kernel(), arch) : status), ...);
+  return status;
 }
 
 }  // namespace
 
-cudaError_t launch(const PageCopy& copy) {
+int32_t launch(const Driver& driver, const PageCopy& copy) {
   const Cut cut = cut_of(copy);
-  return with_kernel(cut, [&](auto kernel) { return decltype(kernel)::launch(copy, cut); });
+  return with_kernel(cut, [&](auto kernel) { return decltype(kernel)::launch(driver, copy, cut); });
 }
 
-cudaError_t load(cudaFuncAttributes* attributes) {
+int32_t load(const Driver& driver, int32_t* arch) {
   return load_all<Usual<true, 1>, Usual<true, kSeveral>, Usual<false, 1>, Usual<false, kSeveral>,
                   Unusual<uint4, uint64_t>, Unusual<uint2, uint32_t>, Unusual<uint2, uint64_t>,
                   Unusual<uint32_t, uint32_t>, Unusual<uint32_t, uint64_t>, Unusual<uint16_t, uint32_t>,
-                  Unusual<uint16_t, uint64_t>, Unusual<uint8_t, uint32_t>, Unusual<uint8_t, uint64_t>>(attributes);
+                  Unusual<uint16_t, uint64_t>, Unusual<uint8_t, uint32_t>, Unusual<uint8_t, uint64_t>>(driver, arch);
 }
 
 }  // namespace baracuda::cuda::pages

@@ -13,6 +13,7 @@
 #include "cuda/bespoke/quantise/source.h"
 #include "cuda/bespoke/ragged.h"
 #include "cuda/bespoke/record.h"
+#include "cuda/device_code.h"
 #include "place/divisor.h"
 #include "place/place.h"
 
@@ -230,6 +231,12 @@ __device__ __forceinline__ void store_all(const Shares<Source, Rule, Access>& sh
 // `Rules`: a rule, or AnyRule, which has each one's instructions.
 template <typename Source, typename Rules, typename Access, bool kNarrow, int kPlacing>
 __global__ void __launch_bounds__(kQuantisingThreads)
+    quantise_kernel(const __grid_constant__ Quantise<typename Access::Size> quantise);
+
+#if defined(__CUDACC__)
+
+template <typename Source, typename Rules, typename Access, bool kNarrow, int kPlacing>
+__global__ void __launch_bounds__(kQuantisingThreads)
     quantise_kernel(const __grid_constant__ Quantise<typename Access::Size> quantise) {
   using Index = typename Access::Size::Index;
   constexpr int kParts = Access::kParts;
@@ -305,6 +312,8 @@ __global__ void __launch_bounds__(kQuantisingThreads)
     record_corruption(quantise.record, static_cast<int64_t>(row), seen.request, seen.page,
                       corruption_of(quantise.placement, placing, seen));
 }
+
+#endif  // defined(__CUDACC__)
 
 }  // namespace baracuda::cuda::bespoke
 

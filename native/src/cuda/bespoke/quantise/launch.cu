@@ -6,6 +6,7 @@
 
 #include "append/append.h"
 #include "append/transform.h"
+#include "base/status.h"
 #include "cuda/bespoke/cut.h"
 #include "cuda/bespoke/placing.h"
 #include "cuda/bespoke/quantise/access.h"
@@ -15,11 +16,16 @@
 #include "cuda/bespoke/quantise/target.h"
 #include "cuda/bespoke/transforms.h"
 #include "cuda/bespoke/width.h"
+#include "cuda/kernel.h"
 #include "place/divisor.h"
 #include "place/place.h"
 
+extern "C" const unsigned char kernels_of_cuda_bespoke_quantise_launch[];
+
 namespace baracuda::cuda::bespoke {
 namespace {
+
+Image image(kernels_of_cuda_bespoke_quantise_launch);
 
 bool is_tail(const Append& append, int part) noexcept {
   return append.transform == BARACUDA_TRANSFORM_FP8_DS_MLA && part > 0;
@@ -76,7 +82,9 @@ struct Kernel {
   using Rule = By;
   using Size = typename Access::Size;
   using Packed = Pack<typename Rule::Target, kUnit<Source>>;
-  static constexpr auto kFunction = quantise_kernel<Source, Rules, Access, kNarrow, kPlacing>;
+  static cuda::Kernel kernel() noexcept {
+    return kernel_in<quantise_kernel<Source, Rules, Access, kNarrow, kPlacing>>(image);
+  }
 
   // Bytes that are written at once.
   static int64_t pack_bytes(const Append& append, int part) noexcept {
@@ -137,7 +145,7 @@ struct Kernel {
             its.scales_head_stride};
   }
 
-  static cudaError_t launch(const Append& append) {
+  static int32_t launch(const Driver& driver, const Append& append) {
     using Index = typename Size::Index;
     const int32_t head_threads = head_threads_of(append);
     const int64_t threads = threads_of(append);
@@ -153,12 +161,9 @@ struct Kernel {
         append.record};
     for (int i = 0; i < num_parts(append); ++i) quantise.parts[i] = made_of(append, i);
     const int64_t blocks = (threads - 1) / kQuantisingThreads + 1;
-    if (blocks > INT32_MAX) return cudaErrorInvalidConfiguration;
-    void* arguments[] = {&quantise};
-    const dim3 grid(static_cast<unsigned int>(blocks),
-                    static_cast<unsigned int>(num_parts(append) > Access::kParts ? 2 : 1));
-    return cudaLaunchKernel(reinterpret_cast<const void*>(kFunction), grid, dim3(kQuantisingThreads), arguments, 0,
-                            static_cast<cudaStream_t>(append.stream));
+    const uint32_t parts_apart = num_parts(append) > Access::kParts ? 2 : 1;
+    void* parameters[] = {&quantise};
+    return cuda::launch(driver, kernel(), {blocks, parts_apart, kQuantisingThreads, 1}, append.stream, parameters);
   }
 };
 
@@ -171,7 +176,7 @@ struct Pair {
 };
 
 template <typename Source, typename Visitor>
-cudaError_t with_rule(const Append& append, Visitor visit) {
+int32_t with_rule(const Append& append, Visitor visit) {
   switch (append.transform) {
     case BARACUDA_TRANSFORM_FP8:
       return visit(Pair<Source, Given<Source>>{});
@@ -185,12 +190,12 @@ cudaError_t with_rule(const Append& append, Visitor visit) {
     default:
       break;
   }
-  return cudaErrorInvalidValue;
+  return no_kernel();
 }
 
 // Calls `visit` with the pair of an append.
 template <typename Visitor>
-cudaError_t with_pair(const Append& append, Visitor visit) {
+int32_t with_pair(const Append& append, Visitor visit) {
   return append.source_element->value == BARACUDA_ELEMENT_F32 ? with_rule<Floats>(append, visit)
                                                               : with_rule<Halves>(append, visit);
 }
@@ -218,7 +223,7 @@ constexpr bool is_usual(Placing placing, bool narrow) noexcept {
 }
 
 template <typename Pair, bool kNarrow, typename Visitor>
-cudaError_t with_usual_of(const Append& append, Visitor visit) {
+int32_t with_usual_of(const Append& append, Visitor visit) {
   return with_placing(append.placement.placing, [&](auto placing) {
     if constexpr (is_usual<Pair>(static_cast<Placing>(placing.value), kNarrow))
       return visit(Usual<Pair, kNarrow, placing.value>{});
@@ -229,37 +234,32 @@ cudaError_t with_usual_of(const Append& append, Visitor visit) {
 
 // Calls `visit` with an append's kernel, as far as addresses and strides do not matter.
 template <typename Pair, typename Visitor>
-cudaError_t with_usual(const Append& append, Visitor visit) {
+int32_t with_usual(const Append& append, Visitor visit) {
   if (is_narrow(append.placement) && is_usual<Pair>(append.placement.placing, true))
     return with_usual_of<Pair, true>(append, visit);
   return with_usual_of<Pair, false>(append, visit);
 }
 
-template <typename Each>
-cudaError_t load(cudaFuncAttributes* attributes) {
-  return cudaFuncGetAttributes(attributes, Each::kFunction);
-}
-
 }  // namespace
 
-cudaError_t launch_quantise(const Append& append) {
-  return with_pair(append, [&append](auto pair) {
+int32_t launch_quantise(const Driver& driver, const Append& append) {
+  return with_pair(append, [&](auto pair) {
     using Pair = decltype(pair);
-    return with_usual<Pair>(append, [&append](auto usual) {
+    return with_usual<Pair>(append, [&](auto usual) {
       using Kernel = decltype(usual);
       const bool is_long = Kernel::Rule::kSharing == kRow && most_units_of(append) > kWarp;
       const bool fits = !is_long && Kernel::keeps_to_packs(append) && Kernel::is_small(append);
-      return fits ? Kernel::launch(append) : Any<Pair>::launch(append);
+      return fits ? Kernel::launch(driver, append) : Any<Pair>::launch(driver, append);
     });
   });
 }
 
-cudaError_t load_quantise(const Append& append, cudaFuncAttributes* attributes) {
-  return with_pair(append, [&append, attributes](auto pair) {
+int32_t load_quantise(const Driver& driver, const Append& append, int32_t* arch) {
+  const auto load = [&](auto kernel) { return cuda::load(driver, decltype(kernel)::kernel(), arch); };
+  return with_pair(append, [&](auto pair) {
     using Pair = decltype(pair);
-    const cudaError_t error = load<Any<Pair>>(attributes);
-    if (error != cudaSuccess) return error;
-    return with_usual<Pair>(append, [attributes](auto usual) { return load<decltype(usual)>(attributes); });
+    BARACUDA_TRY(load(Any<Pair>{}));
+    return with_usual<Pair>(append, load);
   });
 }
 

@@ -3,6 +3,7 @@
 #define BARACUDA_SRC_CUDA_BESPOKE_QUANTISE_QUOTIENT_H_
 
 #include "cuda/bespoke/quantise/source.h"
+#include "cuda/device_code.h"
 #include "format/arithmetic.h"
 
 namespace baracuda::cuda::bespoke {

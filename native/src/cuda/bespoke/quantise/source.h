@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "cuda/bespoke/ragged.h"
+#include "cuda/device_code.h"
 #include "format/widen.h"
 
 namespace baracuda::cuda::bespoke {
