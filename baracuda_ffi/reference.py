@@ -10,12 +10,12 @@ import numpy as np
 
 from ._append.addressing import PLACE_NAMES, set_of
 from ._append.scales import NONE, kind_of, transform_of
-from ._model.checks import choice, instance
+from ._model.checks import INT64_MAX, choice, instance, integer
 from ._model.descriptors import convention_of
 from ._model.elements import element_kind
 from ._model.enums import Addressing, ElementKind, KvLayout, LengthConvention, Transform
 from ._model.errors import invalid_problem
-from ._reference import formats, places
+from ._reference import checks, formats, places
 from ._reference.pages import copy_pages_reference as copy_pages_reference
 from ._reference.pages import gather_pages_reference as gather_pages_reference
 from ._reference.pages import scatter_pages_reference as scatter_pages_reference
@@ -110,6 +110,9 @@ def append_paged_kv_reference(
         scales that the transform does not take, or that are missing; an element that is not said.
     """
     layout = choice(_ME, "layout", layout, KvLayout)
+    instance(_ME, "guarded", guarded, bool)
+    if skip_slot is not None:
+        skip_slot = integer(_ME, "skip_slot", skip_slot, 0, INT64_MAX, "a slot, or None")
     kind = kind_of(_ME, value, v_data, (k_scale, v_scale, k_scales, v_scales))
     if kind != NONE or transform is not None:
         transform = transform_of(_ME, transform, kind, has_value=value is not None)
@@ -125,10 +128,18 @@ def append_paged_kv_reference(
         seq_lens,
     )
     placed_by = set_of(_ME, operands)
-    _check_arrays(key=key, k_data=k_data)
-    scales = {"k_scale": k_scale, "v_scale": v_scale, "k_scales": k_scales, "v_scales": v_scales}
-    _check_arrays(**_there(value=value, v_data=v_data, **scales))
-    _check_places(**_there(**dict(zip(PLACE_NAMES, operands, strict=True))))
+    rows_and_caches = {"key": key, "k_data": k_data} | _there(value=value, v_data=v_data)
+    scales = _there(k_scale=k_scale, v_scale=v_scale, k_scales=k_scales, v_scales=v_scales)
+    saying_places = _there(**dict(zip(PLACE_NAMES, operands, strict=True)))
+    checks.check_arrays(_ME, rows_and_caches | scales)
+    checks.check_indices(_ME, saying_places)
+    what = Transform.COPY if transform is None else transform
+    checks.check_rows_and_caches(_ME, what, layout, rows_and_caches | scales)
+    checks.check_counts(_ME, saying_places, {"key": key} | _there(value=value))
+    outputs = ("k_data", "v_data", "k_scales", "v_scales")
+    checks.check_written(
+        _ME, {name: each for name, each in (rows_and_caches | scales).items() if name in outputs}
+    )
     convention = convention_of(_ME, length_convention, placed_by.addressing, placed_by.lengths)
     if (
         placed_by.addressing is Addressing.RAGGED
@@ -158,19 +169,19 @@ def append_paged_kv_reference(
         raise invalid_problem(
             _ME, f"{whose}: {seen.operand} is {seen.seen} ({reason.name}, limit {seen.limit})"
         )
-    if transform is None or transform is Transform.COPY:
+    if what is Transform.COPY:
         written = [(key, k_data, layout)]
         if value is not None and v_data is not None:
             written.append((value, v_data, layout))
     else:
-        source = _element_of(_ME, "source_element", source_element, key, _SOURCES.get(transform, _FLOATS))
-        if transform is Transform.FP8_DS_MLA:
+        source = _element_of(_ME, "source_element", source_element, key, _SOURCES.get(what, _FLOATS))
+        if what is Transform.FP8_DS_MLA:
             written = [_ds_mla(key, value, k_data, source)]
         else:
-            target = _element_of(_ME, "element", element, k_data, _TARGETS[transform])
-            written = _quantised(transform, key, k_data, k_scale, k_scales, layout, source, target)
+            target = _element_of(_ME, "element", element, k_data, _TARGETS[what])
+            written = _quantised(what, key, k_data, k_scale, k_scales, layout, source, target)
             if value is not None and v_data is not None:
-                written += _quantised(transform, value, v_data, v_scale, v_scales, layout, source, target)
+                written += _quantised(what, value, v_data, v_scale, v_scales, layout, source, target)
     for row, found in enumerate(placed):
         if isinstance(found, tuple):
             page, slot = found
@@ -189,22 +200,8 @@ _TARGETS = {
 }
 
 
-def _there(**operands: object) -> dict[str, object]:
+def _there(**operands: Array | None) -> dict[str, Array]:
     return {name: operand for name, operand in operands.items() if operand is not None}
-
-
-def _check_places(**operands: object) -> None:
-    _check_arrays(**operands)
-    for name, operand in operands.items():
-        rank = 2 if name == "block_table" else 1
-        if isinstance(operand, np.ndarray) and (operand.dtype.kind not in "iu" or operand.ndim != rank):
-            shown = f"{name} of {operand.dtype}, rank {operand.ndim},"
-            raise invalid_problem(_ME, f"{shown} should be integers, of rank {rank}")
-
-
-def _check_arrays(**operands: object) -> None:
-    for name, operand in operands.items():
-        instance(_ME, name, operand, np.ndarray)
 
 
 def _element_of(
@@ -248,9 +245,10 @@ def _quantised(
 
 
 def _ds_mla(ckv: Array, kpe: Array | None, cache: Array, source: ElementKind) -> Written:
-    numbers = formats.widened(ckv, source).reshape(len(ckv), -1)
-    rope = None if kpe is None else kpe.view(np.uint16).reshape(len(kpe), -1)
-    rows = formats.ds_mla_rows(numbers, None if rope is None else rope[: len(ckv)])
+    count = len(ckv) if kpe is None else min(len(ckv), len(kpe))
+    numbers = formats.widened(ckv[:count], source).reshape(count, formats.RANK)
+    rope = None if kpe is None else kpe[:count].view(np.uint16).reshape(count, formats.ROPE)
+    rows = formats.ds_mla_rows(numbers, rope)
     return rows[:, None, :], _bytes(cache), KvLayout.NHD
 
 
@@ -298,15 +296,22 @@ def dequantise_reference(
     transform = choice(_READ, "transform", transform, Transform)
     layout = choice(_READ, "layout", layout, KvLayout)
     transform_of(_READ, transform, kind_of(_READ, None, None, (scale, None, scales, None)), has_value=False)
-    codes = _bytes(cache)
+    checks.check_arrays(_READ, {"cache": cache} | _there(scale=scale, scales=scales))
     if transform is Transform.COPY:
         raise invalid_problem(
             _READ, "transform is COPY, which quantises nothing; the cache is what it stands for"
         )
+    checks.check_cache(_READ, transform, cache)
+    codes = _bytes(cache)
     if transform is Transform.FP8_DS_MLA:
         return formats.ds_mla_numbers(codes, _element_of(_READ, "element", element, cache, _HALVES))
     # Those of heads go along the dimension of heads.
     heads_first = cache.ndim == 4 and layout is KvLayout.HND
+    of_place = _by_place(cache, layout).shape[:-1]
+    if scale is not None:
+        checks.check_scale(_READ, "scale", scale, 1 if cache.ndim == 3 else of_place[2])
+    if scales is not None:
+        checks.check_scales(_READ, transform, "scales", scales, of_place, cache)
     given = None
     if scale is not None:
         given = scale.astype(np.float32).reshape((-1, 1, 1) if heads_first else (-1, 1))
@@ -321,6 +326,11 @@ def dequantise_reference(
     assert scales is not None
     of_rows = scales.astype(np.float32)
     return held * (of_rows.swapaxes(1, 2) if heads_first else of_rows)[..., None]
+
+
+def _by_place(cache: Array, layout: KvLayout) -> Array:
+    """As [pages, page_size, heads, width], or without heads as it is."""
+    return cache.swapaxes(1, 2) if cache.ndim == 4 and layout is KvLayout.HND else cache
 
 
 def _write(rows: Array, cache: Array, row: int, page: int, slot: int, layout: KvLayout) -> None:

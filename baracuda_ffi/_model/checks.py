@@ -10,7 +10,7 @@ from .foreign import passes, refusal
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from enum import Enum
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     T = TypeVar("T")
     E = TypeVar("E", bound=Enum)
@@ -59,6 +59,22 @@ def steps(function: str, name: str, values: object, rank: int) -> tuple[int, ...
             function, f"{name} has {len(found)} entries and shape has {rank}; they should be as many"
         )
     return found
+
+
+def several(function: str, name: str, values: object, wanted: str) -> list[Any]:
+    """What can be iterated over, as a list; not a text."""
+    if not isinstance(values, (str, bytes, bytearray)):
+        try:
+            return list(values)  # type: ignore[call-overload,no-any-return]
+        except TypeError:
+            pass
+        except Exception as error:
+            if passes(error):
+                raise
+            raise refusal(
+                function, f"{name}, {describe(values)}, could not be iterated over", error
+            ) from error
+    raise invalid_problem(function, f"{name} is {describe(values)}; it should be {wanted}")
 
 
 def _integers(function: str, name: str, values: object, low: int, wanted: str) -> tuple[int, ...]:

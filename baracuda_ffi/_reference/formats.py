@@ -24,6 +24,7 @@ NAN = 0x7F  # of both fp8 types
 BLOCK = 16  # elements of NVFP4 that share a scale
 TILE = 128  # elements of FP8_DS_MLA that share one
 RANK, ROPE = 512, 64  # elements of its ckv and kpe
+ROW_BYTES = RANK + RANK // TILE * 4 + ROPE * 2  # of a token of it
 
 _ONE = np.float32(1)
 _LEAST_SCALE = np.float32(1e-6)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from .._model.checks import instance
 from .._model.enums import Corruption
+from .._model.errors import invalid_problem
 from .._model.seen_values import SeenValues
+from .checks import check_arrays, check_indices, check_written, refuse_shape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,19 +43,21 @@ def copy_pages_reference(
 
     Raises
     ------
-    ValueError
+    InvalidProblem
         Not guarded: a copy that is corrupt. Either way: a page that is written and read, or written twice, of
-        which there is no saying what it holds. Nothing was written.
+        which there is no saying what it holds; what is no NumPy array, or of another shape. Nothing was
+        written.
     """
-    pairs, corrupt = _judged(len(k_data), source, destination, guarded)
+    function = "copy_pages_reference"
+    caches = _caches(function, k_data, v_data, written=True)
+    pairs, corrupt = _judged(function, len(k_data), {"source": source, "destination": destination}, guarded)
     served = [(i, j) for i, j in pairs if i != j]
     written = [j for _, j in served]
     if len(set(written)) < len(written) or set(written) & {i for i, _ in served}:
-        raise ValueError("a page that is written is in the lists twice")
-    for cache in (k_data, v_data):
-        if cache is not None:
-            for i, j in served:
-                cache[j] = cache[i]
+        raise invalid_problem(function, "a page that is written is in the lists twice")
+    for cache in caches:
+        for i, j in served:
+            cache[j] = cache[i]
     return corrupt
 
 
@@ -75,12 +82,15 @@ def gather_pages_reference(
 
     Raises
     ------
-    ValueError
-        Not guarded: a row that is corrupt. Nothing was written.
+    InvalidProblem
+        Not guarded: a row that is corrupt. What is no NumPy array, or of another shape. Nothing was written.
     """
-    pairs, corrupt = _judged(len(k_data), source, None, guarded)
+    function = "gather_pages_reference"
+    caches = _caches(function, k_data, v_data, written=False)
+    pairs, corrupt = _judged(function, len(k_data), {"source": source}, guarded)
+    rows = _rows(function, buffer, caches, len(source), written=True)
     for i, row in pairs:
-        buffer.view("u1").reshape(len(buffer), -1)[row] = _bytes_of_page(k_data, v_data, i)
+        rows[row] = _bytes_of_page(caches, i)
     return corrupt
 
 
@@ -105,32 +115,61 @@ def scatter_pages_reference(
 
     Raises
     ------
-    ValueError
-        Not guarded: a row that is corrupt. Either way: two rows that go to one page. Nothing was written.
+    InvalidProblem
+        Not guarded: a row that is corrupt. Either way: two rows that go to one page; what is no NumPy array,
+        or of another shape. Nothing was written.
     """
-    pairs, corrupt = _judged(len(k_data), None, destination, guarded)
+    function = "scatter_pages_reference"
+    caches = _caches(function, k_data, v_data, written=True)
+    pairs, corrupt = _judged(function, len(k_data), {"destination": destination}, guarded)
+    rows = _rows(function, buffer, caches, len(destination), written=False)
     if len({j for _, j in pairs}) < len(pairs):
-        raise ValueError("two rows go to one page")
+        raise invalid_problem(function, "two rows go to one page")
     for row, j in pairs:
-        content = buffer.view("u1").reshape(len(buffer), -1)[row]
-        for cache in (k_data, v_data):
-            if cache is not None:
-                cache[j] = content[: cache[j].nbytes].view(cache.dtype).reshape(cache[j].shape)
-                content = content[cache[j].nbytes :]
+        content = rows[row]
+        for cache in caches:
+            cache[j] = content[: cache[j].nbytes].view(cache.dtype).reshape(cache[j].shape)
+            content = content[cache[j].nbytes :]
     return corrupt
 
 
+def _caches(function: str, k_data: Array, v_data: Array | None, *, written: bool) -> list[Array]:
+    there = {"k_data": k_data} if v_data is None else {"k_data": k_data, "v_data": v_data}
+    check_arrays(function, there)
+    for name, cache in there.items():
+        if cache.ndim < 1 or not cache.size or len(cache) != len(k_data):
+            refuse_shape(function, name, cache, "pages first, as many as k_data, and something in each")
+    if written:
+        check_written(function, there)
+    return list(there.values())
+
+
+def _rows(function: str, buffer: Array, caches: list[Array], least: int, *, written: bool) -> Array:
+    """The buffer as bytes, a row for each page."""
+    check_arrays(function, {"buffer": buffer})
+    size = sum([cache[0].nbytes for cache in caches])
+    if buffer.ndim < 2 or len(buffer) < least or buffer.nbytes != len(buffer) * size:
+        refuse_shape(function, "buffer", buffer, f"{least} rows at least, of {size} bytes each")
+    if not buffer.flags.c_contiguous:
+        raise invalid_problem(function, "buffer is not contiguous; it should be")
+    if written:
+        check_written(function, {"buffer": buffer})
+    return buffer.view("u1").reshape(len(buffer), size)
+
+
 def _judged(
-    pages: int, source: Array | None, destination: Array | None, guarded: bool
+    function: str, pages: int, arrays: dict[str, Array], guarded: bool
 ) -> tuple[list[tuple[int, int]], list[Corrupt]]:
-    """From where to where, of all that is neither padding nor corrupt. A list that is None names rows, each
-    once."""
-    lists = {
-        name: ids.tolist()
-        for name, ids in (("source", source), ("destination", destination))
-        if ids is not None
-    }
-    count = len(next(iter(lists.values())))
+    """From where to where, of all that is neither padding nor corrupt. A list that is not there names rows,
+    each once."""
+    instance(function, "guarded", guarded, bool)
+    check_indices(function, arrays)
+    lists = {name: ids.tolist() for name, ids in arrays.items()}
+    count, *others = {len(ids) for ids in lists.values()}
+    if others:
+        raise invalid_problem(
+            function, f"source has {len(lists['source'])} entries; it should have as many as destination"
+        )
     pairs: list[tuple[int, int]] = []
     corrupt: list[Corrupt] = []
     for i in range(count):
@@ -145,12 +184,9 @@ def _judged(
         seen = SeenValues(operand=name, row=i, seen=named[name], limit=pages, page=named[name])
         corrupt.append((None, Corruption[name.upper()], seen))
         if not guarded:
-            raise ValueError(f"{name}[{i}] is {named[name]}, of {pages} pages")
+            raise invalid_problem(function, f"{name}[{i}] is {named[name]}, of {pages} pages")
     return pairs, corrupt
 
 
-def _bytes_of_page(k_data: Array, v_data: Array | None, page: int) -> Array:
-    from numpy import concatenate, frombuffer
-
-    parts = [frombuffer(cache[page].tobytes(), "u1") for cache in (k_data, v_data) if cache is not None]
-    return concatenate(parts)
+def _bytes_of_page(caches: list[Array], page: int) -> Array:
+    return np.concatenate([np.frombuffer(cache[page].tobytes(), "u1") for cache in caches])

@@ -443,7 +443,7 @@ def _ids(function: str, tokens: Iterable[int]) -> array[int]:
 
 
 def _ids_and_count(tokens: int | Iterable[int]) -> tuple[array[int] | None, int]:
-    if hasattr(tokens, "__iter__"):
-        ids = _ids("grow", tokens)
+    if hasattr(type(tokens), "__iter__"):
+        ids = _ids("grow", tokens)  # type: ignore[arg-type]
         return ids, len(ids)
     return None, integer(f"{_ME}.grow", "tokens", tokens, 0, INT32_MAX, "ids of tokens, or their number")

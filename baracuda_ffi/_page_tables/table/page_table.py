@@ -7,7 +7,7 @@ from contextlib import suppress
 from ..._append.addressing import set_for
 from ..._interop.streams import stream_handle
 from ..._interop.tensor_view import TensorView
-from ..._model.checks import INT32_MAX, choice, describe, instance, integer
+from ..._model.checks import INT32_MAX, INT64_MAX, choice, describe, instance, integer, several
 from ..._model.copying import no_copy
 from ..._model.descriptors import convention_of
 from ..._model.enums import Addressing, LengthConvention, LengthsKind, TableKind
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     ConventionLike = LengthConvention | Literal["BEFORE_APPEND", "AFTER_APPEND"]
 
 _ME = "PageTable"
+_A_COPY = "a pair of pages, from which and to which"
 
 
 class PageTable:
@@ -170,12 +171,12 @@ class PageTable:
             self._forget()
         from .requests import NOBODY
 
-        batch = list(sequences)
+        batch = several(function, "sequences", sequences, "sequences, and None for places that nobody has")
         seen = [*self._seen, *[None] * (len(batch) - len(self._seen))]
         asked = []
         for sequence, known in zip(batch, seen, strict=False):
             if sequence is not None:
-                same = known is not None and known[0] == sequence
+                same = known is not None and type(sequence) is int and known[0] == sequence
                 asked.append((sequence, *(known[1:] if same and known else (-1, 0))))
         told = iter(growth_of(function, manager, asked))
         new = self._new_tokens(function, batch, new_tokens)
@@ -222,6 +223,8 @@ class PageTable:
             What the driver said. The next update copies everything.
         """
         function = f"{_ME}.update_pages"
+        pages = several(function, "pages", pages, "lists of page ids")
+        seq_lens = several(function, "seq_lens", seq_lens, "numbers of tokens")
         if len(pages) != len(seq_lens):
             raise invalid_problem(
                 function,
@@ -229,7 +232,7 @@ class PageTable:
             )
         from .requests import NOBODY
 
-        new = self._new_tokens(function, list(pages), new_tokens)
+        new = self._new_tokens(function, pages, new_tokens)
         requests: list[Request] = []
         for i, (listed, length, rows) in enumerate(zip(pages, seq_lens, new, strict=True)):
             if listed is None:
@@ -237,12 +240,13 @@ class PageTable:
                 continue
             tokens = integer(function, f"seq_lens[{i}]", length, 0, INT32_MAX, "a number of tokens")
             needed = -(-tokens // self._page_size)
+            listed = several(function, f"pages[{i}]", listed, "page ids, or None")
             if len(listed) < needed:
                 raise invalid_problem(
                     function,
                     f"pages[{i}] has {len(listed)} entries; it should have {needed}, for {tokens} tokens",
                 )
-            requests.append(([int(page) for page in listed[:needed]], 0, tokens, rows))
+            requests.append((_page_ids(function, f"pages[{i}]", listed[:needed]), 0, tokens, rows))
         self._step(function, requests, copies, stream)
         self._forget()
 
@@ -328,9 +332,11 @@ class PageTable:
         Raises
         ------
         InvalidProblem
-            No such table.
+            No such table, or padded is no bool.
         """
-        kind = choice(f"{_ME}.attention_view", "table", table, TableKind)
+        function = f"{_ME}.attention_view"
+        instance(function, "padded", padded, bool)
+        kind = choice(function, "table", table, TableKind)
         pages = ("block_table",) if kind is TableKind.DENSE else ("indices", "indptr", "last_page_len")
         return {name: self._view(name, padded) for name in (*pages, "seq_lens", "append_indptr")}
 
@@ -346,7 +352,13 @@ class PageTable:
         -------
         dict
             source and destination: NumPy arrays, or a ``TensorView`` each.
+
+        Raises
+        ------
+        InvalidProblem
+            padded is no bool.
         """
+        instance(f"{_ME}.copy_view", "padded", padded, bool)
         return {name: self._view(name, padded) for name in ("source", "destination")}
 
     def slots(self, request: int, start: int = 0, stop: int | None = None) -> NDArray[Any]:
@@ -367,13 +379,17 @@ class PageTable:
         Raises
         ------
         InvalidProblem
-            No such request.
+            No such request, or an end that is no integer.
         """
         import numpy as np
 
-        last = self._requests.batch - 1
-        row = integer(f"{_ME}.slots", "request", request, 0, last, f"a place in the batch, 0 to {last}")
-        tokens = np.arange(int(self._arena.arrays["seq_lens"][row]))[start:stop]
+        function, last = f"{_ME}.slots", self._requests.batch - 1
+        row = integer(function, "request", request, 0, last, f"a place in the batch, 0 to {last}")
+        ends = [
+            None if end is None else integer(function, name, end, -INT64_MAX, INT64_MAX, "a token, or None")
+            for name, end in (("start", start), ("stop", stop))
+        ]
+        tokens = np.arange(int(self._arena.arrays["seq_lens"][row]))[slice(*ends)]
         return self._requests.slots_of(np.full(tokens.shape, row), tokens)
 
     def close(self) -> None:
@@ -415,10 +431,10 @@ class PageTable:
         self._manager, self._seen = None, []
 
     def _new_tokens(self, function: str, batch: list[Any], new_tokens: object) -> list[int]:
-        if not hasattr(new_tokens, "__len__"):
+        if not hasattr(type(new_tokens), "__iter__"):
             rows = integer(function, "new_tokens", new_tokens, 0, INT32_MAX, "a number of tokens")
             return [0 if one is None else rows for one in batch]
-        given: Any = new_tokens
+        given = several(function, "new_tokens", new_tokens, "a number of tokens, or one for each request")
         if len(given) != len(batch):
             raise invalid_problem(
                 function, f"new_tokens has {len(given)} entries; it should have {len(batch)}, one a request"
@@ -436,8 +452,17 @@ class PageTable:
         stream: object,
     ) -> None:
         most_requests, most_pages = self._arena.arrays["block_table"].shape
+        pairs = [
+            _page_ids(function, f"copies[{i}]", several(function, f"copies[{i}]", pair, _A_COPY))
+            for i, pair in enumerate(several(function, "copies", copies, "pairs of pages"))
+        ]
+        for i, pair in enumerate(pairs):
+            if len(pair) != 2:
+                raise invalid_problem(
+                    function, f"copies[{i}] has {len(pair)} entries; it should be {_A_COPY}"
+                )
         self._check_most(function, "requests", len(requests), "max_requests", most_requests)
-        self._check_most(function, "copies", len(copies), "max_requests", most_requests)
+        self._check_most(function, "copies", len(pairs), "max_requests", most_requests)
         self._check_most(function, "new tokens", sum([r[3] for r in requests]), "max_rows", self._max_rows)
         for i, (_, _, length, rows) in enumerate(requests):
             if rows > length:
@@ -448,7 +473,7 @@ class PageTable:
             pages = -(-length // self._page_size)
             self._check_most(function, f"pages of request {i}", pages, "max_pages", most_pages)
         handle = self._stream(function, stream)
-        changed = self._requests.step(requests, list(copies))
+        changed = self._requests.step(requests, [(source, destination) for source, destination in pairs])
         if self._mirror is not None:
             self._mirror.update(changed, handle)
 
@@ -480,6 +505,7 @@ class PageTable:
         stated: bool,
     ) -> dict[str, Any]:
         function = f"{_ME}.{name}"
+        instance(function, "padded", padded, bool)
         place = choice(function, "addressing", addressing, Addressing)
         has_lengths = place in (Addressing.LAST_PAGE, Addressing.RAGGED)
         kind = choice(function, "table", table, TableKind) if has_lengths else TableKind.CSR
@@ -543,6 +569,15 @@ class PageTable:
         if name in ("batch_indices", "positions", "slot_mapping"):
             return of.rows
         return of.batch + (name in ("indptr", "append_indptr"))
+
+
+def _page_ids(function: str, name: str, pages: list[Any]) -> list[int]:
+    return [
+        page
+        if type(page) is int and -INT32_MAX <= page <= INT32_MAX
+        else integer(function, f"{name}[{i}]", page, -INT32_MAX, INT32_MAX, "a page id")
+        for i, page in enumerate(pages)
+    ]
 
 
 def _number_of(one: object) -> str:
