@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 
-# The rest is imported inside main, where an interrupt does not end in a traceback.
+from .._interrupts import INTERRUPTED
+
+# The rest is imported inside main, where an interrupt is heard.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +22,6 @@ _SUBCOMMANDS = {
     "info": "What is installed, what it can use, and why the GPU is not used if it is not.",
 }
 
-_INTERRUPTED = 130  # as shells count: 128 and the signal's number
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code. 1 means that what was asked for did not work out.
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _told(list(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return INTERRUPTED
 
 
 def _told(arguments: list[str]) -> int:

@@ -208,6 +208,61 @@ def test_an_interrupt_leaves_no_traceback(suite: str) -> None:
     assert "Traceback" not in said
 
 
+#: Interrupts the process at the import of a module, or tells what is imported once the command has begun.
+AT_AN_IMPORT = """
+import os, sys
+chosen, seen = sys.argv.pop(1), []
+def hook(event, arguments):
+    if event == "import" and "baracuda_ffi.__main__" in sys.modules:
+        seen.append(arguments[0])
+        if arguments[0] == chosen:
+            os.kill(os.getpid(), 2)
+sys.addaudithook(hook)
+from baracuda_ffi.__main__ import main
+code = main()
+if not chosen:
+    print(*seen, file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def interrupted_at(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", AT_AN_IMPORT, module, *arguments],
+        cwd=TESTS,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["info"]], ids=" ".join)
+def test_an_interrupt_while_anything_is_imported(arguments: list[str]) -> None:
+    """Before that are only Python itself, the script's two lines, and the module that sees to it."""
+    modules = list(dict.fromkeys(interrupted_at("", *arguments).stderr.split()))
+    modules = modules[modules.index("baracuda_ffi.cli") :]
+    assert "argparse" in modules
+    assert len(modules) > 20
+    for module in [*modules[:10], *modules[10 :: max(1, len(modules) // 20)]]:
+        done = interrupted_at(module, *arguments)
+        assert done.returncode in (-signal.SIGINT, 130), module
+        assert done.stderr == "", module
+
+
+def test_interrupts_that_are_ignored_stay_so() -> None:
+    """As in the background of a script."""
+    done = subprocess.run(
+        [sys.executable, "-c", AT_AN_IMPORT, "argparse", "--version"],
+        cwd=TESTS,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )
+    assert (done.returncode, done.stdout) == (0, f"baracuda-ffi {bf.build_info().version}\n")
+
+
 def test_an_interrupt_of_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(arguments: object) -> int:
         raise KeyboardInterrupt
