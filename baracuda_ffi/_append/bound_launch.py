@@ -180,7 +180,7 @@ class BoundLaunch:
     def _describe(self, given: Operands, status: int) -> Descriptions:
         """What ``bind_objects`` did not bind, for the status that it gave, or the error that this means. The
         operands are asked once, whatever they do meanwhile."""
-        op, kept = self._bound
+        op, kept = self._bound[:2]
         check_same_parts(_REBIND, kept, given)
         self._placed_by.check_given(_REBIND, given)
         if status != NOT_JUDGED and self._counts_stay:
@@ -221,7 +221,7 @@ class BoundLaunch:
         BaracudaError
             Whatever ``PagedKvAppendPlan.bind`` would raise for the stream.
         """
-        op, kept = self._bound
+        op, kept = self._bound[:2]
         on_host = abi.Append.from_buffer_copy(op).backend == abi.BACKEND_HOST
         if on_host != (stream is None):
             kind, wanted = ("the host", "None") if on_host else ("CUDA", "a CUDA stream, such as 0")

@@ -7,7 +7,7 @@ from .._model.checks import choice
 from .._model.enums import BackendKind, KvLayout, LengthConvention, Transform
 from .._native import library as native_library
 from .._native.library import NOT_JUDGED
-from .addressing import DECODE, SET_BY_ABSENT, set_of
+from .addressing import DECODE, SET_BY_GIVEN, set_of
 from .operands import RUN_SYMBOL, append_any
 from .problem import CALL, DEFAULT_ON_CUDA, DEFAULT_ON_HOST, plain, special
 
@@ -394,18 +394,26 @@ def append_paged_kv(
             seq_lens,
         )
         # What set_of does, written out: a loop takes as long as the append.
-        absent = (
-            indices is None,
-            indptr is None,
-            last_page_len is None,
-            append_indptr is None,
-            batch_indices is None,
-            positions is None,
-            slot_mapping is None,
-            block_table is None,
-            seq_lens is None,
-        )
-        placed_by = SET_BY_ABSENT.get(absent) or set_of(CALL, operands[4:])
+        given = 0
+        if indices is not None:
+            given += 1
+        if indptr is not None:
+            given += 2
+        if last_page_len is not None:
+            given += 4
+        if append_indptr is not None:
+            given += 8
+        if batch_indices is not None:
+            given += 16
+        if positions is not None:
+            given += 32
+        if slot_mapping is not None:
+            given += 64
+        if block_table is not None:
+            given += 128
+        if seq_lens is not None:
+            given += 256
+        placed_by = SET_BY_GIVEN.get(given) or set_of(CALL, operands[4:])
     op = form = None
     if layout is _HND and length_convention is None:
         op = (DEFAULT_ON_HOST if stream is None else DEFAULT_ON_CUDA).get(placed_by)

@@ -83,7 +83,7 @@ def describe(operands: Operands) -> Descriptions:
 
 def bind_described(library: Library, function: str, bound: Bound, described: Descriptions) -> Bound:
     """``bound`` with what was described in place of what it had. Raises what the library refused."""
-    op, before = bound
+    op, before = bound[:2]
     kept = [*before, *[None] * (len(described) - len(before))]
     append = abi.Append.from_buffer_copy(op)
     pointers = abi.Pointers()
@@ -93,4 +93,7 @@ def bind_described(library: Library, function: str, bound: Bound, described: Des
     status = library.bind(addressof(append), addressof(pointers), len(described))
     if status:
         raise library.error(function, status)
-    return bytes(append), tuple(kept)
+    made: Bound = (bytes(append), tuple(kept))
+    # Bound once more, with nothing in place of what it has: then no launch of it is checked again.
+    status, checked = library.bind_objects(made)
+    return made if status else checked

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     # One for each of abi.OPERANDS, None where there is none; those at the end may be left out.
     Operands = tuple[object, ...]
 
-    # A baracuda_paged_kv_append, and the operands that keep its memory. Never changed, so that a launch on
-    # another thread sees all of it or none.
-    Bound = tuple[bytes, Operands]
+    # A baracuda_paged_kv_append, and the operands that keep its memory; and from the accelerator what it was
+    # checked as. Never changed, so that a launch on another thread sees all of it or none.
+    Bound = tuple[bytes, Operands] | tuple[bytes, Operands, bytes]
 
 # A status of the accelerated calls alone: they have done nothing, and the operands have to be described one
 # by one.

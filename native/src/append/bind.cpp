@@ -145,10 +145,9 @@ class Binding {
   // How many requests and rows there are: the addressing's answer, and only for a RAGGED append key's, where the number of
   // rows is not to be had without reading append_indptr.
   int32_t infer_counts() noexcept {
-    BARACUDA_TRY(infer_count("batch_size", BARACUDA_OPERAND_LAST_PAGE_LEN, &op_.batch_size));
-    BARACUDA_TRY(infer_count("batch_size", BARACUDA_OPERAND_SEQ_LENS, &op_.batch_size));
     switch (op_.addressing) {
       case BARACUDA_ADDRESSING_RAGGED:
+        BARACUDA_TRY(infer_count("batch_size", count_said_by(), &op_.batch_size));
         return infer_count("num_rows", BARACUDA_OPERAND_KEY, &op_.num_rows, given_rank_of(BARACUDA_OPERAND_KEY));
       case BARACUDA_ADDRESSING_POSITIONS:
         BARACUDA_TRY(infer_count("num_rows", BARACUDA_OPERAND_BATCH_INDICES, &op_.num_rows));
@@ -156,7 +155,7 @@ class Binding {
       case BARACUDA_ADDRESSING_SLOTS:
         return infer_count("num_rows", BARACUDA_OPERAND_SLOT_MAPPING, &op_.num_rows);
       default:
-        return BARACUDA_OK;
+        return infer_count("batch_size", count_said_by(), &op_.batch_size);
     }
   }
 

@@ -156,13 +156,28 @@ constexpr uint32_t wanted_by(int addressing, int table, int lengths, int transfo
   return wanted;
 }
 
-// A decode's, of both parts and of key alone, worked out once: what nearly every call asks for.
-inline constexpr uint32_t kWantedByDecode[] = {wanted_by(0, 0, 0, 0, BARACUDA_PARTS_KEY_AND_VALUE),
-                                               wanted_by(0, 0, 0, 0, BARACUDA_PARTS_KEY)};
+// That of every append, worked out once: a call asks more than once, and an answer takes as long as its other checks.
+struct WantedOperands {
+  uint32_t by[BARACUDA_TRANSFORM_NVFP4 + 1][BARACUDA_ADDRESSING_SLOTS + 1][BARACUDA_TABLE_DENSE + 1]
+             [BARACUDA_LENGTHS_SEQ_LENS + 1][BARACUDA_PARTS_KEY + 1];
+};
+
+constexpr WantedOperands work_out_wanted() noexcept {
+  WantedOperands wanted = {};
+  for (int transform = 0; transform <= BARACUDA_TRANSFORM_NVFP4; ++transform)
+    for (int addressing = 0; addressing <= BARACUDA_ADDRESSING_SLOTS; ++addressing)
+      for (int table = 0; table <= BARACUDA_TABLE_DENSE; ++table)
+        for (int lengths = 0; lengths <= BARACUDA_LENGTHS_SEQ_LENS; ++lengths)
+          for (int parts = 0; parts <= BARACUDA_PARTS_KEY; ++parts)
+            wanted.by[transform][addressing][table][lengths][parts] =
+                wanted_by(addressing, table, lengths, transform, parts);
+  return wanted;
+}
+
+inline constexpr WantedOperands kWanted = work_out_wanted();
 
 inline uint32_t wanted_operands(const Op& op) noexcept {
-  if ((op.addressing | op.table | op.lengths | op.transform) == 0) return kWantedByDecode[op.parts];
-  return wanted_by(op.addressing, op.table, op.lengths, op.transform, op.parts);
+  return kWanted.by[op.transform][op.addressing][op.table][op.lengths][op.parts];
 }
 
 // The first operand of a set that is not empty.

@@ -63,7 +63,7 @@ typedef struct baracuda_python_method {
  * function [3] returns anything but [4] itself. What is in `self` stays there. In what follows `op` is a bytes object
  * that holds a baracuda_paged_kv_append of its struct_size; `operands` a tuple of at most BARACUDA_NUM_OPERANDS objects,
  * in baracuda_operand's order, None (or the end) where there is none; and `bound` a tuple of two: an op, and the operands
- * that keep its memory.
+ * that keep its memory. One that bind made has a third, what the op was found to be, with which run does not check it again.
  *
  *   run(bound)                     baracuda_paged_kv_append_run, the GIL released; returns the status
  *   bind(bound, *operands)         checked as by _bind, the GIL held; returns the status, and a new bound with these

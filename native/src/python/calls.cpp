@@ -217,17 +217,19 @@ Object* own_merged(Objects given, Object* before) {
   return merged;
 }
 
-// A tuple of two that are given to it; nullptr, and both let go, where one is missing or there is no memory.
-Object* own_pair(Object* owned_first, Object* owned_second) {
-  Object* const pair = owned_first != nullptr && owned_second != nullptr ? api->own_tuple(2) : nullptr;
-  if (pair == nullptr) {
-    if (owned_first != nullptr) api->release(owned_first);
-    if (owned_second != nullptr) api->release(owned_second);
-    return nullptr;
+// A tuple of objects that are given to it; nullptr, and all let go, where one is missing or there is no memory.
+template <size_t kCount>
+Object* own_tuple_of(Object* const (&owned)[kCount]) {
+  bool all_there = true;
+  for (Object* const object : owned) all_there = all_there && object != nullptr;
+  Object* const tuple = all_there ? api->own_tuple(kCount) : nullptr;
+  for (size_t i = 0; i < kCount; ++i) {
+    if (tuple != nullptr)
+      api->give_to_tuple(tuple, static_cast<ptrdiff_t>(i), owned[i]);
+    else if (owned[i] != nullptr)
+      api->release(owned[i]);
   }
-  api->give_to_tuple(pair, 0, owned_first);
-  api->give_to_tuple(pair, 1, owned_second);
-  return pair;
+  return tuple;
 }
 
 // What a call returns that came to `status`: nullptr where an error goes on.
@@ -247,10 +249,24 @@ int32_t write_bytes(const Op& op, Object* before, Object** owned_bytes) {
   return status;
 }
 
+// What an op that bind() bound was checked as, so that a launch of it is not checked again.
+constexpr ptrdiff_t kChecked = 2;
+
+Object* own_checked(const Append& append) {
+  return api->own_bytes(reinterpret_cast<const char*>(&append), sizeof append);
+}
+
+int32_t launch(const Append& append) {
+  return at_the_abi([&]() -> int32_t { return launch_checked(append); });
+}
+
 Object* run(Object*, Object* const* arguments, ptrdiff_t) {
-  const Op* const op = op_in(api->borrow_tuple_item(arguments[0], 0));
+  Object* const bound = arguments[0];
+  const bool is_checked = api->tuple_size(bound) > kChecked;
+  const char* const bytes = api->bytes_of(api->borrow_tuple_item(bound, is_checked ? kChecked : 0));
   ThreadState* const thread = api->save_thread();
-  const int32_t status = baracuda_paged_kv_append_run(op);
+  const int32_t status = is_checked ? launch(*reinterpret_cast<const Append*>(bytes))
+                                    : baracuda_paged_kv_append_run(reinterpret_cast<const Op*>(bytes));
   api->restore_thread(thread);
   return api->own_int(status);
 }
@@ -277,10 +293,10 @@ Object* bind(Object* describers, Object* const* arguments, ptrdiff_t count) {
   }
   if (status == BARACUDA_OK) {
     Object* const keep = own_merged(operands, api->borrow_tuple_item(arguments[0], 1));
-    return own_pair(owned_status, own_pair(owned_bytes, keep));
+    return own_tuple_of({owned_status, own_tuple_of({owned_bytes, keep, own_checked(append)})});
   }
   api->retain(api->none);
-  return own_pair(owned_status, api->none);
+  return own_tuple_of({owned_status, api->none});
 }
 
 Object* append(Object* describers, Object* const* arguments, ptrdiff_t) {
@@ -292,7 +308,7 @@ Object* append(Object* describers, Object* const* arguments, ptrdiff_t) {
   status = bind_objects(describers, ObjectsOfTuple(arguments[2]), false, &op, &append);
   if (status != BARACUDA_OK) return own_status(status);
   ThreadState* const thread = api->save_thread();
-  status = at_the_abi([&]() -> int32_t { return launch_checked(append); });
+  status = launch(append);
   api->restore_thread(thread);
   return api->own_int(status);
 }
