@@ -117,16 +117,9 @@ class PagedKvAppendArgs:
             seq_lens,
         )
         placed_by = set_of(_ME, places)
-        kind = NONE
-        if (
-            k_scale is not None
-            or v_scale is not None
-            or k_scales is not None
-            or v_scales is not None
-            or (v_cache is None and value is not None)
-        ):
-            scales: Operands = (k_scale, v_scale, k_scales, v_scales)
-            kind = kind_of(_ME, value, v_cache, scales)
+        scales: Operands = (k_scale, v_scale, k_scales, v_scales)
+        kind = kind_of(_ME, value, v_cache, scales)
+        if kind != NONE:
             places = (*places, *scales)
         elif placed_by is DECODE:
             places = places[:3]  # what is not there takes time to be looked at

@@ -163,16 +163,9 @@ def special(
     key, value, k_data, v_data, *places = operands
     k_cache, v_cache = rows_and_caches(CALL, key, value, k_data, v_data, kv_data)
     operands = (key, value, k_cache, v_cache, *places)
-    kind = NONE
-    if (
-        k_scale is not None
-        or v_scale is not None
-        or k_scales is not None
-        or v_scales is not None
-        or (v_cache is None and value is not None)
-    ):
-        scales = (k_scale, v_scale, k_scales, v_scales)
-        kind = kind_of(CALL, value, v_cache, scales)
+    scales = (k_scale, v_scale, k_scales, v_scales)
+    kind = kind_of(CALL, value, v_cache, scales)
+    if kind != NONE:
         operands = (*operands, *[None] * (len(PLACE_NAMES) - len(places)), *scales)
     if kind != NONE or transform is not None:
         transform = transform_of(CALL, transform, kind, has_value=value is not None)

@@ -46,6 +46,9 @@ def kind_of(function: str, value: object, v_data: object, scales: Operands) -> i
     if value is not None and v_data is None:
         check_no_scales(function, scales, _TAKES[ONE_CACHE])
         return ONE_CACHE
+    k_given, v_given, k_written, v_written = scales
+    if k_given is None and v_given is None and k_written is None and v_written is None:
+        return NONE  # mostly
     kind = NONE
     for bit, k_place in ((GIVEN, 0), (WRITTEN, 2)):
         k_scale, v_scale = scales[k_place], scales[k_place + 1]

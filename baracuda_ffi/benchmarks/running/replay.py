@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
+from .paths import Path, build_all
+from .sampling import in_order, interleave
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from .paths import Call
+    from ..report.results import Row
+    from .paths import Call, Candidate
+
+_L2_IF_UNKNOWN = 64 << 20
+
+
+def l2_bytes_of(torch: Any) -> int:
+    """Of the current device's second-level cache."""
+    return int(getattr(torch.cuda.get_device_properties(0), "L2_cache_size", _L2_IF_UNKNOWN))
+
+
+def sets_beyond(l2_bytes: int, touched: int, launches: int) -> int:
+    """As many operand sets as it takes for what a launch touches of each to exceed the L2 cache three times:
+    no launch then finds in it what is not shared. Small ones stay in it all the same."""
+    return max(1, min(launches, -(-3 * l2_bytes // touched)))
+
+
+def replay_all(
+    torch: Any, stream: Any, candidates: Sequence[Candidate], launches: int, *, rounds: int, seconds: float
+) -> list[Row]:
+    """A row for each candidate, in their order: replays of a graph of its calls, in alternation."""
+
+    def to_path(candidate: Candidate, calls: list[Call]) -> Path:
+        replay = Replay(torch, stream, calls, launches)
+        return Path(candidate.name, candidate.role, replay.sample, calls[0].statement)
+
+    paths, missing = build_all(candidates, to_path)
+    rows = interleave(paths, rounds=rounds, budget=seconds)
+    return in_order([candidate.name for candidate in candidates], rows + missing)
 
 
 def capture(torch: Any, stream: Any, calls: Sequence[Call], launches: int) -> Any:

@@ -12,10 +12,9 @@ from ..operands.torch_operands import Operands, operand_sets
 from ..peers import device_copy, flashinfer_python
 from ..report.results import FAILED, MEASURED, OURS, Case, Row, SuiteResult
 from ..running.gpu import torch_with_gpu
-from ..running.paths import Candidate, Path, build_all, describe
+from ..running.paths import Candidate, describe
 from ..running.progress import Progress
-from ..running.replay import Replay
-from ..running.sampling import in_order, interleave
+from ..running.replay import l2_bytes_of, replay_all, sets_beyond
 from . import kernel_paths, kernel_places
 from .kernel_targets import targets
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from ..running.paths import Call
     from ..settings import Settings
 
     Parameters = dict[str, str | int]
@@ -33,7 +31,6 @@ _BATCHES = (1, 64, 256, 1024, 4096, 16384)
 _LAUNCHES = 50
 _LARGE_LAUNCHES = 10  # where one launch takes long enough by itself
 _LARGE_BYTES = 128 << 20
-_L2_IF_UNKNOWN = 64 << 20
 _ROUNDS, _QUICK_ROUNDS = 30, 10
 _SECONDS, _QUICK_SECONDS = 100.0, 10.0  # for the sampling of all cases together
 _PLACES_BATCHES = (64, 1024, 4096, 16384)  # of the grid's, those that are prefilled too
@@ -43,7 +40,7 @@ _REQUESTS, _QUICK_REQUESTS = (1, 16, 256, 1024), (16,)
 def run(settings: Settings) -> SuiteResult:
     started = time.perf_counter()
     torch = torch_with_gpu()
-    l2_bytes = int(getattr(torch.cuda.get_device_properties(0), "L2_cache_size", _L2_IF_UNKNOWN))
+    l2_bytes = l2_bytes_of(torch)
     problems = _grid(settings)
     num_cases = sum(2 + len(_requests(problem, settings)) for problem in problems)
     seconds_a_case = (_QUICK_SECONDS if settings.quick else _SECONDS) / num_cases
@@ -92,7 +89,7 @@ def _cases(
     torch: Any, stream: Any, problem: Problem, settings: Settings, l2_bytes: int, seconds: float
 ) -> list[Case]:
     launches = _LARGE_LAUNCHES if problem.bytes > _LARGE_BYTES else _LAUNCHES
-    count = 1 if settings.l2 == "warm" else _sets(problem, l2_bytes, launches)
+    count = 1 if settings.l2 == "warm" else sets_beyond(l2_bytes, 2 * problem.bytes, launches)
     parameters: Parameters = {
         "element": problem.element,
         "heads": problem.heads,
@@ -109,15 +106,9 @@ def _cases(
         return [_no_operands(parameters, error)]
 
     def measured(parameters: Parameters, candidates: list[Candidate]) -> Case:
-        def to_path(candidate: Candidate, calls: list[Call]) -> Path:
-            replay = Replay(torch, stream, calls, launches)
-            return Path(candidate.name, candidate.role, replay.sample, calls[0].statement)
-
-        paths, missing = build_all(candidates, to_path)
         rounds = _QUICK_ROUNDS if settings.quick else _ROUNDS
-        rows = interleave(paths, rounds=rounds, budget=seconds)
-        names = [candidate.name for candidate in candidates]
-        return Case(parameters, "us a launch", in_order(names, rows + missing))
+        rows = replay_all(torch, stream, candidates, launches, rounds=rounds, seconds=seconds)
+        return Case(parameters, "us a launch", rows)
 
     return [
         _case(parameters, sets, stream, settings, kernel_paths.packed, measured),
@@ -161,13 +152,6 @@ def _case(
 def _no_operands(parameters: Parameters, error: Exception) -> Case:
     row = Row(kernel_paths.GUARDED, OURS, FAILED, why=f"no operands: {describe(error)}")
     return Case(parameters, "us a launch", [row])
-
-
-def _sets(problem: Problem, l2_bytes: int, launches: int) -> int:
-    """As many operand sets as it takes for their rows, read and written, to exceed the L2 cache three times:
-    no launch then finds in it what is not shared. Small appends stay in it all the same."""
-    touched = 2 * problem.bytes
-    return max(1, min(launches, -(-3 * l2_bytes // touched)))
 
 
 def _check_memory(torch: Any, problem: Problem, sets: int, caches: int) -> None:

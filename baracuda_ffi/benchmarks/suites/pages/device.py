@@ -10,10 +10,9 @@ from ...ours import pages as ours
 from ...peers import empty_kernel, page_copies
 from ...report.results import FAILED, FLOOR, LIMIT, OURS, PEER, Case, Row
 from ...running.gpu import torch_with_gpu
-from ...running.paths import Candidate, Path, build_all, describe
+from ...running.paths import Candidate, describe
 from ...running.progress import Progress
-from ...running.replay import Replay
-from ...running.sampling import in_order, interleave
+from ...running.replay import l2_bytes_of, replay_all, sets_beyond
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ _PAGES, _QUICK_PAGES = (1, 4, 16, 64, 256, 1024, 4096), (1, 16, 256)
 _PINNED_PAGES = (1, 16, 256, 1024)
 _LAUNCHES, _FEW_LAUNCHES = 50, 10
 _FEW_FROM_BYTES = 4 << 20
-_L2_IF_UNKNOWN = 64 << 20
 _ROUNDS, _QUICK_ROUNDS = 30, 10
 _SECONDS, _QUICK_SECONDS = 40.0, 6.0  # for the sampling of all cases together
 
@@ -38,7 +36,7 @@ _SECONDS, _QUICK_SECONDS = 40.0, 6.0  # for the sampling of all cases together
 def cases(settings: Settings) -> list[Case]:
     """``Absent`` where there is no GPU."""
     torch = torch_with_gpu()
-    l2_bytes = int(getattr(torch.cuda.get_device_properties(0), "L2_cache_size", _L2_IF_UNKNOWN))
+    l2_bytes = l2_bytes_of(torch)
     pages = _QUICK_PAGES if settings.quick else _PAGES
     kinds = [(movement, DEVICE, count) for movement in MOVEMENTS for count in pages]
     kinds += [
@@ -69,7 +67,7 @@ def _case(
     problem = PageProblem(movement, pages)
     launches = _FEW_LAUNCHES if problem.bytes >= _FEW_FROM_BYTES else _LAUNCHES
     # A layer after another: the lists are in the L2 cache, and what they name has been pushed out of it.
-    sets = max(1, min(launches, -(-3 * l2_bytes // (2 * problem.bytes))))
+    sets = sets_beyond(l2_bytes, 2 * problem.bytes, launches)
     parameters: dict[str, str | int] = {
         "movement": movement,
         "memory": memory,
@@ -105,14 +103,9 @@ def _case(
     if memory == DEVICE:
         candidates.append(Candidate(page_copies.TORCH, PEER, partial(each, page_copies.by_index)))
 
-    def to_path(candidate: Candidate, calls: list[Call]) -> Path:
-        replay = Replay(torch, stream, calls, launches)
-        return Path(candidate.name, candidate.role, replay.sample, calls[0].statement)
-
-    paths, missing = build_all(candidates, to_path)
     rounds = _QUICK_ROUNDS if settings.quick else _ROUNDS
-    rows = interleave(paths, rounds=rounds, budget=seconds)
-    return Case(parameters, "us a call", in_order([c.name for c in candidates], rows + missing))
+    rows = replay_all(torch, stream, candidates, launches, rounds=rounds, seconds=seconds)
+    return Case(parameters, "us a call", rows)
 
 
 class _Synchronised:
