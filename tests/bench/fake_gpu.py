@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from baracuda_ffi.benchmarks.operands import torch_operands
+from baracuda_ffi.benchmarks.running import replay
 from baracuda_ffi.benchmarks.suites import kernel, launch
 
 
@@ -61,7 +62,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> None:
         "operand_sets",
         lambda _, problem, device, count, l2: operand_sets(torch, problem, "cpu", min(count, 3), l2),
     )
-    monkeypatch.setattr(kernel, "Replay", FakeReplay)
+    monkeypatch.setattr(replay, "Replay", FakeReplay)
     monkeypatch.setitem(sys.modules, "flashinfer", _flashinfer(torch))
 
 

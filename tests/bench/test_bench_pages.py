@@ -13,6 +13,7 @@ from baracuda_ffi.benchmarks.operands.pages import MOVEMENTS, PageProblem, numpy
 from baracuda_ffi.benchmarks.ours import pages as ours
 from baracuda_ffi.benchmarks.peers import page_copies
 from baracuda_ffi.benchmarks.report.results import MEASURED
+from baracuda_ffi.benchmarks.running import replay
 from baracuda_ffi.benchmarks.running.paths import Call
 from baracuda_ffi.benchmarks.settings import Settings
 from baracuda_ffi.benchmarks.suites import run_suite
@@ -84,7 +85,7 @@ def test_the_suite_beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         page_copies, "one_copy", lambda _, problem, __, pinned: one_copy(torch, problem, "cpu", pinned=False)
     )
-    monkeypatch.setattr(device, "Replay", FakeReplay)
+    monkeypatch.setattr(replay, "Replay", FakeReplay)
     result = run_suite("pages", Settings(quick=True))
     assert result.status == MEASURED, result.why
     found = {(case.parameters["movement"], case.parameters["memory"]) for case in result.cases}
