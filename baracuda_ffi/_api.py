@@ -53,6 +53,8 @@ from ._page_tables.validate.validate import validate_page_table
 from ._pages.functional import copy_pages, gather_pages, scatter_pages
 
 _dynamo.read_instead(append_paged_kv, _dynamo.append_in_a_compiled_function)
+for _copies in (copy_pages, gather_pages, scatter_pages):
+    _dynamo.read_instead(_copies, _dynamo.copies_in_a_compiled_function(_copies.__name__))
 
 __all__ = [
     "Addressing",

@@ -1,4 +1,5 @@
-"""The append for PyTorch: on torch's current stream, and an operator that its compilers see through.
+"""The append, and copies of pages, for PyTorch: on torch's current stream, and as operators that its
+compilers see through.
 
 ``append_paged_kv`` here is ``baracuda_ffi.append_paged_kv`` without a stream. Called as it is, it appends
 there and then. In ``torch.compile`` (``fullgraph=True`` and ``mode="reduce-overhead"`` included), in
@@ -6,6 +7,8 @@ there and then. In ``torch.compile`` (``fullgraph=True`` and ``mode="reduce-over
 ``torch.ops.baracuda_ffi.append_paged_kv``, which writes to its caches as torch's in-place operators do,
 without a copy of caches or rows. ``baracuda_ffi.append_paged_kv`` in a compiled function is that operator
 too, on torch's current stream, whichever stream it is given there.
+
+``copy_pages``, ``gather_pages`` and ``scatter_pages`` are operators by the same names, always.
 
 Autograd is off limits. An append has no derivative: caches that require grad are refused, and rows that do
 are taken by their memory, as constants. It moves no version counters: see ``PagedKvAppendArgs``. Of
@@ -16,22 +19,23 @@ Importing this imports torch; ``import baracuda_ffi`` does not.
 
 from __future__ import annotations
 
-from torch import _C, Tensor, compiler, cuda
+from torch import _C, Tensor, compiler
 
 from ._append import one_call
+from ._compilers import torch_pages as _pages
 from ._compilers.dynamo import read_instead
+from ._compilers.torch_library import raw_stream as _stream_of
 from ._compilers.torch_operator import call as _operator
+from ._model.enums import KvLayout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["append_paged_kv"]
+    from ._model.enums import LengthConvention
 
-
-def _current_stream(device: int) -> int:
-    return int(cuda.current_stream(device).cuda_stream)
+__all__ = ["append_paged_kv", "copy_pages", "gather_pages", "scatter_pages"]
 
 
 def _somebody() -> bool:
@@ -43,14 +47,14 @@ def _somebody() -> bool:
 # sees. It takes several times as long as the append.
 _modes = getattr(_C, "_len_torch_dispatch_stack", _somebody)
 _transforms = getattr(getattr(_C, "_functorch", None), "peek_interpreter_stack", _somebody)
-_script = getattr(_C, "_get_tracing_state", _somebody)
+_script = getattr(_C, "_is_tracing", _somebody)
 # Dynamo reads this as True, and then none of the others, which not all releases of it can read.
 _compiling = compiler.is_dynamo_compiling
 
+_NO_PLAIN_TENSOR = -2  # where a device is: memory of the host is -1
+
 # One function whatever the operands, where its overloads have one each.
 _append: Callable[..., None] = one_call.append_paged_kv
-
-_stream_of = getattr(_C, "_cuda_getCurrentRawStream", _current_stream)
 
 
 def append_paged_kv(
@@ -61,13 +65,23 @@ def append_paged_kv(
     indices: Tensor | None = None,
     indptr: Tensor | None = None,
     last_page_len: Tensor | None = None,
+    *,
+    append_indptr: Tensor | None = None,
+    batch_indices: Tensor | None = None,
+    positions: Tensor | None = None,
+    slot_mapping: Tensor | None = None,
+    block_table: Tensor | None = None,
+    seq_lens: Tensor | None = None,
+    layout: KvLayout | str = KvLayout.HND,
+    length_convention: LengthConvention | str | None = None,
     **options: Any,
 ) -> None:
     """``baracuda_ffi.append_paged_kv`` on torch's current stream; on the host for tensors in its memory.
 
     Parameters
     ----------
-    key, value, k_data, v_data, indices, indptr, last_page_len, **options
+    key, value, k_data, v_data, indices, indptr, last_page_len, append_indptr, batch_indices, positions,
+    slot_mapping, block_table, seq_lens, layout, length_convention, **options
         As for ``baracuda_ffi.append_paged_kv``, with tensors for operands and no stream; the device is key's.
         ``error_record`` is a tensor here: the eight int64 of an ``ErrorRecord``.
 
@@ -77,22 +91,113 @@ def append_paged_kv(
         As ``baracuda_ffi.append_paged_kv``; nothing was launched or written then. A compiler that traces
         wraps this in an error of its own; shapes are checked when what it compiled runs.
     """
-    if (
-        type(key) is not Tensor
-        or _compiling()
-        or _modes()
-        or _transforms() is not None
-        or _script() is not None
-        or (options and "error_record" in options)
-    ):
-        _operator(key, value, k_data, v_data, indices, indptr, last_page_len, **options)
+    device = key.get_device() if type(key) is Tensor else _NO_PLAIN_TENSOR
+    is_watched = (
+        device == _NO_PLAIN_TENSOR or _compiling() or _modes() or _transforms() is not None or _script()
+    )
+    if is_watched or options:
+        operands = (key, value, k_data, v_data, indices, indptr, last_page_len)
+        options |= {
+            "append_indptr": append_indptr,
+            "batch_indices": batch_indices,
+            "positions": positions,
+            "slot_mapping": slot_mapping,
+            "block_table": block_table,
+            "seq_lens": seq_lens,
+            "layout": layout,
+            "length_convention": length_convention,
+        }
+        if is_watched or "error_record" in options:
+            _operator(*operands, **options)
+        else:
+            _append(*operands, stream=_stream_of(device) if device >= 0 else None, **options)
         return
-    device = key.get_device()
-    stream = _stream_of(device) if device >= 0 else None
-    if options:
-        _append(key, value, k_data, v_data, indices, indptr, last_page_len, stream=stream, **options)
-    else:  # CPython takes its time to hand on none
-        _append(key, value, k_data, v_data, indices, indptr, last_page_len, stream=stream)
+    # One by one: CPython takes longer to hand on a dictionary of those that are given.
+    _append(
+        key,
+        value,
+        k_data,
+        v_data,
+        indices,
+        indptr,
+        last_page_len,
+        append_indptr=append_indptr,
+        batch_indices=batch_indices,
+        positions=positions,
+        slot_mapping=slot_mapping,
+        block_table=block_table,
+        seq_lens=seq_lens,
+        stream=_stream_of(device) if device >= 0 else None,
+        layout=layout,
+        length_convention=length_convention,
+    )
 
 
 read_instead(append_paged_kv, _operator)
+
+
+def copy_pages(
+    k_data: Tensor | None = None,
+    v_data: Tensor | None = None,
+    source: Tensor | None = None,
+    destination: Tensor | None = None,
+    **options: Any,
+) -> None:
+    """``baracuda_ffi.copy_pages`` on torch's current stream; on the host for caches in its memory.
+
+    Parameters
+    ----------
+    k_data, v_data, source, destination, **options
+        As for ``baracuda_ffi.copy_pages``, with tensors for operands and no stream; the device is that of the
+        caches. ``error_record`` is a tensor here: the eight int64 of an ``ErrorRecord``.
+
+    Raises
+    ------
+    BaracudaError
+        As ``baracuda_ffi.copy_pages``; nothing was launched or written then.
+    """
+    _pages.copy_pages(k_data, v_data, source, destination, **options)
+
+
+def gather_pages(
+    k_data: Tensor | None = None,
+    v_data: Tensor | None = None,
+    source: Tensor | None = None,
+    buffer: Tensor | None = None,
+    **options: Any,
+) -> None:
+    """``baracuda_ffi.gather_pages`` on torch's current stream; on the host for caches in its memory.
+
+    Parameters
+    ----------
+    k_data, v_data, source, buffer, **options
+        As for ``baracuda_ffi.gather_pages``, as ``copy_pages`` takes them. buffer may be pinned memory.
+
+    Raises
+    ------
+    BaracudaError
+        As ``baracuda_ffi.gather_pages``; nothing was launched or written then.
+    """
+    _pages.gather_pages(k_data, v_data, source, buffer, **options)
+
+
+def scatter_pages(
+    k_data: Tensor | None = None,
+    v_data: Tensor | None = None,
+    destination: Tensor | None = None,
+    buffer: Tensor | None = None,
+    **options: Any,
+) -> None:
+    """``baracuda_ffi.scatter_pages`` on torch's current stream; on the host for caches in its memory.
+
+    Parameters
+    ----------
+    k_data, v_data, destination, buffer, **options
+        As for ``baracuda_ffi.scatter_pages``, as ``copy_pages`` takes them. buffer may be pinned memory.
+
+    Raises
+    ------
+    BaracudaError
+        As ``baracuda_ffi.scatter_pages``; nothing was launched or written then.
+    """
+    _pages.scatter_pages(k_data, v_data, destination, buffer, **options)

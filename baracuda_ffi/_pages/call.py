@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .._append.error_record import ErrorRecord
     from .._interop.protocols import Operand, Stream
 
-_CACHES = ("k_data", "v_data")
+_CACHES = ("k_data", "v_data", "kv_data")
 
 
 def copy(
@@ -32,10 +32,7 @@ def copy(
     error_record: ErrorRecord | None,
 ) -> None:
     """Copy between the caches and what ``others`` names of ``abi.COPY_OPERANDS``. Raises for ``function``."""
-    named = _caches(function, k_data, v_data, kv_data) | others
-    for name, operand in named.items():
-        if operand is None and name != "v_data":
-            raise invalid_problem(function, f"{name} is None; it should be an array, or a TensorView")
+    named = operands_of(function, k_data, v_data, kv_data, others)
     on_host = stream is None
     judged = instance(function, "guarded", guarded, bool) or not on_host
     op = abi.Copy(
@@ -54,7 +51,7 @@ def copy(
         operand = named.get(name)
         if operand is not None:
             shown = "kv_data" if kv_data is not None and name == "k_data" else name
-            pointers[i], keep = _described(function, operand, shown, _is_written(movement, name))
+            pointers[i], keep = _described(function, operand, shown, is_written(movement, name))
             kept.append(keep)
     opened = library()
     status = opened.bind_copy(addressof(op), addressof(pointers), len(pointers)) or opened.run_copy(
@@ -64,21 +61,28 @@ def copy(
         raise opened.error(function, status)
 
 
-def _caches(
-    function: str, k_data: Operand | None, v_data: Operand | None, kv_data: Operand | None
+def operands_of(
+    function: str,
+    k_data: Operand | None,
+    v_data: Operand | None,
+    kv_data: Operand | None,
+    others: dict[str, Operand | None],
 ) -> dict[str, Operand | None]:
-    """Both caches in one are one, whose pages have K and V in them."""
-    if kv_data is None:
-        return {"k_data": k_data, "v_data": v_data}
-    if k_data is not None or v_data is not None:
+    """The operands by the library's names: both caches in one are one, whose pages have K and V in them.
+    Raises for one that is missing."""
+    if kv_data is not None and (k_data is not None or v_data is not None):
         raise invalid_problem(function, "kv_data is given and k_data or v_data too; kv_data stands for both")
-    return {"k_data": kv_data, "v_data": None}
+    named = {"k_data": k_data if kv_data is None else kv_data, "v_data": v_data} | others
+    for name, operand in named.items():
+        if operand is None and name != "v_data":
+            raise invalid_problem(function, f"{name} is None; it should be an array, or a TensorView")
+    return named
 
 
-def _is_written(movement: int, name: str) -> bool:
+def is_written(movement: int, name: str) -> bool:
     if name in _CACHES:
         return movement != abi.MOVEMENT_GATHER
-    return name == "buffer" and movement == abi.MOVEMENT_GATHER
+    return name == "error_record" or (name == "buffer" and movement == abi.MOVEMENT_GATHER)
 
 
 def _described(function: str, operand: Operand, name: str, written: bool) -> tuple[int, object]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import baracuda_ffi as bf
+from baracuda_ffi._append import addressing
 from support.calls.operands import CACHES
 from support.problems.problem import Problem, assert_appended, assert_unchanged
 
@@ -105,8 +106,84 @@ def by_a_mode(call: Callable[[], None]) -> list[str]:
 def test_a_dispatch_mode_sees_the_operator() -> None:
     problem = Problem()
     before = problem.snapshot()
-    assert watched(by_a_mode, problem) == ["baracuda_ffi.append_paged_kv.default"]
+    assert watched(by_a_mode, problem) == ["baracuda_ffi.append_paged_kv.last_page_len"]
     assert_appended(problem, before)
+
+
+def i32(*values: int) -> Any:
+    return torch.tensor(values, dtype=torch.int32)
+
+
+#: By the name of the overload that is a set's, how the same two places are said.
+SETS: dict[str, dict[str, Any]] = {
+    "last_page_len": {"indices": i32(1, 0), "indptr": i32(0, 1, 2), "last_page_len": i32(1, 0)},
+    "seq_lens": {"indices": i32(1, 0), "indptr": i32(0, 1, 2), "seq_lens": i32(1, 0)},
+    "block_table_seq_lens": {"block_table": i32(1, 0).reshape(2, 1), "seq_lens": i32(1, 0)},
+    "last_page_len_append_indptr": {
+        "indices": i32(1, 0),
+        "indptr": i32(0, 1, 2),
+        "last_page_len": i32(2, 1),
+        "append_indptr": i32(0, 1, 2),
+    },
+    "seq_lens_append_indptr": {
+        "indices": i32(1, 0),
+        "indptr": i32(0, 1, 2),
+        "seq_lens": i32(1, 0),
+        "append_indptr": i32(0, 1, 2),
+        "length_convention": "BEFORE_APPEND",
+    },
+    "block_table_seq_lens_append_indptr": {
+        "block_table": i32(1, 0).reshape(2, 1),
+        "seq_lens": i32(1, 0),
+        "append_indptr": i32(0, 1, 2),
+        "length_convention": "BEFORE_APPEND",
+    },
+    "batch_indices_positions": {
+        "indices": i32(1, 0),
+        "indptr": i32(0, 1, 2),
+        "batch_indices": i32(0, 1),
+        "positions": i32(1, 0),
+    },
+    "slot_mapping": {"slot_mapping": i32(5, 0)},
+}
+
+
+def test_an_overload_for_each_set() -> None:
+    assert sorted(OPERATOR.overloads()) == sorted(["default", *SETS])
+    assert len(SETS) == len(addressing.SETS)
+
+
+@pytest.mark.parametrize("layout", ["HND", "NHD"])
+@pytest.mark.parametrize("name", SETS)
+def test_a_set_has_an_overload_of_its_own(name: str, layout: str) -> None:
+    """It is called where nothing else is given; and it and the default one write the same."""
+    rows = torch.arange(1, 33, dtype=torch.bfloat16).reshape(2, 2, 8)
+    others, places = -rows, SETS[name] | {"layout": layout}
+    shape = (3, 4, 2, 8) if layout == "NHD" else (3, 2, 4, 8)
+
+    def caches() -> tuple[Any, Any]:
+        return torch.zeros(shape, dtype=torch.bfloat16), torch.zeros(shape, dtype=torch.bfloat16)
+
+    right = caches()
+    bf.append_paged_kv(rows, others, *right, **places, stream=None)
+    assert right[0].count_nonzero() == 32
+    for operator in (OPERATOR.default, getattr(OPERATOR, name)):
+        found = caches()
+        operator(rows, others, *found, **places)
+        assert all(map(torch.equal, found, right))
+    found = caches()
+    by_position = [places.get(each) for each in ("indices", "indptr", "last_page_len")]
+    by_name = {
+        each: value for each, value in places.items() if each not in ("indices", "indptr", "last_page_len")
+    }
+    seen = by_a_mode(lambda: append_paged_kv(rows, others, *found, *by_position, **by_name))
+    assert seen == [f"baracuda_ffi.append_paged_kv.{name}"]
+    assert all(map(torch.equal, found, right))
+    seen = by_a_mode(lambda: append_paged_kv(rows, others, *found, *by_position, **by_name, guarded=True))
+    assert seen == ["baracuda_ffi.append_paged_kv.default"]
+    checked = torch.library.opcheck(getattr(OPERATOR, name), (rows, others, *found), places)
+    assert set(checked.values()) == {"SUCCESS"}
+    assert len(checked) >= 4
 
 
 def test_fake_tensors_are_traced_and_not_read() -> None:

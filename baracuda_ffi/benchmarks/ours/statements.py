@@ -22,6 +22,7 @@ RUN_STREAM_OBJECT = "plan.run, torch's stream object"
 ONE_LINER = "append_paged_kv"
 TORCH_FUNCTION = "baracuda_ffi.torch.append_paged_kv"
 TORCH_OPERATOR = "torch.ops.baracuda_ffi.append_paged_kv"
+TORCH_OVERLOAD = f"{TORCH_OPERATOR}.last_page_len"
 
 # The rebinding statements go back and forth between two sets, so that every rebinding changes pointers.
 _STATEMENTS = {
@@ -39,6 +40,7 @@ _STATEMENTS = {
 _OF_TORCH = {
     TORCH_FUNCTION: "torch_function(key, value, k_data, v_data, indices, indptr, last_page_len)",
     TORCH_OPERATOR: "torch_operator(key, value, k_data, v_data, indices, indptr, last_page_len)",
+    TORCH_OVERLOAD: "torch_overload(key, value, k_data, v_data, indices, indptr, last_page_len)",
 }
 NAMES = tuple(_STATEMENTS)
 NAMES_OF_TORCH = tuple(_OF_TORCH)
@@ -91,6 +93,10 @@ def call_of_torch(name: str, operands: Any) -> Call:
 
     from ...torch import append_paged_kv as torch_function
 
-    operator = torch.ops.baracuda_ffi.append_paged_kv.default
-    names = {"torch_function": torch_function, "torch_operator": operator, **operands.seven()}
-    return Call(_OF_TORCH[name], names)
+    operator = torch.ops.baracuda_ffi.append_paged_kv
+    names = {
+        "torch_function": torch_function,
+        "torch_operator": operator.default,
+        "torch_overload": operator.last_page_len,
+    }
+    return Call(_OF_TORCH[name], names | operands.seven())

@@ -13,7 +13,7 @@ from ..operands.problem import Problem
 from ..ours import statements as ours
 from ..ours.c_loop import NAME as C_LOOP
 from ..ours.c_loop import CLoop, append_struct
-from ..peers import custom_op, flashinfer_python, indexing, vllm
+from ..peers import custom_op, empty_operator, flashinfer_python, indexing, vllm
 from ..report.results import FLOOR, MEASURED, OURS, PEER, Case, SuiteResult
 from ..report.targets import at_most
 from ..running.gpu import torch_with_gpu
@@ -154,7 +154,7 @@ def _places_on_host(rounds: int) -> Case:
 
 
 def _each(candidates: list[Candidate], check: Callable[[Any], None]) -> Checks:
-    return {candidate.name: check for candidate in candidates}
+    return {candidate.name: check for candidate in candidates if candidate.name not in empty_operator.NAMES}
 
 
 def _common(
@@ -172,7 +172,11 @@ def _common(
 
 def _of_torch(operands: Any) -> list[Candidate]:
     return [
-        Candidate(name, OURS, partial(ours.call_of_torch, name, operands)) for name in ours.NAMES_OF_TORCH
+        *[Candidate(name, OURS, partial(ours.call_of_torch, name, operands)) for name in ours.NAMES_OF_TORCH],
+        *[
+            Candidate(name, FLOOR, partial(empty_operator.call, name, operands))
+            for name in empty_operator.NAMES
+        ],
     ]
 
 
@@ -253,6 +257,13 @@ def _targets(cases: list[Case]) -> list[Target]:
             "append_paged_kv of baracuda_ffi.torch / append_paged_kv",
             cases,
             ours.TORCH_FUNCTION,
+            ours.ONE_LINER,
+            1.3,
+        ),
+        at_most(
+            "torch.ops.baracuda_ffi.append_paged_kv / append_paged_kv",
+            cases,
+            ours.TORCH_OVERLOAD,
             ours.ONE_LINER,
             1.3,
         ),
