@@ -11,9 +11,11 @@ set(_sources
     abi/pages.cpp
     abi/struct.cpp
     append/bind.cpp
+    append/infer.cpp
     append/memory.cpp
     append/problem.cpp
     append/run.cpp
+    append/shapes.cpp
     append/transform.cpp
     base/status.cpp
     cuda/flashinfer/limits.cpp

@@ -9,6 +9,8 @@
 
 namespace baracuda {
 
+inline constexpr const char* kElementNames = "f16, bf16, f32, fp8_e4m3, fp8_e5m2, int8 or uint8";
+
 // `dimensions` says which they are.
 inline int32_t refuse_rank(int operand, const Tensor& tensor, int rank, const char* dimensions) noexcept {
   return refuse_rank(name_of(operand), tensor, rank, dimensions);
