@@ -221,7 +221,7 @@ Object* own_merged(Objects given, Object* before) {
 template <size_t kCount>
 Object* own_tuple_of(Object* const (&owned)[kCount]) {
   bool all_there = true;
-  for (Object* const object : owned) all_there = all_there && object != nullptr;
+  for (const Object* const object : owned) all_there = all_there && object != nullptr;
   Object* const tuple = all_there ? api->own_tuple(kCount) : nullptr;
   for (size_t i = 0; i < kCount; ++i) {
     if (tuple != nullptr)
