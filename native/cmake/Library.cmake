@@ -122,8 +122,7 @@ endif()
 set(_exports "${PROJECT_SOURCE_DIR}/native/cmake/exports.map")
 check_linker_flag(CXX "-Wl,--version-script=${_exports}" BARACUDA_LINKER_HAS_VERSION_SCRIPTS)
 if(BARACUDA_LINKER_HAS_VERSION_SCRIPTS)
-  target_link_options(baracuda_ffi PRIVATE "-Wl,--version-script=${_exports}" "-Wl,--exclude-libs,ALL"
-                      "-Wl,--gc-sections" "-Wl,--as-needed")
+  target_link_options(baracuda_ffi PRIVATE "-Wl,--version-script=${_exports}" "-Wl,--gc-sections" "-Wl,--as-needed")
   # Nothing may be left undefined, but a sanitizer's functions: with clang they are the program's.
   if(NOT CMAKE_CXX_FLAGS MATCHES "-fsanitize=")
     target_link_options(baracuda_ffi PRIVATE "-Wl,-z,defs")

@@ -5,8 +5,14 @@
 # it is given stand-ins for those two libraries, which define the functions under their old versions and are used for nothing
 # but this link: at run time the system's own libpthread.so.0 and libdl.so.2 are meant, and every glibc has them.
 
+include(CheckCXXSymbolExists)
+
 # Adds the stand-ins to the link of `target` if the compiler's C library is a glibc that has moved functions.
 function(baracuda_link_for_old_glibc target)
+  check_cxx_symbol_exists(__GLIBC__ features.h BARACUDA_LIBC_IS_GLIBC)
+  if(NOT BARACUDA_LIBC_IS_GLIBC)
+    return() # musl's; and the compiler may name this machine's libc.so.6 all the same
+  endif()
   execute_process(COMMAND "${CMAKE_CXX_COMPILER}" -print-file-name=libc.so.6 OUTPUT_VARIABLE libc
                   OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
   if(NOT CMAKE_READELF OR NOT EXISTS "${libc}")

@@ -5,7 +5,7 @@ cd "$(dirname "$0")"
 logs=${1:-$(mktemp -d)}
 mkdir -p "$logs"
 failed=0
-for script in machine_cuda no_cuda pypi_cuda build_tree editable sdist_offline reproducible; do
+for script in machine_cuda no_cuda pypi_cuda build_tree editable sdist_offline reproducible aarch64 other_systems; do
   start=$SECONDS
   "./$script.sh" > "$logs/$script.log" 2>&1
   status=$?
