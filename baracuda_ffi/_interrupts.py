@@ -24,13 +24,24 @@ def end_the_process() -> None:
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
 
+_heard: list[object] = []
+
+
+def _hear(number: int, frame: object) -> None:
+    _heard.append(number)
+    raise KeyboardInterrupt
+
+
 def run(program: Callable[[], int]) -> int:
-    """What the program returns, or ``INTERRUPTED``. While it runs an interrupt is a ``KeyboardInterrupt``."""
+    """What the program returns, or ``INTERRUPTED``. While it runs an interrupt is a ``KeyboardInterrupt``, or
+    what those that it went through made of it: NumPy, while it is imported, an ``ImportError``."""
     try:
         if _are_heard:
-            _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+            _signal.signal(_signal.SIGINT, _hear)
         return program()
-    except KeyboardInterrupt:
+    except (Exception, KeyboardInterrupt):
+        if not _heard:
+            raise
         return INTERRUPTED
     finally:
         end_the_process()

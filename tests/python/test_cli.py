@@ -250,6 +250,33 @@ def test_an_interrupt_while_anything_is_imported(arguments: list[str]) -> None:
         assert done.stderr == "", module
 
 
+def test_an_interrupt_that_somebody_makes_another_error_of() -> None:
+    """As NumPy does while it is imported; and an error without an interrupt is shown."""
+    program = """
+import os, signal, sys
+from baracuda_ffi import _interrupts
+def program():
+    try:
+        if sys.argv[1] == "interrupted":
+            os.kill(os.getpid(), signal.SIGINT)
+        raise ValueError("of its own")
+    except KeyboardInterrupt:
+        raise ImportError("a bad install")
+sys.exit(_interrupts.run(program))
+"""
+    for what, code, says in (("interrupted", 130, ""), ("not", 1, "ValueError: of its own")):
+        done = subprocess.run(
+            [sys.executable, "-c", program, what],
+            cwd=TESTS,
+            capture_output=True,
+            text=True,
+            check=False,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        assert done.returncode == code
+        assert (says in done.stderr) if says else done.stderr == ""
+
+
 def test_interrupts_that_are_ignored_stay_so() -> None:
     """As in the background of a script."""
     done = subprocess.run(
