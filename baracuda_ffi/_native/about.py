@@ -23,11 +23,14 @@ class BuildInfo(Frozen):
         Architectures with machine code, such as ``("80", "90")``.
     ptx : tuple of str
         Architectures with PTX, for what comes after.
+    drivers : tuple of (str, str)
+        The oldest CUDA whose driver loads each kind of code: ``("sm_90", "12.0")`` for machine code,
+        ``("compute_80", "12.0")`` for PTX.
     backends : tuple of str
         ``"host"``; where it was built with CUDA also ``"flashinfer"`` and ``"bespoke"``.
     """
 
-    _fields = ("version", "flashinfer", "cuda", "archs", "ptx", "backends")
+    _fields = ("version", "flashinfer", "cuda", "archs", "ptx", "drivers", "backends")
     __slots__ = _fields
 
     version: str
@@ -35,6 +38,7 @@ class BuildInfo(Frozen):
     cuda: str | None
     archs: tuple[str, ...]
     ptx: tuple[str, ...]
+    drivers: tuple[tuple[str, str], ...]
     backends: tuple[str, ...]
 
     def __init__(
@@ -45,9 +49,10 @@ class BuildInfo(Frozen):
         cuda: str | None,
         archs: tuple[str, ...],
         ptx: tuple[str, ...],
+        drivers: tuple[tuple[str, str], ...],
         backends: tuple[str, ...],
     ) -> None:
-        self._set(version, flashinfer, cuda, archs, ptx, backends)
+        self._set(version, flashinfer, cuda, archs, ptx, drivers, backends)
 
 
 def library_path() -> str:
@@ -95,6 +100,9 @@ def build_info() -> BuildInfo:
         cuda=one("cuda"),
         archs=several("archs"),
         ptx=several("ptx"),
+        drivers=tuple(
+            [(code, driver) for code, _, driver in (each.partition(":") for each in several("drivers"))]
+        ),
         backends=several("backends"),
     )
 

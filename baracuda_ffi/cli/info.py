@@ -50,8 +50,8 @@ def _rows(info: BuildInfo, driver: Driver) -> list[tuple[str, str]]:
         ("backends", ", ".join(info.backends)),
         ("FlashInfer", info.flashinfer or "not built in"),
         ("CUDA compiler", info.cuda or "none: built without CUDA"),
-        ("machine code", ", ".join([f"sm_{arch}" for arch in info.archs]) or "none"),
-        ("PTX", ", ".join([f"compute_{arch}" for arch in info.ptx]) or "none"),
+        ("machine code", _codes([f"sm_{arch}" for arch in info.archs], info)),
+        ("PTX", _codes([f"compute_{arch}" for arch in info.ptx], info)),
         ("host threads", str(host_max_threads() or "up to the CPUs that this process may use")),
         ("CUDA driver", f"supports CUDA {driver.version}" if driver.version else driver.problem),
         *[(f"device {device.ordinal}", _device(device, info)) for device in driver.devices],
@@ -59,6 +59,16 @@ def _rows(info: BuildInfo, driver: Driver) -> list[tuple[str, str]]:
         ("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         ("found beside it", ", ".join(_installed()) or "nothing that it knows"),
     ]
+
+
+def _codes(codes: list[str], info: BuildInfo) -> str:
+    """Those that need the same driver together."""
+    needs = dict(info.drivers)
+    by_driver: dict[str, list[str]] = {}
+    for code in codes:
+        by_driver.setdefault(needs[code], []).append(code)
+    told = [f"{', '.join(those)} (driver of CUDA {driver} or newer)" for driver, those in by_driver.items()]
+    return "; ".join(told) or "none"
 
 
 def _device(device: Device, info: BuildInfo) -> str:

@@ -88,13 +88,6 @@ if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
 endif()
 
 if(BARACUDA_WITH_CUDA)
-  target_include_directories(baracuda_ffi SYSTEM PRIVATE "${FLASHINFER_HEADERS_DIR}" "${BARACUDA_CUDA_INCLUDE}")
-  list(JOIN BARACUDA_REAL_ARCHITECTURES "," _archs)
-  list(JOIN BARACUDA_PTX_ARCHITECTURES "," _ptx)
-  target_compile_definitions(
-    baracuda_ffi
-    PRIVATE "BARACUDA_FLASHINFER_VERSION=\"${FLASHINFER_VERSION}\"" "BARACUDA_CUDA_VERSION=\"${BARACUDA_CUDA_VERSION}\""
-            "BARACUDA_CUDA_ARCHS=\"${_archs}\"" "BARACUDA_PTX_ARCH=\"${_ptx}\"")
   set(BARACUDA_NVCC_OPTIONS
       -std=c++17
       -O3
@@ -108,14 +101,18 @@ if(BARACUDA_WITH_CUDA)
   endif()
   separate_arguments(_flags NATIVE_COMMAND "$ENV{CUDAFLAGS} ${CMAKE_CUDA_FLAGS}")
   list(APPEND BARACUDA_NVCC_OPTIONS ${_flags})
-  set(BARACUDA_FATBINARY_OPTIONS "")
-  if(BARACUDA_CUDA_VERSION VERSION_GREATER_EQUAL 13.0)
-    set(BARACUDA_FATBINARY_OPTIONS --compress-mode=size) # CUDA 12.8 has it too, but drivers older than 12.4 cannot read it
-  endif()
   include(CudaKernels)
   foreach(_source IN LISTS _kernels)
     baracuda_add_kernels(baracuda_ffi "native/src/${_source}")
   endforeach()
+  target_include_directories(baracuda_ffi SYSTEM PRIVATE "${FLASHINFER_HEADERS_DIR}" "${BARACUDA_CUDA_INCLUDE}")
+  list(JOIN BARACUDA_REAL_ARCHITECTURES "," _archs)
+  list(JOIN BARACUDA_PTX_ARCHITECTURES "," _ptx)
+  baracuda_list_drivers(_drivers)
+  target_compile_definitions(
+    baracuda_ffi
+    PRIVATE "BARACUDA_FLASHINFER_VERSION=\"${FLASHINFER_VERSION}\"" "BARACUDA_CUDA_VERSION=\"${BARACUDA_CUDA_VERSION}\""
+            "BARACUDA_CUDA_ARCHS=\"${_archs}\"" "BARACUDA_PTX_ARCH=\"${_ptx}\"" "BARACUDA_CUDA_DRIVERS=\"${_drivers}\"")
 endif()
 
 # Only baracuda_* is visible, without symbol versions.

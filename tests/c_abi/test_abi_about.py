@@ -24,14 +24,19 @@ def test_versions_are_the_headers() -> None:
 
 def test_build_info() -> None:
     info = dict(pair.split("=", 1) for pair in abi.library().baracuda_ffi_build_info().decode().split(";"))
-    assert set(info) >= {"flashinfer", "cuda", "archs", "ptx", "backends"}
+    assert set(info) == {"flashinfer", "cuda", "archs", "ptx", "drivers", "backends"}
     backends = info["backends"].split(",")
     assert "host" in backends
     assert ("flashinfer" in backends) == (info["cuda"] != "none") == (info["flashinfer"] != "none")
     if info["cuda"] != "none":
         assert re.fullmatch(r"\d+\.\d+(\.\d+)?", info["cuda"])
         assert re.fullmatch(r"\d+\.\d+\.\d+\w*|unknown", info["flashinfer"])
-        assert all(re.fullmatch(r"\d+[a-z]?", arch) for arch in info["archs"].split(","))
+        assert all(re.fullmatch(r"\d+[a-z]?", arch) for arch in info["archs"].split(",") if arch)
+        drivers = dict(pair.split(":") for pair in info["drivers"].split(","))
+        codes = [f"sm_{arch}" for arch in info["archs"].split(",") if arch]
+        codes += [f"compute_{arch}" for arch in info["ptx"].split(",") if arch]
+        assert list(drivers) == codes
+        assert all(re.fullmatch(r"1[2-9]\.\d", driver) for driver in drivers.values())
 
 
 @pytest.mark.parametrize(

@@ -60,3 +60,5 @@ def test_build_info() -> None:
     assert "host" in info.backends
     assert ("flashinfer" in info.backends) == (info.cuda is not None) == (info.flashinfer is not None)
     assert info.version == bf.__version__
+    codes = [f"sm_{arch}" for arch in info.archs] + [f"compute_{arch}" for arch in info.ptx]
+    assert [code for code, _ in info.drivers] == codes

@@ -38,6 +38,8 @@ def test_info_says_what_was_built() -> None:
         assert part in said
     for part in (info.flashinfer, info.cuda, *info.archs):
         assert part is None or part in said
+    for code, driver in info.drivers:
+        assert re.search(rf"\b{code}\b[^;\n]*\(driver of CUDA {driver} or newer\)", said)
     assert len(re.findall(r"^device \d", said, re.MULTILINE)) == device_count()
 
 

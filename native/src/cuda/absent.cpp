@@ -27,7 +27,7 @@ int32_t check_pages_reachable(const CopyOp&, CopyOperands) { return refuse(); }
 
 }  // namespace cuda
 
-const char* const kCudaBuildInfo = "flashinfer=none;cuda=none;archs=;ptx=;backends=host";
+const char* const kCudaBuildInfo = "flashinfer=none;cuda=none;archs=;ptx=;drivers=;backends=host";
 
 const char* cuda_error_name(int32_t) noexcept { return "unknown"; }
 

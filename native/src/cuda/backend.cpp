@@ -58,7 +58,7 @@ namespace baracuda {
 
 const char* const kCudaBuildInfo =
     "flashinfer=" BARACUDA_FLASHINFER_VERSION ";cuda=" BARACUDA_CUDA_VERSION ";archs=" BARACUDA_CUDA_ARCHS
-    ";ptx=" BARACUDA_PTX_ARCH ";backends=flashinfer,bespoke,host";
+    ";ptx=" BARACUDA_PTX_ARCH ";drivers=" BARACUDA_CUDA_DRIVERS ";backends=flashinfer,bespoke,host";
 
 MemoryKind cuda_memory_kind(const void* address) noexcept {
   const cuda::Driver* driver = nullptr;

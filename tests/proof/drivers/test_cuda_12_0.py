@@ -1,0 +1,176 @@
+"""A driver of CUDA 12.0: a shim that has what such a driver has and refuses what is newer, and the code that
+the library holds for it, by its own headers.
+
+The shim runs nothing: it tells what it was asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import struct
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proof.shims import build_shim
+
+import baracuda_ffi as bf
+from support.processes.images import images
+from support.processes.python import run_python
+
+pytestmark = [
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's dynamic linker"),
+    pytest.mark.skipif(bf.build_info().cuda is None, reason="the library was built without CUDA"),
+]
+
+CALLS = ("decode", "positions", "copy", "quantise", "pages")
+DRIVERS = dict(bf.build_info().drivers)
+CODE, NEEDS = next(iter(DRIVERS.items()), ("sm_0", "12.0"))
+ARCH = CODE.rpartition("_")[2].rstrip("af")
+
+for_12_0 = pytest.mark.skipif(
+    NEEDS != "12.0", reason="built with the machine's toolkit: not for drivers of CUDA 12.0"
+)
+
+
+class Told:
+    """What the calls raised, by name, and what the driver was asked for."""
+
+    def __init__(self, raised: dict[str, list[Any]], log: list[str]) -> None:
+        self.raised = raised
+        self.log = log
+
+    def lines(self, name: str) -> list[list[str]]:
+        return [line.split()[1:] for line in self.log if line.split()[0] == name]
+
+
+def launch(folder: Path, **environment: str) -> Told:
+    """With a driver that loads the library's code, on a GPU that it has code for, unless told otherwise."""
+    major, minor = NEEDS.split(".")
+    environment = {"SHIM_ARCH": ARCH, "SHIM_VERSION": f"{major}0{minor}0"} | environment
+    build_shim("cuda_12_0", folder, "libcuda.so.1")
+    log = folder / "log"
+    path = f"{folder}:{os.environ.get('LD_LIBRARY_PATH', '')}".rstrip(":")
+    done = run_python(
+        "-m", "proof.children.launch_on_cuda", LD_LIBRARY_PATH=path, SHIM_LOG=str(log), **environment
+    )
+    assert done.returncode == 0, done.stderr
+    raised = json.loads(done.stdout)
+    assert tuple(raised) == CALLS
+    return Told(raised, log.read_text().splitlines())
+
+
+def test_every_function_is_asked_for_as_cuda_12_0_has_it(tmp_path: Path) -> None:
+    asked = launch(tmp_path).lines("cuGetProcAddress")
+    assert len(asked) > 15
+    assert len({name for name, _, _ in asked}) == len(asked)  # once each
+    assert {(version, flags) for _, version, flags in asked} == {("12000", "1")}  # of the legacy stream
+    assert {"cuLibraryLoadData", "cuLaunchKernel", "cuStreamGetCtx"} <= {name for name, _, _ in asked}
+
+
+@pytest.mark.parametrize("driver", ["the oldest", pytest.param("12.0", marks=for_12_0)])
+def test_every_backend_launches(tmp_path: Path, driver: str) -> None:
+    told = launch(tmp_path, **({"SHIM_VERSION": "12000"} if driver == "12.0" else {}))
+    assert told.raised == {name: [None, None] for name in CALLS}
+    assert len(told.lines("cuInit")) == 1
+    assert len(told.lines("cuLibraryLoadData")) == 4  # a source of kernels each
+    names = [name for (name,) in told.lines("cuLibraryGetKernel")]
+    assert len(set(names)) == len(names) == len(CALLS)  # looked up once
+    assert len(told.lines("cuLaunchKernel")) == 2 * len(CALLS)
+
+
+def test_flashinfers_geometry(tmp_path: Path) -> None:
+    """Its launchers' formulas: three requests and 700 rows of two heads of 128 f16, eight to a vector, on 132
+    multiprocessors that hold three blocks each."""
+    launches = launch(tmp_path).lines("cuLaunchKernel")
+    decode = [line[1:] for line in launches if "AppendPagedKVCacheDecodeKernel" in line[0]]
+    positions = [line[1:] for line in launches if "AppendPagedKVCacheKernel" in line[0]]
+    threads = [str(128 // 8), "2"]
+    assert decode == 2 * [["3", "1", *threads]]
+    assert positions == 2 * [[str(132 * min(3, -(-700 // 132))), "1", *threads]]
+
+
+@pytest.mark.parametrize("function", ["cuInit", "cuLibraryLoadData", "cuLaunchKernel"])
+def test_what_failed_once_is_tried_again(tmp_path: Path, function: str) -> None:
+    told = launch(tmp_path, SHIM_FAILS=function)
+    first, second = told.raised["decode"]
+    assert first[:2] == ["CudaError", "CUDA_ERROR_OUT_OF_MEMORY"]
+    assert "out of memory" in first[2]
+    assert second is None
+    assert all(told.raised[name] == [None, None] for name in CALLS[1:])
+
+
+def test_a_gpu_that_is_too_old(tmp_path: Path) -> None:
+    """It is named, with what there is code for."""
+    told = launch(tmp_path, SHIM_ARCH="50")
+    for name in CALLS:
+        for kind, cuda_name, text in told.raised[name]:
+            assert (kind, cuda_name) == ("CudaError", "CUDA_ERROR_NO_BINARY_FOR_GPU")
+            for part in ("Shim 0", "sm_50", f"supports CUDA {NEEDS}", *DRIVERS):
+                assert part in text
+    assert told.lines("cuLaunchKernel") == []
+
+
+@pytest.mark.skipif(NEEDS == "12.0", reason="the library's code is for older drivers too")
+def test_code_that_is_too_new(tmp_path: Path) -> None:
+    """Of a build with the machine's own toolkit: the error says which driver it needs."""
+    told = launch(tmp_path, SHIM_VERSION="12000")
+    for name in CALLS:
+        for kind, _, text in told.raised[name]:
+            assert kind == "CudaError"
+            for part in ("supports CUDA 12.0", f"{CODE}:{NEEDS}"):
+                assert part in text
+
+
+def test_every_image_has_what_the_library_says() -> None:
+    info = bf.build_info()
+    found = images(bf.library_path())
+    assert len(found) == 4
+    for image in found:
+        assert sorted(str(code.arch) for code in image if code.kind == "elf") == sorted(info.archs)
+        assert sorted(str(code.arch) for code in image if code.kind == "ptx") == sorted(info.ptx)
+        for code in image:
+            driver = DRIVERS[f"{'sm' if code.kind == 'elf' else 'compute'}_{code.arch}"]
+            # zstd is read from 12.4 on.
+            assert not code.is_zstd or tuple(map(int, driver.split("."))) >= (12, 4)
+
+
+def test_machine_code_is_of_the_format_that_its_driver_knows() -> None:
+    """An ELF file of a GPU: its format and version were 0x33 and 7 up to CUDA 12.7."""
+    checked = 0
+    for image in images(bf.library_path()):
+        for code in image:
+            if code.kind != "elf":
+                continue
+            driver = tuple(map(int, DRIVERS[f"sm_{code.arch}"].split(".")))
+            content = code.content
+            identification, machine = content[:16], struct.unpack_from("<H", content, 18)[0]
+            (flags,) = struct.unpack_from("<I", content, 48)
+            assert identification[:4] == b"\x7fELF"
+            assert machine == 190  # EM_CUDA
+            if driver < (12, 8):
+                assert identification[7:9] == bytes([0x33, 7])
+                assert flags & 0xFF == code.arch
+            else:
+                assert flags >> 8 & 0xFF == code.arch
+            checked += 1
+    assert checked == 4 * len(bf.build_info().archs)
+
+
+def test_ptx_is_of_the_version_that_its_driver_knows() -> None:
+    """PTX 8.N came with CUDA 12.N, up to 8.5; then 8.7 with 12.8, and 9.N with 13.N."""
+    versions = {"12.8": "8.7", "12.9": "8.8"}
+    for image in images(bf.library_path()):
+        for code in image:
+            if code.kind != "ptx":
+                continue
+            text = code.content.decode()
+            driver = DRIVERS[f"compute_{code.arch}"]
+            major, minor = driver.split(".")
+            version = re.search(r"^\.version (\S+)$", text, re.MULTILINE)
+            assert version
+            assert version[1] == versions.get(driver, f"{int(major) - 4}.{minor}")
+            assert re.search(rf"^\.target sm_{code.arch}\b", text, re.MULTILINE)
