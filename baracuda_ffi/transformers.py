@@ -19,7 +19,7 @@ from ._hugging_face.attention import IMPLEMENTATION, register
 from ._hugging_face.layer import PagedLayer
 from ._hugging_face.store import Store
 from ._model.checks import INT32_MAX, integer
-from ._model.errors import OutOfPages, unsupported
+from ._model.errors import OutOfPages, invalid_problem, unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -176,6 +176,29 @@ class PagedCache(Cache):  # type: ignore[misc]  # of any base that is installed
             How often each.
         """
         self._store.take([i for i in range(self._store.batch_size) for _ in range(repeats)])
+
+    def crop(self, tokens: int) -> None:
+        """Take the newest tokens of every sequence back, as assisted generation does with those that the model
+        would not have chosen. Pages that are left without any are free.
+
+        Parameters
+        ----------
+        tokens
+            Below 0: how many to take back. Above 0: how many to keep, as before transformers 5.18.
+
+        Raises
+        ------
+        InvalidProblem
+            More tokens than there are.
+        """
+        count = -tokens if tokens <= 0 else max(self._store.length - tokens, 0)
+        if count > self._store.length:
+            raise invalid_problem(
+                f"{_ME}.crop", f"tokens is {tokens} and there are {self._store.length}; it should be no more"
+            )
+        self._store.shrink(count)
+        for layer in self.layers:
+            layer.length -= count
 
     def reset(self) -> None:
         """Let go of all tokens; the cache can be used for another batch of as many sequences."""

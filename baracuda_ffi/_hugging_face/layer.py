@@ -22,7 +22,7 @@ class PagedLayer(CacheLayerMixin):  # type: ignore[misc]  # of any base that is 
     attention function gathers by itself."""
 
     is_compileable = False
-    is_croppable = False
+    is_croppable = True
     is_sliding = False
 
     def __init__(self, store: Store, layer: int, config: Any, implementation: str) -> None:
@@ -75,7 +75,7 @@ class PagedLayer(CacheLayerMixin):  # type: ignore[misc]  # of any base that is 
         self.length = 0
 
     def crop(self, *args: object) -> None:
-        raise unsupported("PagedCache.crop", "tokens cannot be taken back; use a cache of transformers' own")
+        raise unsupported("PagedCache.crop", "layers have their pages in common; crop the cache")
 
     def offload(self) -> None:
         raise unsupported("PagedCache.offload", "pages stay on their device")

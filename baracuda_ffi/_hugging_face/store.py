@@ -76,6 +76,12 @@ class Store:
         )
         return k, v
 
+    def shrink(self, tokens: int) -> None:
+        """Without so many of the newest tokens of each sequence."""
+        for sequence in self._sequences:
+            self._manager.shrink(sequence, tokens)
+        self.length -= tokens
+
     def take(self, order: list[int]) -> None:
         """The batch's sequences are these of the ones there were, in this order; one may be taken again."""
         self._manager.commit()

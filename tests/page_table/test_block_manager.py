@@ -169,6 +169,42 @@ def test_preempted_and_resumed() -> None:
     assert manager.sequences == ()
 
 
+def test_tokens_are_taken_back_and_others_come_in_their_place() -> None:
+    manager = bf.BlockManager(8, 2)
+    sequence = committed(manager, [1, 2, 3])
+    manager.grow(sequence, [4, 5, 6, 7])
+    manager.shrink(sequence, 4)
+    assert (manager.length(sequence), manager.pages(sequence), manager.num_free) == (3, [0, 1], 6)
+    manager.grow(sequence, [8, 9])
+    manager.commit()
+    assert manager.length(manager.add([1, 2, 3, 8, 9])) == 4
+    assert manager.length(manager.add([1, 2, 3, 4, 5])) == 2
+
+
+def test_a_block_that_is_begun_again_is_not_found() -> None:
+    manager = bf.BlockManager(8, 2)
+    sequence = committed(manager, [1, 2, 3, 4])
+    manager.shrink(sequence, 1)
+    twin = manager.add([1, 2, 3, 4, 5])
+    assert manager.pages(twin) == [0, 1]
+    manager.free(twin)
+    manager.grow(sequence, [9])
+    assert manager.take_copies() == []
+    manager.commit()
+    assert manager.length(manager.add([1, 2, 3, 4, 5])) == 2
+    assert manager.length(manager.add([1, 2, 3, 9, 5])) == 2
+
+
+def test_a_block_that_somebody_else_found_is_copied() -> None:
+    manager = bf.BlockManager(8, 2)
+    sequence = committed(manager, [1, 2, 3, 4])
+    twin = manager.add([1, 2, 3, 4, 5])
+    manager.shrink(sequence, 1)
+    manager.grow(sequence, [9])
+    assert manager.take_copies() == [(1, 2)]
+    assert (manager.pages(sequence), manager.pages(twin)) == ([0, 2], [0, 1])
+
+
 def test_tokens_without_ids_are_shared_by_fork_alone() -> None:
     manager = bf.BlockManager(8, 2)
     sequence = manager.add([1, 2, 3])
@@ -212,6 +248,8 @@ REFUSED = [
     (lambda m, s: (m.grow(s, 1), m.fork(s)), "has 6 tokens, of which 5 are committed; call commit"),
     (lambda m, s: (m.preempt(s), m.grow(s, 1)), "is preempted; resume should be called first"),
     (lambda m, s: (m.preempt(s), m.preempt(s)), "is preempted; resume should be called first"),
+    (lambda m, s: m.shrink(s, 6), "tokens is 6 and sequence 0 has 5; it should be no more"),
+    (lambda m, s: m.shrink(s, -1), "tokens is -1; it should be a number of tokens"),
     (
         lambda m, s: (m.free(s), m.length(s)),
         "it should be one that add or fork returned and that was not freed",

@@ -18,7 +18,15 @@ CALL_BYTES = 4
 
 # How often each is called, of 32 times.
 CALLS = (
-    [*["add"] * 3, *["resume"] * 2, *["grow"] * 14, *["fork"] * 3, *["free"] * 2, *["preempt"] * 2]
+    [
+        *["add"] * 3,
+        *["resume"] * 2,
+        *["grow"] * 12,
+        *["shrink"] * 2,
+        *["fork"] * 3,
+        *["free"] * 2,
+        *["preempt"] * 2,
+    ]
     + ["take_copies", "commit"]
     + ["step"] * 4
 )
@@ -47,6 +55,8 @@ def call(blocks: PlainBlocks, code: bytes) -> str:
         sequence = some[code[1] % len(some)]
         if name == "grow":
             blocks.grow(sequence, tokens[:5], told=code[1] < 240)
+        elif name == "shrink":
+            blocks.shrink(sequence, len(tokens))
         elif name == "resume":
             blocks.resume(sequence, tokens)
         else:
@@ -99,5 +109,5 @@ def test_over_a_hundred_thousand_steps() -> None:
         assert rounds < 100
     print(dict(taken))
     # It was about something: each of these happened, and often.
-    for what in ("refused", "evicted", "copied", "found", "fork", "preempt", "resume"):
+    for what in ("refused", "evicted", "copied", "found", "fork", "shrink", "preempt", "resume"):
         assert taken[what] > 200, what

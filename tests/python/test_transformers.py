@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -59,8 +60,8 @@ def prompts(device: str = "cpu") -> dict[str, Any]:
     return {"input_ids": (ids * mask).to(device), "attention_mask": mask.to(device)}
 
 
-def generated(model: Any, **how: Any) -> list[list[int]]:
-    given = prompts(str(model.device))
+def generated(model: Any, batch: int = BATCH, **how: Any) -> list[list[int]]:
+    given = {name: rows[:batch] for name, rows in prompts(str(model.device)).items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = model.generate(
@@ -109,6 +110,50 @@ def test_no_pages_are_left(model: Any) -> None:
     assert cache.manager.num_free == 20
 
 
+@pytest.mark.parametrize("implementation", ["baracuda_ffi", "sdpa"])
+@pytest.mark.parametrize("assistant", ["a model", "the prompt"])
+def test_assisted_generation(
+    model: Any, implementation: str, assistant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was guessed wrong is taken back."""
+    how: dict[str, Any] = {"prompt_lookup_num_tokens": 3}
+    if assistant == "a model":
+        # It guesses rightly now and then: it is the same model with some noise.
+        guesser = copy.deepcopy(model)
+        with torch.no_grad():
+            for weights in guesser.parameters():
+                weights += torch.randn_like(weights) * weights.std() * 0.05
+        how = {"assistant_model": guesser}
+    right = generated(model, 1)
+    assert generated(model, 1, **how) == right
+    cache = new_cache(model, batch_size=1)
+    cropped = []
+    crop = type(cache).crop
+    monkeypatch.setattr(
+        type(cache), "crop", lambda cache, tokens: (cropped.append(tokens), crop(cache, tokens))
+    )
+    model.set_attn_implementation(implementation)
+    assert generated(model, 1, past_key_values=cache, **how) == right
+    assert any(cropped)
+    assert cache.manager.num_used == -(-cache.get_seq_length() // 4)
+
+
+def test_tokens_are_taken_back(model: Any) -> None:
+    cache = new_cache(model, num_pages=40)
+    right = generated(model, past_key_values=cache)
+    cache.crop(-8)
+    assert cache.get_seq_length() == 12 + NEW - 1 - 8
+    cache.crop(12)
+    assert (cache.get_seq_length(), cache.manager.num_used) == (12, BATCH * 3)
+    cache.crop(20)
+    cache.crop(0)
+    assert cache.get_seq_length() == 12
+    with pytest.raises(bf.InvalidProblem, match="tokens is -13 and there are 12; it should be no more"):
+        cache.crop(-13)
+    cache.crop(-1)
+    assert generated(model, past_key_values=cache) == right
+
+
 def test_another_batch_is_refused(model: Any) -> None:
     cache = new_cache(model, batch_size=2)
     with pytest.raises(bf.Unsupported, match="key_states has a batch of 3 and the cache has batch_size 2"):
@@ -124,7 +169,9 @@ def test_other_versions_are_refused(model: Any, monkeypatch: pytest.MonkeyPatch)
             new_cache(model)
 
 
-@pytest.mark.parametrize("call", [lambda cache: cache.crop(-1), lambda cache: cache.layers[0].offload()])
+@pytest.mark.parametrize(
+    "call", [lambda cache: cache.layers[0].crop(-1), lambda cache: cache.layers[0].offload()]
+)
 def test_what_it_cannot(model: Any, call: Any) -> None:
     with pytest.raises(bf.Unsupported):
         call(new_cache(model))

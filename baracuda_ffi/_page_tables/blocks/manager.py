@@ -121,16 +121,49 @@ class BlockManager:
                 return
             pool, pages, size = self._pool, known.pages, self._page_size
             more = -(-(known.length + count) // size) - len(pages)
-            copies = known.length % size != 0 and pool.owners(pages[-1]) > 1
+            goes_on = known.length % size != 0
+            copies = goes_on and pool.owners(pages[-1]) > 1
             if more + copies > pool.num_free:
                 raise self._out_of_pages(sequence, more + copies)
             if copies:
                 pages[-1] = pool.copy(pages[-1])
+            elif goes_on:
+                pool.withdraw(pages[-1])
             pages.extend([pool.take() for _ in range(more)])
             first = known.length // size
             known.length += count
             known.filled += enumerate(known.blocks.extend(ids), first)
             self._grown[sequence] = known
+
+    def shrink(self, sequence: int, tokens: int) -> None:
+        """Take the newest tokens back: drafts that were not accepted, say.
+
+        Pages that are left without a token are let go of, as ``free`` does; the last one is written again
+        when the sequence grows.
+
+        Parameters
+        ----------
+        sequence
+            One that is not preempted.
+        tokens
+            How many. Where some of them are in a full block that was committed, what is in that block's place
+            from now on, and what follows it, is shared by ``fork`` alone.
+
+        Raises
+        ------
+        InvalidProblem
+            No such sequence, or more tokens than it has.
+        """
+        count = integer(f"{_ME}.shrink", "tokens", tokens, 0, INT64_MAX, "a number of tokens")
+        with self._lock:
+            known = self._active("shrink", sequence)
+            if count > known.length:
+                raise invalid_problem(
+                    f"{_ME}.shrink",
+                    f"tokens is {count} and sequence {sequence} has {known.length}; it should be no more",
+                )
+            if count:
+                self._let_go(known.shrink(count, self._page_size))
 
     def fork(self, sequence: int) -> int:
         """A new sequence with the tokens of another, in the same pages.
@@ -395,10 +428,13 @@ class BlockManager:
         return TokenBlocks(size, before), pages, len(pages) * size
 
     def _release(self, sequence: int, known: Sequence) -> None:
-        """The last page first: a block is of no use without those before it, and should go before them."""
-        for page in reversed(known.pages):
-            self._pool.release(page)
+        self._let_go(known.pages)
         self._grown.pop(sequence, None)
+
+    def _let_go(self, pages: list[int]) -> None:
+        """The last page first: a block is of no use without those before it, and should go before them."""
+        for page in reversed(pages):
+            self._pool.release(page)
 
     def _out_of_pages(self, sequence: int, wanted: int) -> OutOfPages:
         free = self._pool.num_free

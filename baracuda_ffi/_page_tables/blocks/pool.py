@@ -79,6 +79,12 @@ class Pool:
         if self._pages.setdefault(digest, page) == page:
             self._blocks[page] = digest
 
+    def withdraw(self, page: int) -> None:
+        """The page's block, if it has one, cannot be found any more: it is written again."""
+        digest = self._blocks.pop(page, None)
+        if digest is not None:
+            del self._pages[digest]
+
     def copy(self, source: int) -> int:
         """One owner of ``source`` gets a page that it is to be copied to."""
         page = self.take()

@@ -35,9 +35,23 @@ class Sequence:
         """Another with the same pages."""
         return Sequence(self.blocks.copy(), self.pages[:], self.length)
 
+    def shrink(self, count: int, page_size: int) -> list[int]:
+        """So many tokens less. The pages that are left without any, in order: they are not given back yet."""
+        self.length -= count
+        self.committed = min(self.committed, self.length)
+        self.blocks.shrink(count)
+        full = self.length // page_size
+        self.filled = [(number, digest) for number, digest in self.filled if number < full]
+        kept = -(-self.length // page_size)
+        left = self.pages[kept:]
+        del self.pages[kept:]
+        self.generation += 1
+        return left
+
     def commit(self) -> list[tuple[int, bytes]]:
         """The pages that can be shared from now on, and their digests."""
         now = [(self.pages[number], digest) for number, digest in self.filled]
         self.filled = []
+        self.blocks.commit()
         self.committed = self.length
         return now

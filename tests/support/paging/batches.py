@@ -59,7 +59,7 @@ class Batch:
 
 
 class Engine:
-    """Sequences that come, prefill in chunks, decode, fork, are preempted, are resumed and go, at random."""
+    """Sequences that come, prefill in chunks, decode, fork, shrink, are preempted, are resumed and go, at random."""
 
     def __init__(self, seed: int) -> None:
         self.chance = Random(seed)
@@ -80,6 +80,8 @@ class Engine:
             elif chance.random() < 0.1:
                 manager.preempt(sequence)
                 manager.resume(sequence)
+            elif chance.random() < 0.1:
+                manager.shrink(sequence, chance.randint(0, min(manager.length(sequence), 2 * PAGE_SIZE)))
             elif chance.random() < 0.1 and None in self.places:
                 self.places[self.places.index(None)] = manager.fork(sequence)
             sequence = self.places[place]

@@ -19,6 +19,7 @@ class PlainSequence:
     tokens: list[object] = field(default_factory=list)
     committed: int = 0
     preempted: bool = False
+    known_to: int | None = None  # behind so many tokens no block can be found: ids are missing
 
 
 class PlainBlocks:
@@ -73,7 +74,10 @@ class PlainBlocks:
             return
         kept = sorted(free & set(self.findable.values()), key=self.left_at.__getitem__)
         self.manager.grow(sequence, told_as)
+        before = len(known.tokens)
         known.tokens += tokens if told else [object() for _ in tokens]
+        if tokens and not told and known.known_to is None:
+            known.known_to = before
         if tokens and sequence not in self.grown:
             self.grown.append(sequence)
         after = self.manager.pages(sequence)
@@ -88,7 +92,27 @@ class PlainBlocks:
         self.findable = {block: page for block, page in self.findable.items() if page not in new}
         if shared:
             self.copies.append((pages[-1], after[len(pages) - 1]))
+        elif tokens and before % size:
+            self.findable = {block: page for block, page in self.findable.items() if page != pages[-1]}
         self._check()
+
+    def shrink(self, sequence: int, count: int) -> None:
+        known, size = self.sequences[sequence], self.page_size
+        left = len(known.tokens) - count
+        if left < 0:
+            self._refused(bf.InvalidProblem, self.manager.shrink, sequence, count)
+            return
+        self.manager.shrink(sequence, count)
+        if known.known_to is not None or left < known.committed // size * size:
+            known.known_to = left if known.known_to is None else min(known.known_to, left)
+        known.committed = min(known.committed, left)
+        del known.tokens[left:]
+        pages = self.tables[sequence]
+        self.tables[sequence] = pages[: -(-left // size)]
+        self._let_go(pages[len(self.tables[sequence]) :])
+        before = self.tables[sequence]
+        self._check()
+        assert self.tables[sequence] == before
 
     def fork(self, sequence: int) -> None:
         known = self.sequences[sequence]
@@ -97,7 +121,7 @@ class PlainBlocks:
             return
         new = self.manager.fork(sequence)
         assert new not in self.sequences
-        self.sequences[new] = PlainSequence(list(known.tokens), known.committed)
+        self.sequences[new] = PlainSequence(list(known.tokens), known.committed, known_to=known.known_to)
         self._check()
         assert self.tables[new] == self.tables[sequence]
 
@@ -113,12 +137,28 @@ class PlainBlocks:
 
     def _leave(self, sequence: int) -> None:
         self.grown = [other for other in self.grown if other != sequence]
-        for page in reversed(self.tables.pop(sequence)):
-            if not self.owners(page):
-                self.clock += 1
-                self.left_at[page] = self.clock
-                self.copies = [copy for copy in self.copies if copy[1] != page]
+        self._let_go(self.tables.pop(sequence))
         self._check()
+
+    def _let_go(self, pages: list[int]) -> None:
+        """Of a sequence, from whose table they are gone by now."""
+        for page in reversed(pages):
+            if not self.owners(page):
+                self._leave_alone(page)
+                gone = [copy for copy in self.copies if copy[1] == page]
+                self.copies = [copy for copy in self.copies if copy[1] != page]
+                self._leave_sources(gone)
+
+    def _leave_alone(self, page: int) -> None:
+        self.clock += 1
+        self.left_at[page] = self.clock
+
+    def _leave_sources(self, copies: list[tuple[int, int]]) -> None:
+        """Of copies that are not to be made any more: pages that were kept for them alone."""
+        for i, (source, _) in enumerate(copies):
+            wanted = any(source == other for other, _ in [*self.copies, *copies[i + 1 :]])
+            if not wanted and not self.owners(source):
+                self._leave_alone(source)
 
     def take_copies(self) -> None:
         taken = self.manager.take_copies()
@@ -130,6 +170,7 @@ class PlainBlocks:
             self.slots[destination] = list(self.slots[source])
         self.copies = []
         self.copied += len(taken)
+        self._leave_sources(taken)
         self._check()
 
     def commit(self) -> None:
@@ -153,10 +194,10 @@ class PlainBlocks:
     def _publish(self, sequence: int, first: int) -> None:
         """The full blocks from ``first`` on; of equal ones the first that was committed is found."""
         tokens, size = self.sequences[sequence].tokens, self.page_size
-        for block in range(first, len(tokens) // size):
+        known_to = self.sequences[sequence].known_to
+        for block in range(first, (len(tokens) if known_to is None else known_to) // size):
             content = tuple(tokens[: (block + 1) * size])
-            if all(isinstance(token, int) for token in content):
-                self.findable.setdefault(content, self.tables[sequence][block])
+            self.findable.setdefault(content, self.tables[sequence][block])
 
     # What it should answer.
 
