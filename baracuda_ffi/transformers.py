@@ -178,8 +178,8 @@ class PagedCache(Cache):  # type: ignore[misc]  # of any base that is installed
         self._store.take([i for i in range(self._store.batch_size) for _ in range(repeats)])
 
     def crop(self, tokens: int) -> None:
-        """Take the newest tokens of every sequence back, as assisted generation does with those that the model
-        would not have chosen. Pages that are left without any are free.
+        """Take the newest tokens of every sequence back, as assisted generation does with guesses that were
+        wrong. Pages that are left without any are free.
 
         Parameters
         ----------

@@ -8,6 +8,7 @@ from .._append.one_call import append_paged_kv
 from .._page_tables.blocks.manager import BlockManager
 from .._page_tables.table.page_table import PageTable
 from .._pages.functional import copy_pages
+from .flashinfer_attention import flashinfer_attention
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ class Store:
         self._v = torch.zeros(shape, dtype=dtype, device=device)
         self._device, self._page_size = device, page_size
         self._tables: dict[int, PageTable] = {}
+        self._flashinfer = flashinfer_attention(self._k, self._v)
         self._sequences = [self._manager.add() for _ in range(batch_size)]
+        self._gathered_pages: torch.Tensor | None = None  # of this step, once asked for
         self.length = 0
 
     @property
@@ -57,10 +60,10 @@ class Store:
         if copies:
             copy_pages(self._k, self._v, **table.copy_view(), stream=stream)
         self._view: dict[str, Any] = table.append_view("RAGGED")
-        pages = table.attention_view("DENSE")["block_table"]
         self.length += tokens
-        listed = torch.as_tensor(pages, device=self._device)
-        self._pages = listed[:, : -(-self.length // self._page_size)].long()
+        self._gathered_pages = None
+        if self._flashinfer:
+            self._flashinfer.begin(self._seen(table.attention_view("CSR")))
 
     def write(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> None:
         """``[batch, kv_heads, tokens, head_dim]``, the newest tokens of each sequence."""
@@ -70,11 +73,31 @@ class Store:
 
     def gathered(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
         """All tokens, ``[batch, kv_heads, tokens, head_dim]``."""
+        if self._gathered_pages is None:
+            listed = self._seen(self._table().attention_view("DENSE"))["block_table"]
+            self._gathered_pages = listed[:, : -(-self.length // self._page_size)].long()
+        pages = self._gathered_pages
         k, v = (
-            pool[:, layer][self._pages].transpose(1, 2).flatten(2, 3)[:, :, : self.length]
+            pool[:, layer][pages].transpose(1, 2).flatten(2, 3)[:, :, : self.length]
             for pool in (self._k, self._v)
         )
         return k, v
+
+    def attended(
+        self,
+        layer: int,
+        query: torch.Tensor,
+        mask: torch.Tensor | None,
+        scale: float | None,
+        soft_cap: float | None,
+    ) -> torch.Tensor | None:
+        """By FlashInfer; None where it is not to be had, or the mask is not one of a bit for each token."""
+        if self._flashinfer is None:
+            return None
+        batch, _, tokens, _ = query.shape
+        if mask is not None and (mask.dtype != torch.bool or mask.shape != (batch, 1, tokens, self.length)):
+            return None
+        return self._flashinfer.attend(layer, query, mask, scale, soft_cap)
 
     def shrink(self, tokens: int) -> None:
         """Without so many of the newest tokens of each sequence."""
@@ -112,6 +135,10 @@ class Store:
                 stream=self._stream(),
             )
         return table
+
+    def _seen(self, view: dict[str, Any]) -> dict[str, torch.Tensor]:
+        """Arrays of a table, as torch's."""
+        return {name: torch.as_tensor(array, device=self._device) for name, array in view.items()}
 
     def _stream(self) -> Any:
         return torch.cuda.current_stream(self._device) if self._device.type == "cuda" else None

@@ -3,6 +3,7 @@ found."""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -15,8 +16,8 @@ SERVE = ("-m", "baracuda_ffi.examples.serve")
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
 
-def said_by(*arguments: str) -> str:
-    done = run_python(*arguments, timeout=240, OMP_NUM_THREADS="1")
+def said_by(*arguments: str, timeout: float = 240, **environment: str) -> str:
+    done = run_python(*arguments, timeout=timeout, OMP_NUM_THREADS="1", **environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -109,7 +110,10 @@ def test_several_ranks_are_started_by_torchrun() -> None:
     ("arguments", "says"),
     [
         (["--pages", "4"], "4 pages have no room for it"),
-        (["--attention", "flashinfer"], "FlashInfer's attention is for --device cuda --dtype f16"),
+        (
+            ["--attention", "flashinfer"],
+            "FlashInfer's attention does not work here: it is for --device cuda --dtype f16",
+        ),
     ],
 )
 def test_what_it_cannot(arguments: list[str], says: str) -> None:
@@ -122,8 +126,9 @@ def test_what_it_cannot(arguments: list[str], says: str) -> None:
 @pytest.mark.parametrize("dtype", ["f32", "f16"])
 def test_on_a_gpu_the_decode_step_is_one_graph(dtype: str) -> None:
     pytest.importorskip("torch")
-    said = said_by(*SERVE, "--device", "cuda", "--dtype", dtype)
+    said = said_by(*SERVE, "--device", "cuda", "--dtype", dtype, "--attention", "gather")
     assert "RIGHT: " in said
+    assert "a plain gather" in said
     assert number_before("steps of nothing but decoding were one CUDA graph each", said) > 50
 
 
@@ -131,7 +136,22 @@ def test_on_a_gpu_the_decode_step_is_one_graph(dtype: str) -> None:
 def test_on_a_gpu_by_flashinfers_attention() -> None:
     pytest.importorskip("torch")
     pytest.importorskip("flashinfer")
-    assert "RIGHT: " in said_by(*SERVE, "--device", "cuda", "--dtype", "f16", "--attention", "flashinfer")
+    said = said_by(*SERVE, "--device", "cuda", timeout=500)
+    assert "RIGHT: " in said
+    assert "FlashInfer's attention" in said
+    assert number_before("steps of nothing but decoding were one CUDA graph each", said) > 50
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_without_flashinfer_pages_are_gathered(tmp_path: Path) -> None:
+    """Or where it does not work."""
+    pytest.importorskip("torch")
+    (tmp_path / "flashinfer.py").write_text("raise ImportError('no compiler')")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    said = said_by(*SERVE, *SMALL, "--device", "cuda", PYTHONPATH=path)
+    assert "pages are gathered: FlashInfer's attention does not work here: no compiler" in said
+    assert "RIGHT: " in said
+    assert "a plain gather" in said
 
 
 @pytest.mark.multigpu

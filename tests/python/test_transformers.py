@@ -17,6 +17,7 @@ transformers = pytest.importorskip("transformers")
 pytestmark = pytest.mark.filterwarnings("ignore")  # transformers' and torch's own, about each other
 
 BATCH, NEW = 3, 30
+ITS_OWN = "its own"  # the implementation that a model has by itself
 COMMON = {
     "vocab_size": 200,
     "hidden_size": 64,
@@ -27,23 +28,32 @@ COMMON = {
 }
 
 
-def llama() -> Any:
-    config = transformers.LlamaConfig(**COMMON, num_hidden_layers=3)
+def llama(**sizes: Any) -> Any:
+    config = transformers.LlamaConfig(**(COMMON | {"num_hidden_layers": 3} | sizes))
     return transformers.LlamaForCausalLM(config)
 
 
-def qwen() -> Any:
-    config = transformers.Qwen3Config(**COMMON, num_hidden_layers=3, head_dim=16)
+def qwen(**sizes: Any) -> Any:
+    config = transformers.Qwen3Config(**(COMMON | {"num_hidden_layers": 3, "head_dim": 16} | sizes))
     return transformers.Qwen3ForCausalLM(config)
 
 
-def gemma() -> Any:
+def gemma(**sizes: Any) -> Any:
     """Most of its layers look at a window alone."""
-    config = transformers.Gemma3TextConfig(**COMMON, num_hidden_layers=6, head_dim=16, sliding_window=8)
+    config = transformers.Gemma3TextConfig(
+        **(COMMON | {"num_hidden_layers": 6, "head_dim": 16, "sliding_window": 8} | sizes)
+    )
     return transformers.Gemma3ForCausalLM(config)
 
 
-@pytest.fixture(params=[llama, qwen, gemma], ids=lambda make: make.__name__)
+def capped(**sizes: Any) -> Any:
+    """Scores that a tanh caps, and a window in every other layer."""
+    own = {"num_hidden_layers": 4, "head_dim": 16, "sliding_window": 8, "attn_logit_softcapping": 2.0}
+    config = transformers.Gemma2Config(**(COMMON | own | sizes))
+    return transformers.Gemma2ForCausalLM(config)
+
+
+@pytest.fixture(params=[llama, qwen, gemma, capped], ids=lambda make: make.__name__)
 def model(request: pytest.FixtureRequest) -> Iterator[Any]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -71,6 +81,11 @@ def generated(model: Any, batch: int = BATCH, **how: Any) -> list[list[int]]:
     return tokens
 
 
+def set_attention(model: Any, implementation: str) -> None:
+    if implementation != ITS_OWN:
+        model.set_attn_implementation(implementation)
+
+
 def new_cache(model: Any, **how: Any) -> Any:
     from baracuda_ffi.transformers import PagedCache
 
@@ -78,12 +93,12 @@ def new_cache(model: Any, **how: Any) -> Any:
     return PagedCache(model.config, **(usual | how))
 
 
-@pytest.mark.parametrize("implementation", ["baracuda_ffi", "sdpa", "eager"])
+@pytest.mark.parametrize("implementation", ["baracuda_ffi", ITS_OWN, "eager"])
 @pytest.mark.parametrize("beams", [1, 3])
 def test_the_tokens_are_those_of_its_own_cache(model: Any, implementation: str, beams: int) -> None:
     right = generated(model, num_beams=beams)
     cache = new_cache(model, batch_size=BATCH * beams)
-    model.set_attn_implementation(implementation)
+    set_attention(model, implementation)
     assert generated(model, num_beams=beams, past_key_values=cache) == right
     assert cache.get_seq_length() == 12 + NEW - 1
     used = cache.manager.num_used
@@ -110,7 +125,7 @@ def test_no_pages_are_left(model: Any) -> None:
     assert cache.manager.num_free == 20
 
 
-@pytest.mark.parametrize("implementation", ["baracuda_ffi", "sdpa"])
+@pytest.mark.parametrize("implementation", ["baracuda_ffi", ITS_OWN])
 @pytest.mark.parametrize("assistant", ["a model", "the prompt"])
 def test_assisted_generation(
     model: Any, implementation: str, assistant: str, monkeypatch: pytest.MonkeyPatch
@@ -132,7 +147,7 @@ def test_assisted_generation(
     monkeypatch.setattr(
         type(cache), "crop", lambda cache, tokens: (cropped.append(tokens), crop(cache, tokens))
     )
-    model.set_attn_implementation(implementation)
+    set_attention(model, implementation)
     assert generated(model, 1, past_key_values=cache, **how) == right
     assert any(cropped)
     assert cache.manager.num_used == -(-cache.get_seq_length() // 4)
@@ -178,10 +193,92 @@ def test_what_it_cannot(model: Any, call: Any) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("implementation", ["baracuda_ffi", "sdpa"])
+@pytest.mark.parametrize("implementation", ["baracuda_ffi", ITS_OWN])
 def test_on_a_gpu(model: Any, implementation: str) -> None:
     model.to("cuda")
     right = generated(model)
     cache = new_cache(model)
-    model.set_attn_implementation(implementation)
+    set_attention(model, implementation)
     assert generated(model, past_key_values=cache) == right
+
+
+HALF = {"hidden_size": 256, "head_dim": 64, "initializer_range": 0.2}
+# Of the largest logit: what is left of one where sums are taken in another order, in half precision.
+NEAR = 0.02
+
+
+class Forced(transformers.LogitsProcessor):  # type: ignore[misc]  # of any base that is installed
+    """Makes generate take these tokens, whatever the logits are."""
+
+    def __init__(self, sequences: Any) -> None:
+        self.sequences = sequences
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        right = self.sequences[:, input_ids.shape[1]]
+        return torch.full_like(scores, float("-inf")).scatter(1, right[:, None], 0.0)
+
+
+def logits_of(model: Any, **how: Any) -> tuple[Any, Any]:
+    """The sequences, and [new, batch, vocabulary]."""
+    found = model.generate(
+        **prompts("cuda"),
+        do_sample=False,
+        max_new_tokens=NEW,
+        min_new_tokens=NEW,
+        pad_token_id=0,
+        return_dict_in_generate=True,
+        output_logits=True,
+        **how,
+    )
+    return found.sequences, torch.stack(found.logits).float()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("make", [llama, qwen, gemma, capped])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_on_a_gpu_by_flashinfers_attention(make: Any, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own cache's tokens, but where that one's decision was near; the logits are as near everywhere."""
+    flashinfer = pytest.importorskip("flashinfer")
+    if dtype == "bfloat16" and make is not llama:
+        pytest.skip("a kernel more to compile, which says nothing new")
+    wrapper, runs = flashinfer.BatchPrefillWithPagedKVCacheWrapper, []
+    run = wrapper.run
+    monkeypatch.setattr(wrapper, "run", lambda *a, **o: (runs.append(1), run(*a, **o))[1])
+    torch.manual_seed(0)
+    model = make(**HALF).eval().to("cuda", getattr(torch, dtype))
+    sequences, right = logits_of(model)
+    cache = new_cache(model)
+    model.set_attn_implementation("baracuda_ffi")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "flashinfer's attention does not work")
+        again, found = logits_of(model, past_key_values=cache, logits_processor=[Forced(sequences)])
+    assert len(runs) == NEW * model.config.num_hidden_layers
+    assert torch.equal(again, sequences)
+    tolerance = NEAR * float(right.abs().max())
+    best = right.topk(2).values
+    near = best[..., 0] - best[..., 1] < tolerance
+    other = found.argmax(-1) != right.argmax(-1)
+    difference = float((found - right).abs().max())
+    print(
+        f"{make.__name__}, {dtype}: {int(other.sum())} of {other.numel()} tokens forced, logits differ by "
+        f"{difference:.4f} at most, of {float(right.abs().max()):.2f}"
+    )
+    assert difference < tolerance
+    assert not (other & ~near).any()
+    assert near.float().mean() < 0.5  # it was about something
+
+
+@pytest.mark.gpu
+def test_where_flashinfer_does_not_work_pages_are_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
+    flashinfer = pytest.importorskip("flashinfer")
+
+    def plan(*arguments: object, **options: object) -> None:
+        raise RuntimeError("no compiler")
+
+    torch.manual_seed(0)
+    model = llama(**HALF).eval().to("cuda", torch.float16)
+    right = generated(model)
+    monkeypatch.setattr(flashinfer.BatchPrefillWithPagedKVCacheWrapper, "plan", plan)
+    model.set_attn_implementation("baracuda_ffi")
+    with pytest.warns(UserWarning, match="flashinfer's attention does not work here, .*no compiler"):
+        assert generated(model, past_key_values=new_cache(model)) == right

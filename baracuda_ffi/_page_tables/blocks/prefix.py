@@ -71,8 +71,8 @@ class TokenBlocks:
         return self._filled[before:]
 
     def shrink(self, count: int) -> None:
-        """Without so many of the newest tokens. Those of full blocks that are committed are not here any more:
-        where one of them is begun again its tokens are not known."""
+        """Without so many of the newest tokens. Those of full blocks that are committed are not here any
+        more: where one of them is begun again its tokens are not known."""
         if count > len(self._tail):
             self._forget()
             return

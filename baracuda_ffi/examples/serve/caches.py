@@ -61,13 +61,16 @@ class PagedCache:
         self.copied = 0
         self.append_seconds = 0.0
 
-    def begin(self, sequences: Sequence[int | None], new: Sequence[int]) -> None:
-        """A step of these sequences, which have grown by so many tokens."""
+    def begin(self, sequences: Sequence[int | None], new: Sequence[int], padded: bool = False) -> None:
+        """A step of these sequences, which have grown by so many tokens. ``padded``: its rows are written and
+        attended to by a ``PaddedCache``."""
         copies = self.manager.take_copies()
         self.copied += len(copies)
         self.table.update(self.manager, sequences, new, copies=copies, stream=self.arrays.stream)
         if copies:
             bf.copy_pages(self.k_pool, self.v_pool, **self.table.copy_view(), stream=self.arrays.stream)
+        if padded:
+            return
         self.view = self.table.append_view("RAGGED")
         if self.flashinfer:
             self.flashinfer.begin(self.table)

@@ -11,7 +11,7 @@ from . import report
 from .arrays import NumPyArrays, TorchArrays, alone
 from .caches import PagedCache
 from .engine import Engine
-from .flashinfer_attention import HEAD_DIM, FlashInferAttention
+from .flashinfer_attention import HEAD_DIM, FlashInferAttention, why_not
 from .model import Model, Shape
 from .workload import make_requests
 
@@ -51,12 +51,13 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--device", default="numpy", help="numpy, or one of torch's: cpu, cuda (default: numpy)"
     )
-    options.add_argument("--dtype", default="f32", choices=("f32", "f16"), help="of torch (default: f32)")
+    options.add_argument(
+        "--dtype", choices=("f32", "f16"), help="of torch (default: f16 on a GPU, f32 on the CPU)"
+    )
     options.add_argument(
         "--attention",
-        default="gather",
         choices=("gather", "flashinfer"),
-        help="a plain gather, or FlashInfer's where it is installed, with --device cuda --dtype f16",
+        help="a plain gather, or FlashInfer's (default: FlashInfer's on a GPU in f16, where it works)",
     )
     options.add_argument("--plot", type=Path, metavar="FILE", help="draw the pages in use, step by step")
     several = options.add_mutually_exclusive_group()
@@ -76,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """0 if every token is right."""
     given = parser().parse_args(arguments)
+    given.dtype = given.dtype or ("f16" if given.device.startswith("cuda") else "f32")
     if not given.tensor_parallel and not given.disaggregated:
         return _run(given, None)
     from .ranks import Ranks
@@ -92,12 +94,12 @@ def _run(given: Any, ranks: Ranks | None) -> int:
     console = Console(highlight=False, quiet=rank > 0)
     arrays = _arrays(given, alone)
     shape = Shape()
+    _choose_attention(given, arrays, console)
     if given.attention == "flashinfer":
-        if not arrays.on_gpu or given.dtype != "f16":
-            raise SystemExit("FlashInfer's attention is for --device cuda --dtype f16")
         shape = shape._replace(head_dim=HEAD_DIM)
     whole = Model(shape, arrays, given.seed)
-    console.print(f"{arrays.name}: {whole.shape}", markup=False, soft_wrap=True)
+    how = "FlashInfer's attention" if given.attention == "flashinfer" else "a plain gather"
+    console.print(f"{arrays.name}, {how}: {whole.shape}", markup=False, soft_wrap=True)
     with report.progress(console) as bar:
         requests = _requests(given, whole, ranks, bar)
         engine = _engine(given, whole, ranks)
@@ -115,6 +117,21 @@ def _arrays(given: Any, all_reduce: Callable[[Any], Any]) -> Arrays:
     if given.device == "numpy":
         return NumPyArrays(all_reduce)
     return TorchArrays(given.device, given.dtype, all_reduce)
+
+
+def _choose_attention(given: Any, arrays: Arrays, console: Console) -> None:
+    """Where nobody did."""
+    if given.attention == "gather" or (given.attention is None and not arrays.on_gpu):
+        given.attention = "gather"
+        return
+    missing = why_not(arrays)
+    if missing and given.attention:
+        raise SystemExit(f"FlashInfer's attention does not work here: {missing}")
+    if missing:
+        console.print(
+            f"pages are gathered: FlashInfer's attention does not work here: {missing}", markup=False
+        )
+    given.attention = "gather" if missing else "flashinfer"
 
 
 def _requests(given: Any, model: Model, ranks: Ranks | None, bar: Progress) -> list[Request]:

@@ -170,8 +170,9 @@ class Engine:
                 wanted.append(len(tokens) - 1)
         self.tally.rows += len(tokens)
         self.tally.chunks += len(new) - new.count(0) > len(wanted)
-        self.cache.begin(sequences, new)
-        if self.decode is not None and max(new) == 1 and len(wanted) == len(tokens):
+        padded = self.decode is not None and max(new) == 1 and len(wanted) == len(tokens)
+        self.cache.begin(sequences, new, padded)
+        if self.decode is not None and padded:
             self.tally.padded += 1
             return self.decode([place for place, rows in enumerate(new) if rows], tokens, positions)
         which, where, last = (

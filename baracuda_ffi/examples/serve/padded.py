@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .flashinfer_attention import FlashInferDecode
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -18,6 +20,7 @@ class PaddedCache:
     def __init__(self, cache: PagedCache, arrays: TorchArrays) -> None:
         self.cache, self.arrays = cache, arrays
         self.view = cache.table.append_view("LAST_PAGE", padded=True)
+        self.flashinfer = FlashInferDecode(cache.flashinfer, cache.table) if cache.flashinfer else None
         attended = cache.table.attention_view("DENSE", padded=True)
         self.pages = arrays.seen(attended["block_table"])
         self.lengths = arrays.seen(attended["seq_lens"])
@@ -25,7 +28,14 @@ class PaddedCache:
     def write(self, layer: int, key: Any, value: Any) -> None:
         self.cache.append(layer, key, value, self.view)
 
+    def plan(self) -> None:
+        """Of a step, what is not in its graph."""
+        if self.flashinfer:
+            self.flashinfer.plan()
+
     def attend(self, layer: int, query: Any) -> Any:
+        if self.flashinfer:
+            return self.flashinfer.attend(query, self.cache.k_pool[:, layer], self.cache.v_pool[:, layer])
         torch = self.arrays.torch
         batch, heads, width = query.shape
         keys, values = (self._gathered(pool, layer) for pool in (self.cache.k_pool, self.cache.v_pool))
@@ -55,6 +65,7 @@ class PaddedDecode:
         self.every = torch.arange(max_requests, device=arrays.device)
         self.graph: Any = None
         if arrays.on_gpu:
+            self.cache.plan()
             self.graph, self.logits = self._captured(self._forward)
 
     def __call__(self, places: list[int], tokens: list[int], positions: list[int]) -> Any:
@@ -64,6 +75,7 @@ class PaddedDecode:
             whole = torch.zeros(len(kept), dtype=torch.int64)
             whole[places] = torch.tensor(given)
             kept.copy_(whole)
+        self.cache.plan()
         if self.graph is None:
             return self._forward()[places]
         self.graph.replay()

@@ -59,7 +59,8 @@ class Batch:
 
 
 class Engine:
-    """Sequences that come, prefill in chunks, decode, fork, shrink, are preempted, are resumed and go, at random."""
+    """Sequences that come, prefill in chunks, decode, fork, shrink, are preempted, are resumed and go, at
+    random."""
 
     def __init__(self, seed: int) -> None:
         self.chance = Random(seed)
