@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from ..._append.addressing import set_for
 from ..._interop.streams import stream_handle
-from ..._interop.tensor_view import TensorView
-from ..._model.checks import INT32_MAX, INT64_MAX, choice, describe, instance, integer, several
+from ..._model.checks import INT32_MAX, INT64_MAX, describe, integer
 from ..._model.copying import no_copy
-from ..._model.descriptors import convention_of
 from ..._model.enums import Addressing, LengthConvention, LengthsKind, TableKind
 from ..._model.errors import invalid_problem
-from ..blocks.manager import BlockManager, growth_of
+from .batch import Follower, given_copies, given_requests
+from .views import Views
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Self
 
-    from .requests import Request
+    from ..blocks.manager import BlockManager
+    from .batch import Request
 
     AddressingLike = Addressing | Literal["LAST_PAGE", "RAGGED", "POSITIONS", "SLOTS"]
     TableLike = TableKind | Literal["CSR", "DENSE"]
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     ConventionLike = LengthConvention | Literal["BEFORE_APPEND", "AFTER_APPEND"]
 
 _ME = "PageTable"
-_A_COPY = "a pair of pages, from which and to which"
 
 
 class PageTable:
@@ -79,7 +77,16 @@ class PageTable:
         What the driver said.
     """
 
-    __slots__ = ("_arena", "_handle", "_manager", "_max_rows", "_mirror", "_page_size", "_requests", "_seen")
+    __slots__ = (
+        "_arena",
+        "_follower",
+        "_handle",
+        "_max_rows",
+        "_mirror",
+        "_page_size",
+        "_requests",
+        "_views",
+    )
 
     def __init__(
         self,
@@ -111,9 +118,7 @@ class PageTable:
         self._page_size, self._max_rows = numbers[0], numbers[3]
         self._arena = Arena(*numbers[1:])
         self._requests = Requests(self._arena, self._page_size)
-        self._manager: BlockManager | None = None
-        # Of each request: whose row it was, of which generation, and how many of its full pages are listed.
-        self._seen: list[tuple[int, int, int] | None] = []
+        self._follower = Follower(self._page_size)
         self._handle = 0
         if stream is not None:
             from .mirror import Mirror
@@ -121,6 +126,7 @@ class PageTable:
             self._handle = stream_handle(_ME, stream)
             self._mirror = Mirror(_ME, self._arena.words, self._handle)
             self._mirror.update(self._arena.words[:0], self._handle)
+        self._views = Views(self._arena, self._requests, self._mirror)
 
     def update(
         self,
@@ -162,36 +168,8 @@ class PageTable:
             What the driver said. The next update copies everything.
         """
         function = f"{_ME}.update"
-        instance(function, "manager", manager, BlockManager)
-        if manager.page_size != self._page_size:
-            raise invalid_problem(
-                function, f"page_size of the manager is {manager.page_size}; it should be {self._page_size}"
-            )
-        if manager is not self._manager:
-            self._forget()
-        from .requests import NOBODY
-
-        batch = several(function, "sequences", sequences, "sequences, and None for places that nobody has")
-        seen = [*self._seen, *[None] * (len(batch) - len(self._seen))]
-        asked = []
-        for sequence, known in zip(batch, seen, strict=False):
-            if sequence is not None:
-                same = known is not None and type(sequence) is int and known[0] == sequence
-                asked.append((sequence, *(known[1:] if same and known else (-1, 0))))
-        told = iter(growth_of(function, manager, asked))
-        new = self._new_tokens(function, batch, new_tokens)
-        requests: list[Request] = []
-        now: list[tuple[int, int, int] | None] = []
-        for sequence, rows in zip(batch, new, strict=True):
-            if sequence is None:
-                requests.append(NOBODY)
-                now.append(None)
-                continue
-            generation, length, first, pages = next(told)
-            requests.append((pages, first, length, rows))
-            now.append((sequence, generation, length // self._page_size))
-        self._step(function, requests, copies, stream)
-        self._manager, self._seen = manager, now
+        self._step(function, self._follower.look(function, manager, sequences, new_tokens), copies, stream)
+        self._follower.listed()
 
     def update_pages(
         self,
@@ -223,32 +201,9 @@ class PageTable:
             What the driver said. The next update copies everything.
         """
         function = f"{_ME}.update_pages"
-        pages = several(function, "pages", pages, "lists of page ids")
-        seq_lens = several(function, "seq_lens", seq_lens, "numbers of tokens")
-        if len(pages) != len(seq_lens):
-            raise invalid_problem(
-                function,
-                f"pages has {len(pages)} entries and seq_lens has {len(seq_lens)}; they should be as many",
-            )
-        from .requests import NOBODY
-
-        new = self._new_tokens(function, pages, new_tokens)
-        requests: list[Request] = []
-        for i, (listed, length, rows) in enumerate(zip(pages, seq_lens, new, strict=True)):
-            if listed is None:
-                requests.append(NOBODY)
-                continue
-            tokens = integer(function, f"seq_lens[{i}]", length, 0, INT32_MAX, "a number of tokens")
-            needed = -(-tokens // self._page_size)
-            listed = several(function, f"pages[{i}]", listed, "page ids, or None")
-            if len(listed) < needed:
-                raise invalid_problem(
-                    function,
-                    f"pages[{i}] has {len(listed)} entries; it should have {needed}, for {tokens} tokens",
-                )
-            requests.append((_page_ids(function, f"pages[{i}]", listed[:needed]), 0, tokens, rows))
+        requests = given_requests(function, self._page_size, pages, seq_lens, new_tokens)
         self._step(function, requests, copies, stream)
-        self._forget()
+        self._follower.forget()
 
     def append_view(
         self,
@@ -281,7 +236,8 @@ class PageTable:
         InvalidProblem
             No such form, or LAST_PAGE for a batch that is not one new token a request.
         """
-        return self._append_view("append_view", addressing, table, lengths, length_convention, padded, True)
+        function = f"{_ME}.append_view"
+        return self._views.append(function, addressing, table, lengths, length_convention, padded, True)
 
     def append_operands(
         self,
@@ -309,9 +265,8 @@ class PageTable:
         InvalidProblem
             As ``append_view``.
         """
-        return self._append_view(
-            "append_operands", addressing, table, lengths, length_convention, padded, False
-        )
+        function = f"{_ME}.append_operands"
+        return self._views.append(function, addressing, table, lengths, length_convention, padded, False)
 
     def attention_view(self, table: TableLike = TableKind.CSR, *, padded: bool = False) -> dict[str, Any]:
         """What the attention after the append takes: the new tokens are counted.
@@ -334,11 +289,7 @@ class PageTable:
         InvalidProblem
             No such table, or padded is no bool.
         """
-        function = f"{_ME}.attention_view"
-        instance(function, "padded", padded, bool)
-        kind = choice(function, "table", table, TableKind)
-        pages = ("block_table",) if kind is TableKind.DENSE else ("indices", "indptr", "last_page_len")
-        return {name: self._view(name, padded) for name in (*pages, "seq_lens", "append_indptr")}
+        return self._views.attention(f"{_ME}.attention_view", table, padded)
 
     def copy_view(self, *, padded: bool = False) -> dict[str, Any]:
         """The pages to be copied before the append, as ``copy_pages`` takes them.
@@ -358,8 +309,7 @@ class PageTable:
         InvalidProblem
             padded is no bool.
         """
-        instance(f"{_ME}.copy_view", "padded", padded, bool)
-        return {name: self._view(name, padded) for name in ("source", "destination")}
+        return self._views.copies(f"{_ME}.copy_view", padded)
 
     def slots(self, request: int, start: int = 0, stop: int | None = None) -> NDArray[Any]:
         """Where tokens of a request are in the whole cache: page * page_size + slot, on the host.
@@ -426,24 +376,6 @@ class PageTable:
         where = "host memory" if self._mirror is None else f"memory of CUDA device {self._mirror.ordinal}"
         return f"<PageTable in {where}: {self.num_requests} requests, {self.num_rows} new tokens>"
 
-    def _forget(self) -> None:
-        """From which sequences the pages came."""
-        self._manager, self._seen = None, []
-
-    def _new_tokens(self, function: str, batch: list[Any], new_tokens: object) -> list[int]:
-        if not hasattr(type(new_tokens), "__iter__"):
-            rows = integer(function, "new_tokens", new_tokens, 0, INT32_MAX, "a number of tokens")
-            return [0 if one is None else rows for one in batch]
-        given = several(function, "new_tokens", new_tokens, "a number of tokens, or one for each request")
-        if len(given) != len(batch):
-            raise invalid_problem(
-                function, f"new_tokens has {len(given)} entries; it should have {len(batch)}, one a request"
-            )
-        return [
-            integer(function, f"new_tokens[{i}]", rows, 0, 0 if one is None else INT32_MAX, _number_of(one))
-            for i, (one, rows) in enumerate(zip(batch, given, strict=True))
-        ]
-
     def _step(
         self,
         function: str,
@@ -452,15 +384,7 @@ class PageTable:
         stream: object,
     ) -> None:
         most_requests, most_pages = self._arena.arrays["block_table"].shape
-        pairs = [
-            _page_ids(function, f"copies[{i}]", several(function, f"copies[{i}]", pair, _A_COPY))
-            for i, pair in enumerate(several(function, "copies", copies, "pairs of pages"))
-        ]
-        for i, pair in enumerate(pairs):
-            if len(pair) != 2:
-                raise invalid_problem(
-                    function, f"copies[{i}] has {len(pair)} entries; it should be {_A_COPY}"
-                )
+        pairs = given_copies(function, copies)
         self._check_most(function, "requests", len(requests), "max_requests", most_requests)
         self._check_most(function, "copies", len(pairs), "max_requests", most_requests)
         self._check_most(function, "new tokens", sum([r[3] for r in requests]), "max_rows", self._max_rows)
@@ -473,7 +397,7 @@ class PageTable:
             pages = -(-length // self._page_size)
             self._check_most(function, f"pages of request {i}", pages, "max_pages", most_pages)
         handle = self._stream(function, stream)
-        changed = self._requests.step(requests, [(source, destination) for source, destination in pairs])
+        changed = self._requests.step(requests, pairs)
         if self._mirror is not None:
             self._mirror.update(changed, handle)
 
@@ -493,92 +417,3 @@ class PageTable:
         handle = self._handle if stream is None else stream_handle(function, stream)
         self._mirror.refuse_capture(handle)
         return handle
-
-    def _append_view(
-        self,
-        name: str,
-        addressing: object,
-        table: object,
-        lengths: object,
-        length_convention: object,
-        padded: bool,
-        stated: bool,
-    ) -> dict[str, Any]:
-        function = f"{_ME}.{name}"
-        instance(function, "padded", padded, bool)
-        place = choice(function, "addressing", addressing, Addressing)
-        has_lengths = place in (Addressing.LAST_PAGE, Addressing.RAGGED)
-        kind = choice(function, "table", table, TableKind) if has_lengths else TableKind.CSR
-        by = choice(function, "lengths", lengths, LengthsKind) if has_lengths else LengthsKind.LAST_PAGE_LEN
-        operands = set_for(function, place, kind, by)
-        convention = convention_of(function, length_convention, place, by)
-        before = has_lengths and convention is LengthConvention.BEFORE_APPEND
-        if place is Addressing.LAST_PAGE:
-            self._check_decode(function, before and by is LengthsKind.SEQ_LENS, padded)
-        if before and place is Addressing.RAGGED and by is LengthsKind.LAST_PAGE_LEN:
-            raise invalid_problem(
-                function,
-                "length_convention is BEFORE_APPEND; with append_indptr and last_page_len it should "
-                "be AFTER_APPEND",
-            )
-        view = {}
-        for operand in operands.names:
-            counts = operand in ("last_page_len", "seq_lens")
-            view[operand] = self._view(f"{operand} before" if counts and before else operand, padded)
-        if has_lengths and stated:
-            view["length_convention"] = convention
-        return view
-
-    def _check_decode(self, function: str, must_be_full: bool, padded: bool) -> None:
-        """One row a request, since row ``i`` is request ``i``'s."""
-        batch, lengths = self._requests.batch, self._arena.arrays["seq_lens"]
-        ends = self._arena.arrays["append_indptr"][: batch + 1].tolist()
-        for i, (begin, end, length) in enumerate(zip(ends, ends[1:], lengths.tolist(), strict=False)):
-            if end - begin != 1 and (end > begin or length):
-                raise invalid_problem(
-                    function,
-                    f"request {i} has {end - begin} new tokens; with LAST_PAGE it should have 1: take RAGGED",
-                )
-        most = len(lengths) if padded else batch
-        if must_be_full and (batch < most or not lengths[:batch].all()):
-            raise invalid_problem(
-                function,
-                "length_convention is BEFORE_APPEND and there is padding, which seq_lens cannot say so; it "
-                "should be AFTER_APPEND",
-            )
-
-    def _view(self, name: str, padded: bool) -> Any:
-        array = self._arena.arrays[name]
-        if not padded:
-            array = array[: self._count(name, array)]
-        if self._mirror is None:
-            return array
-        return TensorView(
-            ptr=self._mirror.address + self._arena.offsets[name],
-            shape=array.shape,
-            element="i64" if array.itemsize == 8 else "i32",
-            device=self._mirror.ordinal,
-        )
-
-    def _count(self, name: str, array: NDArray[Any]) -> int:
-        of = self._requests
-        if name in ("source", "destination"):
-            return of.copies
-        if name == "indices":
-            return of.entries
-        if name in ("batch_indices", "positions", "slot_mapping"):
-            return of.rows
-        return of.batch + (name in ("indptr", "append_indptr"))
-
-
-def _page_ids(function: str, name: str, pages: list[Any]) -> list[int]:
-    return [
-        page
-        if type(page) is int and -INT32_MAX <= page <= INT32_MAX
-        else integer(function, f"{name}[{i}]", page, -INT32_MAX, INT32_MAX, "a page id")
-        for i, page in enumerate(pages)
-    ]
-
-
-def _number_of(one: object) -> str:
-    return "0, since nobody has that place" if one is None else "a number of tokens"

@@ -11,13 +11,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .arena import Arena
+    from .batch import Request
 
     Array = NDArray[Any]
-
-    # Of one request: which of its pages are listed, from which on; its tokens in all; its new ones.
-    Request = tuple[list[int], int, int, int]
-
-NOBODY: Request = ([], 0, 0, 0)
 
 
 class Requests:
