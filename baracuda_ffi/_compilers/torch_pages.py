@@ -30,8 +30,9 @@ def _register(function: Callable[..., None], movement: int, others: tuple[str, .
         """What can be said of tensors that have no memory."""
         instance(name, "guarded", guarded, bool)
         given = dict(zip(by_position, operands, strict=False)) | options
-        k_data, v_data, kv_data, *rest = map(given.get, ("k_data", "v_data", "kv_data", *others))
-        operands_of(name, k_data, v_data, kv_data, dict(zip(others, rest, strict=True)))
+        k_data, v_data, source, destination, buffer = map(given.get, abi.COPY_OPERANDS)
+        every = (k_data, v_data, source, destination, buffer)
+        operands_of(name, movement, every, given.get("kv_data"))
         for operand, value in given.items():
             if isinstance(value, torch.Tensor) and is_written(movement, operand):
                 check_written(value, operand)

@@ -29,9 +29,9 @@ NOT_JUDGED = -1
 class Library:
     """An open library. Arguments are as in the header, pointers as addresses; the prototypes are in ``abi``.
 
-    ``run``, ``bind_objects`` and ``append`` are the accelerator's where the interpreter has one; without,
-    ``run`` goes through ctypes like everything else, and the other two judge nothing. Operands are checked
-    with the GIL held; everything else releases it.
+    ``run``, ``bind_objects``, ``append`` and ``copy`` are the accelerator's where the interpreter has one;
+    without, ``run`` goes through ctypes like everything else, and the other three judge nothing. Operands
+    are checked with the GIL held; everything else releases it.
     """
 
     __slots__ = (
@@ -41,6 +41,7 @@ class Library:
         "bind_copy",
         "bind_objects",
         "can_implement",
+        "copy",
         "host_max_threads",
         "host_set_max_threads",
         "path",
@@ -56,6 +57,7 @@ class Library:
     bind: Callable[[int, int, int], int]
     bind_objects: Callable[..., tuple[int, Bound]]  # of a Bound and the operands
     append: Callable[[bytes, object, Operands], int]
+    copy: Callable[[bytes, object, Operands], int]  # of a baracuda_paged_kv_copy, by abi.COPY_OPERANDS
     bind_copy: Callable[[int, int, int], int]
     run_copy: Callable[[int], int]
     host_set_max_threads: Callable[[int], int]
@@ -83,7 +85,8 @@ class Library:
         calls = builtin_calls(self._handle)
         self.run = calls.get("run") or (lambda bound: through_ctypes(bound[0]))
         self.bind_objects = calls.get("bind") or _bind_nothing
-        self.append = calls.get("append") or _append_nothing
+        self.append = calls.get("append") or _launch_nothing
+        self.copy = calls.get("copy") or _launch_nothing
 
     def function(self, name: str) -> Callable[..., Any]:
         """A function of the header by its name, with its signature set. The mirrored ones are found this
@@ -116,7 +119,7 @@ def _bind_nothing(bound: Bound, *operands: object) -> tuple[int, Bound]:
     return NOT_JUDGED, bound
 
 
-def _append_nothing(op: bytes, stream: object, operands: Operands) -> int:
+def _launch_nothing(op: bytes, stream: object, operands: Operands) -> int:
     return NOT_JUDGED
 
 

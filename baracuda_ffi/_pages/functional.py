@@ -94,8 +94,8 @@ def copy_pages(
     The first call on a device loads its kernel, which a graph capture does not allow: make one before
     capturing, of as many pages; of nothing but padding will do.
     """
-    others = {"source": source, "destination": destination}
-    copy("copy_pages", abi.MOVEMENT_COPY, k_data, v_data, kv_data, others, stream, guarded, error_record)
+    operands = (k_data, v_data, source, destination, None)
+    copy("copy_pages", abi.MOVEMENT_COPY, operands, kv_data, stream, guarded, error_record)
 
 
 if TYPE_CHECKING:
@@ -159,8 +159,8 @@ def gather_pages(
     BaracudaError
         As for ``copy_pages``.
     """
-    others = {"source": source, "buffer": buffer}
-    copy("gather_pages", abi.MOVEMENT_GATHER, k_data, v_data, kv_data, others, stream, guarded, error_record)
+    operands = (k_data, v_data, source, None, buffer)
+    copy("gather_pages", abi.MOVEMENT_GATHER, operands, kv_data, stream, guarded, error_record)
 
 
 if TYPE_CHECKING:
@@ -220,7 +220,5 @@ def scatter_pages(
     BaracudaError
         As for ``copy_pages``.
     """
-    others = {"destination": destination, "buffer": buffer}
-    copy(
-        "scatter_pages", abi.MOVEMENT_SCATTER, k_data, v_data, kv_data, others, stream, guarded, error_record
-    )
+    operands = (k_data, v_data, None, destination, buffer)
+    copy("scatter_pages", abi.MOVEMENT_SCATTER, operands, kv_data, stream, guarded, error_record)

@@ -48,9 +48,9 @@ def test_the_table_of_methods() -> None:
     address = methods(whole_api())
     assert address
     size = ctypes.sizeof(abi.PythonMethod)
-    listed = [abi.PythonMethod.from_address(address + i * size) for i in range(4)]
-    assert [method.name for method in listed] == [b"run", b"bind", b"append", None]
-    for method in listed[:3]:
+    listed = [abi.PythonMethod.from_address(address + i * size) for i in range(5)]
+    assert [method.name for method in listed] == [b"run", b"bind", b"append", b"copy", None]
+    for method in listed[:4]:
         assert method.flags == 0x80  # METH_FASTCALL
         assert method.doc.startswith(method.name + b"(")
 
@@ -282,7 +282,7 @@ def test_references_come_and_go() -> None:
 def test_where_there_are_no_functions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither an older library nor another interpreter is a reason not to work."""
     library = ctypes.CDLL(bf.library_path())
-    assert sorted(builtin_calls(library)) == ["append", "bind", "run"]
+    assert sorted(builtin_calls(library)) == ["append", "bind", "copy", "run"]
     older: Any = object()
     assert builtin_calls(older) == {}
     without = types.SimpleNamespace(**{SYMBOL: lambda api: None})

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import numpy as np
 import pytest
 
 import baracuda_ffi as bf
+from baracuda_ffi._native.accelerator import builtin_calls
+from baracuda_ffi._native.library import NOT_JUDGED, library
+from support.c_abi import abi
 from support.c_abi.tensors import as_view
+from support.calls.exporters import VersionedExporter, exchange_type
 from support.devices.bits import Array, random_bits
 
 
@@ -23,6 +28,57 @@ SOURCE, DESTINATION = np.array([0, 1]), np.array([4, 5])
 def check_copied(k_data: Array, v_data: Array) -> None:
     for cache in (k_data, v_data):
         assert (cache.view("u2")[[4, 5]] == cache.view("u2")[[0, 1]]).all()
+
+
+WAYS = ["built in", "through ctypes"]
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """As CPython calls, and as every interpreter that has ctypes can."""
+    if request.param == "through ctypes":
+        monkeypatch.setattr(library(), "copy", lambda op, stream, operands: NOT_JUDGED)
+    name: str = request.param
+    return name
+
+
+def _of_torch(array: Array) -> Any:
+    return pytest.importorskip("torch").from_numpy(array)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, as_view, _of_torch, VersionedExporter, exchange_type()])
+def test_every_movement_of_every_kind(kind: Any, way: str) -> None:
+    k_data, v_data = caches()
+    operands = [kind(array) for array in (k_data, v_data, SOURCE, DESTINATION)]
+    bf.copy_pages(*operands, stream=None)
+    check_copied(k_data, v_data)
+    buffer = np.zeros((2, 2, 2, 4, 8), "f2")
+    bf.gather_pages(*operands[:3], kind(buffer), stream=None)
+    for part, cache in enumerate((k_data, v_data)):
+        assert (buffer[:, part].view("u2") == cache.view("u2")[:2]).all()
+        cache[4:] = 0
+    bf.scatter_pages(*operands[:2], operands[3], kind(buffer), stream=None)
+    check_copied(k_data, v_data)
+
+
+def test_each_operand_is_read_once_and_the_struct_is_left_as_it_was() -> None:
+    kind = exchange_type()
+    copy = builtin_calls(abi.library(), {kind: kind.reader})["copy"]
+    k_data, v_data = caches()
+    operands = tuple(kind(array) for array in (k_data, v_data, SOURCE, DESTINATION))
+    op = bytes(abi.Copy(struct_size=ctypes.sizeof(abi.Copy), backend=abi.HOST))
+    kept = bytes(bytearray(op))
+    assert copy(op, None, operands) == abi.OK
+    check_copied(k_data, v_data)
+    assert [operand.reads for operand in operands] == [1] * 4
+    assert op == kept
+    before = k_data.copy()
+    assert copy(op, None, (*operands, operands[0])) == abi.INVALID_PROBLEM
+    assert abi.message().startswith("buffer is given; ")
+    for stream, given in ((0, operands), (None, (object(), *operands[1:]))):
+        assert copy(op, stream, given) == NOT_JUDGED
+    assert copy(op[:-1] + b"\1", None, operands) != abi.OK  # whatever its last member is
+    assert (k_data.view("u2") == before.view("u2")).all()
 
 
 def test_views_by_pointer() -> None:
@@ -92,7 +148,7 @@ def test_a_fork_as_a_block_manager_tells_it() -> None:
     ],
     ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
 )
-def test_mistakes(changes: dict[str, Any], error: type[bf.BaracudaError], says: str) -> None:
+def test_mistakes(changes: dict[str, Any], error: type[bf.BaracudaError], says: str, way: str) -> None:
     k_data, v_data = caches()
     operands = {
         "k_data": k_data,
@@ -108,7 +164,7 @@ def test_mistakes(changes: dict[str, Any], error: type[bf.BaracudaError], says: 
     assert (k_data.view("u2") == before.view("u2")).all()
 
 
-def test_each_function_names_itself() -> None:
+def test_each_function_names_itself(way: str) -> None:
     k_data, v_data = caches()
     buffer = np.zeros((2, 3), "u1")
     for call, name in ((bf.gather_pages, "source"), (bf.scatter_pages, "destination")):

@@ -61,7 +61,8 @@ extern "C" int32_t baracuda_paged_kv_copy_bind(baracuda_paged_kv_copy* op, const
     BARACUDA_TRY(baracuda::read_operands(operands, num_operands, BARACUDA_NUM_COPY_OPERANDS, known));
     CopyOp read;
     BARACUDA_TRY(baracuda::read_struct(op, &read));
-    BARACUDA_TRY(baracuda::bind_copy(&read, known));
+    baracuda::PageCopy copy;
+    BARACUDA_TRY(baracuda::bind_copy(&read, known, &copy));
     return baracuda::write_struct(read, op);
   });
 }

@@ -132,14 +132,13 @@ int32_t fill(CopyOp* op, CopyOperands operands) noexcept {
 
 }  // namespace
 
-int32_t bind_copy(CopyOp* op, CopyOperands operands) noexcept {
+int32_t bind_copy(CopyOp* op, CopyOperands operands, PageCopy* copy) noexcept {
   BARACUDA_TRY(check_copy_choices(*op));
   BARACUDA_TRY(fill(op, operands));
-  PageCopy copy;
-  make_copy(*op, &copy);
-  BARACUDA_TRY(check_copy_memory(*op, copy));
+  make_copy(*op, copy);
+  BARACUDA_TRY(check_copy_memory(*op, *copy));
   const CancellationHeld held;
-  return copy.backend->check_reachable(*op, operands);
+  return copy->backend->check_reachable(*op, operands);
 }
 
 }  // namespace baracuda

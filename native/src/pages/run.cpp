@@ -26,6 +26,10 @@ int32_t check_copy(const CopyOp& op) {
 int32_t run_copy(const CopyOp& op) {
   PageCopy copy;
   BARACUDA_TRY(make_checked(op, &copy));
+  return launch_checked(copy);
+}
+
+int32_t launch_checked(const PageCopy& copy) {
   if (copy.num_copies == 0) return BARACUDA_OK;
   // The host backend waits for nobody but threads of its own, and holds it there.
   if (copy.backend->is_host) return copy.backend->launch(copy);

@@ -14,6 +14,9 @@ int32_t check_copy(const CopyOp& op);
 // The checks, then the launch, which judges the lists where the backend reads them.
 int32_t run_copy(const CopyOp& op);
 
+// The launch of a copy whose problem and operands are checked, as bind_copy does.
+int32_t launch_checked(const PageCopy& copy);
+
 }  // namespace baracuda
 
 #endif  // BARACUDA_SRC_PAGES_RUN_H_

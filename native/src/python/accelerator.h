@@ -70,6 +70,7 @@ typedef struct baracuda_python_method {
  *                                  operands, one that is None as it was (None where the status is not 0)
  *   append(op, stream, operands)   _bind, the GIL held, then _run on `stream`, an int, or None for the host, the GIL
  *                                  released; returns the status
+ *   copy(op, stream, operands)     likewise of a baracuda_paged_kv_copy, with the operands of baracuda_copy_operand
  *
  * They trust their caller for all that, but a stream or an operand may be any object. The status is
  * BARACUDA_PRIVATE_NOT_JUDGED, and nothing was done, for an operand whose type has nothing in `self`, that its reader or

@@ -12,6 +12,10 @@
 #include "append/operands.h"
 #include "append/run.h"
 #include "base/status.h"
+#include "pages/backend.h"
+#include "pages/bind.h"
+#include "pages/operands.h"
+#include "pages/run.h"
 #include "python/accelerator.h"
 #include "python/api.h"
 
@@ -20,7 +24,10 @@ namespace {
 
 const Api* api = nullptr;  // set once, before there is a function that could be called
 
-Op* op_in(Object* bytes) { return reinterpret_cast<Op*>(api->bytes_of(bytes)); }
+template <typename Struct = Op>
+Struct* op_in(Object* bytes) {
+  return reinterpret_cast<Struct*>(api->bytes_of(bytes));
+}
 
 // Borrowed: the object has it.
 Object* type_of(Object* object) {
@@ -88,11 +95,33 @@ Describer find_describer(Object* describers, Object* type) {
   return read;
 }
 
+// Whose operands a call is given.
+struct Table {
+  uint32_t written;  // bit i: operand i
+  const char* (*name_of)(int operand);
+};
+
+Table table_of(const Op&) {
+  constexpr uint32_t written = [] {
+    uint32_t bits = 0;
+    for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) bits |= (kOperands[i].written ? 1u : 0u) << i;
+    return bits;
+  }();
+  return {written, name_of};
+}
+
+Table table_of(const CopyOp& op) {
+  uint32_t written = 0;
+  for (int i = 0; i < BARACUDA_NUM_COPY_OPERANDS; ++i) written |= (writes(op, i) ? 1u : 0u) << i;
+  return {written, copy_name_of};
+}
+
 // Objects, described by what `describers` has for their types. The shapes are the objects' own: it lives no longer than
 // they do. It gives back what it was lent when it goes, and so goes before the GIL does.
 class GivenOperands {
  public:
-  GivenOperands(Object* describers, bool for_good) noexcept : describers_(describers), for_good_(for_good) {}
+  GivenOperands(Object* describers, bool for_good, Table table) noexcept
+      : describers_(describers), for_good_(for_good), table_(table) {}
   GivenOperands(const GivenOperands&) = delete;
   GivenOperands& operator=(const GivenOperands&) = delete;
   ~GivenOperands() {
@@ -113,9 +142,7 @@ class GivenOperands {
     return refusal_ != BARACUDA_OK ? refusal_ : BARACUDA_PRIVATE_NOT_JUDGED;
   }
 
-  int32_t bind_to(Op* op, Append* append) const {
-    return at_the_abi([&]() -> int32_t { return bind_operands(op, operands_, append); });
-  }
+  const Tensor* const* tensors() const { return operands_; }
 
  private:
   // Whether the reader may describe it.
@@ -127,7 +154,7 @@ class GivenOperands {
     uint64_t word;
     std::memcpy(&word, pointed_to + by_.word_offset, sizeof word);
     if ((word & by_.mark) != 0) return false;
-    if (!kOperands[operand].written) return true;
+    if ((table_.written >> operand & 1u) == 0) return true;
     Object* const answer = api->own_result(by_.asked_if_written, object, nullptr);
     if (answer == nullptr) return false;
     api->release(answer);
@@ -139,7 +166,7 @@ class GivenOperands {
     try {
       if (by_.reader(object, &tensors_[operand]) != 0) return false;
     } catch (const std::exception& error) {  // not all there is to catch: a thread may be on its way out
-      refusal_ = fail(BARACUDA_UNSUPPORTED, "%s could not be read: %s", name_of(operand), error.what());
+      refusal_ = fail(BARACUDA_UNSUPPORTED, "%s could not be read: %s", table_.name_of(operand), error.what());
       return false;
     }
     operands_[operand] = &tensors_[operand];
@@ -158,7 +185,8 @@ class GivenOperands {
 
   Object* const describers_;
   const bool for_good_;  // whether the memory is used after what is lent goes back and the call is over
-  Describer by_;         // that of the last operand's type
+  const Table table_;
+  Describer by_;  // that of the last operand's type
   int32_t refusal_ = BARACUDA_OK;
   int num_capsules_ = 0;
   Tensor tensors_[BARACUDA_NUM_OPERANDS];
@@ -166,10 +194,20 @@ class GivenOperands {
   const Tensor* operands_[BARACUDA_NUM_OPERANDS] = {};
 };
 
-// The stream of an append by its backend; false where it is not of the backend's kind.
-bool read_stream(Object* stream, Op* op) {
-  const Backend* backend = find_backend(op->backend);
-  if (backend != nullptr && backend->is_host) return stream == api->none;
+bool is_on_host(const Op& op) {
+  const Backend* const backend = find_backend(op.backend);
+  return backend != nullptr && backend->is_host;
+}
+
+bool is_on_host(const CopyOp& op) {
+  const PageBackend* const backend = find_page_backend(op.backend);
+  return backend != nullptr && backend->is_host;
+}
+
+// The stream of a call by its backend; false where it is not of the backend's kind.
+template <typename Struct>
+bool read_stream(Object* stream, Struct* op) {
+  if (is_on_host(*op)) return stream == api->none;
   if (!is_int(stream)) return false;
   op->stream = reinterpret_cast<void*>(api->address_of_int(stream));
   if (op->stream != reinterpret_cast<void*>(UINTPTR_MAX)) return true;
@@ -256,8 +294,9 @@ Object* own_checked(const Append& append) {
   return api->own_bytes(reinterpret_cast<const char*>(&append), sizeof append);
 }
 
-int32_t launch(const Append& append) {
-  return at_the_abi([&]() -> int32_t { return launch_checked(append); });
+template <typename Checked>
+int32_t launch(const Checked& checked) {
+  return at_the_abi([&]() -> int32_t { return launch_checked(checked); });
 }
 
 Object* run(Object*, Object* const* arguments, ptrdiff_t) {
@@ -271,10 +310,20 @@ Object* run(Object*, Object* const* arguments, ptrdiff_t) {
   return api->own_int(status);
 }
 
+int32_t bind_checked(Op* op, const Tensor* const* operands, Append* append) {
+  return bind_operands(op, operands, append);
+}
+
+int32_t bind_checked(CopyOp* op, const Tensor* const* operands, PageCopy* copy) {
+  return bind_copy(op, operands, copy);
+}
+
 // Has the objects checked against `op`, whose stream they are for; what they lent goes back before this returns.
-int32_t bind_objects(Object* describers, Objects operands, bool for_good, Op* op, Append* append) {
-  GivenOperands given(describers, for_good);
-  return read_all(&given, operands) ? given.bind_to(op, append) : given.outcome();
+template <typename Struct, typename Checked>
+int32_t bind_objects(Object* describers, Objects operands, bool for_good, Struct* op, Checked* checked) {
+  GivenOperands given(describers, for_good, table_of(*op));
+  if (!read_all(&given, operands)) return given.outcome();
+  return at_the_abi([&]() -> int32_t { return bind_checked(op, given.tensors(), checked); });
 }
 
 Object* bind(Object* describers, Object* const* arguments, ptrdiff_t count) {
@@ -299,19 +348,24 @@ Object* bind(Object* describers, Object* const* arguments, ptrdiff_t count) {
   return own_tuple_of({owned_status, api->none});
 }
 
-Object* append(Object* describers, Object* const* arguments, ptrdiff_t) {
-  Op op;
-  int32_t status = read_struct(op_in(arguments[0]), &op);
+// One call, from objects to a launch.
+template <typename Struct, typename Checked>
+Object* call(Object* describers, Object* const* arguments, ptrdiff_t) {
+  Struct op;
+  int32_t status = read_struct(op_in<Struct>(arguments[0]), &op);
   if (status != BARACUDA_OK) return api->own_int(status);
   if (!read_stream(arguments[1], &op)) return api->own_int(BARACUDA_PRIVATE_NOT_JUDGED);
-  Append append;
-  status = bind_objects(describers, ObjectsOfTuple(arguments[2]), false, &op, &append);
+  Checked checked;
+  status = bind_objects(describers, ObjectsOfTuple(arguments[2]), false, &op, &checked);
   if (status != BARACUDA_OK) return own_status(status);
   ThreadState* const thread = api->save_thread();
-  status = launch(append);
+  status = launch(checked);
   api->restore_thread(thread);
   return api->own_int(status);
 }
+
+constexpr auto append = call<Op, Append>;
+constexpr auto copy = call<CopyOp, PageCopy>;
 
 constexpr int32_t kMethFastcall = 0x0080;
 
@@ -349,6 +403,7 @@ extern "C" const baracuda_python_method* baracuda_private_python_methods(const b
       method("run", run, "run(bound) -> status"),
       method("bind", bind, "bind(bound, *operands) -> (status, bound or None)"),
       method("append", append, "append(op, stream, operands) -> status"),
+      method("copy", copy, "copy(op, stream, operands) -> status"),
       {nullptr, nullptr, 0, nullptr},
   };
   return methods;
