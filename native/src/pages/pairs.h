@@ -27,26 +27,26 @@ struct Pair {
   int64_t to;
 };
 
-// Read once, whoever writes to the list meanwhile: what is judged is what is used.
-BARACUDA_HOST_DEVICE inline int64_t read_entry(const PageList& list, int64_t i) {
+// Read once, whoever writes to the list meanwhile: what is judged is what is used. The GPU's reads are its kernels'.
+inline int64_t read_entry(const PageList& list, int64_t i) {
   if (list.ids == nullptr) return i;
   return list.is_wide ? read_once(static_cast<const int64_t*>(list.ids) + i)
                       : read_once(static_cast<const int32_t*>(list.ids) + i);
 }
 
-BARACUDA_HOST_DEVICE inline Pair read_pair(const Pairs& pairs, int64_t i) {
+inline Pair read_pair(const Pairs& pairs, int64_t i) {
   return {read_entry(pairs.source, i), read_entry(pairs.destination, i)};
 }
 
 // Whether an entry is a page, or a row: rows are there by the checks.
 BARACUDA_HOST_DEVICE inline bool is_there(const Pairs& pairs, const PageList& list, int64_t id) {
-  return list.ids == nullptr || is_below(id, pairs.num_pages);
+  return static_cast<bool>((list.ids == nullptr) | is_below(id, pairs.num_pages));
 }
 
-// Whether there is a copy to make.
+// Whether there is a copy to make. Without a branch, which would keep a GPU from loading meanwhile.
 BARACUDA_HOST_DEVICE inline bool is_served(const Pairs& pairs, const Pair& pair) {
-  return is_there(pairs, pairs.source, pair.from) && is_there(pairs, pairs.destination, pair.to) &&
-         !(pairs.in_place && pair.from == pair.to);
+  const bool stays = pairs.in_place & (pair.from == pair.to);
+  return is_there(pairs, pairs.source, pair.from) & is_there(pairs, pairs.destination, pair.to) & !stays;
 }
 
 // Why there is none; reason BARACUDA_CORRUPT_NONE for padding, and for a page that would be copied to itself.

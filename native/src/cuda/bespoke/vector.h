@@ -52,6 +52,27 @@ __device__ __forceinline__ void load_if(bool condition, const uint8_t* from, uin
 
 #undef BARACUDA_LOAD_IF
 
+// Of what is read this once, and not kept near: in no order with other loads, unlike those above.
+template <typename Vector>
+__device__ __forceinline__ void load_once_if(bool condition, const Vector* from, Vector* vector) {
+  load_if(condition, from, vector);
+}
+
+__device__ __forceinline__ void load_once_if(bool condition, const uint4* from, uint4* vector) {
+  asm volatile(
+      "{\n\t.reg .pred p;\n\tsetp.ne.u32 p, %5, 0;\n\t"
+      "@p ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];\n\t}"
+      : "=r"(vector->x), "=r"(vector->y), "=r"(vector->z), "=r"(vector->w)
+      : "l"(from), "r"(static_cast<uint32_t>(condition)));
+}
+
+// Of a list that many threads read.
+__device__ __forceinline__ void load_list_if(bool condition, const void* from, uint32_t* word) {
+  asm volatile("{\n\t.reg .pred p;\n\tsetp.ne.u32 p, %2, 0;\n\t@p ld.global.u32 %0, [%1];\n\t}"
+               : "=r"(*word)
+               : "l"(from), "r"(static_cast<uint32_t>(condition)));
+}
+
 // Of what no kernel writes and every thread reads: through the caches that are near.
 __device__ __forceinline__ void load_shared_if(bool condition, const float* from, float* number) {
   asm volatile("{\n\t.reg .pred p;\n\tsetp.ne.u32 p, %2, 0;\n\t@p ld.global.nc.f32 %0, [%1];\n\t}"

@@ -1,6 +1,6 @@
-// The copy of pages: guarded, over any strides, all of a call in one launch. A thread copies a vector, or a few that lie
-// a block apart; adjacent threads adjacent vectors, across parts and pages: small pages share a block, large ones have
-// many.
+// The copy of pages: guarded, over any strides, all of a call in one launch. Some adjacent lanes copy a chunk of a page's
+// part: each a few vectors, which lie as many vectors apart as there are lanes. Small pages share a block, large ones have
+// many. A thread reads the ids of its pages once, and waits for them once: that is all that it does more than a plain copy.
 #include <cstdint>
 #include <cstdlib>
 #include <type_traits>
@@ -29,43 +29,77 @@ struct Dimension {
   int64_t to_stride;
 };
 
-template <typename Vector, typename Index>
-struct Part {
-  const Vector* from;
-  Vector* to;
-  int64_t from_page_stride;  // in vectors
-  int64_t to_page_stride;
+// Where the vectors of a part of a page are, but for a part that lies side by side at both ends.
+template <typename Index, bool kOneRun>
+struct Runs {
   Divisor<Index> run_vectors;
   int32_t num_dimensions;
   Dimension<Index> dimensions[kMaxPageRank];  // the outermost first
 };
 
-// `Index` counts the vectors of a call; a 32-bit one divides by multiplying.
-template <typename Vector, typename Index>
-struct Copy {
+template <typename Index>
+struct Runs<Index, true> {};
+
+template <typename Vector, typename Index, bool kOneRun>
+struct Part {
+  const Vector* from;
+  Vector* to;
+  int64_t from_page_stride;  // in vectors
+  int64_t to_page_stride;
   Index vectors;
-  Divisor<Index> page_vectors;
-  Index first_part_vectors;  // of a page; those of the second part come behind
-  Part<Vector, Index> parts[kMaxCopyParts];
-  Pairs pairs;
-  baracuda_error_record* record;
+  Runs<Index, kOneRun> runs;
 };
 
-// Where a vector of a page is, counted from the page's first bytes.
+// `Index` counts the vectors of a call; a 32-bit one divides by multiplying.
+template <typename Vector, typename Index, bool kOneRun>
+struct Copy {
+  Index chunks;  // of all pages
+  Divisor<Index> page_chunks;
+  Index first_part_chunks;  // of a page; those of the second part come behind
+  uint32_t log2_lanes;
+  Pairs pairs;
+  baracuda_error_record* record;
+  Part<Vector, Index, kOneRun> parts[kMaxCopyParts];
+};
+
+// `kEach`: how many vectors a thread copies. All are loaded before the first is stored.
+template <typename Vector, typename Index, bool kOneRun, int kEach>
+__global__ void __launch_bounds__(kThreads)
+    copy_pages_kernel(const __grid_constant__ Copy<Vector, Index, kOneRun> copy);
+
+#if defined(__CUDACC__)
+
+// Where a thread's first vector of a page is, as far as that is the same at both ends: its other vectors' offsets are
+// from there.
+template <typename Index>
+__device__ __forceinline__ Index start_of(const Runs<Index, true>&, Index first) {
+  return first;
+}
+
+template <typename Index>
+__device__ __forceinline__ Index start_of(const Runs<Index, false>&, Index) {
+  return 0;
+}
+
+// Of the vector that is so many behind the first.
 struct Offsets {
   int64_t from;
   int64_t to;
 };
 
-// `kOneRun`: the part of a page lies side by side at both ends.
-template <bool kOneRun, typename Vector, typename Index>
-__device__ __forceinline__ Offsets offsets_of(const Part<Vector, Index>& part, Index vector) {
-  if (kOneRun) return {static_cast<int64_t>(vector), static_cast<int64_t>(vector)};
-  Index place = part.run_vectors.divide(vector);
-  const auto in_run = static_cast<int64_t>(vector - place * part.run_vectors.divisor);
+template <typename Index>
+__device__ __forceinline__ Offsets offsets_of(const Runs<Index, true>&, Index, Index behind) {
+  return {static_cast<int64_t>(behind), static_cast<int64_t>(behind)};
+}
+
+template <typename Index>
+__device__ __forceinline__ Offsets offsets_of(const Runs<Index, false>& runs, Index first, Index behind) {
+  const Index vector = first + behind;
+  Index place = runs.run_vectors.divide(vector);
+  const auto in_run = static_cast<int64_t>(vector - place * runs.run_vectors.divisor);
   Offsets offsets = {in_run, in_run};
-  for (int i = part.num_dimensions - 1; i >= 0; --i) {
-    const Dimension<Index>& dimension = part.dimensions[i];
+  for (int i = runs.num_dimensions - 1; i >= 0; --i) {
+    const Dimension<Index>& dimension = runs.dimensions[i];
     const Index outer = dimension.extent.divide(place);
     const auto step = static_cast<int64_t>(place - outer * dimension.extent.divisor);
     offsets.from += step * dimension.from_stride;
@@ -75,43 +109,65 @@ __device__ __forceinline__ Offsets offsets_of(const Part<Vector, Index>& part, I
   return offsets;
 }
 
-// `kEach`: how many vectors a thread copies. The ids of all of them are read at once, and then all of their vectors.
-template <typename Vector, typename Index, bool kOneRun, int kEach>
-__global__ void __launch_bounds__(kThreads) copy_pages_kernel(const __grid_constant__ Copy<Vector, Index> copy);
+// An entry of a list as it is loaded: nothing is made of it, or the thread would wait before it loads the next.
+struct Entry {
+  uint32_t low;
+  uint32_t high;
+};
 
-#if defined(__CUDACC__)
+__device__ __forceinline__ Entry load_entry(const PageList& list, int64_t i) {
+  Entry entry;
+  const char* const at = static_cast<const char*>(list.ids) + (i << (list.is_wide ? 3 : 2));
+  load_list_if(list.ids != nullptr, at, &entry.low);
+  load_list_if(list.ids != nullptr && list.is_wide, at + sizeof(uint32_t), &entry.high);
+  return entry;
+}
+
+// Without a branch, which would wait for what only one side of it needs.
+__device__ __forceinline__ int64_t id_of(const PageList& list, const Entry& entry, int64_t i) {
+  const int32_t sign = static_cast<int32_t>(entry.low) >> 31;
+  const uint32_t high = list.is_wide ? entry.high : static_cast<uint32_t>(sign);
+  const auto id = static_cast<int64_t>(static_cast<uint64_t>(high) << 32 | entry.low);
+  return list.ids == nullptr ? i : id;
+}
 
 template <typename Vector, typename Index, bool kOneRun, int kEach>
-__global__ void __launch_bounds__(kThreads) copy_pages_kernel(const __grid_constant__ Copy<Vector, Index> copy) {
-  const Index first = static_cast<Index>(blockIdx.x) * (kThreads * kEach) + threadIdx.x;
-  Index pages[kEach];
-  Pair pairs[kEach];
-  for (int each = 0; each < kEach; ++each) {
-    const Index i = first + each * kThreads;
-    // Those that are too many look on.
-    pages[each] = copy.page_vectors.divide(i < copy.vectors ? i : 0);
-    pairs[each] = read_pair(copy.pairs, static_cast<int64_t>(pages[each]));
-  }
+__global__ void __launch_bounds__(kThreads)
+    copy_pages_kernel(const __grid_constant__ Copy<Vector, Index, kOneRun> copy) {
+  const Index thread = static_cast<Index>(blockIdx.x) * kThreads + threadIdx.x;
+  const uint32_t log2_lanes = kEach == 1 ? 0 : copy.log2_lanes;
+  const Index lanes = Index{1} << log2_lanes;
+  Index chunk = thread >> log2_lanes;
+  const bool is_mine = chunk < copy.chunks;  // those that are too many look on
+  const Index page = copy.page_chunks.divide(is_mine ? chunk : 0);
+  const auto pair_number = static_cast<int64_t>(page);
+  const Entry source = load_entry(copy.pairs.source, pair_number);
+  const Entry destination = load_entry(copy.pairs.destination, pair_number);
+  chunk -= page * copy.page_chunks.divisor;
+  const bool is_second = chunk >= copy.first_part_chunks;
+  const Part<Vector, Index, kOneRun>& part = copy.parts[is_second ? 1 : 0];
+  if (is_second) chunk -= copy.first_part_chunks;
+  const Index first = (chunk << log2_lanes) * kEach + (thread & (lanes - 1));
+  Offsets offsets[kEach];
+  for (int each = 0; each < kEach; ++each) offsets[each] = offsets_of(part.runs, first, each * lanes);
+  const Index vectors_left = is_mine & (first < part.vectors) ? part.vectors - first : 0;
+  const Index start = start_of(part.runs, first);
+  Pair pair;
+  pair.from = id_of(copy.pairs.source, source, pair_number);
+  const bool is_read = is_there(copy.pairs, copy.pairs.source, pair.from);
+  // Ids that are there have 32 bits.
+  const Vector* const from = part.from + start + static_cast<uint32_t>(pair.from) * part.from_page_stride;
   Vector vectors[kEach];
-  Vector* to[kEach];
-  bool served[kEach];
-  for (int each = 0; each < kEach; ++each) {
-    const Index i = first + each * kThreads;
-    const Index within = i - pages[each] * copy.page_vectors.divisor;
-    const bool is_second = within >= copy.first_part_vectors;
-    const Part<Vector, Index>& part = copy.parts[is_second ? 1 : 0];
-    const Offsets offsets = offsets_of<kOneRun>(part, is_second ? within - copy.first_part_vectors : within);
-    served[each] = i < copy.vectors && is_served(copy.pairs, pairs[each]);
-    to[each] = part.to + (pairs[each].to * part.to_page_stride + offsets.to);
-    load_if(served[each], part.from + (pairs[each].from * part.from_page_stride + offsets.from), &vectors[each]);
-  }
-  for (int each = 0; each < kEach; ++each) store_if(served[each], to[each], vectors[each]);
-  for (int each = 0; each < kEach; ++each) {
-    const Index i = first + each * kThreads;
-    if (served[each] || i >= copy.vectors || i != pages[each] * copy.page_vectors.divisor) continue;
-    const Corruption found = corruption_of(copy.pairs, pairs[each]);
-    record_corruption(copy.record, static_cast<int64_t>(pages[each]), -1, page_of(found), found);
-  }
+  for (int each = 0; each < kEach; ++each)
+    load_once_if(is_read & (each * lanes < vectors_left), from + offsets[each].from, &vectors[each]);
+  pair.to = id_of(copy.pairs.destination, destination, pair_number);
+  const bool is_written = is_served(copy.pairs, pair);
+  Vector* const to = part.to + start + static_cast<uint32_t>(pair.to) * part.to_page_stride;
+  for (int each = 0; each < kEach; ++each)
+    store_if(is_written & (each * lanes < vectors_left), to + offsets[each].to, vectors[each]);
+  if (is_written || !is_mine || is_second || first != 0) return;
+  const Corruption found = corruption_of(copy.pairs, pair);
+  record_corruption(copy.record, pair_number, -1, page_of(found), found);
 }
 
 #endif  // defined(__CUDACC__)
@@ -125,9 +181,16 @@ constexpr int64_t kWidestVector = 16;
 // 32-bit arithmetic, division too, ends here; a launch has some threads more than vectors.
 constexpr int64_t kSmallEnd = (int64_t{1} << 31) - (int64_t{1} << 16);
 
-// From here on a thread copies several vectors: fewer threads would leave part of the GPU without any.
-constexpr int64_t kManyVectors = int64_t{1} << 18;
-constexpr int kSeveral = 4;
+// From here on there are threads enough if each copies many vectors: fewer wait for ids.
+constexpr int64_t kManyVectors = int64_t{1} << 15;
+
+// Vectors a thread: of a part that lies side by side at both ends, and of another, whose vectors' places take more
+// registers; of few vectors, and of many.
+constexpr int kFew = 2, kMany = 8;
+constexpr int kFewOfRuns = 1, kManyOfRuns = 4;
+
+// The least lanes of a chunk whose threads copy many vectors: so many load a whole line.
+constexpr int64_t kLineLanes = 8;
 
 // All that has to be a multiple of a vector, as far as divisors of 16 can tell.
 uint64_t bits_of(const PagePart& part) noexcept {
@@ -142,55 +205,77 @@ uint64_t bits_of(const PagePart& part) noexcept {
 // How a copy is cut into vectors.
 struct Cut {
   int64_t vector_bytes;  // the widest that every run is a whole number of, at both ends
-  int64_t page_vectors;
-  int64_t vectors;  // of all pages
+  int64_t part_vectors;  // of the larger part of a page
+  int64_t vectors;       // of all pages
   bool one_run;
 };
 
 Cut cut_of(const PageCopy& copy) noexcept {
   uint64_t bits = kWidestVector;
   int64_t page_bytes = 0;
+  int64_t part_bytes = 0;
   bool one_run = true;
   for (int i = 0; i < copy.num_parts; ++i) {
     bits |= bits_of(copy.parts[i]);
-    page_bytes += bytes_of(copy.parts[i]);
+    const int64_t bytes = bytes_of(copy.parts[i]);
+    page_bytes += bytes;
+    part_bytes = bytes > part_bytes ? bytes : part_bytes;
     one_run = one_run && copy.parts[i].num_dimensions == 0;
   }
   const auto vector_bytes = static_cast<int64_t>(bits & (~bits + 1));
-  const int64_t page_vectors = page_bytes / vector_bytes;
-  return {vector_bytes, page_vectors, saturating_signed_product(page_vectors, copy.num_copies), one_run};
+  return {vector_bytes, part_bytes / vector_bytes,
+          saturating_signed_product(page_bytes / vector_bytes, copy.num_copies), one_run};
 }
 
-template <typename Vector, typename Index>
-Part<Vector, Index> part_of(const PagePart& from, int64_t vector_bytes) noexcept {
-  const auto vectors = [vector_bytes](int64_t bytes) { return bytes / vector_bytes; };
-  Part<Vector, Index> part = {reinterpret_cast<const Vector*>(from.from),
-                              reinterpret_cast<Vector*>(from.to),
-                              vectors(from.from_page_stride),
-                              vectors(from.to_page_stride),
-                              Divisor<Index>(static_cast<uint64_t>(vectors(from.run_bytes))),
-                              from.num_dimensions,
-                              {}};
-  for (int i = 0; i < from.num_dimensions; ++i)
-    part.dimensions[i] = {Divisor<Index>(static_cast<uint64_t>(from.dimensions[i].extent)),
-                          vectors(from.dimensions[i].from_stride), vectors(from.dimensions[i].to_stride)};
-  return part;
+template <typename Index>
+Runs<Index, true> runs_of(const PagePart&, int64_t, Runs<Index, true>) noexcept {
+  return {};
+}
+
+template <typename Index>
+Runs<Index, false> runs_of(const PagePart& part, int64_t vector_bytes, Runs<Index, false>) noexcept {
+  const auto divisor = [](int64_t by) { return Divisor<Index>(static_cast<uint64_t>(by)); };
+  Runs<Index, false> runs = {divisor(part.run_bytes / vector_bytes), part.num_dimensions, {}};
+  for (int i = 0; i < part.num_dimensions; ++i)
+    runs.dimensions[i] = {divisor(part.dimensions[i].extent), part.dimensions[i].from_stride / vector_bytes,
+                          part.dimensions[i].to_stride / vector_bytes};
+  return runs;
 }
 
 template <typename Vector, typename Index, bool kOneRun, int kEach>
 struct Kernel {
   static cuda::Kernel kernel() noexcept { return kernel_in<copy_pages_kernel<Vector, Index, kOneRun, kEach>>(image); }
 
+  // No more than a block has threads, and no more than there are chunks of vectors for.
+  static uint32_t log2_lanes_of(const Cut& cut) {
+    uint32_t log2_lanes = 0;
+    while ((1u << log2_lanes) < kThreads && (int64_t{kEach} << (log2_lanes + 1)) <= cut.part_vectors) ++log2_lanes;
+    return kEach == 1 ? 0 : log2_lanes;
+  }
+
   static int32_t launch(const Driver& driver, const PageCopy& copy, const Cut& cut) {
-    Copy<Vector, Index> arguments = {};
-    arguments.vectors = static_cast<Index>(cut.vectors);
-    arguments.page_vectors = Divisor<Index>(static_cast<uint64_t>(cut.page_vectors));
-    arguments.first_part_vectors = static_cast<Index>(bytes_of(copy.parts[0]) / cut.vector_bytes);
-    for (int i = 0; i < copy.num_parts; ++i)
-      arguments.parts[i] = part_of<Vector, Index>(copy.parts[i], cut.vector_bytes);
+    Copy<Vector, Index, kOneRun> arguments = {};
+    arguments.log2_lanes = log2_lanes_of(cut);
+    const int64_t chunk_vectors = int64_t{kEach} << arguments.log2_lanes;
+    int64_t page_chunks = 0;
+    for (int i = 0; i < copy.num_parts; ++i) {
+      const PagePart& part = copy.parts[i];
+      const int64_t vectors = bytes_of(part) / cut.vector_bytes;
+      arguments.parts[i] = {reinterpret_cast<const Vector*>(part.from),
+                            reinterpret_cast<Vector*>(part.to),
+                            part.from_page_stride / cut.vector_bytes,
+                            part.to_page_stride / cut.vector_bytes,
+                            static_cast<Index>(vectors),
+                            runs_of<Index>(part, cut.vector_bytes, Runs<Index, kOneRun>())};
+      page_chunks += (vectors - 1) / chunk_vectors + 1;
+      if (i == 0) arguments.first_part_chunks = static_cast<Index>(page_chunks);
+    }
+    arguments.page_chunks = Divisor<Index>(static_cast<uint64_t>(page_chunks));
+    const int64_t chunks = page_chunks * copy.num_copies;
+    arguments.chunks = static_cast<Index>(chunks);
     arguments.pairs = copy.pairs;
     arguments.record = copy.record;
-    const int64_t blocks = (cut.vectors - 1) / (int64_t{kThreads} * kEach) + 1;
+    const int64_t blocks = ((chunks << arguments.log2_lanes) - 1) / kThreads + 1;
     void* parameters[] = {&arguments};
     return cuda::launch(driver, kernel(), {blocks, 1, kThreads, 1}, copy.stream, parameters);
   }
@@ -207,9 +292,9 @@ template <typename Visitor>
 int32_t with_kernel(const Cut& cut, Visitor visit) {
   const bool small = cut.vectors < kSmallEnd;
   if (small && cut.vector_bytes == kWidestVector) {
-    const bool many = cut.vectors >= kManyVectors;
-    if (cut.one_run) return many ? visit(Usual<true, kSeveral>{}) : visit(Usual<true, 1>{});
-    return many ? visit(Usual<false, kSeveral>{}) : visit(Usual<false, 1>{});
+    const bool many = cut.vectors >= kManyVectors && cut.part_vectors >= kMany * kLineLanes;
+    if (cut.one_run) return many ? visit(Usual<true, kMany>{}) : visit(Usual<true, kFew>{});
+    return many ? visit(Usual<false, kManyOfRuns>{}) : visit(Usual<false, kFewOfRuns>{});
   }
   const auto sized = [&](auto vector) {
     using Vector = decltype(vector);
@@ -245,7 +330,7 @@ int32_t launch(const Driver& driver, const PageCopy& copy) {
 }
 
 int32_t load(const Driver& driver, int32_t* arch) {
-  return load_all<Usual<true, 1>, Usual<true, kSeveral>, Usual<false, 1>, Usual<false, kSeveral>,
+  return load_all<Usual<true, kFew>, Usual<true, kMany>, Usual<false, kFewOfRuns>, Usual<false, kManyOfRuns>,
                   Unusual<uint4, uint64_t>, Unusual<uint2, uint32_t>, Unusual<uint2, uint64_t>,
                   Unusual<uint32_t, uint32_t>, Unusual<uint32_t, uint64_t>, Unusual<uint16_t, uint32_t>,
                   Unusual<uint16_t, uint64_t>, Unusual<uint8_t, uint32_t>, Unusual<uint8_t, uint64_t>>(driver, arch);
