@@ -53,10 +53,12 @@ def test_many_pages(backend: Backend, movement: str, shape: tuple[int, int, int]
 
 @pytest.mark.parametrize("form", ["packed", "heads-outermost", "side-by-side", "kv_data:interleaved"])
 @pytest.mark.parametrize("movement", MOVEMENTS)
-def test_large_pages(backend: Backend, movement: str, form: str) -> None:
-    """Pages that the host's threads share, 12 MB in all."""
-    extents = Extents(heads=8, slots=256, width=256, value_width=256, pages=6)
-    make_call(movement, form, extents, copies=3).run_and_check(backend)
+@pytest.mark.parametrize("slots", [256, 250])
+def test_large_pages(backend: Backend, movement: str, form: str, slots: int) -> None:
+    """Pages that the host's threads share, 12 MB in all. What a thread takes at once, 512 of the rows that
+    lie side by side, ends where a page does; or, with 250 slots, goes on in the next one."""
+    extents = Extents(heads=8, slots=slots, width=256, value_width=256, pages=13)
+    make_call(movement, form, extents, copies=6).run_and_check(backend)
 
 
 @pytest.mark.parametrize(
