@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._page_tables.blocks.manager import BlockManager
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Conversation:
-    """Requests without tokens yet, their pages handed out in random order.
+    """Requests without tokens yet, and pages whose order is random, as after many requests came and went.
 
     The page table is that of the attention which follows the append: it has the pages of the new tokens, and
     seq_lens count them (``AFTER_APPEND``).
@@ -24,21 +26,26 @@ class Conversation:
     def __init__(
         self, num_requests: int, page_size: int, num_total_pages: int, rng: np.random.Generator
     ) -> None:
+        self._manager = BlockManager(num_total_pages, page_size)
+        self._sequences = [self._manager.add() for _ in range(num_requests)]
+        self._order = rng.permutation(num_total_pages).tolist()
         self.page_size = page_size
-        self.lengths = [0] * num_requests
-        self.pages: list[list[int]] = [[] for _ in range(num_requests)]
-        self._free = [int(page) for page in rng.permutation(num_total_pages)]
+
+    @property
+    def lengths(self) -> list[int]:
+        return [self._manager.length(sequence) for sequence in self._sequences]
+
+    @property
+    def pages(self) -> list[list[int]]:
+        return [[self._order[page] for page in self._manager.pages(one)] for one in self._sequences]
 
     def grow(self, new: list[int]) -> list[int]:
         """Count so many new tokens of each request, and give it the pages that they need; returns how many
         pages each got."""
-        grown = []
-        for request, tokens in enumerate(new):
-            self.lengths[request] += tokens
-            lacking = -(-self.lengths[request] // self.page_size) - len(self.pages[request])
-            self.pages[request] += [self._free.pop() for _ in range(lacking)]
-            grown.append(lacking)
-        return grown
+        before = self.pages
+        for sequence, tokens in zip(self._sequences, new, strict=True):
+            self._manager.grow(sequence, tokens)
+        return [len(now) - len(then) for now, then in zip(self.pages, before, strict=True)]
 
     def page_table(self) -> dict[str, Array]:
         """The operands that say where the newest tokens go."""
