@@ -6,7 +6,8 @@ attention implementation ``"baracuda_ffi"``, which reads the pages itself::
 
     model.set_attn_implementation("baracuda_ffi")
 
-With any other implementation the cache hands all keys and values over, gathered.
+On a GPU that is FlashInfer's attention, where flashinfer-python is installed and has a kernel for the model;
+elsewhere the pages are gathered. With any other implementation the cache hands all keys and values over.
 """
 
 from __future__ import annotations
