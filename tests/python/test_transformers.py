@@ -89,7 +89,13 @@ def set_attention(model: Any, implementation: str) -> None:
 def new_cache(model: Any, **how: Any) -> Any:
     from baracuda_ffi.transformers import PagedCache
 
-    usual = {"num_pages": 400, "page_size": 4, "batch_size": BATCH, "device": model.device}
+    usual = {
+        "num_pages": 400,
+        "page_size": 4,
+        "batch_size": BATCH,
+        "device": model.device,
+        "dtype": model.dtype,
+    }
     return PagedCache(model.config, **(usual | how))
 
 
