@@ -38,15 +38,23 @@ inline Pair read_pair(const Pairs& pairs, int64_t i) {
   return {read_entry(pairs.source, i), read_entry(pairs.destination, i)};
 }
 
-// Whether an entry is a page, or a row: rows are there by the checks.
-BARACUDA_HOST_DEVICE inline bool is_there(const Pairs& pairs, const PageList& list, int64_t id) {
-  return static_cast<bool>((list.ids == nullptr) | is_below(id, pairs.num_pages));
+// Both are looked at, and no branch is made of it, which would keep a GPU from loading meanwhile.
+BARACUDA_HOST_DEVICE constexpr bool both(bool one, bool other) {
+  return (static_cast<unsigned>(one) & static_cast<unsigned>(other)) != 0;
+}
+BARACUDA_HOST_DEVICE constexpr bool either(bool one, bool other) {
+  return (static_cast<unsigned>(one) | static_cast<unsigned>(other)) != 0;
 }
 
-// Whether there is a copy to make. Without a branch, which would keep a GPU from loading meanwhile.
+// Whether an entry is a page, or a row: rows are there by the checks.
+BARACUDA_HOST_DEVICE inline bool is_there(const Pairs& pairs, const PageList& list, int64_t id) {
+  return either(list.ids == nullptr, is_below(id, pairs.num_pages));
+}
+
+// Whether there is a copy to make.
 BARACUDA_HOST_DEVICE inline bool is_served(const Pairs& pairs, const Pair& pair) {
-  const bool stays = pairs.in_place & (pair.from == pair.to);
-  return is_there(pairs, pairs.source, pair.from) & is_there(pairs, pairs.destination, pair.to) & !stays;
+  const bool stays = both(pairs.in_place, pair.from == pair.to);
+  return both(both(is_there(pairs, pairs.source, pair.from), is_there(pairs, pairs.destination, pair.to)), !stays);
 }
 
 // Why there is none; reason BARACUDA_CORRUPT_NONE for padding, and for a page that would be copied to itself.

@@ -102,12 +102,12 @@ struct Table {
 };
 
 Table table_of(const Op&) {
-  constexpr uint32_t written = [] {
+  constexpr uint32_t kWritten = [] {
     uint32_t bits = 0;
     for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) bits |= (kOperands[i].written ? 1u : 0u) << i;
     return bits;
   }();
-  return {written, name_of};
+  return {kWritten, name_of};
 }
 
 Table table_of(const CopyOp& op) {
@@ -364,8 +364,8 @@ Object* call(Object* describers, Object* const* arguments, ptrdiff_t) {
   return api->own_int(status);
 }
 
-constexpr auto append = call<Op, Append>;
-constexpr auto copy = call<CopyOp, PageCopy>;
+constexpr auto kAppend = call<Op, Append>;
+constexpr auto kCopy = call<CopyOp, PageCopy>;
 
 constexpr int32_t kMethFastcall = 0x0080;
 
@@ -402,8 +402,8 @@ extern "C" const baracuda_python_method* baracuda_private_python_methods(const b
   static const baracuda_python_method methods[] = {
       method("run", run, "run(bound) -> status"),
       method("bind", bind, "bind(bound, *operands) -> (status, bound or None)"),
-      method("append", append, "append(op, stream, operands) -> status"),
-      method("copy", copy, "copy(op, stream, operands) -> status"),
+      method("append", kAppend, "append(op, stream, operands) -> status"),
+      method("copy", kCopy, "copy(op, stream, operands) -> status"),
       {nullptr, nullptr, 0, nullptr},
   };
   return methods;

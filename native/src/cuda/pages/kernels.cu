@@ -150,7 +150,7 @@ __global__ void __launch_bounds__(kThreads)
   const Index first = (chunk << log2_lanes) * kEach + (thread & (lanes - 1));
   Offsets offsets[kEach];
   for (int each = 0; each < kEach; ++each) offsets[each] = offsets_of(part.runs, first, each * lanes);
-  const Index vectors_left = is_mine & (first < part.vectors) ? part.vectors - first : 0;
+  const Index vectors_left = both(is_mine, first < part.vectors) ? part.vectors - first : 0;
   const Index start = start_of(part.runs, first);
   Pair pair;
   pair.from = id_of(copy.pairs.source, source, pair_number);
@@ -159,12 +159,12 @@ __global__ void __launch_bounds__(kThreads)
   const Vector* const from = part.from + start + static_cast<uint32_t>(pair.from) * part.from_page_stride;
   Vector vectors[kEach];
   for (int each = 0; each < kEach; ++each)
-    load_once_if(is_read & (each * lanes < vectors_left), from + offsets[each].from, &vectors[each]);
+    load_once_if(both(is_read, each * lanes < vectors_left), from + offsets[each].from, &vectors[each]);
   pair.to = id_of(copy.pairs.destination, destination, pair_number);
   const bool is_written = is_served(copy.pairs, pair);
   Vector* const to = part.to + start + static_cast<uint32_t>(pair.to) * part.to_page_stride;
   for (int each = 0; each < kEach; ++each)
-    store_if(is_written & (each * lanes < vectors_left), to + offsets[each].to, vectors[each]);
+    store_if(both(is_written, each * lanes < vectors_left), to + offsets[each].to, vectors[each]);
   if (is_written || !is_mine || is_second || first != 0) return;
   const Corruption found = corruption_of(copy.pairs, pair);
   record_corruption(copy.record, pair_number, -1, page_of(found), found);
