@@ -34,6 +34,8 @@ _ME = "PagedCache"
 # transformers' versions that the cache is tested with the first and the last of.
 _OLDEST, _NEWEST = (5, 0), (5, 24)
 
+register()
+
 
 class PagedCache(Cache):  # type: ignore[misc]  # of any base that is installed
     """A cache over pages, for one batch.
@@ -96,7 +98,6 @@ class PagedCache(Cache):  # type: ignore[misc]  # of any base that is installed
         pages, size, batch = numbers
         page = (layers, heads, width)
         self._store = Store(pages, size, batch, page, kept, torch.device(device))
-        register()
         super().__init__(
             layers=[PagedLayer(self._store, layer, text, IMPLEMENTATION) for layer in range(layers)]
         )

@@ -211,8 +211,8 @@ def test_on_a_gpu(model: Any, implementation: str) -> None:
 
 
 HALF = {"hidden_size": 256, "head_dim": 64, "initializer_range": 0.2}
-# Of the largest logit: what is left of one where sums are taken in another order, in half precision.
-NEAR = 0.02
+# Of the largest logit: what half precision leaves of one where sums are taken in another order.
+NEAR = {"float16": 0.02, "bfloat16": 0.1}
 
 
 class Forced(transformers.LogitsProcessor):  # type: ignore[misc]  # of any base that is installed
@@ -262,7 +262,7 @@ def test_on_a_gpu_by_flashinfers_attention(make: Any, dtype: str, monkeypatch: p
         again, found = logits_of(model, past_key_values=cache, logits_processor=[Forced(sequences)])
     assert len(runs) == NEW * model.config.num_hidden_layers
     assert torch.equal(again, sequences)
-    tolerance = NEAR * float(right.abs().max())
+    tolerance = NEAR[dtype] * float(right.abs().max())
     best = right.topk(2).values
     near = best[..., 0] - best[..., 1] < tolerance
     other = found.argmax(-1) != right.argmax(-1)
@@ -285,8 +285,10 @@ def test_where_flashinfer_does_not_work_pages_are_gathered(monkeypatch: pytest.M
 
     torch.manual_seed(0)
     model = llama(**HALF).eval().to("cuda", torch.float16)
-    right = generated(model)
+    right, _ = logits_of(model)
     monkeypatch.setattr(flashinfer.BatchPrefillWithPagedKVCacheWrapper, "plan", plan)
+    cache = new_cache(model)
     model.set_attn_implementation("baracuda_ffi")
     with pytest.warns(UserWarning, match="flashinfer's attention does not work here, .*no compiler"):
-        assert generated(model, past_key_values=new_cache(model)) == right
+        found, _ = logits_of(model, past_key_values=cache)
+    assert torch.equal(found, right)
