@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 IMPLEMENTATION = "baracuda_ffi"
 
 # What only the gathered attention has, by the names of transformers' options, where it is not one of these.
-_GATHERED = {"dropout": (None, 0, 0.0), "position_bias": (None,), "is_causal": (None, True)}
+_GATHERED = {
+    "dropout": (None, 0, 0.0),
+    "is_causal": (None, True),
+    "position_bias": (None,),
+    "softcap": (None,),
+}
 
 
 def paged_attention(
@@ -34,12 +39,12 @@ def paged_attention(
         raise unsupported(
             f'the attention "{IMPLEMENTATION}"', 'attention sinks are not there; take "eager", with any cache'
         )
-    soft_cap, scale = options.get("softcap"), options.get("scaling")
+    scale, soft_cap = options.get("scaling"), options.get("softcap")
     layer = getattr(key, LAYER, None)
     if layer is not None:
         plain = all(options.get(name) in values for name, values in _GATHERED.items())
         if plain and getattr(module, "is_causal", True):
-            attended = layer.attended(query, attention_mask, scale, soft_cap)
+            attended = layer.attended(query, attention_mask, scale)
             if attended is not None:
                 return attended, None
         key, value = layer.gathered()
