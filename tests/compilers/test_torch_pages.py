@@ -3,6 +3,7 @@ the operators, and the package's own as they are. On the host, and on a GPU wher
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from support.processes.python import output_of
 
 torch: Any = pytest.importorskip("torch")
 
+from torch._inductor.utils import run_and_get_code  # noqa: E402
 from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 
 import baracuda_ffi.torch as bf_torch  # noqa: E402
@@ -123,11 +125,24 @@ def test_inductor(way: str, mode: str, where: str) -> None:
         problem.check()
 
 
+@pytest.mark.slow
+def test_nothing_is_copied() -> None:
+    """The operators are given the tensors that the compiled function was."""
+    _, (code,) = run_and_get_code(
+        torch.compile(step(WAYS["function"]), fullgraph=True), *Problem("cpu").operands
+    )
+    body = code[code.index("def call") :]
+    calls = [line for line in body.splitlines() if "ops.baracuda_ffi" in line]
+    assert len(calls) == 3
+    for call in calls:
+        assert len(re.findall(r"\(arg\d+_1, arg\d+_1, arg\d+_1, arg\d+_1, ", call)) == 1
+
+
 @by_each_way
 @pytest.mark.gpu
 def test_pinned_memory(way: str) -> None:
-    """A buffer that the host reads: not a copy of it, in a compiled function either."""
-    for run in (step(WAYS[way]), torch.compile(step(WAYS[way]), fullgraph=True, backend="aot_eager")):
+    """A buffer that the host reads, and not a copy of it, which would not be pinned."""
+    for run in (step(WAYS[way]), torch.compile(step(WAYS[way]), fullgraph=True)):
         problem = Problem("cuda", pinned=True)
         run(*problem.operands)
         problem.check()
