@@ -55,6 +55,22 @@ def test_the_first_page_runs() -> None:
     exec(first, {})
 
 
+def test_safe_lengths_come_first() -> None:
+    """Before anything else is tried, the first page says what finds a page that is missing."""
+    text = (DOCS / "index.md").read_text()
+    (first,) = blocks("index.md", {"python"})
+    assert "`seq_lens`" in text.partition("```python")[0]
+    assert "seq_lens=seq_lens" in first
+    assert "last_page_len" not in first
+
+
+def test_how_to_comes_first_and_the_contract_after() -> None:
+    nav = (ROOT / ".mkdocs.yml").read_text().partition("\nnav:")[2].partition("\nmarkdown_extensions")[0]
+    parts = re.findall(r"^  - (.+):$", nav, re.MULTILINE)
+    assert parts[:3] == ["How to", "Contract", "API reference"]
+    assert set(QUOTED) <= set(re.findall(r"- (\S+\.md)", nav.partition("Contract")[0]))
+
+
 def test_every_public_name_is_in_the_reference_once() -> None:
     text = "".join([(DOCS / page).read_text() for page in PAGES if page.startswith("reference/")])
     named = re.findall(r"^::: baracuda_ffi\.(\S+)$", text, re.MULTILINE)
