@@ -63,6 +63,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> None:
         lambda _, problem, device, count, l2: operand_sets(torch, problem, "cpu", min(count, 3), l2),
     )
     monkeypatch.setattr(replay, "Replay", FakeReplay)
+    monkeypatch.setattr(kernel, "_ROUNDS", 3)
     monkeypatch.setitem(sys.modules, "flashinfer", _flashinfer(torch))
 
 

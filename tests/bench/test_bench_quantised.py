@@ -1,18 +1,23 @@
-"""The host suite's quantising appends write what the reference says, and one that does not is found out."""
+"""The suites' quantising appends write what the reference says, and one that does not is found out."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import fake_gpu
 import numpy as np
 import pytest
+from bench_reports import measured
 
 from baracuda_ffi._model.enums import Transform
+from baracuda_ffi.benchmarks.operands import torch_operands, torch_quantised
 from baracuda_ffi.benchmarks.operands.numpy_operands import check_quantised, host_operands, quantised
 from baracuda_ffi.benchmarks.operands.problem import Problem
-from baracuda_ffi.benchmarks.peers import indexing
-from baracuda_ffi.benchmarks.report.results import MEASURED
+from baracuda_ffi.benchmarks.peers import flashinfer_python, indexing, vllm
+from baracuda_ffi.benchmarks.report.results import MEASURED, OURS, Case
 from baracuda_ffi.benchmarks.running.paths import Call
 from baracuda_ffi.benchmarks.settings import Settings
-from baracuda_ffi.benchmarks.suites import host
+from baracuda_ffi.benchmarks.suites import host, kernel, kernel_quantised
 from baracuda_ffi.benchmarks.suites.host import paths
 from baracuda_ffi.benchmarks.suites.host import quantised as of_transforms
 
@@ -57,3 +62,78 @@ def test_the_case_and_its_targets() -> None:
     ]
     assert {row.status for row in case.rows} == {MEASURED}
     assert all(target.value is not None for target in of_transforms.targets([case]))
+
+
+def _on_the_host(torch: Any, problem: Problem) -> Any:
+    return torch_operands.operand_sets(torch, problem, "cpu", 1, "decode")
+
+
+@pytest.mark.parametrize("way", kernel_quantised.WAYS)
+@pytest.mark.parametrize("layout", ["HND", "NHD"])
+@pytest.mark.parametrize("element", ["f16", "f32"])
+def test_the_kernel_suites_paths_write_what_the_reference_says(way: str, layout: str, element: str) -> None:
+    """Each is checked where it is built."""
+    torch = pytest.importorskip("torch")
+    sets = _on_the_host(torch, Problem(70, heads=2, element=element, layout=layout))
+    ours: Any = [
+        candidate
+        for candidate in kernel_quantised.candidates(sets, None, False, way, 3)  # type: ignore[arg-type]
+        if candidate.role == OURS
+    ]
+    assert len(ours) == 1 + len(torch_quantised.FORMATS) - (element == "f32")
+    for candidate in ours:
+        candidate.build()
+
+
+@pytest.mark.parametrize("form", torch_quantised.FORMATS, ids=lambda form: form.name.replace(" ", "-"))
+def test_a_path_that_writes_less_on_a_gpu_is_found_out(form: torch_quantised.Format) -> None:
+    torch = pytest.importorskip("torch")
+    placed = torch_operands.elsewhere(_on_the_host(torch, Problem(70, heads=2)), "slots", 3)
+    (operands,) = torch_quantised.in_format(placed, form)
+    with pytest.raises(RuntimeError, match="k_data"):
+        torch_quantised.check_writes(operands, Call("pass", {}))
+    written = [operands.k_data, operands.v_data, operands.scales.get("v_scales")]
+
+    def spoil(last: Any) -> None:
+        (right,) = kernel_quantised._launches(None, placed, form)  # type: ignore[arg-type]
+        right.names["launch"].rebind(
+            **{name: array for name, array in operands.seven().items() if array is not None}
+        )
+        right.once()
+        last.view(torch.uint8)[operands.pages[-1]] = 0
+
+    for last in written:
+        if last is not None:
+            with pytest.raises(RuntimeError, match="_"):
+                torch_quantised.check_writes(operands, Call("spoil(last)", {"spoil": spoil, "last": last}))
+
+
+def test_the_kernel_suite_measures_every_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_gpu.install(monkeypatch)
+    monkeypatch.setattr(kernel, "_BATCHES", (3,))
+    result = kernel.run(Settings(quick=True))
+    (case,) = [case for case in result.cases if case.parameters.get("operands") == "quantised"]
+    assert case.parameters["places"] == "slots"
+    rows = {row.path: row.status for row in case.rows}
+    assert all(rows[form.name] == MEASURED for form in torch_quantised.FORMATS)
+    assert {vllm.FP8, vllm.DS_MLA, flashinfer_python.NVFP4} < set(rows)
+
+
+@pytest.mark.parametrize(("value", "met"), [(1.1, True), (4.0, False)])
+def test_the_targets_of_formats(value: float, met: bool) -> None:
+    """At 16384 rows a copy takes twice as long as at the others."""
+    names = [form.name for form in torch_quantised.FORMATS]
+    peers = {vllm.FP8: 2.0, vllm.DS_MLA: 1.2, flashinfer_python.NVFP4: 1.2}
+    cases = []
+    for batch in (64, 1024, 4096, 16384):
+        times = {
+            kernel_quantised.COPY: 2.0 if batch == 16384 else 1.0,
+            **peers,
+            **dict.fromkeys(names, value),
+        }
+        times[torch_quantised.FP8.name] = value if value < 2 else 2.5
+        rows = [measured(name, OURS, time) for name, time in times.items()]
+        cases.append(Case({"batch": batch, "head_dim": 128, "layout": "HND"}, "us", rows))
+    judged = kernel_quantised.targets(cases)
+    assert len(judged) == 9
+    assert all(target.met is met for target in judged), [target for target in judged if target.met is not met]

@@ -7,7 +7,7 @@ from bench_reports import measured
 
 from baracuda_ffi.benchmarks.report.results import ABSENT, OURS, PEER, Case, Row
 from baracuda_ffi.benchmarks.report.statistics import Summary
-from baracuda_ffi.benchmarks.report.targets import at_least, at_most, same
+from baracuda_ffi.benchmarks.report.targets import at_least, at_most, at_most_above, same
 
 
 def _case(batch: int, ours: float, peer: float) -> Case:
@@ -30,6 +30,21 @@ def test_at_least_is_judged_where_ours_is_slowest() -> None:
     assert at_least("t", cases, "peer", "ours", 1.7).met is False
 
 
+def test_so_much_above_by_the_rounds() -> None:
+    cases = [_case(1, 1.4, 1.0), _case(64, 5.2, 5.0)]
+    target = at_most_above("t", cases, "ours", "peer", 0.5)
+    assert target.value == pytest.approx(0.4)
+    assert (target.met, target.where) == (True, "batch 1")
+    assert at_most_above("t", cases, "ours", "peer", 0.3).met is False
+    slow_and_fast = {"ours": [1.2, 9.0, 9.1], "peer": [1.0, 8.8, 8.9]}
+    rows = [
+        Row(name, OURS, "measured", Summary(samples[1], 0.1, 9.9, 3), by_round=samples)
+        for name, samples in slow_and_fast.items()
+    ]
+    rounds = Case({"batch": 1}, "us", rows)
+    assert at_most_above("t", [rounds], "ours", "peer", 0.3).value == pytest.approx(0.2)
+
+
 def test_equal_within_noise_or_within_the_spread() -> None:
     assert same("t", [_case(1, 1.02, 1.0)], "ours", "peer", 0.03).met
     spread = same("t", [_case(1, 1.15, 1.0)], "ours", "peer", 0.03)  # 1.035 to 1.265, and 0.9 to 1.1
@@ -47,6 +62,7 @@ def test_what_was_not_measured_is_not_judged_and_says_why() -> None:
     case.rows[1] = Row("peer", PEER, ABSENT, why="it is not installed")
     for target in (
         at_most("t", [case], "ours", "peer", 1.0),
+        at_most_above("t", [case], "ours", "peer", 1.0),
         at_least("t", [case], "peer", "ours", 1.0),
         same("t", [case], "ours", "peer", 0.1),
     ):

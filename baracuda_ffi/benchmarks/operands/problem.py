@@ -23,7 +23,8 @@ PAGES_A_REQUEST = 4
 @dataclass(frozen=True)
 class Problem:
     """``element``, of key and value, is ``f16``, ``f32`` or another of ``ElementKind``'s names in lower case.
-    So are the caches of a copy; of another transform they are ``fp8_e4m3``."""
+    So are the caches of a copy; those of another transform are ``target``. Rows of value are as wide as those
+    of key, but where ``value_head_dim`` says otherwise."""
 
     batch: int
     heads: int = 8
@@ -32,6 +33,8 @@ class Problem:
     layout: str = "HND"
     page_size: int = 16
     transform: Transform = Transform.COPY
+    target: ElementKind = ElementKind.FP8_E4M3
+    value_head_dim: int | None = None
 
     @property
     def kind(self) -> ElementKind:
@@ -57,7 +60,8 @@ class Problem:
             num_total_pages=self.pages,
             num_kv_heads=self.heads,
             head_dim=self.head_dim,
-            element=self.kind if self.transform is Transform.COPY else ElementKind.FP8_E4M3,
+            element=self.kind if self.transform is Transform.COPY else self.target,
+            value_head_dim=self.value_head_dim,
             layout=KvLayout[self.layout],
         )
 

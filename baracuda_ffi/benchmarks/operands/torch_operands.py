@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ..._append.arguments import PagedKvAppendArgs
 from .forms import FORMS, Form, fused_heads, interleaved_shape
@@ -45,6 +45,7 @@ class Operands:
     slots: Any
     placed: Placed | None = None
     says: dict[str, Any] | None = None
+    scales: dict[str, Any] = field(default_factory=dict)
 
     @property
     def device(self) -> Any:
@@ -54,7 +55,7 @@ class Operands:
         return PagedKvAppendArgs(**self.seven())
 
     def seven(self) -> dict[str, Any]:
-        """Key, value and the caches, and what says places."""
+        """Key, value and the caches, what says places, and scales."""
         table = {"indices": self.indices, "indptr": self.indptr, "last_page_len": self.last_page_len}
         return {
             "key": self.key,
@@ -62,6 +63,7 @@ class Operands:
             "k_data": self.k_data,
             "v_data": self.v_data,
             **(table if self.says is None else self.says),
+            **self.scales,
         }
 
     def cache_as(self, layout: str) -> tuple[Any, Any]:
@@ -193,37 +195,30 @@ def check_writes(operands: Operands, call: Any) -> None:
     A path that copies less, or elsewhere, would be timed as fast.
     """
     torch = operands.torch
-    _synchronise(operands)
+    synchronise(operands)
     layout = call.layout or operands.problem.layout
     caches_ = [_bytes_of(torch, cache) for cache in operands.cache_as(layout)]
     rows = [_bytes_of(torch, operands.key), _bytes_of(torch, operands.value)]
+    where = index_of(layout, operands.pages, operands.slots)
     for cache, row in zip(caches_, rows, strict=True):
-        _assign(cache, layout, operands, ~row)
-    _synchronise(operands)
+        cache[where] = ~row
+    synchronise(operands)
     call.once()
-    _synchronise(operands)
+    synchronise(operands)
     for name, cache, row in zip(("K", "V"), caches_, rows, strict=True):
-        if not torch.equal(_gather(cache, layout, operands), row):
+        if not torch.equal(cache[where], row):
             raise RuntimeError(f"it did not write the {name} rows where they belong")
 
 
-def _gather(cache: Any, layout: str, operands: Operands) -> Any:
-    if layout == "HND":
-        return cache[operands.pages, :, operands.slots]
-    return cache[operands.pages, operands.slots]
-
-
-def _assign(cache: Any, layout: str, operands: Operands, rows: Any) -> None:
-    if layout == "HND":
-        cache[operands.pages, :, operands.slots] = rows
-    else:
-        cache[operands.pages, operands.slots] = rows
+def index_of(layout: str, pages: Any, slots: Any) -> Any:
+    """Of places in a cache of that layout."""
+    return (pages, slice(None), slots) if layout == "HND" else (pages, slots)
 
 
 def _bytes_of(torch: Any, tensor: Any) -> Any:
     return tensor.view(torch.uint8)
 
 
-def _synchronise(operands: Operands) -> None:
+def synchronise(operands: Operands) -> None:
     if operands.device.type == "cuda":
         operands.torch.cuda.synchronize()

@@ -35,6 +35,8 @@ def select(
         table=placed_by.table,
         lengths=placed_by.lengths,
         num_rows=None if placed_by.addressing is Addressing.LAST_PAGE else problem.batch,
+        transform=problem.transform,
+        source_element=problem.kind,
     )
     guarded = stream is not None and prefer is None
     return PagedKvAppendPlan.select(stream, desc, PlanPreference(prefer_backend=prefer, guarded=guarded))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-from ..absent import optional
+from ..absent import Absent, optional
 from ..operands.torch_operands import once_each
 from ..running.paths import Call
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 NAME = "flashinfer-python append"
 CONVERSION = "flashinfer-python index conversion"
 STEP = "flashinfer-python index conversion and append"
+NVFP4 = "flashinfer-python nvfp4 append"
 
 
 def release() -> str:
@@ -114,3 +115,28 @@ def _row_indptr(operands: Operands) -> Any:
 def _converted(operands: Operands) -> dict[str, Any]:
     batch_indices, positions = eval(_CONVERT, _to_convert(operands))
     return {"batch_indices": batch_indices, "positions": positions}
+
+
+def nvfp4_append(operands: Operands) -> Call:
+    """By slots, whose kernel takes scales from the device, as ours does."""
+    flashinfer = optional("flashinfer", "flashinfer-python")
+    append = getattr(flashinfer, "nvfp4_quantize_append_paged_kv_cache_with_slot_mapping", None)
+    if append is None:
+        raise Absent(f"flashinfer-python {release()} has no append that quantises to nvfp4")
+    scales = operands.scales
+    return Call(
+        "nvfp4_append(key, value, slot_mapping, kv_cache, kv_cache_sf, k_scale, v_scale, "
+        f"{operands.problem.layout!r})",
+        {
+            "nvfp4_append": append,
+            "key": operands.key,
+            "value": operands.value,
+            "slot_mapping": operands.pages * operands.problem.page_size + operands.slots,
+            "kv_cache": (operands.k_data, operands.v_data),
+            "kv_cache_sf": tuple(
+                scales[name].view(operands.torch.float8_e4m3fn) for name in ("k_scales", "v_scales")
+            ),
+            "k_scale": scales["k_scale"],
+            "v_scale": scales["v_scale"],
+        },
+    )

@@ -1,5 +1,5 @@
-"""vLLM's ``reshape_and_cache_flash``. It takes slots instead of a page table, and is given the cache's memory
-as NHD, whatever the problem's layout."""
+"""vLLM's operators. They take slots instead of a page table, and are given a cache's memory as NHD, whatever
+the problem's layout."""
 
 from __future__ import annotations
 
@@ -8,25 +8,59 @@ from ..running.paths import Call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
     from ..operands.torch_operands import Operands
 
 NAME = "vLLM reshape_and_cache_flash"
 
 
+FP8 = "vLLM reshape_and_cache_flash, fp8"
+DS_MLA = "vLLM concat_and_cache_mla, fp8_ds_mla"
+
+
 def append(operands: Operands) -> Call:
-    ops = optional("vllm._custom_ops", "vLLM")
-    torch = operands.torch
-    k_cache, v_cache = operands.cache_as("NHD")
+    scale = operands.torch.ones(1, dtype=operands.torch.float32, device=operands.device)
+    return _flash(operands, "auto", {"k_scale": scale, "v_scale": scale}, operands.cache_as("NHD"))
+
+
+def append_fp8(operands: Operands) -> Call:
+    caches = [cache.view(operands.torch.uint8) for cache in operands.cache_as("NHD")]
+    return _flash(operands, "fp8", operands.scales, caches)
+
+
+def _flash(operands: Operands, kind: str, scales: dict[str, Any], caches: Sequence[Any]) -> Call:
+    k_cache, v_cache = caches
     return Call(
-        "reshape_and_cache_flash(key, value, k_cache, v_cache, slot_mapping, 'auto', scale, scale)",
+        f"reshape_and_cache_flash(key, value, k_cache, v_cache, slot_mapping, {kind!r}, k_scale, v_scale)",
         {
-            "reshape_and_cache_flash": ops.reshape_and_cache_flash,
+            "reshape_and_cache_flash": optional("vllm._custom_ops", "vLLM").reshape_and_cache_flash,
             "key": operands.key,
             "value": operands.value,
             "k_cache": k_cache,
             "v_cache": v_cache,
-            "slot_mapping": operands.pages * operands.problem.page_size + operands.slots,
-            "scale": torch.ones(1, dtype=torch.float32, device=operands.device),
+            "slot_mapping": _slot_mapping(operands),
+            **scales,
         },
         layout="NHD",
     )
+
+
+def append_ds_mla(operands: Operands) -> Call:
+    return Call(
+        "concat_and_cache_mla(ckv, kpe, cache, slot_mapping, 'fp8_ds_mla', scale)",
+        {
+            "concat_and_cache_mla": optional("vllm._custom_ops", "vLLM").concat_and_cache_mla,
+            "ckv": operands.key,
+            "kpe": operands.value,
+            "cache": operands.k_data,
+            "slot_mapping": _slot_mapping(operands),
+            "scale": operands.torch.ones(1, dtype=operands.torch.float32, device=operands.device),
+        },
+        layout="NHD",
+    )
+
+
+def _slot_mapping(operands: Operands) -> Any:
+    return operands.pages * operands.problem.page_size + operands.slots

@@ -12,10 +12,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .saving import save_text
-from .statistics import Summary, paired_ratio
+from .statistics import Summary, paired_difference, paired_ratio
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 SCHEMA = "baracuda-ffi bench"
@@ -75,12 +76,25 @@ class Case:
     def ratio(self, path: str, other: str) -> float | None:
         """How many times as long ``path`` took as ``other``: by round, or of the medians where there are no
         rounds. None where one of them was not measured."""
+        return self._compared(path, other, paired_ratio, lambda above, below: above / below)
+
+    def difference(self, path: str, other: str) -> float | None:
+        """How much longer ``path`` took than ``other``, as ``ratio``."""
+        return self._compared(path, other, paired_difference, lambda above, below: above - below)
+
+    def _compared(
+        self,
+        path: str,
+        other: str,
+        by_round: Callable[[Sequence[float], Sequence[float]], float],
+        of_medians: Callable[[float, float], float],
+    ) -> float | None:
         above, below = self.row(path), self.row(other)
         if above is None or below is None or above.summary is None or below.summary is None:
             return None
         if above.by_round and len(above.by_round) == len(below.by_round):
-            return paired_ratio(above.by_round, below.by_round)
-        return above.summary.median / below.summary.median
+            return by_round(above.by_round, below.by_round)
+        return of_medians(above.summary.median, below.summary.median)
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,11 @@ def paired_ratio(above: Sequence[float], below: Sequence[float]) -> float:
     return quantile(ratios, 0.5)
 
 
+def paired_difference(above: Sequence[float], below: Sequence[float]) -> float:
+    """The median of the differences of samples that were taken together."""
+    return quantile(sorted([a - b for a, b in zip(above, below, strict=True)]), 0.5)
+
+
 def quantile(ordered: Sequence[float], fraction: float) -> float:
     """Between the two neighbours, linearly, as ``numpy.quantile`` does. ``ordered`` is sorted."""
     position = fraction * (len(ordered) - 1)

@@ -38,11 +38,19 @@ def at_most(
     where: Callable[[Parameters], bool] = _everywhere,
 ) -> Target:
     """The largest ratio of ``ours`` to ``other`` is at most ``limit``."""
-    ratios = _ratios(cases, ours, other, where)
-    if not ratios:
-        return _not_judged(name, f"≤ {limit:g}", cases, ours, other)
-    worst, at = max(ratios)
-    return Target(name, f"≤ {limit:g}", worst, worst <= limit, where=at)
+    return _worst_at_most(name, cases, ours, other, limit, where, lambda case: case.ratio(ours, other))
+
+
+def at_most_above(
+    name: str,
+    cases: Sequence[Case],
+    ours: str,
+    other: str,
+    limit: float,
+    where: Callable[[Parameters], bool] = _everywhere,
+) -> Target:
+    """``ours`` takes at most ``limit`` longer than ``other``, in the cases' unit."""
+    return _worst_at_most(name, cases, ours, other, limit, where, lambda case: case.difference(ours, other))
 
 
 def at_least(
@@ -86,15 +94,24 @@ def label(parameters: Parameters) -> str:
     return ", ".join(f"{name} {value}" for name, value in parameters.items() if name not in _SAMPLING)
 
 
-def _ratios(
-    cases: Sequence[Case], numerator: str, denominator: str, where: Callable[[Parameters], bool]
-) -> list[tuple[float, str]]:
-    found = []
-    for case in cases:
-        ratio = case.ratio(numerator, denominator)
-        if where(case.parameters) and ratio is not None:
-            found.append((ratio, label(case.parameters)))
-    return found
+def _worst_at_most(
+    name: str,
+    cases: Sequence[Case],
+    ours: str,
+    other: str,
+    limit: float,
+    where: Callable[[Parameters], bool],
+    compared: Callable[[Case], float | None],
+) -> Target:
+    found = [
+        (value, label(case.parameters))
+        for case in cases
+        if where(case.parameters) and (value := compared(case)) is not None
+    ]
+    if not found:
+        return _not_judged(name, f"≤ {limit:g}", cases, ours, other)
+    worst, at = max(found)
+    return Target(name, f"≤ {limit:g}", worst, worst <= limit, where=at)
 
 
 def _not_judged(name: str, limit: str, cases: Sequence[Case], *paths: str) -> Target:

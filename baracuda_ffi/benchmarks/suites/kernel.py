@@ -15,7 +15,7 @@ from ..running.gpu import torch_with_gpu
 from ..running.paths import Candidate, describe
 from ..running.progress import Progress
 from ..running.replay import l2_bytes_of, replay_all, sets_beyond
-from . import kernel_paths, kernel_places
+from . import kernel_paths, kernel_places, kernel_quantised
 from .kernel_targets import targets
 
 TYPE_CHECKING = False
@@ -35,6 +35,7 @@ _ROUNDS, _QUICK_ROUNDS = 30, 10
 _SECONDS, _QUICK_SECONDS = 100.0, 10.0  # for the sampling of all cases together
 _PLACES_BATCHES = (64, 1024, 4096, 16384)  # of the grid's, those that are prefilled too
 _REQUESTS, _QUICK_REQUESTS = (1, 16, 256, 1024), (16,)
+_QUANTISED_REQUESTS = 16  # of which rows that are quantised are prefilled
 
 
 def run(settings: Settings) -> SuiteResult:
@@ -42,7 +43,9 @@ def run(settings: Settings) -> SuiteResult:
     torch = torch_with_gpu()
     l2_bytes = l2_bytes_of(torch)
     problems = _grid(settings)
-    num_cases = sum(2 + len(_requests(problem, settings)) for problem in problems)
+    num_cases = sum(
+        2 + len(_requests(problem, settings)) + len(_quantised(problem, settings)) for problem in problems
+    )
     seconds_a_case = (_QUICK_SECONDS if settings.quick else _SECONDS) / num_cases
     stream = torch.cuda.Stream()
     cases: list[Case] = []
@@ -124,6 +127,19 @@ def _cases(
             )
             for requests in _requests(problem, settings)
         ],
+        *[
+            _case(
+                {**parameters, "operands": "quantised", "places": way},
+                sets,
+                stream,
+                settings,
+                partial(
+                    kernel_quantised.candidates, way=way, requests=min(_QUANTISED_REQUESTS, problem.batch)
+                ),
+                measured,
+            )
+            for way in _quantised(problem, settings)
+        ],
     ]
 
 
@@ -132,6 +148,13 @@ def _requests(problem: Problem, settings: Settings) -> list[int]:
     if problem.batch not in _PLACES_BATCHES:
         return []
     return [n for n in (_QUICK_REQUESTS if settings.quick else _REQUESTS) if n <= problem.batch]
+
+
+def _quantised(problem: Problem, settings: Settings) -> tuple[str, ...]:
+    """The ways to say places by which the problem's rows are quantised too."""
+    if problem.element not in ("f16", "f32"):
+        return ()
+    return kernel_quantised.QUICK_WAYS if settings.quick else kernel_quantised.WAYS
 
 
 def _case(
@@ -156,8 +179,9 @@ def _no_operands(parameters: Parameters, error: Exception) -> Case:
 
 def _check_memory(torch: Any, problem: Problem, sets: int, caches: int) -> None:
     free, _ = torch.cuda.mem_get_info()
-    # Caches apart and interleaved. Of every set the rows, the fused projection that they are slices of, which
-    # is three times as much, and twice the rows for the plain copies; one set's worth to check with.
-    needed = 2 * caches * problem.cache_bytes + (6 * sets + 4) * problem.bytes
+    # Caches apart and interleaved, and those of each format, half as large or less. Of every set the
+    # rows, the fused projection that they are slices of, which is three times as much, and twice the rows for
+    # the plain copies; one set's worth to check with.
+    needed = 4 * caches * problem.cache_bytes + (6 * sets + 4) * problem.bytes
     if needed > 0.9 * free:
         raise MemoryError(f"it takes {needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free")

@@ -6,6 +6,7 @@ from ..operands import places
 from ..operands.forms import INTERLEAVED, SLICES, SLICES_INTERLEAVED
 from ..peers import device_copy, flashinfer_python, header, vllm
 from ..report.targets import at_most, same
+from . import kernel_quantised
 from .kernel_paths import FLASHINFER, GUARDED
 
 TYPE_CHECKING = False
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def targets(cases: list[Case]) -> list[Target]:
-    return [*_packed(cases), *_strided(cases), *_places(cases)]
+    return [*_packed(cases), *_strided(cases), *_places(cases), *kernel_quantised.targets(cases)]
 
 
 def _packed(cases: list[Case]) -> list[Target]:
