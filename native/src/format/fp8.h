@@ -26,26 +26,22 @@ struct E5m2 {
 
 constexpr uint8_t kFp8Nan = 0x7f;
 
-// Integers only: no rounding or denormal mode matters.
+// To a magnitude is added what has a last place of the type's step there: the sum's last bits count the steps, and its
+// exponent, moved in behind them, those of the smaller exponents.
 template <typename Fp8>
 BARACUDA_HOST_DEVICE inline uint8_t to_fp8(float value) {
   constexpr uint32_t kDropped = 23 - Fp8::kMantissaBits;
   constexpr uint32_t kTopBits =
       (Fp8::kLargest << kDropped) + ((Fp8::kLeastExponent - 1) << 23);  // of the largest as a float
-  const uint32_t magnitude = magnitude_bits(value);
-  if (magnitude > kInfinityBits) return kFp8Nan;
-  const auto sign = static_cast<uint8_t>(bits_of(value) >> 24 & 0x80u);
-  if (magnitude >= kTopBits) return static_cast<uint8_t>(sign | Fp8::kLargest);
-
-  // Shifted out of a normal number is the excess of mantissa bits, its exponent rebased; of a smaller one more, the leading
-  // bit made visible. All of it goes from 25 bits on, which is where a float's subnormals are.
-  const uint32_t exponent = magnitude >> 23;
-  const bool normal = exponent >= Fp8::kLeastExponent;
-  const uint32_t digits = normal ? magnitude - ((Fp8::kLeastExponent - 1) << 23) : (magnitude & 0x7fffffu) | 0x800000u;
-  const uint32_t missing = normal ? 0 : Fp8::kLeastExponent - exponent;
-  const uint32_t shift = kDropped + missing < 25 ? kDropped + missing : 25;
-  const uint32_t is_odd = digits >> shift & 1u;
-  return static_cast<uint8_t>(sign | (digits + (1u << (shift - 1)) - 1 + is_odd) >> shift);
+  // What the least exponent would count, the other way. Even, so that it leaves alone which of two steps is the even one.
+  constexpr uint32_t kBack = (0u - ((Fp8::kLeastExponent + kDropped) << Fp8::kMantissaBits)) & 0xffu;
+  static_assert(kBack % 2 == 0, "ties go to even");
+  const uint32_t magnitude = magnitude_bits(value) < kTopBits ? magnitude_bits(value) : kTopBits;
+  const uint32_t least = Fp8::kLeastExponent << 23;
+  const uint32_t exponent = (magnitude & kInfinityBits) > least ? magnitude & kInfinityBits : least;
+  const uint32_t sum = bits_of(add(float_of(magnitude), float_of(exponent + (kDropped << 23 | kBack))));
+  const uint32_t code = (sum + (sum >> kDropped)) & 0x7fu;
+  return static_cast<uint8_t>(is_nan(value) ? kFp8Nan : code | (bits_of(value) >> 24 & 0x80u));
 }
 
 // Of a finite e4m3: exact.

@@ -23,6 +23,7 @@ struct Candidates {
 template <bool kNarrow>
 __device__ __forceinline__ Candidates find_candidates(const Placement& placement, int64_t row, int lane) {
   Candidates found = {0, placement.num_requests};
+#pragma unroll 1
   while (found.count > kWarp) {
     const int32_t step = (found.count + kWarp - 1) / kWarp;
     const int32_t behind = min((lane + 1) * step, found.count);

@@ -1,6 +1,7 @@
 // The quantising append: which kernel it is launched with, and which ones a problem may need.
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <initializer_list>
 #include <type_traits>
 
@@ -9,11 +10,12 @@
 #include "base/status.h"
 #include "cuda/bespoke/cut.h"
 #include "cuda/bespoke/placing.h"
-#include "cuda/bespoke/quantise/access.h"
+#include "cuda/bespoke/quantise/any_kernel.h"
 #include "cuda/bespoke/quantise/kernel.h"
 #include "cuda/bespoke/quantise/rule.h"
 #include "cuda/bespoke/quantise/source.h"
 #include "cuda/bespoke/quantise/target.h"
+#include "cuda/bespoke/quantise/turn.h"
 #include "cuda/bespoke/transforms.h"
 #include "cuda/bespoke/width.h"
 #include "cuda/kernel.h"
@@ -49,10 +51,12 @@ int num_parts(const Append& append) noexcept {
 }
 
 Types types_of(const Append& append) noexcept {
-  return {append.source_element->value == BARACUDA_ELEMENT_BF16,
+  return {append.source_element->value == BARACUDA_ELEMENT_F32, append.source_element->value == BARACUDA_ELEMENT_BF16,
           append.element->value == BARACUDA_ELEMENT_FP8_E5M2 || append.element->value == BARACUDA_ELEMENT_I8,
           append.transform};
 }
+
+int64_t element_bytes_of(const Append& append) noexcept { return append.source_element->bytes(); }
 
 int32_t units_of(const Part& part) noexcept {
   return static_cast<int32_t>((part.row_bytes - 1) / int64_t{sizeof(uint4)} + 1);
@@ -76,15 +80,35 @@ bool keeps_to(const Part& part, int64_t row_bytes, int64_t cache_bytes) noexcept
   return rows % static_cast<uint64_t>(row_bytes) == 0 && cache % static_cast<uint64_t>(cache_bytes) == 0;
 }
 
-template <typename From, typename By, typename Rules, typename Access, bool kNarrow, int kPlacing>
-struct Kernel {
+// What the offsets of scales count: so many bytes.
+struct ScaleSteps {
+  int64_t given;
+  int64_t written;
+};
+
+ScaleSteps scale_steps_of(const Append& append) noexcept {
+  return {int64_t{sizeof(float)}, scales_element_bytes(append.transform)};
+}
+
+// Whether 32 bits hold the offset of every scale in its page, and of every one that is given.
+bool are_scales_small(const Append& append, const Part& part) noexcept {
+  const ScaleSteps steps = scale_steps_of(append);
+  const auto is_below_end = [](int64_t most, int64_t stride, int64_t step) {
+    return product(most, std::abs(stride / step)) < kSmallEnd / 4;
+  };
+  if (part.scale != nullptr && !is_below_end(append.num_heads, part.scale_head_stride, steps.given)) return false;
+  if (part.scales == nullptr) return true;
+  return is_below_end(1, part.scales_page_stride, steps.written) &&
+         is_below_end(append.placement.page_size, part.scales_slot_stride, steps.written) &&
+         is_below_end(append.num_heads, part.scales_head_stride, steps.written);
+}
+
+// What is read, and by which rule it is written.
+template <typename From, typename By>
+struct Pair {
   using Source = From;
   using Rule = By;
-  using Size = typename Access::Size;
   using Packed = Pack<typename Rule::Target, kUnit<Source>>;
-  static cuda::Kernel kernel() noexcept {
-    return kernel_in<quantise_kernel<Source, Rules, Access, kNarrow, kPlacing>>(image);
-  }
 
   // Bytes that are written at once.
   static int64_t pack_bytes(const Append& append, int part) noexcept {
@@ -98,81 +122,127 @@ struct Kernel {
   }
 
   static Steps steps_of(const Append& append, int part, const Part& its) noexcept {
-    const int64_t cache =
-        is_tail(append, part) ? Access::template kCacheStep<uint4> : Access::template kCacheStep<Packed>;
-    return {Access::kRowStep, cache, units_of(its) * int64_t{sizeof(uint4)} / Access::kRowStep};
-  }
-
-  static bool is_small(const Append& append) noexcept {
-    if (threads_of(append) >= kSmallEnd) return false;
-    for (int i = 0; i < num_parts(append); ++i) {
-      const Part its = part_of(append, i);
-      if (!bespoke::is_small(append, its, steps_of(append, i, its))) return false;
-    }
-    return true;
+    return {int64_t{sizeof(uint4)}, pack_bytes(append, part), units_of(its)};
   }
 
   static int32_t head_threads_of(const Append& append) noexcept {
     const int32_t units = most_units_of(append);
-    if (Rule::kSharing >= 0) return units;
+    if (Rule::kSharing != kRow) return units;
     int32_t threads = 1;
     while (threads < kWarp && threads < units) threads *= 2;
     return threads;
   }
 
-  static int64_t threads_of(const Append& append) noexcept {
-    return product(product(head_threads_of(append), append.num_heads), rows_of(append));
+  // The least of them that is a number of scales, where these are no row's.
+  static constexpr int32_t kGrain = Rule::kSharing > 0 ? Rule::kSharing / kUnit<Source> : 1;
+
+  // So few that all rows together do not have many threads, as far as each has a few units then.
+  static int32_t few_head_threads_of(const Append& append) noexcept {
+    constexpr int32_t kFewUnits = 4;
+    constexpr int64_t kManyThreads = int64_t{1} << 17;  // about half of what the largest GPUs hold at once
+    const int32_t most = head_threads_of(append);
+    int32_t threads = most;
+    while (threads > kGrain && threads * kFewUnits > most && threads_of(append, threads) > kManyThreads)
+      threads = kGrain * ((threads / kGrain + 1) / 2);
+    return threads;
   }
 
-  static QuantisedPart<Size> made_of(const Append& append, int part) noexcept {
-    using Offset = typename Size::Offset;
-    const Part its = part_of(append, part);
-    const Steps steps = steps_of(append, part, its);
-    return {its.rows,
-            its.cache,
-            static_cast<Offset>(its.token_stride / steps.row),
-            static_cast<Offset>(its.head_stride / steps.row),
-            static_cast<Offset>(its.page_stride / steps.cache),
-            static_cast<Offset>(its.slot_stride / steps.cache),
-            static_cast<Offset>(its.cache_head_stride / steps.cache),
-            units_of(its),
-            static_cast<int32_t>(its.row_bytes / int64_t{sizeof(typename Source::Element)}),
-            its.scale,
-            its.scale_head_stride,
-            its.scales,
-            its.scales_page_stride,
-            its.scales_slot_stride,
-            its.scales_head_stride};
+  static int64_t threads_of(const Append& append, int32_t head_threads) noexcept {
+    return product(product(head_threads, append.num_heads), rows_of(append));
   }
 
-  static int32_t launch(const Driver& driver, const Append& append) {
-    using Index = typename Size::Index;
-    const int32_t head_threads = head_threads_of(append);
-    const int64_t threads = threads_of(append);
-    Quantise<Size> quantise = {
-        static_cast<Index>(threads),
-        Divisor<Index>(static_cast<uint64_t>(head_threads) * static_cast<uint64_t>(append.num_heads)),
-        Divisor<Index>(static_cast<uint64_t>(head_threads)),
-        head_threads,
-        keeps_to_packs(append),
-        types_of(append),
-        {},
-        append.placement,
-        append.record};
-    for (int i = 0; i < num_parts(append); ++i) quantise.parts[i] = made_of(append, i);
-    const int64_t blocks = (threads - 1) / kQuantisingThreads + 1;
-    const uint32_t parts_apart = num_parts(append) > Access::kParts ? 2 : 1;
-    void* parameters[] = {&quantise};
-    return cuda::launch(driver, kernel(), {blocks, parts_apart, kQuantisingThreads, 1}, append.stream, parameters);
+  // Whether one of the kernels for usual appends takes it, as far as addresses, strides and widths go.
+  static bool is_usual(const Append& append) noexcept {
+    const int32_t units = most_units_of(append);
+    if (Rule::kSharing == kRow && (units < kMaxParts || units > kWarp)) return false;
+    if (threads_of(append, head_threads_of(append)) >= kSmallEnd) return false;
+    for (int i = 0; i < num_parts(append); ++i) {
+      const Part its = part_of(append, i);
+      if (!is_small(append, its, steps_of(append, i, its)) || !are_scales_small(append, its)) return false;
+    }
+    return keeps_to_packs(append);
   }
 };
 
-// What is read, and by which rule it is written: of rows that a warp has threads for, and of any.
-template <typename From, typename By, typename ByAny = By>
-struct Pair {
-  using Source = From;
-  using Rule = By;
-  using AnyRule = ByAny;  // of any row
+template <typename Size>
+QuantisedPart<Size> made_of(const Append& append, int part, const Steps& steps,
+                            const ScaleSteps& scale_steps) noexcept {
+  using Offset = typename Size::Offset;
+  const Part its = part_of(append, part);
+  const auto in_scales = [&](int64_t stride) {
+    return static_cast<Offset>(its.scales != nullptr ? stride / scale_steps.written : 0);
+  };
+  return {its.rows,
+          its.cache,
+          static_cast<Offset>(its.token_stride / steps.row),
+          static_cast<Offset>(its.head_stride / steps.row),
+          static_cast<Offset>(its.page_stride / steps.cache),
+          static_cast<Offset>(its.slot_stride / steps.cache),
+          static_cast<Offset>(its.cache_head_stride / steps.cache),
+          units_of(its),
+          static_cast<int32_t>(its.row_bytes / element_bytes_of(append)),
+          its.scale,
+          static_cast<Offset>(its.scale != nullptr ? its.scale_head_stride / scale_steps.given : 0),
+          its.scales,
+          in_scales(its.scales_page_stride),
+          in_scales(its.scales_slot_stride),
+          in_scales(its.scales_head_stride)};
+}
+
+template <typename Pair, typename Size>
+Quantise<Size> quantise_of(const Append& append, int32_t head_threads) noexcept {
+  using Index = typename Size::Index;
+  return {static_cast<Index>(Pair::threads_of(append, head_threads)),
+          Divisor<Index>(static_cast<uint64_t>(head_threads) * static_cast<uint64_t>(append.num_heads)),
+          Divisor<Index>(static_cast<uint64_t>(head_threads)),
+          Pair::Rule::kSharing == kRow ? head_threads : Pair::kGrain,
+          Pair::keeps_to_packs(append),
+          types_of(append),
+          {},
+          append.placement,
+          append.record};
+}
+
+template <typename Size>
+int32_t enqueue(const Driver& driver, const Kernel& kernel, const Append& append, Quantise<Size>* quantise,
+                int parts_apart) noexcept {
+  const uint64_t blocks = (uint64_t{quantise->threads} - 1) / kQuantisingThreads + 1;
+  void* parameters[] = {quantise};
+  return cuda::launch(driver, kernel,
+                      {static_cast<int64_t>(blocks), static_cast<uint32_t>(parts_apart), kQuantisingThreads, 1},
+                      append.stream, parameters);
+}
+
+// The kernels for usual appends.
+template <typename Pair, bool kNarrow, int kPlacing>
+struct Usual {
+  static Kernel kernel() noexcept {
+    return kernel_in<quantise_kernel<typename Pair::Source, typename Pair::Rule, kNarrow, kPlacing>>(image);
+  }
+
+  static bool takes(const Append& append) noexcept { return Pair::is_usual(append); }
+
+  static int32_t launch(const Driver& driver, const Append& append) {
+    Quantise<Small> quantise = quantise_of<Pair, Small>(append, Pair::head_threads_of(append));
+    for (int i = 0; i < num_parts(append); ++i)
+      quantise.parts[i] =
+          made_of<Small>(append, i, Pair::steps_of(append, i, part_of(append, i)), scale_steps_of(append));
+    return enqueue(driver, kernel(), append, &quantise, 1);
+  }
+};
+
+// One takes all appends.
+template <typename Pair>
+struct Any {
+  static Kernel kernel() noexcept { return kernel_in<quantise_any_kernel<Large>>(image); }
+
+  static bool takes(const Append&) noexcept { return true; }
+
+  static int32_t launch(const Driver& driver, const Append& append) {
+    Quantise<Large> quantise = quantise_of<Pair, Large>(append, Pair::few_head_threads_of(append));
+    for (int i = 0; i < num_parts(append); ++i) quantise.parts[i] = made_of<Large>(append, i, {1, 1, 0}, {1, 1});
+    return enqueue(driver, kernel(), append, &quantise, num_parts(append));
+  }
 };
 
 template <typename Source, typename Visitor>
@@ -181,7 +251,7 @@ int32_t with_rule(const Append& append, Visitor visit) {
     case BARACUDA_TRANSFORM_FP8:
       return visit(Pair<Source, Given<Source>>{});
     case BARACUDA_TRANSFORM_PER_TOKEN_HEAD:
-      return visit(Pair<Source, TokenHead<kRow>, TokenHead<kLongRow>>{});
+      return visit(Pair<Source, TokenHead>{});
     case BARACUDA_TRANSFORM_FP8_DS_MLA:
       if constexpr (kIsHalf<Source>) return visit(Pair<Source, DsMla>{});
       break;
@@ -200,42 +270,35 @@ int32_t with_pair(const Append& append, Visitor visit) {
                                                               : with_rule<Halves>(append, visit);
 }
 
-// One takes all appends of a source.
+// Which have a kernel of their own: one for each would be more of the library than all the rest of it. Slots are of either
+// width there.
 template <typename Pair>
-using Any =
-    Kernel<typename Pair::Source, typename Pair::AnyRule, AnyRule<typename Pair::Source>, Anyhow, false, kAnyPlacing>;
-
-// Those that are usual have kernels of their own: aligned, small, and no row longer than a warp.
-template <typename Pair, bool kNarrow, int kPlacing>
-using Usual =
-    Kernel<typename Pair::Source, typename Pair::Rule, OneRule<typename Pair::Rule>, Aligned, kNarrow, kPlacing>;
-
-// Which are usual: a kernel for each would be more of the library than all the rest of it. Narrow ones are where that gains.
-template <typename Pair>
-constexpr bool is_usual(Placing placing, bool narrow) noexcept {
+constexpr bool has_usual(Placing placing, bool narrow) noexcept {
   using Rule = typename Pair::Rule;
-  if (!kIsHalf<typename Pair::Source>)
-    return std::is_same_v<Rule, Given<Floats>> && (narrow ? placing == Placing::kLastPage : placing == Placing::kSlots);
-  if constexpr (std::is_same_v<Rule, DsMla>) return placing == Placing::kSlots && !narrow;
-  if constexpr (std::is_same_v<Rule, Nvfp4>) return false;
-  if (placing == Placing::kLastPage) return narrow;
-  return !narrow || placing == Placing::kRagged;
+  constexpr bool kIsFp8 = std::is_same_v<Rule, Given<typename Pair::Source>> || std::is_same_v<Rule, TokenHead>;
+  const bool is_by_slots = placing == Placing::kSlots;
+  if (narrow && is_by_slots) return false;
+  if (kIsHalf<typename Pair::Source> && kIsFp8) return true;
+  if (kIsFp8) return is_by_slots || (narrow && placing == Placing::kLastPage);
+  if (!kIsHalf<typename Pair::Source>) return false;
+  // Where the peers are that these formats are of.
+  return is_by_slots || (std::is_same_v<Rule, Nvfp4> && narrow && placing == Placing::kPositions);
 }
 
 template <typename Pair, bool kNarrow, typename Visitor>
 int32_t with_usual_of(const Append& append, Visitor visit) {
   return with_placing(append.placement.placing, [&](auto placing) {
-    if constexpr (is_usual<Pair>(static_cast<Placing>(placing.value), kNarrow))
+    if constexpr (has_usual<Pair>(static_cast<Placing>(placing.value), kNarrow))
       return visit(Usual<Pair, kNarrow, placing.value>{});
     else
       return visit(Any<Pair>{});
   });
 }
 
-// Calls `visit` with an append's kernel, as far as addresses and strides do not matter.
+// Calls `visit` with an append's kernel, as far as addresses, strides and widths do not matter.
 template <typename Pair, typename Visitor>
 int32_t with_usual(const Append& append, Visitor visit) {
-  if (is_narrow(append.placement) && is_usual<Pair>(append.placement.placing, true))
+  if (append.placement.placing != Placing::kSlots && is_narrow(append.placement))
     return with_usual_of<Pair, true>(append, visit);
   return with_usual_of<Pair, false>(append, visit);
 }
@@ -246,16 +309,14 @@ int32_t launch_quantise(const Driver& driver, const Append& append) {
   return with_pair(append, [&](auto pair) {
     using Pair = decltype(pair);
     return with_usual<Pair>(append, [&](auto usual) {
-      using Kernel = decltype(usual);
-      const bool is_long = Kernel::Rule::kSharing == kRow && most_units_of(append) > kWarp;
-      const bool fits = !is_long && Kernel::keeps_to_packs(append) && Kernel::is_small(append);
-      return fits ? Kernel::launch(driver, append) : Any<Pair>::launch(driver, append);
+      using Its = decltype(usual);
+      return Its::takes(append) ? Its::launch(driver, append) : Any<Pair>::launch(driver, append);
     });
   });
 }
 
 int32_t load_quantise(const Driver& driver, const Append& append, int32_t* arch) {
-  const auto load = [&](auto kernel) { return cuda::load(driver, decltype(kernel)::kernel(), arch); };
+  const auto load = [&](auto its) { return cuda::load(driver, decltype(its)::kernel(), arch); };
   return with_pair(append, [&](auto pair) {
     using Pair = decltype(pair);
     BARACUDA_TRY(load(Any<Pair>{}));

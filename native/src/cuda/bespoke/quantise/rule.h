@@ -5,7 +5,6 @@
 
 #include <cstdint>
 
-#include "append/transform.h"
 #include "cuda/bespoke/quantise/quotient.h"
 #include "cuda/bespoke/quantise/source.h"
 #include "cuda/bespoke/quantise/target.h"
@@ -14,10 +13,9 @@
 
 namespace baracuda::cuda::bespoke {
 
-// The elements that share a scale: none, those of a row whose units a warp has threads for, or those of any row.
+// The elements that share a scale where it is not so many: none, or those of a row.
 constexpr int kNone = 0;
 constexpr int kRow = -1;
-constexpr int kLongRow = -2;
 
 template <typename Source>
 struct Given {
@@ -54,17 +52,30 @@ struct Scaled {
   }
 };
 
-template <int kShares>
 struct TokenHead : Scaled<Either<E4m3Target, Int8Target>, float> {
-  static constexpr int kSharing = kShares;
+  static constexpr int kSharing = kRow;
   static constexpr bool kTakesScale = false;
   static constexpr bool kHasTail = false;
   static constexpr bool kCountsInfinities = false;
 
+  bool may_be_infinite;  // a number
+
   TokenHead() = default;
-  __device__ __forceinline__ TokenHead(float amax, float, Types types) {
+  __device__ __forceinline__ TokenHead(float amax, float, Types types) : may_be_infinite(true) {
     scale = types.is_second ? token_head_scale(amax, kInt8Top) : token_head_scale(amax, E4m3::kTop);
     multiplier = reciprocal(scale);
+  }
+
+  template <int kElements>
+  __device__ __forceinline__ Pack<Target, kElements> encode(float (&values)[kElements], Types types) const {
+#pragma unroll
+    for (float& value : values) value = multiply(value, multiplier);
+    if (!types.is_second) return pack<E4m3Target>(values);
+    if (may_be_infinite) {
+#pragma unroll
+      for (float& value : values) value = Int8Target::at_least_lowest(value);
+    }
+    return pack<Int8Target>(values);
   }
 };
 
@@ -92,41 +103,6 @@ struct Nvfp4 : Scaled<E2m1Target, uint8_t> {
   __device__ __forceinline__ Nvfp4(float amax, float global, Types) {
     scale = nvfp4_block_scale(amax, global);
     multiplier = nvfp4_multiplier(scale, global);
-  }
-};
-
-// One rule for a kernel.
-template <typename One>
-struct OneRule {
-  using Rule = One;
-  static constexpr bool kIsOne = true;
-  static constexpr bool kShares = Rule::kSharing != kNone;
-  static constexpr bool kTakesScale = Rule::kTakesScale;
-  static constexpr bool kHasTail = Rule::kHasTail;
-};
-
-// All of them, of which the append's is chosen where the kernel runs. `visit` returns what the visitor of that one returns.
-template <typename Source>
-struct AnyRule {
-  static constexpr bool kIsOne = false;
-  static constexpr bool kShares = true;
-  static constexpr bool kTakesScale = true;
-  static constexpr bool kHasTail = kIsHalf<Source>;
-
-  template <typename Visitor>
-  static __device__ __forceinline__ bool visit(Types types, Visitor visitor) {
-    switch (types.transform) {
-      case BARACUDA_TRANSFORM_FP8:
-        return visitor(Given<Source>());
-      case BARACUDA_TRANSFORM_PER_TOKEN_HEAD:
-        return visitor(TokenHead<kLongRow>());
-      case BARACUDA_TRANSFORM_FP8_DS_MLA:
-        if constexpr (kIsHalf<Source>) return visitor(DsMla());
-        return false;
-      case BARACUDA_TRANSFORM_NVFP4:
-        return visitor(Nvfp4());
-    }
-    return false;
   }
 };
 

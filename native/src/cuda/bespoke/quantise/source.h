@@ -14,7 +14,8 @@ namespace baracuda::cuda::bespoke {
 
 // The types of an append that a kernel has instructions for both of: a kernel for each pair would be several times as many.
 struct Types {
-  bool is_bf16;    // not f16, where key and value are of 16 bits
+  bool is_f32;     // key and value
+  bool is_bf16;    // not f16, where they are of 16 bits
   bool is_second;  // the caches' element is the second that the rule knows
   int32_t transform;
 };
@@ -54,10 +55,12 @@ template <typename Source>
 __device__ __forceinline__ void widen(const uint4& unit, Types types, float (&values)[kUnit<Source>]) {
   if (types.is_bf16) {
 #pragma unroll
-    for (int i = 0; i < kUnit<Source>; ++i) values[i] = Source::widen(element_of<Source>(unit, i), {true, false, 0});
+    for (int i = 0; i < kUnit<Source>; ++i)
+      values[i] = Source::widen(element_of<Source>(unit, i), {false, true, false, 0});
   } else {
 #pragma unroll
-    for (int i = 0; i < kUnit<Source>; ++i) values[i] = Source::widen(element_of<Source>(unit, i), {false, false, 0});
+    for (int i = 0; i < kUnit<Source>; ++i)
+      values[i] = Source::widen(element_of<Source>(unit, i), {false, false, false, 0});
   }
 }
 
@@ -77,13 +80,16 @@ __device__ __forceinline__ uint32_t largest_of(const uint4& unit) {
 // The same among those below `end`; 0 where none is.
 template <typename Source>
 __device__ __forceinline__ uint32_t largest_below(const uint4& unit, uint32_t end) {
-  uint32_t largest = 0;
-#pragma unroll
-  for (int i = 0; i < kUnit<Source>; ++i) {
-    const uint32_t magnitude = element_of<Source>(unit, i) & (kIsHalf<Source> ? 0x7fffu : ~kSignBit);
-    if (magnitude < end) largest = max(largest, magnitude);
-  }
-  return largest;
+  const auto below = [end](uint32_t word) {
+    if constexpr (kIsHalf<Source>) {
+      const uint32_t pair = word & 0x7fff7fffu;
+      return pair & __vcmpltu2(pair, end | end << 16);
+    } else {
+      const uint32_t magnitude = word & ~kSignBit;
+      return magnitude < end ? magnitude : 0;
+    }
+  };
+  return largest_of<Source>({below(unit.x), below(unit.y), below(unit.z), below(unit.w)});
 }
 
 // The largest among threads that lie side by side, a power of two of them, for each part. Every thread of the warp calls it.

@@ -15,10 +15,8 @@ namespace baracuda::cuda::bespoke {
 // Each of four numbers by itself.
 template <typename Function>
 __device__ __forceinline__ uint32_t four_bytes(const float* values, Function byte_of) {
-  uint32_t bytes = 0;
-#pragma unroll
-  for (int i = 0; i < 4; ++i) bytes |= uint32_t{static_cast<uint8_t>(byte_of(values[i]))} << 8 * i;
-  return bytes;
+  const auto bits = [&](int i) { return uint32_t{static_cast<uint8_t>(byte_of(values[i]))}; };
+  return __byte_perm(__byte_perm(bits(0), bits(1), 0x0040), __byte_perm(bits(2), bits(3), 0x0040), 0x5410);
 }
 
 // From sm_89 on the hardware's conversion, which has the same bits.
@@ -49,12 +47,17 @@ using E5m2Target = Fp8Target<E5m2>;
 struct Int8Target {
   static constexpr int kBits = 8;
 
+  // Infinities have been brought to at_least_lowest before.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-  // What is not a number stays that until it is converted to 0; what is too large is what the bytes saturate.
-  static __device__ __forceinline__ int32_t one(float value) {
+  // What is too large is what the bytes saturate, but on one side by one step too many; what is not a number is converted
+  // to 0, and is left as it is.
+  static __device__ __forceinline__ float at_least_lowest(float value) {
     float clamped;
     asm("max.NaN.f32 %0, %1, %2;" : "=f"(clamped) : "f"(value), "f"(-kInt8Top));
-    return __float2int_rz(__fadd_rn(clamped, copysignf(0.5f, clamped)));
+    return clamped;
+  }
+  static __device__ __forceinline__ int32_t one(float value) {
+    return __float2int_rz(__fadd_rn(value, copysignf(0.5f, value)));
   }
   // `high` and `low` before the two bytes of `below`.
   static __device__ __forceinline__ uint32_t two(int32_t high, int32_t low, uint32_t below) {
@@ -66,6 +69,7 @@ struct Int8Target {
     return two(one(values[1]), one(values[0]), two(one(values[3]), one(values[2]), 0));
   }
 #else
+  static __device__ __forceinline__ float at_least_lowest(float value) { return value; }
   static __device__ __forceinline__ uint32_t four(const float* values) { return four_bytes(values, to_int8); }
 #endif
 };
