@@ -64,6 +64,10 @@ def each_addressing(said: str) -> list[int]:
     return counts(said, r"(\d+) last page, (\d+) ragged, (\d+) positions, (\d+) slots")
 
 
+def each_transform(said: str) -> list[int]:
+    return counts(said, r"(\d+) copies, (\d+) fp8, (\d+) per token and head, (\d+) fp8_ds_mla, (\d+) nvfp4")
+
+
 def test_random_problems(tmp_path: Path) -> None:
     appends, transformed = counts(
         sanitize(tmp_path, "problems"),
@@ -85,10 +89,7 @@ def test_fuzzed_appends(tmp_path: Path) -> None:
     assert min(appended, refused) > inputs // 100
     assert strided > appended // 10
     assert min(each_addressing(said)) > appended // 50
-    transforms = counts(
-        said, r"(\d+) copies, (\d+) fp8, (\d+) per token and head, (\d+) fp8_ds_mla, (\d+) nvfp4"
-    )
-    assert min(transforms) > appended // 200
+    assert min(each_transform(said)) > appended // 200
 
 
 def test_fuzzed_binds(tmp_path: Path) -> None:
@@ -101,6 +102,7 @@ def test_fuzzed_binds(tmp_path: Path) -> None:
     assert min(bound, refused) > inputs // 1000
     assert strided > bound // 10
     assert min(each_addressing(said)) > bound // 50
+    assert min(each_transform(said)) > bound // 50
 
 
 def test_overlapping_caches(tmp_path: Path) -> None:
