@@ -35,8 +35,9 @@ struct Share {
   const Quantise<Small>& quantise;
   const QuantisedPart<Small>& part;
   Turn<Small> turn;
+  bool is_its;  // that of this block
 
-  __device__ __forceinline__ bool is_there() const { return turn.first < part.units; }
+  __device__ __forceinline__ bool is_there() const { return is_its && turn.first < part.units; }
 
   __device__ __forceinline__ void load(uint4* unit) const {
     const Offset from = static_cast<Offset>(turn.row) * part.token + static_cast<Offset>(turn.head) * part.head;
@@ -119,7 +120,12 @@ __global__ void __launch_bounds__(kQuantisingThreads)
   const bool is_one_of_many = kShares || kPlaced == Placing::kRagged;
   if (!is_one_of_many && looks_on) return;
   const Turn<Small> turn = turn_of(quantise, looks_on ? quantise.threads - 1 : thread);
-  const auto share_of = [&](int part) { return Share<Source, Rule>{quantise, quantise.parts[part], turn}; };
+  // Where there are few rows the parts have blocks of their own: what a thread does for both takes longer than to find the
+  // row's place once more.
+  const auto is_its = [](int part) { return gridDim.y == 1 || static_cast<int>(blockIdx.y) == part; };
+  const auto share_of = [&](int part) {
+    return Share<Source, Rule>{quantise, quantise.parts[part], turn, is_its(part)};
+  };
   const auto is_tail = [](int part) { return Rule::kHasTail && part > 0; };
 
   uint4 units[kMaxParts];
@@ -151,7 +157,7 @@ __global__ void __launch_bounds__(kQuantisingThreads)
   typename Share<Source, Rule>::Packed packed[kMaxParts];
 #pragma unroll
   for (int part = 0; part < kMaxParts; ++part) {
-    if (is_tail(part)) continue;
+    if (is_tail(part) || !is_its(part)) continue;
     if constexpr (!kIsOfRow)
       rules[part] = Rule(Source::widen(largest[part], quantise.types), scales[part], quantise.types);
     packed[part] = share_of(part).quantised(units[part], rules[part]);
@@ -163,6 +169,7 @@ __global__ void __launch_bounds__(kQuantisingThreads)
 #pragma unroll
     for (int part = 0; part < kMaxParts; ++part) {
       const auto share = share_of(part);
+      if (!is_its(part)) continue;
       if (is_tail(part)) {
         share.store(seen, units[part]);
         continue;
@@ -174,7 +181,7 @@ __global__ void __launch_bounds__(kQuantisingThreads)
         if (is_first && share.is_there()) share.store_scale(seen, nth, rules[part].scale);
       }
     }
-    if (kIsOfRow && turn.first < kMaxParts && share_of(turn.first).part.units > 0)
+    if (kIsOfRow && turn.first < kMaxParts && is_its(turn.first) && quantise.parts[turn.first].units > 0)
       share_of(turn.first).store_scale(seen, 0, row_scale);
     return;
   }

@@ -227,7 +227,8 @@ struct Usual {
     for (int i = 0; i < num_parts(append); ++i)
       quantise.parts[i] =
           made_of<Small>(append, i, Pair::steps_of(append, i, part_of(append, i)), scale_steps_of(append));
-    return enqueue(driver, kernel(), append, &quantise, 1);
+    constexpr uint32_t kFewThreads = 1u << 16;  // a fraction of what a GPU holds at once
+    return enqueue(driver, kernel(), append, &quantise, quantise.threads <= kFewThreads ? num_parts(append) : 1);
   }
 };
 

@@ -92,26 +92,26 @@ __device__ __forceinline__ uint32_t largest_below(const uint4& unit, uint32_t en
   return largest_of<Source>({below(unit.x), below(unit.y), below(unit.z), below(unit.w)});
 }
 
-// The largest among threads that lie side by side, a power of two of them, for each part. Every thread of the warp calls it.
+// The largest among threads that lie side by side, a power of two of them and as many throughout the warp, for each part. Every
+// thread of the warp calls it.
 template <typename Source, int kParts>
 __device__ __forceinline__ void share_largest(uint32_t (&largest)[kParts], int threads) {
   if constexpr (kIsHalf<Source> && kParts == 2) {
     uint32_t pair = largest[0] | largest[1] << 16;
 #pragma unroll
     for (int distance = 1; distance < kWarp; distance *= 2) {
-      const uint32_t other = __shfl_xor_sync(kWholeWarp, pair, distance);
-      pair = __vmaxu2(pair, distance < threads ? other : 0);
+      if (distance >= threads) break;
+      pair = __vmaxu2(pair, __shfl_xor_sync(kWholeWarp, pair, distance));
     }
     largest[0] = pair & 0xffffu;
     largest[1] = pair >> 16;
   } else {
 #pragma unroll
-    for (int distance = 1; distance < kWarp; distance *= 2)
+    for (int distance = 1; distance < kWarp; distance *= 2) {
+      if (distance >= threads) break;
 #pragma unroll
-      for (uint32_t& each : largest) {
-        const uint32_t other = __shfl_xor_sync(kWholeWarp, each, distance);
-        each = max(each, distance < threads ? other : 0);
-      }
+      for (uint32_t& each : largest) each = max(each, __shfl_xor_sync(kWholeWarp, each, distance));
+    }
   }
 }
 
