@@ -108,6 +108,27 @@ def test_a_path_that_writes_less_on_a_gpu_is_found_out(form: torch_quantised.For
                 torch_quantised.check_writes(operands, Call("spoil(last)", {"spoil": spoil, "last": last}))
 
 
+def test_a_path_that_is_nearly_right_is_taken_for_one_only_where_that_is_said() -> None:
+    torch = pytest.importorskip("torch")
+    placed = torch_operands.elsewhere(_on_the_host(torch, Problem(70, heads=2)), "slots", 3)
+    (operands,) = torch_quantised.in_format(placed, torch_quantised.INT8_BY_ROW)
+    (right,) = kernel_quantised._launches(None, placed, torch_quantised.INT8_BY_ROW)  # type: ignore[arg-type]
+    right.names["launch"].rebind(**operands.seven())
+
+    def off_by(steps: int) -> Call:
+        def append() -> None:
+            right.once()
+            cache = operands.k_data
+            cache[cache < 100] += steps
+
+        return Call("append()", {"append": append})
+
+    torch_quantised.check_writes(operands, off_by(1), exact=False)
+    for call, exact in ((off_by(1), True), (off_by(2), False)):
+        with pytest.raises(RuntimeError, match="k_data"):
+            torch_quantised.check_writes(operands, call, exact=exact)
+
+
 def test_the_kernel_suite_measures_every_format(monkeypatch: pytest.MonkeyPatch) -> None:
     fake_gpu.install(monkeypatch)
     monkeypatch.setattr(kernel, "_BATCHES", (3,))
@@ -116,14 +137,15 @@ def test_the_kernel_suite_measures_every_format(monkeypatch: pytest.MonkeyPatch)
     assert case.parameters["places"] == "slots"
     rows = {row.path: row.status for row in case.rows}
     assert all(rows[form.name] == MEASURED for form in torch_quantised.FORMATS)
-    assert {vllm.FP8, vllm.DS_MLA, flashinfer_python.NVFP4} < set(rows)
+    assert {vllm.FP8, vllm.E4M3_BY_ROW, vllm.DS_MLA, flashinfer_python.NVFP4} < set(rows)
 
 
 @pytest.mark.parametrize(("value", "met"), [(1.1, True), (4.0, False)])
 def test_the_targets_of_formats(value: float, met: bool) -> None:
     """At 16384 rows a copy takes twice as long as at the others."""
     names = [form.name for form in torch_quantised.FORMATS]
-    peers = {vllm.FP8: 2.0, vllm.DS_MLA: 1.2, flashinfer_python.NVFP4: 1.2}
+    peers = {vllm.FP8: 2.0, vllm.E4M3_BY_ROW: 2.0, vllm.INT8_BY_ROW: 2.0}
+    peers |= {vllm.DS_MLA: 1.2, flashinfer_python.NVFP4: 1.2}
     cases = []
     for batch in (64, 1024, 4096, 16384):
         times = {
@@ -135,5 +157,5 @@ def test_the_targets_of_formats(value: float, met: bool) -> None:
         rows = [measured(name, OURS, time) for name, time in times.items()]
         cases.append(Case({"batch": batch, "head_dim": 128, "layout": "HND"}, "us", rows))
     judged = kernel_quantised.targets(cases)
-    assert len(judged) == 9
+    assert len(judged) == 13
     assert all(target.met is met for target in judged), [target for target in judged if target.met is not met]

@@ -93,9 +93,10 @@ def _caches(operands: Operands, form: Format) -> dict[str, Any]:
     return {**made, "scales": by_row}
 
 
-def check_writes(operands: Operands, call: Call) -> None:
+def check_writes(operands: Operands, call: Call, *, exact: bool = True) -> None:
     """Execute the call once, and compare some of the rows that it should have written, and their scales, with
-    the reference. Raises ``RuntimeError``."""
+    the reference. Raises ``RuntimeError``. What is not ``exact`` may have codes that are a step off, and
+    scales that are off in the last place."""
     torch, problem = operands.torch, operands.problem
     last = problem.batch - 1
     some = torch.linspace(0, last, min(problem.batch, _CHECKED_ROWS), device=operands.device).long()
@@ -110,8 +111,16 @@ def check_writes(operands: Operands, call: Call) -> None:
     where = operands.pages[some], operands.slots[some]
     for name, right in wanted.items():
         memory, layout = written[name]
-        if not (memory[index_of(layout, *where)].cpu().numpy() == right).all():
+        found = memory[index_of(layout, *where)].cpu().numpy()
+        if not (found == right).all() and (exact or not _is_near(found, right)):
             raise RuntimeError(f"it did not write to {name} what the rows become, where they belong")
+
+
+def _is_near(found: Any, right: Any) -> bool:
+    if found.dtype.kind == "f":
+        return bool((abs(found - right) <= 1e-6 * right).all())
+    steps = (found.astype(int) - right) % 256  # of bytes, which may be of int8
+    return bool(((steps <= 1) | (steps == 255)).all())
 
 
 def _written(operands: Operands, layout: str) -> dict[str, tuple[Any, str]]:

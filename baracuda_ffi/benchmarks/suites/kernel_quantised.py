@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 COPY = "copy"
 WAYS = (DECODE, RAGGED, POSITIONS, SLOTS)
+_VLLMS = (
+    (FP8.name, vllm.FP8),
+    (E4M3_BY_ROW.name, vllm.E4M3_BY_ROW),
+    (INT8_BY_ROW.name, vllm.INT8_BY_ROW),
+)
 QUICK_WAYS = (SLOTS,)
 
 
@@ -46,6 +51,12 @@ def candidates(sets: list[Operands], stream: int, quick: bool, way: str, request
     return [
         *found,
         Candidate(vllm.FP8, PEER, partial(_each, placed, FP8, vllm.append_fp8)),
+        Candidate(
+            vllm.E4M3_BY_ROW, PEER, partial(_each, placed, E4M3_BY_ROW, vllm.append_by_row, exact=False)
+        ),
+        Candidate(
+            vllm.INT8_BY_ROW, PEER, partial(_each, placed, INT8_BY_ROW, vllm.append_by_row, exact=False)
+        ),
         *[
             Candidate(vllm.DS_MLA, PEER, partial(_each, placed, form, vllm.append_ds_mla))
             for form in formats[4:]
@@ -71,11 +82,13 @@ def _launches(stream: int, placed: list[Operands], form: Format | None) -> list[
     return _each(placed, form, launch)
 
 
-def _each(placed: list[Operands], form: Format | None, build: Callable[[Operands], Call]) -> list[Call]:
+def _each(
+    placed: list[Operands], form: Format | None, build: Callable[[Operands], Call], *, exact: bool = True
+) -> list[Call]:
     """One call a set, once the first and the last have written what they should."""
     sets = placed if form is None else in_format(placed, form)
     calls = [build(operands) for operands in sets]
-    check = check_writes if form is None else check_quantised
+    check = check_writes if form is None else partial(check_quantised, exact=exact)
     for i in {0, len(sets) - 1}:
         check(sets[i], calls[i])
     return calls
@@ -91,8 +104,11 @@ def targets(cases: list[Case]) -> list[Target]:
         at_most("fp8 / copy, 4096 rows", cases, FP8.name, COPY, 1.1, _rows(4096, 4096)),
         at_most("fp8 / copy, 16384 rows up", cases, FP8.name, COPY, 0.85, _fills_lines),
         *[at_most(f"{name} / fp8", cases, name, FP8.name, 1.15) for name in by_row],
-        at_most("fp8 / vLLM", cases, FP8.name, vllm.FP8, 0.8),
-        at_most("fp8 / vLLM, 1024 rows up", cases, FP8.name, vllm.FP8, 0.6, _rows(1024)),
+        *[at_most(f"{ours} / vLLM", cases, ours, theirs, 0.8) for ours, theirs in _VLLMS],
+        *[
+            at_most(f"{ours} / vLLM, 1024 rows up", cases, ours, theirs, 0.6, _rows(1024))
+            for ours, theirs in _VLLMS
+        ],
         at_most("fp8_ds_mla / vLLM", cases, DS_MLA.name, vllm.DS_MLA, 1.0),
         at_most("nvfp4 / flashinfer-python", cases, NVFP4.name, flashinfer_python.NVFP4, 1.0),
     ]
