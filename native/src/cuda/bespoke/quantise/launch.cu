@@ -271,19 +271,16 @@ int32_t with_pair(const Append& append, Visitor visit) {
                                                               : with_rule<Halves>(append, visit);
 }
 
-// Which have a kernel of their own: one for each would be more of the library than all the rest of it. Slots are of either
-// width there.
+// Which have a kernel of their own: one for each would be more of the library than all the rest of it.
 template <typename Pair>
 constexpr bool has_usual(Placing placing, bool narrow) noexcept {
   using Rule = typename Pair::Rule;
   constexpr bool kIsFp8 = std::is_same_v<Rule, Given<typename Pair::Source>> || std::is_same_v<Rule, TokenHead>;
-  const bool is_by_slots = placing == Placing::kSlots;
-  if (narrow && is_by_slots) return false;
   if (kIsHalf<typename Pair::Source> && kIsFp8) return true;
-  if (kIsFp8) return is_by_slots || (narrow && placing == Placing::kLastPage);
-  if (!kIsHalf<typename Pair::Source>) return false;
-  // Where the peers are that these formats are of.
-  return is_by_slots || (std::is_same_v<Rule, Nvfp4> && narrow && placing == Placing::kPositions);
+  // Of the others those that engines have most: slots, of either width; and where a format is a peer's, what the peer has.
+  if (placing == Placing::kSlots) return !narrow && (kIsHalf<typename Pair::Source> || kIsFp8);
+  if (kIsFp8) return narrow && placing == Placing::kLastPage;
+  return narrow && placing == Placing::kPositions && kIsHalf<typename Pair::Source> && std::is_same_v<Rule, Nvfp4>;
 }
 
 template <typename Pair, bool kNarrow, typename Visitor>
@@ -299,7 +296,7 @@ int32_t with_usual_of(const Append& append, Visitor visit) {
 // Calls `visit` with an append's kernel, as far as addresses, strides and widths do not matter.
 template <typename Pair, typename Visitor>
 int32_t with_usual(const Append& append, Visitor visit) {
-  if (append.placement.placing != Placing::kSlots && is_narrow(append.placement))
+  if (is_narrow(append.placement) && has_usual<Pair>(append.placement.placing, true))
     return with_usual_of<Pair, true>(append, visit);
   return with_usual_of<Pair, false>(append, visit);
 }
