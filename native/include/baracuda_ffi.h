@@ -779,7 +779,7 @@ BARACUDA_API int32_t baracuda_ffi_abi_version(void);
 
 /* What was built in: "key=value" pairs separated by ';', lists by ','. Keys: flashinfer (release, or none), cuda
  * (compiler version, or none), archs (machine code for these, e.g. 80,90), ptx (for what comes after), drivers (the
- * oldest CUDA whose driver loads each of them, e.g. sm_80:12.0,sm_90:12.0,compute_80:12.0), backends. Static storage. */
+ * oldest CUDA whose driver loads each, e.g. sm_80:12.0,sm_90:12.0,compute_80:12.0), backends. Static storage. */
 BARACUDA_API const char* baracuda_ffi_build_info(void);
 
 /* The name of a status: "BARACUDA_INVALID_PROBLEM"; from 1000 up the driver's own ("CUDA_ERROR_INVALID_VALUE"), and for
