@@ -201,7 +201,7 @@ class ErrorRecord:
         from .._native.driver import StreamContext
 
         handle = stream_handle(function, stream)
-        with StreamContext(function, handle) as context:
+        with StreamContext(function, handle, self._device_address()) as context:
             context.refuse_capture()
             context.synchronise()
             if self._cpu_can_reach:
@@ -219,8 +219,12 @@ class ErrorRecord:
         from .._native.driver import StreamContext
 
         handle = stream_handle(function, stream)
-        with StreamContext(function, handle) as context:
+        with StreamContext(function, handle, self._device_address()) as context:
             context.call("cuMemsetD32Async", self._address, 0, _BYTES // 4, handle)
+
+    def _device_address(self) -> int:
+        """Of a record that lies where its appends ran; one that the CPU can reach may be any device's."""
+        return 0 if self._cpu_can_reach else self._address
 
     def _copy(self) -> abi.ErrorRecord:
         return abi.ErrorRecord.from_buffer_copy(abi.ErrorRecord.from_address(self._address))

@@ -138,7 +138,7 @@ def _minor_version() -> int:
 
 def _register(opened: Library) -> None:
     stages: dict[str, dict[str, object]] = {}
-    address = opened.private(_SYMBOL, _minor_version())
+    address = opened.private(_SYMBOL, ctypes.c_void_p, ctypes.c_int32)(_minor_version())
     capsule_of: Any = jax.ffi.pycapsule  # which JAX has no types for
     while (handler := _Handler.from_address(address)).platform:
         capsule = capsule_of(ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(handler.function))

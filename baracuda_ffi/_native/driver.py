@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _LIBRARY = "libcuda.so.1"
-# The handles of the default streams: NULL, legacy, per-thread. They belong to whatever context is current.
-_LAST_DEFAULT_STREAM = 2
 _INSUFFICIENT_DRIVER = 35  # what the library says where there is no driver, by the CUDA runtime's name
 _NOT_CAPTURING = 0  # CU_STREAM_CAPTURE_STATUS_NONE
 _NOT_READY = 600  # CUDA_ERROR_NOT_READY
@@ -70,27 +68,26 @@ class StreamContext(Driver):
     """Calls of the driver in the context of a stream, which is current inside the ``with``; the context that
     was current before is again after.
 
-    A default stream is that of the current context; without one, of the one primary context that is alive.
-    No context is created.
+    The library says which context that is, by the rule of an append: a default stream has that of the device
+    of the memory at ``address``; where none is given that of the current context, or without one of the one
+    primary context that is alive. No context is created.
     """
 
-    __slots__ = ("_handle", "_pushed", "_retained")
+    __slots__ = ("_address", "_handle", "_pushed", "_retained")
 
-    def __init__(self, function: str, handle: int) -> None:
+    def __init__(self, function: str, handle: int, address: int = 0) -> None:
         super().__init__(function)
         self._handle = handle
+        self._address = address
         self._pushed = False
-        self._retained: Any = None
+        self._retained = -1
 
     def __enter__(self) -> Self:
-        self.call("cuInit", 0)
-        current = self.call("cuCtxGetCurrent")
+        context, self._retained = _context_of(self._function, self._handle, self._address)
         try:
-            if self._handle > _LAST_DEFAULT_STREAM:
-                self._push(self.call("cuStreamGetCtx", self._handle), current)
-            elif not int(current):
-                self._retained = self._only_device()
-                self._push(self.call("cuDevicePrimaryCtxRetain", self._retained), current)
+            if context:
+                self.call("cuCtxPushCurrent", context)
+                self._pushed = True
         except BaseException:
             self.__exit__()
             raise
@@ -99,7 +96,7 @@ class StreamContext(Driver):
     def __exit__(self, *exception: object) -> None:
         if self._pushed:
             self._driver.cuCtxPopCurrent()
-        if self._retained is not None:
+        if self._retained >= 0:
             self._driver.cuDevicePrimaryCtxRelease(self._retained)
 
     def refuse_capture(self) -> None:
@@ -120,26 +117,6 @@ class StreamContext(Driver):
         """Wait until the stream has done all that it was given."""
         self.call("cuStreamSynchronize", self._handle)
 
-    def _push(self, context: Any, current: Any) -> None:
-        if int(context) != int(current):
-            self.call("cuCtxPushCurrent", context)
-            self._pushed = True
-
-    def _only_device(self) -> Any:
-        alive = []
-        for ordinal in range(int(self.call("cuDeviceGetCount"))):
-            device = self.call("cuDeviceGet", ordinal)
-            _, active = self.call("cuDevicePrimaryCtxGetState", device)
-            if active:
-                alive.append(device)
-        if len(alive) == 1:
-            return alive[0]
-        raise invalid_problem(
-            self._function,
-            f"stream is the default stream, no CUDA context is current and {len(alive)} devices have one; "
-            "make the context current, or pass a stream that was created in it",
-        )
-
 
 class HeldContext(Driver):
     """Calls of the driver in a context that ``cuCtxGetCurrent`` told, current inside the ``with``."""
@@ -156,6 +133,27 @@ class HeldContext(Driver):
 
     def __exit__(self, *exception: object) -> None:
         self._driver.cuCtxPopCurrent()
+
+
+def _context_of(function: str, handle: int, address: int) -> tuple[int, int]:
+    """The context to make current for a stream, 0 if it is, and the device whose primary context was retained
+    for that, or -1: ``native/src/cuda/stream_context.h``. Raises ``BaracudaError``."""
+    from .library import library
+
+    opened = library()
+    context, retained = ctypes.c_void_p(), ctypes.c_int32(-1)
+    find = opened.private(
+        "baracuda_private_stream_context",
+        ctypes.c_int32,
+        ctypes.c_void_p,
+        ctypes.c_void_p,
+        ctypes.POINTER(ctypes.c_void_p),
+        ctypes.POINTER(ctypes.c_int32),
+    )
+    status = find(handle, address, ctypes.byref(context), ctypes.byref(retained))
+    if status:
+        raise opened.error(function, status)
+    return context.value or 0, retained.value
 
 
 def is_there() -> bool:

@@ -97,11 +97,11 @@ class Library:
         function.restype = restype
         return function  # type: ignore[no-any-return]
 
-    def private(self, symbol: str, argument: int) -> int:
-        """The address that a function of an int returns, one of this package's own and not of the header."""
+    def private(self, symbol: str, restype: type, *argtypes: type) -> Callable[..., Any]:
+        """A function of this package's own, which is not of the header."""
         function = getattr(self._handle, symbol)
-        function.argtypes, function.restype = (ctypes.c_int32,), ctypes.c_void_p
-        return function(argument)  # type: ignore[no-any-return]
+        function.argtypes, function.restype = argtypes, restype
+        return function  # type: ignore[no-any-return]
 
     def text(self, name: str, *arguments: int) -> str:
         """What a function that returns ``const char *`` returned."""

@@ -56,7 +56,7 @@ class Mirror:
 
     def update(self, changed: Array, handle: int) -> None:
         """Enqueue copies of the words that have changed. On failure everything is copied the next time."""
-        with StreamContext(self._function, handle) as context:
+        with StreamContext(self._function, handle, self.address) as context:
             context.refuse_capture()
             most_between = _MOST_BETWEEN // self._host.itemsize
             pieces = [(0, self._host.size)] if self._stale else list(runs(changed, most_between))
@@ -77,7 +77,7 @@ class Mirror:
         context.call("cuMemcpyHtoDAsync", self.address + first, staging.address + first, size, handle)
 
     def refuse_capture(self, handle: int) -> None:
-        with StreamContext(self._function, handle) as context:
+        with StreamContext(self._function, handle, self.address) as context:
             context.refuse_capture()
 
     def close(self) -> None:

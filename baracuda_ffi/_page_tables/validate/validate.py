@@ -176,7 +176,8 @@ def _copy_on_stream(pairs: list[tuple[IndexVector, NDArray[Any]]], handle: int) 
     """What may be device memory is copied; then whatever else the stream was to write has been written."""
     from ..._native.driver import StreamContext
 
-    with StreamContext(_ME, handle) as context:
+    on_cuda = [vector.address for vector, _ in pairs if vector.on_cuda and vector.count]
+    with StreamContext(_ME, handle, on_cuda[0] if on_cuda else 0) as context:
         context.refuse_capture()
         for vector, copy in pairs:
             for address, offset, size in vector.pieces() if vector.on_cuda else ():

@@ -1,8 +1,9 @@
-// The context that an append runs in, current for as long as it takes to enqueue it.
+// The context that work on a stream runs in.
 #ifndef BARACUDA_SRC_CUDA_CONTEXT_H_
 #define BARACUDA_SRC_CUDA_CONTEXT_H_
 
-#include "append/backend.h"
+#include <cstdint>
+
 #include "cuda/driver.h"
 
 namespace baracuda::cuda {
@@ -10,8 +11,23 @@ namespace baracuda::cuda {
 // The handles of the default streams (NULL, legacy, per-thread) name no device.
 inline bool is_default_stream(const void* stream) noexcept { return reinterpret_cast<uintptr_t>(stream) <= 2; }
 
-// Makes the context of an append's stream current; for a default stream, one on k_data's device. The destructor leaves the
-// thread as it was. Creates no context: a device whose primary context nobody has made is refused.
+// What a stream is to work on; the name is for messages.
+struct Memory {
+  const char* name;
+  const void* address;
+};
+
+struct StreamContext {
+  CUcontext context = nullptr;  // nullptr: there is none (a default stream, no memory, no context that could be meant)
+  bool is_current = false;
+  CUdevice retained = -1;  // its primary context was retained, to be released by whoever asked
+};
+
+// Which context a stream has. A default stream has one on the device of the memory; where that is at nullptr the current one,
+// or for want of that the only primary one that is alive. Creates no context: a device that has none alive is refused.
+int32_t find_context(const Driver& driver, void* stream, const Memory& memory, StreamContext* found) noexcept;
+
+// That context, current for as long as this lives. The destructor leaves the thread as it was.
 class CurrentContext {
  public:
   explicit CurrentContext(const Driver& driver) noexcept : driver_(driver) {}
@@ -19,21 +35,15 @@ class CurrentContext {
   CurrentContext& operator=(const CurrentContext&) = delete;
   ~CurrentContext();
 
-  // `k_data` is asked on a default stream alone; NULL means that the current context counts, if any.
   int32_t enter(void* stream, const void* k_data) noexcept;
 
-  // The device of the context that enter() made current. -1 where there is none (a default stream, no k_data).
+  // The device of the context that enter() made current; -1 where there is none.
   int32_t device(CUdevice* device) const noexcept;
 
  private:
-  int32_t enter_device_of(const void* k_data, CUcontext current) noexcept;
-  int32_t push(CUcontext context) noexcept;
-
   const Driver& driver_;
-  bool has_context_ = false;
+  StreamContext entered_;
   bool pushed_ = false;
-  bool retained_ = false;
-  CUdevice retained_device_ = 0;
 };
 
 }  // namespace baracuda::cuda

@@ -15,7 +15,7 @@ STREAM = 0x1000
 
 
 def view(shape: tuple[int, ...], element: str, at: int = 0) -> Any:
-    return bf.TensorView(ptr=0x7F0000000000 + at * 0x10000000, shape=shape, element=element, device=0)
+    return bf.TensorView(ptr=(1 << 40) + at * 0x10000000, shape=shape, element=element, device=0)
 
 
 def rows(count: int) -> dict[str, Any]:

@@ -47,20 +47,25 @@ class Told:
         return [line.split()[1:] for line in self.log if line.split()[0] == name]
 
 
+def run(folder: Path, *arguments: str, **environment: str) -> tuple[Any, list[str]]:
+    """What a child printed as JSON, and what the driver told."""
+    build_shim("cuda_12_0", folder, "libcuda.so.1")
+    log = folder / "log"
+    log.unlink(missing_ok=True)
+    path = f"{folder}:{os.environ.get('LD_LIBRARY_PATH', '')}".rstrip(":")
+    settings = {"LD_LIBRARY_PATH": path, "SHIM_LOG": str(log), "SHIM_ARCH": ARCH} | environment
+    done = run_python("-m", *arguments, **settings)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout), log.read_text().splitlines()
+
+
 def launch(folder: Path, **environment: str) -> Told:
     """With a driver that loads the library's code, on a GPU that it has code for, unless told otherwise."""
     major, minor = NEEDS.split(".")
-    environment = {"SHIM_ARCH": ARCH, "SHIM_VERSION": f"{major}0{minor}0"} | environment
-    build_shim("cuda_12_0", folder, "libcuda.so.1")
-    log = folder / "log"
-    path = f"{folder}:{os.environ.get('LD_LIBRARY_PATH', '')}".rstrip(":")
-    done = run_python(
-        "-m", "proof.children.launch_on_cuda", LD_LIBRARY_PATH=path, SHIM_LOG=str(log), **environment
-    )
-    assert done.returncode == 0, done.stderr
-    raised = json.loads(done.stdout)
+    settings = {"SHIM_VERSION": f"{major}0{minor}0"} | environment
+    raised, log = run(folder, "proof.children.launch_on_cuda", **settings)
     assert tuple(raised) == CALLS
-    return Told(raised, log.read_text().splitlines())
+    return Told(raised, log)
 
 
 def test_every_function_is_asked_for_as_cuda_12_0_has_it(tmp_path: Path) -> None:
@@ -174,3 +179,71 @@ def test_ptx_is_of_the_version_that_its_driver_knows() -> None:
             assert version
             assert version[1] == versions.get(driver, f"{int(major) - 4}.{minor}")
             assert re.search(rf"^\.target sm_{code.arch}\b", text, re.MULTILINE)
+
+
+def memory(device: int, *, of_a_pool: bool = False) -> int:
+    return (device + 1 << 40) + (1 << 39 if of_a_pool else 0)
+
+
+def primary(device: int) -> int:
+    return 0x100 + device
+
+
+LEGACY, PER_THREAD = 1, 2
+REFUSED = 2
+
+#: The devices whose primary contexts are alive, the current context, the stream, the memory; and the context
+#: to make current, 0 where it is, and the device that was retained.
+CONTEXTS = {
+    "a stream's own": ("yy", primary(0), 0x2000, memory(0), (primary(1), -1)),
+    "a stream's own, current": ("yy", primary(1), 0x2000, memory(0), (0, -1)),
+    "a stream's own, none current": ("yy", 0, 0x1000, 0, (primary(0), -1)),
+    "one device": ("y", primary(0), 0, memory(0), (0, -1)),
+    "one device, none current": ("y", 0, 0, memory(0), (primary(0), -1)),
+    "the memory's": ("yy", primary(0), 0, memory(1), (primary(1), -1)),
+    "the memory's, current": ("yy", primary(1), LEGACY, memory(1), (0, -1)),
+    "the memory's, none current": ("yy", 0, PER_THREAD, memory(1), (primary(1), -1)),
+    "a pool's": ("yy", primary(0), 0, memory(1, of_a_pool=True), (primary(1), 1)),
+    "no memory": ("yy", primary(1), 0, 0, (0, -1)),
+    "no memory, none current, one alive": ("ny", 0, 0, 0, (primary(1), 1)),
+}
+
+
+@pytest.mark.parametrize("case", CONTEXTS)
+def test_the_context_of_a_stream(tmp_path: Path, case: str) -> None:
+    alive, current, stream, address, expected = CONTEXTS[case]
+    found, _ = run(
+        tmp_path,
+        "proof.children.find_context",
+        str(stream),
+        str(address),
+        SHIM_ALIVE=alive,
+        SHIM_CURRENT=str(current),
+    )
+    assert found[0] == 0, found[3]
+    assert tuple(found[1:3]) == expected
+
+
+@pytest.mark.parametrize(
+    ("alive", "stream", "address", "says"),
+    [
+        ("yy", 0, 0, "no CUDA context is current"),
+        ("nn", 0, 0, "no CUDA context is current"),
+        ("yn", 0, memory(1, of_a_pool=True), "on CUDA device 1, where no context is alive"),
+        ("yy", 0, 0x1000, "which CUDA does not know"),
+    ],
+)
+def test_a_stream_without_a_context(tmp_path: Path, alive: str, stream: int, address: int, says: str) -> None:
+    arguments = ("proof.children.find_context", str(stream), str(address))
+    found, log = run(tmp_path, *arguments, SHIM_ALIVE=alive, SHIM_CURRENT="0")
+    assert found[0] == REFUSED
+    assert says in found[3]
+    assert not any(line.startswith("cuDevicePrimaryCtxRetain") for line in log)
+
+
+def test_a_launch_leaves_no_context_retained(tmp_path: Path) -> None:
+    """Of a thread that has none current, each launch goes to its stream's, or its memory's."""
+    told = launch(tmp_path, SHIM_CURRENT="0")
+    assert told.raised == {name: [None, None] for name in CALLS}
+    assert {tuple(line) for line in told.lines("launched")} == {("in", str(primary(0)))}
+    assert len(told.lines("cuDevicePrimaryCtxRetain")) == len(told.lines("cuDevicePrimaryCtxRelease"))

@@ -280,6 +280,7 @@ for _family in FAMILIES:
 #: What the package alone takes from the library. Not in the header, and not part of the ABI.
 PRIVATE_SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "baracuda_private_python_methods": (c_void_p, [c_void_p]),
+    "baracuda_private_stream_context": (c_int32, [c_void_p, c_void_p, c_void_p, c_void_p]),
     "baracuda_private_xla_handlers": (c_void_p, [c_int32]),
 }
 

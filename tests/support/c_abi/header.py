@@ -16,7 +16,8 @@ _NATIVE = Path(__file__).parents[3] / "native"
 HEADER = _NATIVE / "include" / "baracuda_ffi.h"
 PRIVATE_HEADER = _NATIVE / "src" / "python" / "accelerator.h"
 XLA_HEADER = _NATIVE / "src" / "xla" / "handlers.h"
-PRIVATE_HEADERS = (PRIVATE_HEADER, XLA_HEADER)
+CONTEXT_HEADER = _NATIVE / "src" / "cuda" / "stream_context.h"
+PRIVATE_HEADERS = (PRIVATE_HEADER, XLA_HEADER, CONTEXT_HEADER)
 
 
 def macro(name: str) -> str:

@@ -39,6 +39,7 @@ class LateDriver:
         self.capturing: set[int] = set()
         self.fails = False
         monkeypatch.setattr(driver, "_bindings", lambda function: self)
+        monkeypatch.setattr(driver, "_context_of", lambda function, handle, address: (CONTEXT, -1))
 
     # What the streams are told.
 

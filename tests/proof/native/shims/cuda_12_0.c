@@ -14,6 +14,7 @@ enum {
   SUCCESS = 0,
   INVALID_VALUE = 1,
   OUT_OF_MEMORY = 2,
+  INVALID_CONTEXT = 201,
   INVALID_IMAGE = 200,
   NO_BINARY_FOR_GPU = 209,
   NOT_FOUND = 500
@@ -25,7 +26,13 @@ enum { ATTRIBUTE_MULTIPROCESSORS = 16, ATTRIBUTE_MAJOR = 75, ATTRIBUTE_MINOR = 7
 /* The images' format, as CUDA's fatbinary writes it. */
 enum { MAGIC = 0xba55ed50u, KIND_PTX = 1, KIND_ELF = 2, ZSTD = 0x8000 };
 
-static int context; /* there is one */
+/* SHIM_ALIVE has a letter for each device, y where its primary context is alive: one device, alive, unless given. Device d's
+ * primary context is 0x100 + d. SHIM_CURRENT is the number of the context that is current at first, or 0 for none; device 0's
+ * unless given. An address says whose it is: memory from (d + 1) << 40 on is device d's, of its primary context, and from
+ * there plus 1 << 39 on of a pool, which belongs to no context; a stream from (d + 1) << 12 on is of device d. */
+enum { PRIMARY = 0x100, MOST_PUSHED = 8 };
+static uintptr_t stack[MOST_PUSHED];
+static int pushed = -1;
 
 static int failed;
 
@@ -71,13 +78,26 @@ static int get_error_string(int result, const char** text) {
   return SUCCESS;
 }
 
+static const char* alive(void) {
+  const char* const chosen = getenv("SHIM_ALIVE");
+  return chosen != NULL ? chosen : "y";
+}
+
+static uintptr_t* current(void) {
+  if (pushed < 0) {
+    const char* const chosen = getenv("SHIM_CURRENT");
+    stack[++pushed] = chosen != NULL ? strtoull(chosen, NULL, 0) : PRIMARY;
+  }
+  return &stack[pushed];
+}
+
 static int device_get_count(int* count) {
-  *count = 1;
+  *count = (int)strlen(alive());
   return SUCCESS;
 }
 
 static int device_get_attribute(int* value, int attribute, int device) {
-  if (device != 0) return INVALID_VALUE;
+  if (device < 0) return INVALID_VALUE;
   *value = attribute == ATTRIBUTE_MAJOR             ? arch() / 10
            : attribute == ATTRIBUTE_MINOR           ? arch() % 10
            : attribute == ATTRIBUTE_MULTIPROCESSORS ? MULTIPROCESSORS
@@ -91,58 +111,66 @@ static int device_get_name(char* name, int size, int device) {
 }
 
 static int primary_ctx_get_state(int device, unsigned* flags, int* active) {
-  (void)device;
   *flags = 0;
-  *active = 1;
+  *active = alive()[device] == 'y';
   return SUCCESS;
 }
 
-static int primary_ctx_retain(void** its, int device) {
-  (void)device;
-  *its = &context;
+static int primary_ctx_retain(uintptr_t* its, int device) {
+  tell("cuDevicePrimaryCtxRetain %s%u\n", "", (unsigned)device, 0, 0, 0);
+  *its = PRIMARY + (uintptr_t)device;
   return SUCCESS;
 }
 
 static int primary_ctx_release(int device) {
-  (void)device;
+  tell("cuDevicePrimaryCtxRelease %s%u\n", "", (unsigned)device, 0, 0, 0);
   return SUCCESS;
 }
 
-static int ctx_get_current(void** current) {
-  *current = &context;
+static int ctx_get_current(uintptr_t* found) {
+  *found = *current();
   return SUCCESS;
 }
 
-static int ctx_push_current(void* pushed) { return pushed == &context ? SUCCESS : INVALID_VALUE; }
+static int ctx_push_current(uintptr_t context) {
+  current();
+  if (pushed + 1 == MOST_PUSHED) abort();
+  stack[++pushed] = context;
+  return SUCCESS;
+}
 
-static int ctx_pop_current(void** popped) {
-  *popped = &context;
+static int ctx_pop_current(uintptr_t* popped) {
+  *popped = *current();
+  --pushed;
   return SUCCESS;
 }
 
 static int ctx_get_device(int* device) {
-  *device = 0;
+  if (*current() == 0) return INVALID_CONTEXT;
+  *device = (int)(*current() - PRIMARY);
   return SUCCESS;
 }
 
-static int stream_get_ctx(void* stream, void** its) {
-  (void)stream;
-  *its = &context;
+static int stream_get_ctx(uintptr_t stream, uintptr_t* its) {
+  *its = PRIMARY + (stream >> 12) - 1;
   return SUCCESS;
 }
 
 static int pointer_get_attribute(void* value, int attribute, uint64_t address) {
-  (void)address;
+  const int device = (int)(address >> 40) - 1;
+  if (device < 0) return INVALID_VALUE;
   switch (attribute) {
     case POINTER_CONTEXT:
-      *(void**)value = &context;
+      *(uintptr_t*)value = (address >> 39 & 1) != 0 ? 0 : PRIMARY + (uintptr_t)device;
       return SUCCESS;
     case POINTER_MEMORY_TYPE:
       *(unsigned*)value = MEMORY_DEVICE;
       return SUCCESS;
     case POINTER_IS_MANAGED:
-    case POINTER_DEVICE:
       *(int*)value = 0;
+      return SUCCESS;
+    case POINTER_DEVICE:
+      *(int*)value = device;
       return SUCCESS;
     default:
       return INVALID_VALUE;
@@ -218,6 +246,7 @@ static int launch_kernel(void* function, unsigned gx, unsigned gy, unsigned gz, 
                          unsigned shared, void* stream, void** parameters, void** extra) {
   (void)gz, (void)bz, (void)shared, (void)stream, (void)parameters, (void)extra;
   tell("cuLaunchKernel %s %u %u %u %u\n", function, gx, gy, bx, by);
+  tell("launched in %s%u\n", "", (unsigned)*current(), 0, 0, 0);
   return fails("cuLaunchKernel") ? OUT_OF_MEMORY : SUCCESS;
 }
 
