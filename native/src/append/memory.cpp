@@ -83,7 +83,7 @@ Written written_as(const Append& append, int operand) noexcept {
 BARACUDA_ALWAYS_INLINE Reach reach_of(const Append& append, const Written& written) noexcept {
   const Reach row = {0, static_cast<uint64_t>(written.row_bytes)};
   const Reach page =
-      over(over(row, written.slot_stride, append.placement.page_size), written.head_stride, append.num_heads);
+      over(over(row, written.slot_stride, append.placement.page_size()), written.head_stride, append.num_heads);
   return over(page, written.page_stride, known_pages(append));
 }
 
@@ -173,7 +173,7 @@ int32_t check_aligned(const Span& span) noexcept {
 BARACUDA_COLD bool rows_overlap(const Append& append, const Written& a, const Written& b) noexcept {
   Meeting meeting(a.data, a.row_bytes, b.data, b.row_bytes);
   meeting.step(a.page_stride, b.page_stride, known_pages(append));
-  meeting.step(a.slot_stride, b.slot_stride, append.placement.page_size);
+  meeting.step(a.slot_stride, b.slot_stride, append.placement.page_size());
   meeting.step(a.head_stride, b.head_stride, append.num_heads);
   return meeting.is_possible();
 }
@@ -184,7 +184,7 @@ int32_t check_stride(int operand, const char* dimension, int64_t stride, int64_t
 
 BARACUDA_ALWAYS_INLINE int32_t check_strides_of(const Append& append, const Written& written) noexcept {
   BARACUDA_TRY(check_stride(written.operand, "page", written.page_stride, known_pages(append)));
-  BARACUDA_TRY(check_stride(written.operand, "slot", written.slot_stride, append.placement.page_size));
+  BARACUDA_TRY(check_stride(written.operand, "slot", written.slot_stride, append.placement.page_size()));
   return check_stride(written.operand, "head", written.head_stride, append.num_heads);
 }
 

@@ -73,7 +73,7 @@ int32_t check_placing(const Op& op) noexcept {
         BARACUDA_UNSUPPORTED,
         "table is %s and lengths %s; with addressing POSITIONS and SLOTS, which take no lengths, they should be "
         "CSR and LAST_PAGE_LEN",
-        kTableNames.of(op.table), kLengthsNames.of(op.lengths));
+        kTableNames[op.table], kLengthsNames[op.lengths]);
   if (op.table == BARACUDA_TABLE_DENSE && op.lengths != BARACUDA_LENGTHS_SEQ_LENS)
     return fail(BARACUDA_UNSUPPORTED, "table is DENSE and lengths LAST_PAGE_LEN; it should be SEQ_LENS");
   if (op.addressing == BARACUDA_ADDRESSING_RAGGED && op.lengths == BARACUDA_LENGTHS_LAST_PAGE_LEN &&
@@ -83,7 +83,7 @@ int32_t check_placing(const Op& op) noexcept {
                 "(AFTER_APPEND), or seq_lens say the lengths");
   if (has_flag(op, BARACUDA_FLAG_SKIP_SLOT) && op.addressing != BARACUDA_ADDRESSING_SLOTS)
     return fail(BARACUDA_UNSUPPORTED, "skip_slot is given; with addressing %s there are no slots to skip",
-                kAddressingNames.of(op.addressing));
+                kAddressingNames[op.addressing]);
   return BARACUDA_OK;
 }
 
@@ -94,7 +94,7 @@ int32_t check_mirrored_choices(const Op& op) noexcept {
         BARACUDA_UNSUPPORTED,
         "addressing is %s, table %s and lengths %s; with baracuda-kernels' checks they should be LAST_PAGE, CSR "
         "and LAST_PAGE_LEN",
-        kAddressingNames.of(op.addressing), kTableNames.of(op.table), kLengthsNames.of(op.lengths));
+        kAddressingNames[op.addressing], kTableNames[op.table], kLengthsNames[op.lengths]);
   if (op.transform != BARACUDA_TRANSFORM_COPY)
     return fail(BARACUDA_UNSUPPORTED,
                 "transform is %s; with baracuda-kernels' checks it should be COPY (a guarded append takes every one)",
@@ -302,6 +302,13 @@ Placing placing_of(const Op& op) noexcept {
 
 uint32_t is_wide(const Op& op, int operand) noexcept { return is_int64(op, operand) ? 1 : 0; }
 
+// How many requests a row would have if each had as many, in 2^-32.
+uint32_t requests_a_row(const Op& op) noexcept {
+  const auto requests = static_cast<uint64_t>(op.batch_size);
+  const auto rows = static_cast<uint64_t>(num_rows(op));
+  return requests < rows ? static_cast<uint32_t>((requests << 32) / rows) : UINT32_MAX;
+}
+
 // Which operand of the append says it, and how wide its entries are.
 void place_by(const Op& op, PlaceOperand says, int operand, Placement* placement) noexcept {
   placement->operands[says] = pointer_in(op, operand);
@@ -319,9 +326,8 @@ BARACUDA_ALWAYS_INLINE void make_placement(const Op& op, bool states_pages, bool
   placement.num_rows = static_cast<int32_t>(num_rows(op));
   placement.used_pages = op.total_used_pages == 0 && may_not_state_table ? INT32_MAX : op.total_used_pages;
   placement.num_pages = states_pages ? op.num_total_pages : INT32_MAX;
-  placement.page_size = op.page_size;
+  placement.per_page.divisor = static_cast<uint32_t>(op.page_size);
   placement.table_stride = 0;
-  placement.skip_slot = -1;
   placement.operands[kPages] = op.indices;
   placement.operands[kIndptr] = op.indptr;
   placement.operands[kLengths] = op.last_page_len;
@@ -347,6 +353,7 @@ BARACUDA_ALWAYS_INLINE void make_placement(const Op& op, bool states_pages, bool
   switch (op.addressing) {
     case BARACUDA_ADDRESSING_RAGGED:
       place_by(op, kOwners, BARACUDA_OPERAND_APPEND_INDPTR, &placement);
+      placement.requests_a_row = requests_a_row(op);
       break;
     case BARACUDA_ADDRESSING_POSITIONS:
       place_by(op, kOwners, BARACUDA_OPERAND_BATCH_INDICES, &placement);
@@ -355,7 +362,7 @@ BARACUDA_ALWAYS_INLINE void make_placement(const Op& op, bool states_pages, bool
     case BARACUDA_ADDRESSING_SLOTS:
       placement.wide = 0;
       place_by(op, kTargets, BARACUDA_OPERAND_SLOT_MAPPING, &placement);
-      if (has_flag(op, BARACUDA_FLAG_SKIP_SLOT)) placement.skip_slot = op.skip_slot;
+      placement.skip_slot = has_flag(op, BARACUDA_FLAG_SKIP_SLOT) ? op.skip_slot : -1;
       break;
     default:
       break;

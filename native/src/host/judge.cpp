@@ -113,15 +113,15 @@ int32_t refuse_page(const Append& append, const Seen& seen) noexcept {
 
 int32_t refuse_length(const Append& append, const Seen& seen) noexcept {
   const int32_t least = append.placement.counts_new;
-  const int32_t most = append.placement.page_size - 1 + least;
+  const int32_t most = append.placement.page_size() - 1 + least;
   const bool before = least == 0;
   return fail(
       BARACUDA_INVALID_PROBLEM,
       "request %lld: last_page_len[%lld] is %lld; %s with page_size %d it should be %d to %d, %s%s",
       static_cast<long long>(seen.request), static_cast<long long>(seen.request), static_cast<long long>(seen.length),
-      before ? "BEFORE_APPEND" : "AFTER_APPEND", append.placement.page_size, least, most,
+      before ? "BEFORE_APPEND" : "AFTER_APPEND", append.placement.page_size(), least, most,
       before ? "the tokens already in the last page" : "the new token counted",
-      before && seen.length == append.placement.page_size ? " (a full page: list a new page id, and length 0)" : "");
+      before && seen.length == append.placement.page_size() ? " (a full page: list a new page id, and length 0)" : "");
 }
 
 // A decode's refusals by its page table name the entries; the others what every corruption has. By value, so that what was
@@ -201,7 +201,7 @@ int32_t judge_rows(const Append& append, Place* places) noexcept {
       if (places != nullptr) places[row] = {static_cast<int32_t>(seen.page), static_cast<int32_t>(seen.slot)};
       continue;
     }
-    const Corruption corruption = corruption_of(placement, placement.placing, seen);
+    const Corruption corruption = corruption_of(placement, placement.placing, row, seen);
     if (corruption.reason != BARACUDA_CORRUPT_NONE || append.mirrored)
       return placement.placing == Placing::kLastPage ? refuse_decode(append, seen, corruption.operand)
                                                      : refuse_row(placement, row, seen.request, corruption);

@@ -34,7 +34,7 @@ class Places {
     const bool served = find_place<kNarrow>(placement, row, &seen);
     if (!served)
       record_corruption(append_.record, row, seen.request, seen.page,
-                        corruption_of(placement, placement.placing, seen));
+                        corruption_of(placement, placement.placing, row, seen));
     *place = {static_cast<int32_t>(seen.page), static_cast<int32_t>(seen.slot)};
     return served;
   }

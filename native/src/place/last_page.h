@@ -14,14 +14,18 @@ BARACUDA_HOST_DEVICE inline bool has_part(const Placement& placement, Int begin,
   return begin >= 0 && end > begin && end <= placement.used_pages;
 }
 
-// Where the row's page is listed: at the end of its request's part. Its slot is what the last page holds.
 template <bool kNarrow, typename Int>
-BARACUDA_HOST_DEVICE inline bool find_last_entry(const Placement& placement, Int request, SeenOf<Int>* seen) {
-  using Unsigned = std::make_unsigned_t<Int>;
+BARACUDA_HOST_DEVICE inline void read_last_page(const Placement& placement, Int request, SeenOf<Int>* seen) {
   seen->request = request;
   seen->begin = read_index<kNarrow>(placement, kIndptr, request);
-  seen->end = read_index<kNarrow>(placement, kIndptr, request + 1);
+  seen->end = read_index<kNarrow>(placement, kIndptr, static_cast<Int>(request + 1));
   seen->length = read_index<kNarrow>(placement, kLengths, request);
+}
+
+// Where the row's page is listed: at the end of its request's part. Its slot is what the last page holds.
+template <typename Int>
+BARACUDA_HOST_DEVICE inline bool find_last_entry(const Placement& placement, SeenOf<Int>* seen) {
+  using Unsigned = std::make_unsigned_t<Int>;
   // Both wrap: of the least number there is they make the largest, which is no slot.
   seen->slot = static_cast<Int>(static_cast<Unsigned>(seen->length) - static_cast<Unsigned>(placement.counts_new));
   seen->entry = static_cast<Int>(static_cast<Unsigned>(seen->end) - 1u);
@@ -29,8 +33,7 @@ BARACUDA_HOST_DEVICE inline bool find_last_entry(const Placement& placement, Int
 }
 
 // Why there was no place. The order is the header's.
-template <typename Int>
-BARACUDA_HOST_DEVICE inline Corruption last_page_corruption(const Placement& placement, const SeenOf<Int>& seen) {
+BARACUDA_HOST_DEVICE inline Corruption last_page_corruption(const Placement& placement, const Seen& seen) {
   if (seen.begin == seen.end) return {BARACUDA_CORRUPT_NONE, BARACUDA_OPERAND_INDPTR, seen.end, 0};
   if (seen.begin < 0) return {BARACUDA_CORRUPT_INDPTR, BARACUDA_OPERAND_INDPTR, seen.begin, 0};
   if (seen.end < seen.begin) return {BARACUDA_CORRUPT_INDPTR, BARACUDA_OPERAND_INDPTR, seen.end, seen.begin};
@@ -41,7 +44,7 @@ BARACUDA_HOST_DEVICE inline Corruption last_page_corruption(const Placement& pla
     return {BARACUDA_CORRUPT_PAGE, BARACUDA_OPERAND_INDICES, seen.page, placement.num_pages};
   const int64_t least = placement.counts_new;
   return {BARACUDA_CORRUPT_LAST_PAGE_LEN, BARACUDA_OPERAND_LAST_PAGE_LEN, seen.length,
-          seen.length < least ? least : placement.page_size + least};
+          seen.length < least ? least : placement.page_size() + least};
 }
 
 }  // namespace baracuda

@@ -11,24 +11,45 @@
 
 namespace baracuda {
 
-// Whether a row has a page to go to, and if so at which entry of the page table, and its slot there: all that there is to
-// know before the page's id is read. `placing` is the append's, or a constant that is the same. For RAGGED `rows` and
-// `seen` are what read_rows made of the request that was found; for the others they are not looked at.
+// Reads what says a row's place, but for the page's id: for RAGGED of the request that was found for the row. `placing` is
+// the append's, or a constant that is the same.
 template <bool kNarrow, typename Int>
-BARACUDA_HOST_DEVICE inline bool find_entry(const Placement& placement, Placing placing, int64_t row,
-                                            const RowsOf<Int>& rows, SeenOf<Int>* seen) {
+BARACUDA_HOST_DEVICE inline void read_token(const Placement& placement, Placing placing, Int request, Int row,
+                                            SeenOf<Int>* seen) {
+  switch (placing) {
+    case Placing::kLastPage:
+      return read_last_page<kNarrow>(placement, row, seen);
+    case Placing::kNewest:
+      return read_tokens<kNarrow>(placement, row, seen);
+    case Placing::kRagged:
+      return read_request<kNarrow>(placement, request, seen);
+    case Placing::kPositions:
+      read_position<kNarrow>(placement, row, seen);
+      if (seen->request >= 0) read_part<kNarrow>(placement, seen->request, seen);
+      return;
+    case Placing::kSlots:
+      seen->request = -1;
+      seen->target = read_index<kNarrow>(placement, kTargets, row);
+      return;
+  }
+}
+
+// Whether the row of which that was read has a page to go to, and if so at which entry of the page table, and its slot
+// there: all that there is to know before the page's id is read.
+template <typename Int>
+BARACUDA_HOST_DEVICE inline bool find_entry(const Placement& placement, Placing placing, Int row, SeenOf<Int>* seen) {
   seen->page = -1;
   switch (placing) {
     case Placing::kLastPage:
-      return find_last_entry<kNarrow>(placement, static_cast<Int>(row), seen);
+      return find_last_entry(placement, seen);
     case Placing::kNewest:
-      return find_newest<kNarrow>(placement, static_cast<Int>(row), seen);
+      return find_newest(placement, seen);
     case Placing::kRagged:
-      return find_row(placement, row, rows, seen);
+      return find_row(placement, row, seen);
     case Placing::kPositions:
-      return find_position<kNarrow>(placement, row, seen);
+      return find_position(placement, seen);
     case Placing::kSlots:
-      return find_slot<kNarrow>(placement, row, seen);
+      return find_slot(placement, seen);
   }
   return false;
 }
@@ -42,23 +63,18 @@ BARACUDA_HOST_DEVICE inline void load_page(const Placement& placement, Placing p
 // Whether the row is to be served, of which the page's id was read.
 template <typename Int>
 BARACUDA_HOST_DEVICE inline bool is_place(const Placement& placement, const SeenOf<Int>& seen) {
-  return is_below(seen.page, placement.num_pages) && is_below(seen.slot, placement.page_size);
+  return is_below(seen.page, placement.num_pages) && is_below(seen.slot, placement.page_size());
 }
 
-template <bool kNarrow, typename Int>
-BARACUDA_HOST_DEVICE inline bool read_page(const Placement& placement, Placing placing, SeenOf<Int>* seen) {
-  load_page<kNarrow>(placement, placing, seen);
-  return is_place(placement, *seen);
-}
-
-// Both, for a row of the request that was found, where the append is RAGGED. Whether it is to be served, and if so in which
+// All of it, for a row of the request that was found, where the append is RAGGED. Whether it is to be served, and if so in which
 // page and slot of `seen`.
 template <bool kNarrow>
 inline bool find_place_of(const Placement& placement, int64_t request, int64_t row, Seen* seen) {
-  RowsOf<int64_t> rows = {};
-  if (placement.placing == Placing::kRagged) read_rows<kNarrow>(placement, request, seen, &rows);
-  return find_entry<kNarrow>(placement, placement.placing, row, rows, seen) &&
-         read_page<kNarrow>(placement, placement.placing, seen);
+  const Placing placing = placement.placing;
+  read_token<kNarrow>(placement, placing, request, row, seen);
+  if (!find_entry(placement, placing, row, seen)) return false;
+  load_page<kNarrow>(placement, placing, seen);
+  return is_place(placement, *seen);
 }
 
 // The same for a row by itself.
@@ -68,15 +84,22 @@ inline bool find_place(const Placement& placement, int64_t row, Seen* seen) {
   return find_place_of<kNarrow>(placement, request, row, seen);
 }
 
-// Why there was no place for the row.
-template <typename Int>
-BARACUDA_HOST_DEVICE inline Corruption corruption_of(const Placement& placement, Placing placing,
-                                                     const SeenOf<Int>& seen) {
-  if (placing == Placing::kLastPage) return last_page_corruption(placement, seen);
-  if (seen.entry < 0) return seen.corruption;
-  return {seen.page < 0 ? BARACUDA_CORRUPT_NONE : BARACUDA_CORRUPT_PAGE,
-          placement.table == BARACUDA_TABLE_DENSE ? BARACUDA_OPERAND_BLOCK_TABLE : BARACUDA_OPERAND_INDICES, seen.page,
-          placement.num_pages};
+// Why there was no place for the row, by what was seen of it.
+BARACUDA_HOST_DEVICE inline Corruption corruption_of(const Placement& placement, Placing placing, int64_t row,
+                                                     const Seen& seen) {
+  switch (placing) {
+    case Placing::kLastPage:
+      return last_page_corruption(placement, seen);
+    case Placing::kNewest:
+      return newest_corruption(placement, seen);
+    case Placing::kRagged:
+      return row_corruption(placement, row, seen);
+    case Placing::kPositions:
+      return position_corruption(placement, seen);
+    case Placing::kSlots:
+      return slot_corruption(placement, seen);
+  }
+  return padding();
 }
 
 // What is wrong with a RAGGED append as a whole: rows that append_indptr says and key does not have, for which there is

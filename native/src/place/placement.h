@@ -32,22 +32,27 @@ enum class Placing : int32_t {
   kSlots       // SLOTS
 };
 
-// Which place, for all rows of an append. A kernel's argument too.
+// Which place, for all rows of an append. A kernel's argument too: what few kernels look at, or none before it has written,
+// comes last, since a thread waits for every 64 bytes of it that it is the first to look at.
 struct Placement {
   const void* operands[kNumPlaceOperands];  // nullptr where the addressing has none
-  uint32_t wide;                            // bit i: operands[i] is int64, else int32
-  Placing placing;
+  union {                                   // no append has both
+    int64_t table_stride;                   // of block_table, in entries
+    int64_t skip_slot;                      // SLOTS: a slot that is padding; -1 where none is set
+  };
   int32_t table;       // baracuda_table
   int32_t lengths;     // baracuda_lengths
   int32_t counts_new;  // lengths count the new tokens too (AFTER_APPEND): 1, else 0
   int32_t num_requests;
-  int32_t num_rows;    // rows that the operands say; for RAGGED as many as key has
-  int32_t used_pages;  // entries of indices; of a row of block_table
-  int32_t num_pages;   // in the caches
-  int32_t page_size;
-  Divisor<uint32_t> per_page;  // by page_size; left as it is for decodes, which divide nothing
-  int64_t table_stride;        // of block_table, in entries
-  int64_t skip_slot;           // a slot that is padding; -1 where none is set
+  int32_t num_rows;            // rows that the operands say; for RAGGED as many as key has
+  int32_t used_pages;          // entries of indices; of a row of block_table
+  int32_t num_pages;           // in the caches
+  Divisor<uint32_t> per_page;  // by page_size; its divisor alone for decodes, which divide nothing
+  uint32_t requests_a_row;     // RAGGED: of evenly many rows each, in 2^-32; at most 2^32 - 1 of these
+  uint32_t wide;               // bit i: operands[i] is int64, else int32
+  Placing placing;
+
+  BARACUDA_HOST_DEVICE int32_t page_size() const { return static_cast<int32_t>(per_page.divisor); }
 };
 
 // What is wrong with a row; reason BARACUDA_CORRUPT_NONE for padding.
@@ -63,17 +68,26 @@ struct Corruption {
 // registers.
 template <typename Int>
 struct SeenOf {
-  Int request;  // -1 for SLOTS, and where batch_indices names none
-  Int begin;    // the request's part of the table: entries begin .. end - 1
+  Int request;    // -1 for SLOTS, and where batch_indices names none
+  Int first_row;  // RAGGED: rows first_row .. end_row - 1 are the request's
+  Int end_row;
+  Int begin;  // the request's part of the table: entries begin .. end - 1
   Int end;
-  Int length;  // last_page_len
+  Int length;  // last_page_len, or seq_lens
+  Int owner;   // POSITIONS: what batch_indices says
+  Int target;  // a position, or a slot of the whole cache
   Int entry;   // of the table, that names the page; SLOTS: the page
   Int page;    // the place; -1 where none was read
   Int slot;
-  Corruption corruption;  // why there is no entry; not filled in by find_last_entry
 };
 
 using Seen = SeenOf<int64_t>;
+
+template <typename Int>
+BARACUDA_HOST_DEVICE inline Seen widened(const SeenOf<Int>& seen) {
+  return {seen.request, seen.first_row, seen.end_row, seen.begin, seen.end, seen.length,
+          seen.owner,   seen.target,    seen.entry,   seen.page,  seen.slot};
+}
 
 // One read, whoever writes to the table meanwhile: what is judged must be what is used.
 template <typename Index>
@@ -97,10 +111,14 @@ BARACUDA_HOST_DEVICE inline Int read_index(const Placement& placement, PlaceOper
   return read_once(static_cast<const int32_t*>(data) + entry);
 }
 
-// Whether every entry of the operands that say places, and every number of one, is an int32.
+// Whether every entry of the operands that say places, every number of one, and every token that a request's pages have
+// room for, is an int32.
 inline bool is_narrow(const Placement& placement) {
-  const int64_t table_entries = (int64_t{placement.num_requests} - 1) * placement.table_stride + placement.used_pages;
-  return placement.wide == 0 && (placement.table == BARACUDA_TABLE_CSR || table_entries <= INT32_MAX);
+  if (placement.wide != 0) return false;
+  if (placement.placing == Placing::kLastPage || placement.placing == Placing::kSlots) return true;
+  if (int64_t{placement.used_pages} * placement.page_size() > INT32_MAX) return false;
+  if (placement.table == BARACUDA_TABLE_CSR) return true;
+  return (int64_t{placement.num_requests} - 1) * placement.table_stride + placement.used_pages <= INT32_MAX;
 }
 
 // Whether a number is among 0 .. limit - 1.

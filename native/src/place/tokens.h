@@ -6,35 +6,35 @@
 #define BARACUDA_SRC_PLACE_TOKENS_H_
 
 #include <cstdint>
+#include <type_traits>
 
 #include "place/placement.h"
 
 namespace baracuda {
 
-// Of numbers that are yet to be judged: a sum that does not fit wraps, and is not used.
-BARACUDA_HOST_DEVICE inline int64_t sum(int64_t a, int64_t b) {
-  return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+// Of numbers that are yet to be judged: what does not fit wraps. A number that is below another is compared as one without
+// a sign, by which what is negative is above all.
+template <typename Int>
+BARACUDA_HOST_DEVICE inline Int sum(Int a, Int b) {
+  using Unsigned = std::make_unsigned_t<Int>;
+  return static_cast<Int>(static_cast<Unsigned>(a) + static_cast<Unsigned>(b));
 }
-BARACUDA_HOST_DEVICE inline int64_t difference(int64_t a, int64_t b) {
-  return static_cast<int64_t>(static_cast<uint64_t>(a) - static_cast<uint64_t>(b));
+template <typename Int>
+BARACUDA_HOST_DEVICE inline Int difference(Int a, Int b) {
+  using Unsigned = std::make_unsigned_t<Int>;
+  return static_cast<Int>(static_cast<Unsigned>(a) - static_cast<Unsigned>(b));
 }
 
-// Marks a row as padding, or as corrupt, and says that it is not to be served.
 template <typename Int>
-BARACUDA_HOST_DEVICE inline bool skip(SeenOf<Int>* seen) {
-  seen->entry = -1;
-  seen->corruption.reason = BARACUDA_CORRUPT_NONE;
-  return false;
-}
-template <typename Int>
-BARACUDA_HOST_DEVICE inline bool refuse(SeenOf<Int>* seen, int32_t reason, int32_t operand, int64_t value,
-                                        int64_t limit) {
-  seen->entry = -1;
-  seen->corruption = {reason, operand, value, limit};
-  return false;
+BARACUDA_HOST_DEVICE inline Int product(Int a, Int b) {
+  using Unsigned = std::make_unsigned_t<Int>;
+  return static_cast<Int>(static_cast<Unsigned>(a) * static_cast<Unsigned>(b));
 }
 
 // Pages' worth of tokens before a position. Exact for any that is not negative.
+BARACUDA_HOST_DEVICE inline int32_t pages_before(const Placement& placement, int32_t position) {
+  return static_cast<int32_t>(placement.per_page.divide(static_cast<uint32_t>(position)));
+}
 BARACUDA_HOST_DEVICE inline int64_t pages_before(const Placement& placement, int64_t position) {
   constexpr int64_t kDivisible = int64_t{1} << 31;  // below it by multiplication
   if (position < kDivisible) return placement.per_page.divide(static_cast<uint32_t>(position));
@@ -45,12 +45,12 @@ BARACUDA_HOST_DEVICE inline int64_t pages_before(const Placement& placement, int
 #pragma unroll 1
   for (int bit = 62; bit >= 0; --bit) {
     rest = rest << 1 | (position >> bit & 1);
-    pages = pages << 1 | (rest >= placement.page_size ? 1 : 0);
-    if (rest >= placement.page_size) rest -= placement.page_size;
+    pages = pages << 1 | (rest >= placement.page_size() ? 1 : 0);
+    if (rest >= placement.page_size()) rest -= placement.page_size();
   }
   return pages;
 #else
-  return position / placement.page_size;
+  return position / placement.page_size();
 #endif
 }
 
@@ -67,75 +67,52 @@ BARACUDA_HOST_DEVICE inline bool is_part(const Placement& placement, const SeenO
   return seen.begin >= 0 && seen.end >= seen.begin && seen.end <= placement.used_pages;
 }
 
-// Why entries of indptr are no part.
-template <typename Int>
-BARACUDA_HOST_DEVICE inline bool refuse_part(const Placement& placement, SeenOf<Int>* seen) {
-  constexpr int32_t kReason = BARACUDA_CORRUPT_INDPTR;
-  constexpr int32_t kOperand = BARACUDA_OPERAND_INDPTR;
-  if (seen->begin < 0) return refuse(seen, kReason, kOperand, seen->begin, 0);
-  if (seen->end < seen->begin) return refuse(seen, kReason, kOperand, seen->end, seen->begin);
-  return refuse(seen, kReason, kOperand, seen->end, int64_t{placement.used_pages} + 1);
+// And its length.
+template <bool kNarrow, typename Int>
+BARACUDA_HOST_DEVICE inline void read_tokens(const Placement& placement, Int request, SeenOf<Int>* seen) {
+  seen->request = request;
+  read_part<kNarrow>(placement, request, seen);
+  seen->length = read_index<kNarrow>(placement, kLengths, request);
 }
 
-// Tokens that the pages of a part have room for; of what is no part, none.
+// Tokens that the pages of a part have room for. Of what is no part, some number.
 template <typename Int>
-BARACUDA_HOST_DEVICE inline int64_t room_of(const Placement& placement, const SeenOf<Int>& seen) {
-  return is_part(placement, seen) ? static_cast<int64_t>(seen.end - seen.begin) * placement.page_size : 0;
+BARACUDA_HOST_DEVICE inline Int room_of(const Placement& placement, const SeenOf<Int>& seen) {
+  return product(difference(seen.end, seen.begin), static_cast<Int>(placement.page_size()));
 }
 
-// Where the page is listed of a token of the request whose part was read, and its slot there. The position is one of those
-// that the part has room for.
+// Where the page is listed of a token of the request whose part was read, and its slot there. Whether the part has room for
+// a token at that position; a negative one wraps.
 template <typename Int>
-BARACUDA_HOST_DEVICE inline bool find_token(const Placement& placement, int64_t position, SeenOf<Int>* seen) {
-  const int64_t nth = pages_before(placement, position);
-  const int64_t first = placement.table == BARACUDA_TABLE_DENSE
-                            ? static_cast<int64_t>(seen->request) * placement.table_stride
-                            : static_cast<int64_t>(seen->begin);
-  seen->entry = static_cast<Int>(first + nth);
-  seen->slot = static_cast<Int>(position - nth * placement.page_size);
-  return true;
+BARACUDA_HOST_DEVICE inline bool find_token(const Placement& placement, Int position, SeenOf<Int>* seen) {
+  using Unsigned = std::make_unsigned_t<Int>;
+  const bool has_room = static_cast<Unsigned>(position) < static_cast<Unsigned>(room_of(placement, *seen));
+  if (sizeof(Int) == sizeof(int64_t) && !has_room) return false;  // a division by bits, of what is no position
+  const Int nth = pages_before(placement, position);
+  const Int first = placement.table == BARACUDA_TABLE_DENSE
+                        ? static_cast<Int>(seen->request * static_cast<Int>(placement.table_stride))
+                        : seen->begin;
+  seen->entry = sum(first, nth);
+  seen->slot = difference(position, product(nth, static_cast<Int>(placement.page_size())));
+  return has_room && is_part(placement, *seen);
 }
 
-// Whether what says a request's length says one, and if so how many tokens it has, which may be any number: of these the new
-// ones are the last, or they come after, by counts_new.
+// Whether what says a request's length says one, and how many tokens it has then: of these the new ones are the last, or
+// they come after, by counts_new. Where there are no pages, last_page_len says a number for which there is no room.
 template <typename Int>
-BARACUDA_HOST_DEVICE inline bool is_total(const Placement& placement, const SeenOf<Int>& seen, int64_t length,
-                                          int64_t* total) {
-  if (placement.lengths == BARACUDA_LENGTHS_SEQ_LENS) {
-    *total = length;
-    return length >= placement.counts_new;
-  }
-  *total = sum(room_of(placement, seen) - placement.page_size, length);
-  return seen.begin != seen.end && length >= 1 && length <= placement.page_size;
-}
-
-// Why it says none: padding, or what is corrupt.
-template <typename Int>
-BARACUDA_HOST_DEVICE inline bool refuse_total(const Placement& placement, int64_t length, SeenOf<Int>* seen) {
-  constexpr int32_t kReason = BARACUDA_CORRUPT_LAST_PAGE_LEN;
-  if (placement.lengths == BARACUDA_LENGTHS_SEQ_LENS) {
-    if (length == 0) return skip(seen);
-    return refuse(seen, kReason, BARACUDA_OPERAND_SEQ_LENS, length, 0);
-  }
-  if (seen->begin == seen->end) return skip(seen);
-  return refuse(seen, kReason, BARACUDA_OPERAND_LAST_PAGE_LEN, length,
-                length < 1 ? 1 : int64_t{placement.page_size} + 1);
+BARACUDA_HOST_DEVICE inline bool is_total(const Placement& placement, const SeenOf<Int>& seen, Int* total) {
+  const bool by_last_page = placement.lengths == BARACUDA_LENGTHS_LAST_PAGE_LEN;
+  const Int before = difference(room_of(placement, seen), static_cast<Int>(placement.page_size()));
+  *total = sum(by_last_page ? before : Int{0}, seen.length);
+  const Int most = by_last_page ? static_cast<Int>(placement.page_size()) : seen.length;
+  return seen.length >= placement.counts_new && seen.length <= most;
 }
 
 // LAST_PAGE by seq_lens: the request's newest token.
-template <bool kNarrow, typename Int>
-BARACUDA_HOST_DEVICE inline bool find_newest(const Placement& placement, Int request, SeenOf<Int>* seen) {
-  seen->request = request;
-  read_part<kNarrow>(placement, request, seen);
-  const int64_t length = read_index<kNarrow>(placement, kLengths, request);
-  int64_t total;
-  const bool counted = is_total(placement, *seen, length, &total);
-  const int64_t limit = room_of(placement, *seen) + placement.counts_new;
-  if (is_part(placement, *seen) && counted && total < limit)
-    return find_token(placement, total - placement.counts_new, seen);
-  if (!is_part(placement, *seen)) return refuse_part(placement, seen);
-  if (!counted) return refuse_total(placement, length, seen);
-  return refuse(seen, BARACUDA_CORRUPT_LAST_PAGE_LEN, BARACUDA_OPERAND_SEQ_LENS, total, limit);
+template <typename Int>
+BARACUDA_HOST_DEVICE inline bool find_newest(const Placement& placement, SeenOf<Int>* seen) {
+  const bool counted = seen->length >= placement.counts_new;
+  return find_token(placement, difference(seen->length, static_cast<Int>(placement.counts_new)), seen) && counted;
 }
 
 // Which request the row of a RAGGED append is of: the first whose rows end behind it. The last one for rows behind all.
@@ -154,97 +131,141 @@ BARACUDA_HOST_DEVICE inline int64_t find_request(const Placement& placement, int
   return first;
 }
 
-// What is read of a request for a row of a RAGGED append, besides its part of the table.
-template <typename Int>
-struct RowsOf {
-  Int first;  // rows first .. end - 1 are the request's
-  Int end;
-  Int length;  // last_page_len, or seq_lens
-};
-
+// Reads all of a request that a row of a RAGGED append asks for.
 template <bool kNarrow, typename Int>
-BARACUDA_HOST_DEVICE inline void read_rows(const Placement& placement, Int request, SeenOf<Int>* seen,
-                                           RowsOf<Int>* rows) {
-  seen->request = request;
-  rows->first = read_index<kNarrow>(placement, kOwners, request);
-  rows->end = read_index<kNarrow>(placement, kOwners, static_cast<Int>(request + 1));
-  read_part<kNarrow>(placement, request, seen);
-  rows->length = read_index<kNarrow>(placement, kLengths, request);
+BARACUDA_HOST_DEVICE inline void read_request(const Placement& placement, Int request, SeenOf<Int>* seen) {
+  seen->first_row = read_index<kNarrow>(placement, kOwners, request);
+  seen->end_row = read_index<kNarrow>(placement, kOwners, static_cast<Int>(request + 1));
+  read_tokens<kNarrow>(placement, request, seen);
 }
 
-// Why the rows of the request are none of which this is one; padding for those behind all.
+// Whether the rows of the request that was read are some of key's, and this is one of them.
 template <typename Int>
-BARACUDA_HOST_DEVICE inline bool refuse_rows(const Placement& placement, int64_t row, int64_t first, int64_t end,
-                                             SeenOf<Int>* seen) {
-  constexpr int32_t kReason = BARACUDA_CORRUPT_APPEND_INDPTR;
-  constexpr int32_t kOperand = BARACUDA_OPERAND_APPEND_INDPTR;
-  const bool is_first = seen->request == 0;
-  if (row >= end && seen->request == placement.num_requests - 1)
-    return end < first ? refuse(seen, kReason, kOperand, end, first) : skip(seen);
-  if (first < 0) return refuse(seen, kReason, kOperand, first, int64_t{0});
-  if (row < first || (is_first && first != 0))
-    return refuse(seen, kReason, kOperand, first, is_first ? int64_t{1} : row + 1);
-  return refuse(seen, kReason, kOperand, end, end > placement.num_rows ? int64_t{placement.num_rows} + 1 : row + 1);
+BARACUDA_HOST_DEVICE inline bool is_row(const Placement& placement, Int row, const SeenOf<Int>& seen) {
+  const Int most = seen.request == 0 ? Int{0} : row;  // the first request's rows begin at 0
+  return seen.first_row >= 0 && seen.first_row <= most && row < seen.end_row && seen.end_row <= placement.num_rows;
+}
+
+// What has to be added to a request's tokens for the position of its row.
+template <typename Int>
+BARACUDA_HOST_DEVICE inline Int from_total(const Placement& placement, Int row, const SeenOf<Int>& seen) {
+  return difference(row, placement.counts_new != 0 ? seen.end_row : seen.first_row);
 }
 
 // RAGGED: the row of the request that was found and read for it.
 template <typename Int>
-BARACUDA_HOST_DEVICE inline bool find_row(const Placement& placement, int64_t row, const RowsOf<Int>& rows,
-                                          SeenOf<Int>* seen) {
-  const int64_t first = rows.first;
-  const int64_t end = rows.end;
-  const int64_t length = rows.length;
-  const bool is_its =
-      first >= 0 && row >= first && row < end && end <= placement.num_rows && (seen->request != 0 || first == 0);
-  int64_t total;
-  const bool counted = is_total(placement, *seen, length, &total);
-  // Held against the total before anything is added to it, which may be any number.
-  const int64_t from_total = placement.counts_new != 0 ? difference(row, end) : difference(row, first);
-  const int64_t limit = difference(room_of(placement, *seen), from_total);
-  const int64_t position = sum(total, from_total);
-  if (is_its && is_part(placement, *seen) && counted && total < limit && position >= 0)
-    return find_token(placement, position, seen);
-  if (!is_its) return refuse_rows(placement, row, first, end, seen);
-  if (!is_part(placement, *seen)) return refuse_part(placement, seen);
-  if (!counted) return refuse_total(placement, length, seen);
-  if (total >= limit) return refuse(seen, BARACUDA_CORRUPT_LAST_PAGE_LEN, BARACUDA_OPERAND_SEQ_LENS, total, limit);
-  return refuse(seen, BARACUDA_CORRUPT_APPEND_INDPTR, BARACUDA_OPERAND_APPEND_INDPTR, end, first + total + 1);
+BARACUDA_HOST_DEVICE inline bool find_row(const Placement& placement, Int row, SeenOf<Int>* seen) {
+  const bool is_its = is_row(placement, row, *seen);
+  Int total;
+  const bool counted = is_total(placement, *seen, &total);
+  return find_token(placement, sum(total, from_total(placement, row, *seen)), seen) && is_its && counted;
 }
 
-// POSITIONS: the token that the row's two entries name.
+// Reads the row's two entries of POSITIONS.
 template <bool kNarrow, typename Int>
-BARACUDA_HOST_DEVICE inline bool find_position(const Placement& placement, int64_t row, SeenOf<Int>* seen) {
-  const Int owner = read_index<kNarrow>(placement, kOwners, static_cast<Int>(row));
-  const int64_t position = read_index<kNarrow>(placement, kTargets, static_cast<Int>(row));
-  seen->begin = 0;
-  seen->end = 0;
-  if (is_below(owner, placement.num_requests)) {
-    seen->request = owner;
-    read_part<kNarrow>(placement, owner, seen);
-    if (is_part(placement, *seen) && position >= 0 && position < room_of(placement, *seen))
-      return find_token(placement, position, seen);
-    if (!is_part(placement, *seen)) return refuse_part(placement, seen);
-    return refuse(seen, BARACUDA_CORRUPT_POSITION, BARACUDA_OPERAND_POSITIONS, position,
-                  position < 0 ? 0 : room_of(placement, *seen));
+BARACUDA_HOST_DEVICE inline void read_position(const Placement& placement, Int row, SeenOf<Int>* seen) {
+  seen->owner = read_index<kNarrow>(placement, kOwners, row);
+  seen->target = read_index<kNarrow>(placement, kTargets, row);
+  seen->request = is_below(seen->owner, placement.num_requests) ? seen->owner : -1;
+}
+
+// POSITIONS: the token of the request whose part was read.
+template <typename Int>
+BARACUDA_HOST_DEVICE inline bool find_position(const Placement& placement, SeenOf<Int>* seen) {
+  return find_token(placement, seen->target, seen) && seen->request >= 0;
+}
+
+// SLOTS: the slot of the whole cache that was read.
+template <typename Int>
+BARACUDA_HOST_DEVICE inline bool find_slot(const Placement& placement, SeenOf<Int>* seen) {
+  if (seen->target < 0 || seen->target == placement.skip_slot) return false;
+  seen->entry = pages_before(placement, seen->target);
+  seen->slot = difference(seen->target, product(seen->entry, static_cast<Int>(placement.page_size())));
+  return seen->entry < placement.num_pages;
+}
+
+// Why a row has no place: padding, or what is corrupt, in the header's order. The last of all is the page's id.
+
+BARACUDA_HOST_DEVICE inline Corruption padding() { return {BARACUDA_CORRUPT_NONE, 0, 0, 0}; }
+
+BARACUDA_HOST_DEVICE inline Corruption page_corruption(const Placement& placement, const Seen& seen) {
+  if (seen.page < 0) return padding();
+  return {BARACUDA_CORRUPT_PAGE,
+          placement.table == BARACUDA_TABLE_DENSE ? BARACUDA_OPERAND_BLOCK_TABLE : BARACUDA_OPERAND_INDICES, seen.page,
+          placement.num_pages};
+}
+
+BARACUDA_HOST_DEVICE inline Corruption part_corruption(const Placement& placement, const Seen& seen) {
+  constexpr int32_t kReason = BARACUDA_CORRUPT_INDPTR;
+  constexpr int32_t kOperand = BARACUDA_OPERAND_INDPTR;
+  if (seen.begin < 0) return {kReason, kOperand, seen.begin, 0};
+  if (seen.end < seen.begin) return {kReason, kOperand, seen.end, seen.begin};
+  return {kReason, kOperand, seen.end, int64_t{placement.used_pages} + 1};
+}
+
+// Of what says no length.
+BARACUDA_HOST_DEVICE inline Corruption length_corruption(const Placement& placement, const Seen& seen) {
+  constexpr int32_t kReason = BARACUDA_CORRUPT_LAST_PAGE_LEN;
+  if (placement.lengths == BARACUDA_LENGTHS_SEQ_LENS) {
+    if (seen.length == 0) return padding();
+    return {kReason, BARACUDA_OPERAND_SEQ_LENS, seen.length, 0};
   }
-  seen->request = -1;
-  if (owner < 0) return skip(seen);
-  return refuse(seen, BARACUDA_CORRUPT_BATCH_INDEX, BARACUDA_OPERAND_BATCH_INDICES, owner, placement.num_requests);
+  return {kReason, BARACUDA_OPERAND_LAST_PAGE_LEN, seen.length,
+          seen.length < 1 ? int64_t{1} : int64_t{placement.page_size()} + 1};
 }
 
-// SLOTS: the slot of the whole cache that the row's entry names.
-template <bool kNarrow, typename Int>
-BARACUDA_HOST_DEVICE inline bool find_slot(const Placement& placement, int64_t row, SeenOf<Int>* seen) {
-  seen->request = -1;
-  const int64_t slot = read_index<kNarrow>(placement, kTargets, static_cast<Int>(row));
-  if (slot < 0 || slot == placement.skip_slot) return skip(seen);
-  const int64_t page = pages_before(placement, slot);
-  if (page >= placement.num_pages)
-    return refuse(seen, BARACUDA_CORRUPT_SLOT, BARACUDA_OPERAND_SLOT_MAPPING, slot,
-                  int64_t{placement.num_pages} * placement.page_size);
-  seen->entry = static_cast<Int>(page);
-  seen->slot = static_cast<Int>(slot - page * placement.page_size);
-  return true;
+BARACUDA_HOST_DEVICE inline Corruption newest_corruption(const Placement& placement, const Seen& seen) {
+  if (!is_part(placement, seen)) return part_corruption(placement, seen);
+  if (seen.length < placement.counts_new) return length_corruption(placement, seen);
+  const int64_t limit = room_of(placement, seen) + placement.counts_new;
+  if (seen.length >= limit) return {BARACUDA_CORRUPT_LAST_PAGE_LEN, BARACUDA_OPERAND_SEQ_LENS, seen.length, limit};
+  return page_corruption(placement, seen);
+}
+
+// Of a row that is none of the request's; those behind all are padding.
+BARACUDA_HOST_DEVICE inline Corruption rows_corruption(const Placement& placement, int64_t row, const Seen& seen) {
+  constexpr int32_t kReason = BARACUDA_CORRUPT_APPEND_INDPTR;
+  constexpr int32_t kOperand = BARACUDA_OPERAND_APPEND_INDPTR;
+  const int64_t first = seen.first_row;
+  const int64_t end = seen.end_row;
+  const bool is_first = seen.request == 0;
+  if (row >= end && seen.request == placement.num_requests - 1)
+    return end < first ? Corruption{kReason, kOperand, end, first} : padding();
+  if (first < 0) return {kReason, kOperand, first, 0};
+  if (row < first || (is_first && first != 0)) return {kReason, kOperand, first, is_first ? int64_t{1} : row + 1};
+  return {kReason, kOperand, end, end > placement.num_rows ? int64_t{placement.num_rows} + 1 : row + 1};
+}
+
+BARACUDA_HOST_DEVICE inline Corruption row_corruption(const Placement& placement, int64_t row, const Seen& seen) {
+  if (!is_row(placement, row, seen)) return rows_corruption(placement, row, seen);
+  if (!is_part(placement, seen)) return part_corruption(placement, seen);
+  if (placement.lengths == BARACUDA_LENGTHS_LAST_PAGE_LEN && seen.begin == seen.end) return padding();
+  int64_t total;
+  if (!is_total(placement, seen, &total)) return length_corruption(placement, seen);
+  // Held against the total before anything is added to it, which may be any number.
+  const int64_t added = from_total(placement, row, seen);
+  const int64_t limit = room_of(placement, seen) - added;
+  if (total >= limit) return {BARACUDA_CORRUPT_LAST_PAGE_LEN, BARACUDA_OPERAND_SEQ_LENS, total, limit};
+  if (total + added < 0)
+    return {BARACUDA_CORRUPT_APPEND_INDPTR, BARACUDA_OPERAND_APPEND_INDPTR, seen.end_row, seen.first_row + total + 1};
+  return page_corruption(placement, seen);
+}
+
+BARACUDA_HOST_DEVICE inline Corruption position_corruption(const Placement& placement, const Seen& seen) {
+  if (seen.owner < 0) return padding();
+  if (seen.request < 0)
+    return {BARACUDA_CORRUPT_BATCH_INDEX, BARACUDA_OPERAND_BATCH_INDICES, seen.owner, placement.num_requests};
+  if (!is_part(placement, seen)) return part_corruption(placement, seen);
+  const int64_t room = room_of(placement, seen);
+  if (seen.target < 0 || seen.target >= room)
+    return {BARACUDA_CORRUPT_POSITION, BARACUDA_OPERAND_POSITIONS, seen.target, seen.target < 0 ? 0 : room};
+  return page_corruption(placement, seen);
+}
+
+BARACUDA_HOST_DEVICE inline Corruption slot_corruption(const Placement& placement, const Seen& seen) {
+  if (seen.target < 0 || seen.target == placement.skip_slot) return padding();
+  return {BARACUDA_CORRUPT_SLOT, BARACUDA_OPERAND_SLOT_MAPPING, seen.target,
+          int64_t{placement.num_pages} * placement.page_size()};
 }
 
 }  // namespace baracuda

@@ -8,7 +8,7 @@
 
 #include "append/append.h"
 #include "cuda/bespoke/placing.h"
-#include "cuda/bespoke/ragged.h"
+#include "cuda/bespoke/reading.h"
 #include "cuda/bespoke/record.h"
 #include "cuda/bespoke/vector.h"
 #include "cuda/bespoke/width.h"
@@ -98,8 +98,8 @@ __global__ void __launch_bounds__(kThreads) append_kernel(const __grid_constant_
   using Offset = typename Size::Offset;
   const Placing placing = kPlacing == kAnyPlacing ? copy.placement.placing : static_cast<Placing>(kPlacing);
   const Index thread = static_cast<Index>(blockIdx.x) * kThreads + threadIdx.x;
-  // The threads of a warp look for a RAGGED row's request together: those that are too many look on.
-  const bool is_one_of_many = placing == Placing::kRagged;
+  // Where the threads of a warp read together, those that are too many look on.
+  const bool is_one_of_many = reads_in_warp(placing);
   if (!is_one_of_many && thread >= copy.vectors) return;
   const Index i = is_one_of_many && thread >= copy.vectors ? copy.vectors - 1 : thread;
   const Index row = copy.token_vectors.divide(i);
@@ -110,24 +110,27 @@ __global__ void __launch_bounds__(kThreads) append_kernel(const __grid_constant_
     return kAlike || within - head * copy.row_vectors.divisor < strides(part).row_vectors;
   };
 
+  using Int = std::conditional_t<kNarrow, int32_t, int64_t>;
+  const auto row_of = [&](Index of) { return static_cast<Int>(copy.token_vectors.divide(min(of, copy.vectors - 1))); };
+  const Index first_thread = thread - thread % kWarp;
+  const auto its_row = static_cast<Int>(row);
+  Reading<kNarrow, Int> reading;
+  reading.start(copy.placement, placing, {row_of(first_thread), row_of(first_thread + kWarp - 1)}, its_row);
   Held<Vector> vectors[kMaxParts];
   for (int part = 0; part < kMaxParts; ++part) {
     const Index from = row * strides(part).token + head * strides(part).head + within;
     load_vector_if<Vector>(has(part), vector_at<Vector>(copy.rows[part], static_cast<Offset>(from), copy.vector_bytes),
                            copy.vector_bytes, &vectors[part]);
   }
-  using Int = std::conditional_t<kNarrow, int32_t, int64_t>;
   SeenOf<Int> seen;
-  RowsOf<Int> rows;
-  if (placing == Placing::kRagged) {
-    read_rows_in_warp<kNarrow>(copy.placement, static_cast<int64_t>(row), &seen, &rows);
-    if (thread >= copy.vectors) return;
-    if (thread == 0)
-      record_corruption(copy.record, copy.placement.num_rows, copy.placement.num_requests - 1, -1,
-                        lost_rows_of<kNarrow>(copy.placement));
-  }
-  if (find_entry<kNarrow>(copy.placement, placing, static_cast<int64_t>(row), rows, &seen)) {
-    const bool served = read_page<kNarrow>(copy.placement, placing, &seen);
+  reading.finish(copy.placement, placing, its_row, &seen);
+  if (thread >= copy.vectors) return;
+  // One thread says what is wrong with the append as a whole.
+  const bool is_speaker = placing == Placing::kRagged && thread == 0;
+  bool served = false;
+  if (find_entry(copy.placement, placing, its_row, &seen)) {
+    load_page<kNarrow>(copy.placement, placing, &seen);
+    served = is_place(copy.placement, seen);
     for (int part = 0; part < kMaxParts; ++part) {
       const Index in_page =
           static_cast<Index>(seen.slot) * strides(part).slot + head * strides(part).cache_head + within;
@@ -135,11 +138,15 @@ __global__ void __launch_bounds__(kThreads) append_kernel(const __grid_constant_
       store_vector_if<Vector>(served && has(part), vector_at<Vector>(copy.caches[part], to, copy.vector_bytes),
                               copy.vector_bytes, vectors[part]);
     }
-    if (served) return;
+    if (served && !is_speaker) return;
   }
-  if (within == 0)
+  if (copy.record == nullptr) return;
+  if (is_speaker)
+    record_corruption(copy.record, copy.placement.num_rows, copy.placement.num_requests - 1, -1,
+                      lost_rows_of<kNarrow>(copy.placement));
+  if (!served && within == 0)
     record_corruption(copy.record, static_cast<int64_t>(row), seen.request, seen.page,
-                      corruption_of(copy.placement, placing, seen));
+                      corruption_of(copy.placement, placing, static_cast<int64_t>(row), widened(seen)));
 }
 
 #endif  // defined(__CUDACC__)

@@ -43,7 +43,7 @@ bool is_small(const Append& append, const Part& part, const Steps& steps) noexce
   const int64_t heads = append.num_heads - 1;
   const int64_t rows = (rows_of(append) - 1) * in_rows(part.token_stride) + heads * in_rows(part.head_stride);
   const int64_t page =
-      int64_t{append.placement.page_size - 1} * in_cache(part.slot_stride) + heads * in_cache(part.cache_head_stride);
+      int64_t{append.placement.page_size() - 1} * in_cache(part.slot_stride) + heads * in_cache(part.cache_head_stride);
   return rows < kSmallEnd - steps.of_row && page < kSmallEnd - steps.of_row;
 }
 

@@ -46,7 +46,7 @@ uint32_t elements(int64_t bytes) noexcept {
 template <uint32_t kBytes>
 PagedKv cache_of(const Append& append) noexcept {
   const Part& k = append.parts[0];
-  return {static_cast<uint32_t>(append.placement.page_size),
+  return {static_cast<uint32_t>(append.placement.page_size()),
           static_cast<uint32_t>(append.num_heads),
           static_cast<uint32_t>(append.head_dim),
           static_cast<uint32_t>(append.placement.num_requests),

@@ -11,7 +11,7 @@
 #include "cuda/bespoke/quantise/source.h"
 #include "cuda/bespoke/quantise/target.h"
 #include "cuda/bespoke/quantise/turn.h"
-#include "cuda/bespoke/ragged.h"
+#include "cuda/bespoke/reading.h"
 #include "cuda/bespoke/record.h"
 #include "cuda/bespoke/vector.h"
 #include "cuda/bespoke/width.h"
@@ -221,24 +221,25 @@ __global__ void __launch_bounds__(kQuantisingThreads)
       function(AnyShare<Halves>{quantise, part, is_tail, turn});
   };
 
+  const Placing placing = quantise.placement.placing;
+  Way<false, int64_t, Size> way(quantise, placing, static_cast<typename Size::Index>(thread), turn.row);
   uint4 first = {};  // the zeros in a tail's place
   if (part.rows != nullptr) with_share([&](const auto& share) { share.load(turn.first, &first); });
   float given = 0;
   if (part.scale != nullptr)
     load_shared_if(true, reinterpret_cast<const float*>(part.scale + static_cast<int64_t>(turn.head) * part.scale_head),
                    &given);
-  const Placing placing = quantise.placement.placing;
   Seen seen;
-  const bool found = find_page<false>(quantise.placement, placing, static_cast<int64_t>(turn.row), &seen);
+  const bool found = way.find_page(&seen);
   const bool is_served = found && !looks_on && is_place(quantise.placement, seen);
   with_share([&](const auto& share) { share.write(is_served, seen, first, given); });
   if (looks_on) return;
-  if (placing == Placing::kRagged && thread == 0)
+  if (placing == Placing::kRagged && thread == 0 && quantise.record != nullptr)
     record_corruption(quantise.record, quantise.placement.num_rows, quantise.placement.num_requests - 1, -1,
                       lost_rows_of<false>(quantise.placement));
-  if (!is_served && turn.within == 0)
+  if (!is_served && turn.within == 0 && quantise.record != nullptr)
     record_corruption(quantise.record, static_cast<int64_t>(turn.row), seen.request, seen.page,
-                      corruption_of(quantise.placement, placing, seen));
+                      corruption_of(quantise.placement, placing, static_cast<int64_t>(turn.row), seen));
 }
 
 #endif  // defined(__CUDACC__)

@@ -11,7 +11,7 @@
 #include "cuda/bespoke/quantise/rule.h"
 #include "cuda/bespoke/quantise/source.h"
 #include "cuda/bespoke/quantise/turn.h"
-#include "cuda/bespoke/ragged.h"
+#include "cuda/bespoke/reading.h"
 #include "cuda/bespoke/record.h"
 #include "cuda/bespoke/vector.h"
 #include "cuda/bespoke/width.h"
@@ -115,9 +115,9 @@ __global__ void __launch_bounds__(kQuantisingThreads)
   constexpr bool kIsOfRow = Rule::kSharing == kRow;
   constexpr auto kPlaced = static_cast<Placing>(kPlacing);
   const uint32_t thread = blockIdx.x * kQuantisingThreads + threadIdx.x;
-  // The threads of a warp work together, at scales and at a RAGGED row's request: those that are too many look on.
+  // The threads of a warp work together, at scales and at what they read: those that are too many look on.
   const bool looks_on = thread >= quantise.threads;
-  const bool is_one_of_many = kShares || kPlaced == Placing::kRagged;
+  const bool is_one_of_many = kShares || reads_in_warp(kPlaced);
   if (!is_one_of_many && looks_on) return;
   const Turn<Small> turn = turn_of(quantise, looks_on ? quantise.threads - 1 : thread);
   // Where there are few rows the parts have blocks of their own: what a thread does for both takes longer than to find the
@@ -128,6 +128,8 @@ __global__ void __launch_bounds__(kQuantisingThreads)
   };
   const auto is_tail = [](int part) { return Rule::kHasTail && part > 0; };
 
+  using Int = std::conditional_t<kNarrow, int32_t, int64_t>;
+  Way<kNarrow, Int, Small> way(quantise, kPlaced, thread, turn.row);
   uint4 units[kMaxParts];
   float scales[kMaxParts] = {};
 #pragma unroll
@@ -139,9 +141,8 @@ __global__ void __launch_bounds__(kQuantisingThreads)
       share.load(&units[part]);
     if (Rule::kTakesScale) share.load_scale(&scales[part]);
   }
-  using Int = std::conditional_t<kNarrow, int32_t, int64_t>;
   SeenOf<Int> seen;
-  const bool found = find_page<kNarrow>(quantise.placement, kPlaced, static_cast<int64_t>(turn.row), &seen);
+  const bool found = way.find_page(&seen);
 
   // The units are quantised while the page's id is on its way, which is judged then.
   uint32_t largest[kMaxParts] = {};
@@ -162,7 +163,7 @@ __global__ void __launch_bounds__(kQuantisingThreads)
       rules[part] = Rule(Source::widen(largest[part], quantise.types), scales[part], quantise.types);
     packed[part] = share_of(part).quantised(units[part], rules[part]);
   }
-  if (kPlaced == Placing::kRagged && thread == 0)
+  if (kPlaced == Placing::kRagged && thread == 0 && quantise.record != nullptr)
     record_corruption(quantise.record, quantise.placement.num_rows, quantise.placement.num_requests - 1, -1,
                       lost_rows_of<kNarrow>(quantise.placement));
   if (found && is_place(quantise.placement, seen)) {
@@ -185,9 +186,9 @@ __global__ void __launch_bounds__(kQuantisingThreads)
       share_of(turn.first).store_scale(seen, 0, row_scale);
     return;
   }
-  if (turn.within == 0)
+  if (turn.within == 0 && quantise.record != nullptr)
     record_corruption(quantise.record, static_cast<int64_t>(turn.row), seen.request, seen.page,
-                      corruption_of(quantise.placement, kPlaced, seen));
+                      corruption_of(quantise.placement, kPlaced, static_cast<int64_t>(turn.row), widened(seen)));
 }
 
 #endif  // defined(__CUDACC__)

@@ -99,7 +99,7 @@ bool are_scales_small(const Append& append, const Part& part) noexcept {
   if (part.scale != nullptr && !is_below_end(append.num_heads, part.scale_head_stride, steps.given)) return false;
   if (part.scales == nullptr) return true;
   return is_below_end(1, part.scales_page_stride, steps.written) &&
-         is_below_end(append.placement.page_size, part.scales_slot_stride, steps.written) &&
+         is_below_end(append.placement.page_size(), part.scales_slot_stride, steps.written) &&
          is_below_end(append.num_heads, part.scales_head_stride, steps.written);
 }
 

@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#include "cuda/bespoke/ragged.h"
+#include "cuda/bespoke/reading.h"
 #include "cuda/device_code.h"
 #include "format/widen.h"
 

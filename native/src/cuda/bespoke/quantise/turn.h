@@ -6,7 +6,7 @@
 
 #include "append/append.h"
 #include "cuda/bespoke/quantise/source.h"
-#include "cuda/bespoke/ragged.h"
+#include "cuda/bespoke/reading.h"
 #include "place/divisor.h"
 #include "place/place.h"
 
@@ -65,16 +65,36 @@ __device__ __forceinline__ Turn<Size> turn_of(const Quantise<Size>& quantise, ty
   return turn;
 }
 
-// Finds the row's entry of the page table and reads which page it names, to be judged when it is there. Every thread of the
-// warp calls it where the append is RAGGED.
-template <bool kNarrow, typename Int>
-__device__ __forceinline__ bool find_page(const Placement& placement, Placing placing, int64_t row, SeenOf<Int>* seen) {
-  RowsOf<Int> rows;
-  if (placing == Placing::kRagged) read_rows_in_warp<kNarrow>(placement, row, seen, &rows);
-  const bool found = find_entry<kNarrow>(placement, placing, row, rows, seen);
-  if (found) load_page<kNarrow>(placement, placing, seen);
-  return found;
-}
+// The row of a thread's turn, on the way to its place. Every thread of the warp reads where reads_in_warp().
+template <bool kNarrow, typename Int, typename Size>
+class Way {
+ public:
+  // Starts reading; other reads may follow.
+  __device__ __forceinline__ Way(const Quantise<Size>& quantise, Placing placing, typename Size::Index thread,
+                                 typename Size::Index row)
+      : placement_(quantise.placement), placing_(placing), row_(static_cast<Int>(row)) {
+    using Index = typename Size::Index;
+    const auto row_of = [&](Index of) {
+      return static_cast<Int>(quantise.token_threads.divide(of < quantise.threads ? of : quantise.threads - 1));
+    };
+    const Index first = thread - thread % kWarp;
+    reading_.start(placement_, placing, {row_of(first), row_of(first + kWarp - 1)}, row_);
+  }
+
+  // Finds the row's entry of the page table and reads which page it names, to be judged when it is there.
+  __device__ __forceinline__ bool find_page(SeenOf<Int>* seen) {
+    reading_.finish(placement_, placing_, row_, seen);
+    const bool found = find_entry(placement_, placing_, row_, seen);
+    if (found) load_page<kNarrow>(placement_, placing_, seen);
+    return found;
+  }
+
+ private:
+  const Placement& placement_;
+  const Placing placing_;
+  const Int row_;
+  Reading<kNarrow, Int> reading_;
+};
 
 }  // namespace baracuda::cuda::bespoke
 

@@ -1,0 +1,163 @@
+// What is read of a row on the way to its place, where one read waits for another: the threads of a warp read together.
+// RAGGED: each thread reads all of a request that the row might be of, at once. POSITIONS: the part of the table of one.
+// Where the row is of one of these, it waits for its request no longer than a decode for its page table. Among more requests
+// than a warp has threads, for a RAGGED row those are read that it would be of if each had as many, and a row of POSITIONS
+// reads its own when it knows which it is.
+#ifndef BARACUDA_SRC_CUDA_BESPOKE_READING_H_
+#define BARACUDA_SRC_CUDA_BESPOKE_READING_H_
+
+#include <cstdint>
+
+#include "cuda/device_code.h"
+#include "place/place.h"
+
+namespace baracuda::cuda {
+
+constexpr uint32_t kWholeWarp = 0xffffffffu;
+constexpr int32_t kWarp = 32;
+
+// Whether the threads of a warp work together then, those too that have no row.
+BARACUDA_HOST_DEVICE constexpr bool reads_in_warp(Placing placing) {
+  return placing == Placing::kRagged || placing == Placing::kPositions;
+}
+
+// Of none, the warp's last.
+__device__ __forceinline__ int32_t lowest(uint32_t threads) {
+  return (__ffs(static_cast<int>(threads)) - 1) & (kWarp - 1);
+}
+
+// The rows of a warp's first thread and of its last. Those between, if there are any, are of threads between.
+template <typename Int>
+struct WarpRows {
+  Int first;
+  Int last;
+};
+
+// A thread's part in it: what it knows of a request, of requests first_ .. first_ + count_ - 1, and of its row. The last
+// request is known to all threads for which there is none.
+template <bool kNarrow, typename Int>
+class Reading {
+ public:
+  // Starts reading; other reads may follow.
+  __device__ __forceinline__ void start(const Placement& placement, Placing placing, const WarpRows<Int>& rows,
+                                        Int row) {
+    if (!reads_in_warp(placing)) {
+      read_token<kNarrow>(placement, placing, Int{0}, row, &seen_);
+      return;
+    }
+    rows_ = rows;
+    first_ = 0;
+    const bool are_many = placement.num_requests > kWarp;
+    if (placing == Placing::kPositions) {
+      count_ = are_many ? 0 : placement.num_requests;
+      if (count_ > 0) read_part<kNarrow>(placement, mine(), &its_);
+      read_position<kNarrow>(placement, row, &seen_);
+      return;
+    }
+    count_ = min(placement.num_requests, kWarp);
+    if (are_many) {
+      const auto even = static_cast<int32_t>(__umulhi(static_cast<uint32_t>(rows.first), placement.requests_a_row));
+      first_ = max(min(even - kWarp / 2, placement.num_requests - kWarp), 0);
+    }
+    read_request<kNarrow>(placement, mine(), &its_);
+    if (are_many) {
+      step_ = (placement.num_requests + kWarp - 1) / kWarp;
+      end_of_step_ = end_of(placement, min((lane() + 1) * step_, placement.num_requests));
+    }
+  }
+
+  // What was read of the thread's row. Every thread of the warp calls it.
+  __device__ __forceinline__ void finish(const Placement& placement, Placing placing, Int row, SeenOf<Int>* seen) {
+    if (placing == Placing::kRagged)
+      find_request(placement, row);
+    else if (placing == Placing::kPositions)
+      find_part(placement);
+    *seen = seen_;
+  }
+
+ private:
+  __device__ __forceinline__ static int32_t lane() { return static_cast<int32_t>(threadIdx.x % kWarp); }
+  __device__ __forceinline__ Int mine() const { return static_cast<Int>(first_ + min(lane(), count_ - 1)); }
+
+  __device__ __forceinline__ static Int end_of(const Placement& placement, int32_t behind) {
+    return read_index<kNarrow>(placement, kOwners, static_cast<Int>(behind));
+  }
+
+  __device__ __forceinline__ void find_part(const Placement& placement) {
+    const auto thread = static_cast<int>(seen_.request) & (kWarp - 1);
+    seen_.begin = __shfl_sync(kWholeWarp, its_.begin, thread);
+    seen_.end = __shfl_sync(kWholeWarp, its_.end, thread);
+    if (!is_below(seen_.request, count_) && seen_.request >= 0) read_part<kNarrow>(placement, seen_.request, &seen_);
+  }
+
+  // Mostly the warp has one row, or two, and their requests are among those that were read.
+  __device__ __forceinline__ void find_request(const Placement& placement, Int row) {
+    const uint32_t behind_first = __ballot_sync(kWholeWarp, its_.end_row > rows_.first);
+    const uint32_t behind_last = __ballot_sync(kWholeWarp, its_.end_row > rows_.last);
+    take_from(lowest(row == rows_.first ? behind_first : behind_last));
+    const bool is_its = (row == rows_.first || row == rows_.last) && (placement.num_requests <= kWarp || is_of(row));
+    if (__builtin_expect(!__all_sync(kWholeWarp, is_its), 0)) find_each(placement, row, is_its);
+  }
+
+  // Rows that follow each other are mostly of one request.
+  __device__ __forceinline__ void find_each(const Placement& placement, Int row, bool is_found) {
+#pragma unroll 1
+    for (uint32_t pending; (pending = __ballot_sync(kWholeWarp, !is_found)) != 0;) {
+      const Int asked = __shfl_sync(kWholeWarp, row, lowest(pending));
+      if (placement.num_requests > kWarp) {
+        search(placement, asked);
+        read_request<kNarrow>(placement, mine(), &its_);
+      }
+      const SeenOf<Int> before = seen_;
+      take_from(lowest(__ballot_sync(kWholeWarp, its_.end_row > asked)));
+      const bool is_its = row == asked || is_of(row);
+      if (is_found || !is_its) seen_ = before;
+      is_found = is_found || is_its;
+    }
+  }
+
+  // What another thread knows of its request.
+  __device__ __forceinline__ void take_from(int32_t thread) {
+    const auto its = [thread](Int value) { return __shfl_sync(kWholeWarp, value, thread); };
+    seen_.request = static_cast<Int>(first_ + min(thread, count_ - 1));
+    seen_.first_row = its(its_.first_row);
+    seen_.end_row = its(its_.end_row);
+    seen_.begin = its(its_.begin);
+    seen_.end = its(its_.end);
+    seen_.length = its(its_.length);
+  }
+
+  __device__ __forceinline__ bool is_of(Int row) const { return row >= seen_.first_row && row < seen_.end_row; }
+
+  // The first request whose rows end behind the one asked for is among first_ .. first_ + count_ - 1 then; where there is
+  // none, the last one is.
+  __device__ __forceinline__ void search(const Placement& placement, Int asked) {
+    int32_t among = placement.num_requests;
+    int32_t step = step_;
+    Int end = end_of_step_;
+    first_ = 0;
+#pragma unroll 1
+    while (true) {
+      const uint32_t behind = __ballot_sync(kWholeWarp, end > asked);
+      const int32_t passed = behind != 0 ? lowest(behind) * step : among - step;
+      first_ += passed;
+      among = min(step, among - passed);
+      if (among <= kWarp) break;
+      step = (among + kWarp - 1) / kWarp;
+      end = end_of(placement, first_ + min((lane() + 1) * step, among));
+    }
+    count_ = among;
+  }
+
+  WarpRows<Int> rows_;
+  int32_t first_;
+  int32_t count_;
+  int32_t step_;  // RAGGED, where there are more requests than threads
+  Int end_of_step_;
+  SeenOf<Int> its_;
+  SeenOf<Int> seen_;
+};
+
+}  // namespace baracuda::cuda
+
+#endif  // BARACUDA_SRC_CUDA_BESPOKE_READING_H_
