@@ -80,7 +80,7 @@ def test_the_kernel_suites_paths_write_what_the_reference_says(way: str, layout:
         for candidate in kernel_quantised.candidates(sets, None, False, way, 3)  # type: ignore[arg-type]
         if candidate.role == OURS
     ]
-    assert len(ours) == 1 + len(torch_quantised.FORMATS) - (element == "f32")
+    assert len(ours) == 1 + len(torch_quantised.FORMATS)
     for candidate in ours:
         candidate.build()
 

@@ -41,7 +41,7 @@ FORMATS = (FP8, E4M3_BY_ROW, INT8_BY_ROW, NVFP4, DS_MLA)
 
 def in_format(sets: list[Operands], form: Format) -> list[Operands]:
     """The sets with the same places, and normal numbers in rows, caches and scales of the format. What sets
-    share they share there too. FP8_DS_MLA has rows of its own, without heads, and one cache."""
+    share they share there too. FP8_DS_MLA has rows of its own, bf16 without heads, and one cache."""
     rows = once_each(lambda operands: _rows(operands, form), sets, "key")
     caches = once_each(lambda operands: _caches(operands, form), sets, "k_data")
     return [
@@ -54,15 +54,24 @@ def _problem(operands: Operands, form: Format) -> Any:
     problem = replace(operands.problem, transform=form.transform, target=form.element)
     if form is not DS_MLA:
         return problem
-    return replace(problem, heads=1, head_dim=formats.RANK, value_head_dim=formats.ROPE, layout="NHD")
+    return replace(
+        problem,
+        element="bf16",
+        heads=1,
+        head_dim=formats.RANK,
+        value_head_dim=formats.ROPE,
+        layout="NHD",
+    )
 
 
 def _rows(operands: Operands, form: Format) -> dict[str, Any]:
     problem, torch = operands.problem, operands.torch
     shapes: list[tuple[int, ...]] = [problem.row_shape] * 2
+    dtype = operands.key.dtype
     if form is DS_MLA:
         shapes = [(problem.batch, formats.RANK), (problem.batch, formats.ROPE)]
-    key, value = (torch.randn(shape, device=operands.device).to(operands.key.dtype) for shape in shapes)
+        dtype = torch.bfloat16  # as models have it: vLLM's kernel takes the bits of f16 for integers
+    key, value = (torch.randn(shape, device=operands.device).to(dtype) for shape in shapes)
     return {"key": key, "value": value}
 
 
@@ -146,6 +155,8 @@ def _wanted(operands: Operands, rows: Any) -> dict[str, Any]:
     problem, scales = operands.problem, operands.scales
 
     def array(tensor: Any) -> Any:
+        if tensor.dtype == operands.torch.bfloat16:  # which NumPy does not have
+            return tensor.cpu().view(operands.torch.int16).numpy().view("uint16")
         return tensor.cpu().numpy()
 
     def numbers(tensor: Any) -> Any:

@@ -40,11 +40,10 @@ QUICK_WAYS = (SLOTS,)
 def candidates(sets: list[Operands], stream: int, quick: bool, way: str, requests: int) -> list[Candidate]:
     """Ours in every format, and by slots the peers in theirs."""
     placed = elsewhere(sets, way, requests)
-    formats = [form for form in FORMATS if form is not DS_MLA or sets[0].problem.element != "f32"]
     found = [
         Candidate(device_copy.NAME, LIMIT, partial(device_copy.copies, sets)),
         Candidate(COPY, OURS, partial(_launches, stream, placed, None)),
-        *[Candidate(form.name, OURS, partial(_launches, stream, placed, form)) for form in formats],
+        *[Candidate(form.name, OURS, partial(_launches, stream, placed, form)) for form in FORMATS],
     ]
     if way != SLOTS:
         return found
@@ -57,10 +56,7 @@ def candidates(sets: list[Operands], stream: int, quick: bool, way: str, request
         Candidate(
             vllm.INT8_BY_ROW, PEER, partial(_each, placed, INT8_BY_ROW, vllm.append_by_row, exact=False)
         ),
-        *[
-            Candidate(vllm.DS_MLA, PEER, partial(_each, placed, form, vllm.append_ds_mla))
-            for form in formats[4:]
-        ],
+        Candidate(vllm.DS_MLA, PEER, partial(_each, placed, DS_MLA, vllm.append_ds_mla)),
         Candidate(
             flashinfer_python.NVFP4,
             PEER,
