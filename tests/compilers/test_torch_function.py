@@ -197,6 +197,84 @@ def test_fake_tensors_are_traced_and_not_read() -> None:
     assert_unchanged(problem.arrays, before)
 
 
+def f32(*shape: int) -> Any:
+    return torch.full(shape, 0.5)
+
+
+def u8(*shape: int) -> Any:
+    return torch.zeros(shape, dtype=torch.uint8)
+
+
+#: What is written: the caches and scales of two heads of 16, three pages of four tokens, and how it is said.
+TRANSFORMS: dict[str, Callable[[], dict[str, Any]]] = {
+    "COPY": lambda: {"k_data": torch.zeros(3, 2, 4, 16), "v_data": torch.zeros(3, 2, 4, 16)},
+    "COPY, both in one": lambda: {"kv_data": torch.zeros(3, 2, 2, 4, 16)},
+    "COPY, key alone": lambda: {"k_data": torch.zeros(3, 2, 4, 16)},
+    "FP8": lambda: {
+        "k_data": torch.zeros(3, 2, 4, 16).to(torch.float8_e4m3fn),
+        "v_data": torch.zeros(3, 2, 4, 16).to(torch.float8_e4m3fn),
+        "k_scale": f32(1),
+        "v_scale": f32(2),
+    },
+    "FP8, as bytes": lambda: {
+        "k_data": u8(3, 2, 4, 16),
+        "v_data": u8(3, 2, 4, 16),
+        "k_scale": f32(1),
+        "v_scale": f32(1),
+        "element": torch.float8_e5m2,
+    },
+    "PER_TOKEN_HEAD": lambda: {
+        "k_data": u8(3, 2, 4, 16).view(torch.int8),
+        "v_data": u8(3, 2, 4, 16).view(torch.int8),
+        "k_scales": f32(3, 4, 2),
+        "v_scales": f32(3, 4, 2),
+    },
+    "NVFP4": lambda: {
+        "k_data": u8(3, 2, 4, 8),
+        "v_data": u8(3, 2, 4, 8),
+        "k_scale": f32(1),
+        "v_scale": f32(1),
+        "k_scales": u8(3, 2, 4, 1),
+        "v_scales": u8(3, 2, 4, 1),
+        "transform": bf.Transform.NVFP4,
+    },
+    "FP8_DS_MLA": lambda: {"k_data": u8(3, 4, 656), "transform": "FP8_DS_MLA"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("transform", TRANSFORMS)
+@pytest.mark.parametrize("as_it_is", [False, True], ids=["function", "as it is"])
+def test_every_variant_in_a_compiled_function(transform: str, as_it_is: bool) -> None:
+    """Every set of operands, whatever is written: the bytes that the call writes by itself."""
+    width = 512 if transform == "FP8_DS_MLA" else 16
+    shape = (2, width) if width == 512 else (2, 2, width)
+    rows: dict[str, Any] = {"key": torch.randn(shape), "value": torch.randn(shape)}
+    if width == 512:
+        rows = {"key": rows["key"].half(), "value": rows["value"][:, :64].half()}
+    elif transform == "COPY, key alone":
+        rows["value"] = None
+    for places in SETS.values():
+
+        def step(given: dict[str, Any], places: dict[str, Any] = places) -> None:
+            if as_it_is:
+                bf.append_paged_kv(**rows, **given, **places, stream=None)
+            else:
+                append_paged_kv(**rows, **given, **places)
+
+        right, found = TRANSFORMS[transform](), TRANSFORMS[transform]()
+        bf.append_paged_kv(**rows, **right, **places, stream=None)
+        torch._dynamo.reset()
+        torch.compile(step, fullgraph=True, backend="aot_eager")(found)
+        tensors = [name for name, value in right.items() if isinstance(value, torch.Tensor)]
+        for name in tensors:
+            assert torch.equal(found[name].view(torch.uint8), right[name].view(torch.uint8)), name
+        assert any(
+            right[name].view(torch.uint8).count_nonzero() for name in ("k_data", "kv_data") if name in right
+        )
+
+
 @pytest.mark.parametrize("name", ["key", "k_data", "indices"])
 def test_the_plain_append_refuses_fake_tensors(name: str) -> None:
     problem = Problem()
