@@ -214,7 +214,7 @@ WayToCopy way_for(uint64_t bytes) noexcept {
   // New rows are best left in the caches for the attention that reads them next. Beyond this, what is read and written
   // outgrows the caches that a core has to itself, and fetching the lines that are overwritten costs as much again as the
   // copy.
-  constexpr uint64_t kCachedUpToBytes = uint64_t{512} << 10;
+  constexpr uint64_t kCachedUpToBytes = uint64_t{1} << 20;
   return bytes <= kCachedUpToBytes ? cached_copy() : streaming_copy();
 }
 

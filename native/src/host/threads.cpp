@@ -16,9 +16,15 @@
 namespace baracuda::host {
 namespace {
 
-// The least bytes of key and value that a thread is made for. Starting and ending one takes some tens of microseconds,
-// up to 100 where a sleeping CPU must be woken, and its turn where all are busy; a core copies this much in 200 to 400.
-constexpr uint64_t kBytesPerThread = uint64_t{4} << 20;
+// The least bytes of key and value that each of a few threads is made for, and each of more than these. Starting and ending
+// one takes some tens of microseconds, up to 100 where a sleeping CPU must be woken, and its turn where all are busy; a core
+// copies the former in 25 to 100. They are started one after another, which is what bounds how many are worth it.
+constexpr uint64_t kBytesOfFew = uint64_t{1} << 20;
+constexpr uint64_t kBytesOfMany = uint64_t{2} << 20;
+constexpr int32_t kFew = 4;
+
+// A copy of fewer bytes than this is one thread's.
+constexpr uint64_t kLeastBytes = uint64_t{4} << 20;
 
 // Memory bandwidth is spent long before this many cores copy.
 constexpr int32_t kMostThreads = 64;
@@ -90,12 +96,13 @@ class Crew {
 }  // namespace
 
 int32_t threads_for(uint64_t bytes) noexcept {
-  if (bytes < 2 * kBytesPerThread) return 1;
+  if (bytes < kLeastBytes) return 1;
   const int32_t setting = max_threads.load(std::memory_order_relaxed);
   if (setting == 1) return 1;
   const int32_t most = setting > 0 ? std::min(setting, usable_cpus()) : usable_cpus();
-  const auto worth = static_cast<int32_t>(std::min<uint64_t>(bytes / kBytesPerThread, kMostThreads));
-  return std::min(most, worth);
+  const auto of_many = static_cast<int32_t>(std::min<uint64_t>(bytes / kBytesOfMany, kMostThreads));
+  const auto of_few = static_cast<int32_t>(std::min<uint64_t>(bytes / kBytesOfFew, kFew));
+  return std::min(most, std::max(of_few, of_many));
 }
 
 void run_in_threads(const Work& work, int32_t threads) noexcept {
