@@ -1,8 +1,6 @@
-// What is read of a row on the way to its place, where one read waits for another: the threads of a warp read together.
-// RAGGED: each thread reads all of a request that the row might be of, at once. POSITIONS: the part of the table of one.
-// Where the row is of one of these, it waits for its request no longer than a decode for its page table. Among more requests
-// than a warp has threads, for a RAGGED row those are read that it would be of if each had as many, and a row of POSITIONS
-// reads its own when it knows which it is.
+// What is read of a row on the way to its place. The threads of a warp read together what a RAGGED row's request might be,
+// each thread all of one at once: where the row is of one of these, it waits for its request no longer than a decode for its
+// page table. Among more requests than a warp has threads, those are read that the row would be of if each had as many.
 #ifndef BARACUDA_SRC_CUDA_BESPOKE_READING_H_
 #define BARACUDA_SRC_CUDA_BESPOKE_READING_H_
 
@@ -17,9 +15,7 @@ constexpr uint32_t kWholeWarp = 0xffffffffu;
 constexpr int32_t kWarp = 32;
 
 // Whether the threads of a warp work together then, those too that have no row.
-BARACUDA_HOST_DEVICE constexpr bool reads_in_warp(Placing placing) {
-  return placing == Placing::kRagged || placing == Placing::kPositions;
-}
+BARACUDA_HOST_DEVICE constexpr bool reads_in_warp(Placing placing) { return placing == Placing::kRagged; }
 
 // Of none, the warp's last.
 __device__ __forceinline__ int32_t lowest(uint32_t threads) {
@@ -38,22 +34,14 @@ struct WarpRows {
 template <bool kNarrow, typename Int>
 class Reading {
  public:
-  // Starts reading; other reads may follow.
+  // Starts reading what has to be asked for before anything else; other reads may follow.
   __device__ __forceinline__ void start(const Placement& placement, Placing placing, const WarpRows<Int>& rows,
                                         Int row) {
-    if (!reads_in_warp(placing)) {
-      read_token<kNarrow>(placement, placing, Int{0}, row, &seen_);
-      return;
-    }
+    if (placing == Placing::kNewest) read_token<kNarrow>(placement, placing, Int{0}, row, &seen_);
+    if (placing != Placing::kRagged) return;
     rows_ = rows;
     first_ = 0;
     const bool are_many = placement.num_requests > kWarp;
-    if (placing == Placing::kPositions) {
-      count_ = are_many ? 0 : placement.num_requests;
-      if (count_ > 0) read_part<kNarrow>(placement, mine(), &its_);
-      read_position<kNarrow>(placement, row, &seen_);
-      return;
-    }
     count_ = min(placement.num_requests, kWarp);
     if (are_many) {
       const auto even = static_cast<int32_t>(__umulhi(static_cast<uint32_t>(rows.first), placement.requests_a_row));
@@ -70,8 +58,8 @@ class Reading {
   __device__ __forceinline__ void finish(const Placement& placement, Placing placing, Int row, SeenOf<Int>* seen) {
     if (placing == Placing::kRagged)
       find_request(placement, row);
-    else if (placing == Placing::kPositions)
-      find_part(placement);
+    else if (placing != Placing::kNewest)
+      read_token<kNarrow>(placement, placing, Int{0}, row, &seen_);
     *seen = seen_;
   }
 
@@ -81,13 +69,6 @@ class Reading {
 
   __device__ __forceinline__ static Int end_of(const Placement& placement, int32_t behind) {
     return read_index<kNarrow>(placement, kOwners, static_cast<Int>(behind));
-  }
-
-  __device__ __forceinline__ void find_part(const Placement& placement) {
-    const auto thread = static_cast<int>(seen_.request) & (kWarp - 1);
-    seen_.begin = __shfl_sync(kWholeWarp, its_.begin, thread);
-    seen_.end = __shfl_sync(kWholeWarp, its_.end, thread);
-    if (!is_below(seen_.request, count_) && seen_.request >= 0) read_part<kNarrow>(placement, seen_.request, &seen_);
   }
 
   // Mostly the warp has one row, or two, and their requests are among those that were read.
@@ -152,7 +133,7 @@ class Reading {
   WarpRows<Int> rows_;
   int32_t first_;
   int32_t count_;
-  int32_t step_;  // RAGGED, where there are more requests than threads
+  int32_t step_;  // where there are more requests than threads
   Int end_of_step_;
   SeenOf<Int> its_;
   SeenOf<Int> seen_;
