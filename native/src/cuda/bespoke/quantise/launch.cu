@@ -271,16 +271,16 @@ int32_t with_pair(const Append& append, Visitor visit) {
                                                               : with_rule<Halves>(append, visit);
 }
 
-// Which have a kernel of their own: one for each would be more of the library than all the rest of it.
+// Which have a kernel of their own: one for each would be more of the library than all the rest of it. int64 is usual of total
+// lengths, of an append_indptr that torch.cumsum made, and of slots.
 template <typename Pair>
 constexpr bool has_usual(Placing placing, bool narrow) noexcept {
   using Rule = typename Pair::Rule;
+  constexpr bool kIsHalf = bespoke::kIsHalf<typename Pair::Source>;
   constexpr bool kIsFp8 = std::is_same_v<Rule, Given<typename Pair::Source>> || std::is_same_v<Rule, TokenHead>;
-  if (kIsHalf<typename Pair::Source> && kIsFp8) return true;
-  // Of the others those that engines have most: slots, of either width; and where a format is a peer's, what the peer has.
-  if (placing == Placing::kSlots) return !narrow && (kIsHalf<typename Pair::Source> || kIsFp8);
-  if (kIsFp8) return narrow && placing == Placing::kLastPage;
-  return narrow && placing == Placing::kPositions && kIsHalf<typename Pair::Source> && std::is_same_v<Rule, Nvfp4>;
+  if (kIsHalf && kIsFp8) return narrow || (placing != Placing::kLastPage && placing != Placing::kPositions);
+  if (placing == Placing::kSlots) return !narrow && (kIsHalf || kIsFp8);
+  return kIsFp8 && narrow && placing == Placing::kLastPage;
 }
 
 template <typename Pair, bool kNarrow, typename Visitor>
