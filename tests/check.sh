@@ -14,9 +14,13 @@ check_clang_format() {
   find native tests baracuda_ffi -name '*.h' -o -name '*.c' -o -name '*.cpp' -o -name '*.cu' | sort |
     xargs clang-format --dry-run -Werror
 }
-# Over what the host preset compiles: clang-tidy takes each source's options from there.
+# Over what the host preset compiles: clang-tidy takes each source's options from there. Where there is a CUDA compiler, over
+# the CUDA room too, its kernels' sources as the host's compiler reads them.
 check_clang_tidy() {
-  cmake --preset host > /dev/null && run-clang-tidy.py -p build/host -quiet -hide-progress
+  cmake --preset host > /dev/null && run-clang-tidy.py -p build/host -quiet -hide-progress || return
+  command -v nvcc > /dev/null || return 0
+  cmake --preset cuda -D CMAKE_CUDA_ARCHITECTURES=90-real > /dev/null &&
+    run-clang-tidy.py -p build/cuda -quiet -hide-progress 'native/src/cuda/'
 }
 # As C and C++, in every language standard.
 check_header() { pytest -q -rs tests/packaging/test_header.py; }

@@ -15,11 +15,13 @@ namespace {
 template <const Kernels& kKernels>
 int32_t launch(const Append& append) {
   return enqueue(append.stream, append.parts[0].cache,
+                 // NOLINTNEXTLINE(readability-redundant-parentheses): there are none
                  [&](const Driver& driver) { return kKernels.launch(driver, append); });
 }
 
 template <const Kernels& kKernels>
 int32_t preload(const Append& append, int32_t* arch) {
+  // NOLINTNEXTLINE(readability-redundant-parentheses): there are none
   const auto load = [&](const Driver& driver, int32_t* its) { return kKernels.load(driver, append, its); };
   return load_kernels(append.stream, append.parts[0].cache, load, arch);
 }

@@ -50,7 +50,7 @@ int32_t find_of_memory(const Driver& driver, const Memory& memory, CUcontext cur
     return BARACUDA_OK;
   }
   *found = {};
-  result = driver.pointer_get_attribute(&found->context, CU_POINTER_ATTRIBUTE_CONTEXT, address);
+  result = driver.pointer_get_attribute(static_cast<void*>(&found->context), CU_POINTER_ATTRIBUTE_CONTEXT, address);
   if (result == CUDA_SUCCESS && found->context != nullptr) return BARACUDA_OK;
   // Memory of a pool belongs to no context: the device's primary one, if it is alive.
   bool alive = false;

@@ -11,6 +11,7 @@
 
 #include <cmath>
 
+// NOLINTBEGIN(bugprone-reserved-identifier, readability-identifier-naming): CUDA's names
 #define __launch_bounds__(...)
 
 int min(int a, int b);
@@ -29,11 +30,11 @@ unsigned int __umulhi(unsigned int a, unsigned int b);
 int atomicCAS(int* address, int expected, int desired);
 unsigned int __ballot_sync(unsigned int threads, int predicate);
 int __any_sync(unsigned int threads, int predicate);
-int __all_sync(unsigned int threads, int predicate);
 template <typename T>
 T __shfl_sync(unsigned int threads, T value, int from);
 template <typename T>
 T __shfl_xor_sync(unsigned int threads, T value, int distance);
+// NOLINTEND(bugprone-reserved-identifier, readability-identifier-naming)
 
 #endif  // !defined(__CUDACC__)
 

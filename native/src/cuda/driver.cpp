@@ -29,8 +29,8 @@ Lookup look_up() noexcept {
   if (library == nullptr) return lookup;
   lookup.is_there = true;
   // Asked for by name, since a driver that is older than the interface can still tell its version.
-  if (auto* const get_version = reinterpret_cast<CUresult (*)(int*)>(dlsym(library, "cuDriverGetVersion")))
-    if (get_version(&lookup.driver.version) != CUDA_SUCCESS) lookup.driver.version = 0;
+  auto* const get_version = reinterpret_cast<CUresult (*)(int*)>(dlsym(library, "cuDriverGetVersion"));
+  if (get_version != nullptr && get_version(&lookup.driver.version) != CUDA_SUCCESS) lookup.driver.version = 0;
   auto* const get_address = reinterpret_cast<GetProcAddress>(dlsym(library, "cuGetProcAddress_v2"));
   if (get_address == nullptr) return lookup;
   lookup.has_all = true;
@@ -88,7 +88,7 @@ int32_t find_driver(const Driver** driver) noexcept {
   Lookup& lookup = looked_up();
   if (!lookup.is_there || !lookup.has_all) return fail_lookup(lookup);
   static std::mutex mutex;
-  const std::lock_guard<std::mutex> lock(mutex);
+  const std::scoped_lock lock(mutex);
   if (ready.load(std::memory_order_relaxed) == nullptr) {
     const char* doing = "";
     const CUresult result = initialise(&lookup.driver, &doing);

@@ -43,7 +43,7 @@ int32_t find_library(const Driver& driver, Image* image, CUlibrary* library) noe
   *library = image->library.load(std::memory_order_acquire);
   if (*library != nullptr) return BARACUDA_OK;
   static std::mutex mutex;
-  const std::lock_guard<std::mutex> lock(mutex);
+  const std::scoped_lock lock(mutex);
   *library = image->library.load(std::memory_order_relaxed);
   if (*library != nullptr) return BARACUDA_OK;
   // Only what succeeded is kept: a failure can be that of a context which is lost, or of a moment without memory.

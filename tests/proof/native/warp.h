@@ -88,7 +88,6 @@ inline unsigned int __ballot_sync(unsigned int, int predicate) {
   for (int i = 0; i < warp::kThreads; ++i) ballot |= static_cast<unsigned int>(all[i]) << i;
   return ballot;
 }
-inline int __all_sync(unsigned int threads, int predicate) { return __ballot_sync(threads, predicate) == ~0u ? 1 : 0; }
 template <typename T>
 T __shfl_sync(unsigned int, T value, int from) {
   return static_cast<T>(warp::meet(static_cast<int64_t>(value))[from % warp::kThreads]);

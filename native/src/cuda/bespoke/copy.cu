@@ -1,6 +1,5 @@
 // The copy: which kernel it is launched with, and which ones a problem may need.
 #include <cstdint>
-#include <type_traits>
 
 #include "append/append.h"
 #include "base/status.h"
@@ -8,12 +7,11 @@
 #include "cuda/bespoke/cut.h"
 #include "cuda/bespoke/placing.h"
 #include "cuda/bespoke/transforms.h"
-#include "cuda/bespoke/vector.h"
 #include "cuda/kernel.h"
 #include "place/divisor.h"
-#include "place/place.h"
+#include "place/placement.h"
 
-extern "C" const unsigned char kernels_of_cuda_bespoke_copy[];
+extern "C" const unsigned char kernels_of_cuda_bespoke_copy[];  // NOLINT(readability-identifier-naming)
 
 namespace baracuda::cuda::bespoke {
 namespace {

@@ -16,11 +16,9 @@
 #include "place/divisor.h"
 #include "place/place.h"
 
-namespace baracuda::cuda {
-
 // Not an unnamed namespace: nvcc names the symbols of one after the folder that the source is in, in the machine code
 // too, and two builds would not be the same bytes.
-namespace bespoke {
+namespace baracuda::cuda::bespoke {
 
 constexpr uint32_t kThreads = 128;
 
@@ -88,7 +86,9 @@ __device__ __forceinline__ void store_vector_if(bool condition, Pointed<Vector>*
 
 // `kPlacing`: the append's Placing, or kAnyPlacing. `kNarrow`: is_narrow() of its placement.
 template <typename Vector, typename Size, bool kAlike, bool kNarrow, int kPlacing>
-__global__ void __launch_bounds__(kThreads) append_kernel(const __grid_constant__ Copy<Vector, Size, kAlike> copy);
+__global__ void __launch_bounds__(kThreads)
+    // NOLINTNEXTLINE(readability-avoid-const-params-in-decls)
+    append_kernel(const __grid_constant__ Copy<Vector, Size, kAlike> copy);
 
 #if defined(__CUDACC__)
 
@@ -151,8 +151,6 @@ __global__ void __launch_bounds__(kThreads) append_kernel(const __grid_constant_
 
 #endif  // defined(__CUDACC__)
 
-}  // namespace bespoke
-
-}  // namespace baracuda::cuda
+}  // namespace baracuda::cuda::bespoke
 
 #endif  // BARACUDA_SRC_CUDA_BESPOKE_COPY_KERNEL_H_

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "base/hints.h"
 #include "cuda/device_code.h"
 #include "place/place.h"
 
@@ -20,6 +21,10 @@ BARACUDA_HOST_DEVICE constexpr bool reads_in_warp(Placing placing) { return plac
 // Of none, the warp's last.
 __device__ __forceinline__ int32_t lowest(uint32_t threads) {
   return (__ffs(static_cast<int>(threads)) - 1) & (kWarp - 1);
+}
+
+__device__ __forceinline__ uint32_t threads_with(bool condition) {
+  return __ballot_sync(kWholeWarp, condition ? 1 : 0);
 }
 
 // The rows of a warp's first thread and of its last. Those between, if there are any, are of threads between.
@@ -73,24 +78,24 @@ class Reading {
 
   // Mostly the warp has one row, or two, and their requests are among those that were read.
   __device__ __forceinline__ void find_request(const Placement& placement, Int row) {
-    const uint32_t behind_first = __ballot_sync(kWholeWarp, its_.end_row > rows_.first);
-    const uint32_t behind_last = __ballot_sync(kWholeWarp, its_.end_row > rows_.last);
+    const uint32_t behind_first = threads_with(its_.end_row > rows_.first);
+    const uint32_t behind_last = threads_with(its_.end_row > rows_.last);
     take_from(lowest(row == rows_.first ? behind_first : behind_last));
     const bool is_its = (row == rows_.first || row == rows_.last) && (placement.num_requests <= kWarp || is_of(row));
-    if (__builtin_expect(!__all_sync(kWholeWarp, is_its), 0)) find_each(placement, row, is_its);
+    if (!BARACUDA_LIKELY(threads_with(is_its) == kWholeWarp)) find_each(placement, row, is_its);
   }
 
   // Rows that follow each other are mostly of one request.
   __device__ __forceinline__ void find_each(const Placement& placement, Int row, bool is_found) {
 #pragma unroll 1
-    for (uint32_t pending; (pending = __ballot_sync(kWholeWarp, !is_found)) != 0;) {
+    for (uint32_t pending; (pending = threads_with(!is_found)) != 0;) {
       const Int asked = __shfl_sync(kWholeWarp, row, lowest(pending));
       if (placement.num_requests > kWarp) {
         search(placement, asked);
         read_request<kNarrow>(placement, mine(), &its_);
       }
       const SeenOf<Int> before = seen_;
-      take_from(lowest(__ballot_sync(kWholeWarp, its_.end_row > asked)));
+      take_from(lowest(threads_with(its_.end_row > asked)));
       const bool is_its = row == asked || is_of(row);
       if (is_found || !is_its) seen_ = before;
       is_found = is_found || is_its;
@@ -119,7 +124,7 @@ class Reading {
     first_ = 0;
 #pragma unroll 1
     while (true) {
-      const uint32_t behind = __ballot_sync(kWholeWarp, end > asked);
+      const uint32_t behind = threads_with(end > asked);
       const int32_t passed = behind != 0 ? lowest(behind) * step : among - step;
       first_ += passed;
       among = min(step, among - passed);

@@ -16,6 +16,7 @@
 
 #include <flashinfer/fastdiv.cuh>
 
+// NOLINTBEGIN(bugprone-reserved-identifier, readability-identifier-naming): FlashInfer's names, and CUDA's
 struct __half;
 
 namespace flashinfer {
@@ -32,6 +33,7 @@ void AppendPagedKVCacheKernel(paged_kv_t<T, Index> cache, T* key, T* value, Inde
                               size_t value_token_stride, size_t value_head_stride);
 
 }  // namespace flashinfer
+// NOLINTEND(bugprone-reserved-identifier, readability-identifier-naming)
 
 #endif  // defined(__CUDACC__)
 

@@ -9,7 +9,7 @@
 #include "cuda/kernel.h"
 #include "cuda/kernels.h"
 
-extern "C" const unsigned char kernels_of_cuda_flashinfer_backend[];
+extern "C" const unsigned char kernels_of_cuda_flashinfer_backend[];  // NOLINT(readability-identifier-naming)
 
 namespace baracuda::cuda {
 namespace {
@@ -79,7 +79,7 @@ struct Decode {
     PagedKv cache = cache_of<kBytes>(append);
     void* key = rows_of(append.parts[0]);
     void* value = rows_of(append.parts[1]);
-    void* parameters[] = {&cache, &key, &value};
+    void* parameters[] = {&cache, static_cast<void*>(&key), static_cast<void*>(&value)};
     const Geometry geometry = geometry_of<kBytes>(append, append.placement.num_requests);
     return cuda::launch(driver, kernel, geometry, append.stream, parameters);
   }
@@ -113,8 +113,16 @@ struct Positions {
     auto num_rows = static_cast<uint32_t>(rows);
     const auto stride = [](int64_t bytes) { return static_cast<size_t>(bytes) / kBytes; };
     size_t strides[] = {stride(k.token_stride), stride(k.head_stride), stride(v.token_stride), stride(v.head_stride)};
-    void* parameters[] = {&cache,    &key,        &value,      &owners,     &targets,
-                          &num_rows, &strides[0], &strides[1], &strides[2], &strides[3]};
+    void* parameters[] = {&cache,
+                          static_cast<void*>(&key),
+                          static_cast<void*>(&value),
+                          static_cast<void*>(&owners),
+                          static_cast<void*>(&targets),
+                          &num_rows,
+                          &strides[0],
+                          &strides[1],
+                          &strides[2],
+                          &strides[3]};
     return cuda::launch(driver, kernel, geometry, append.stream, parameters);
   }
 };

@@ -21,8 +21,10 @@ struct BeforeAppendIndex {
   int32_t value;
 
   BeforeAppendIndex() = default;
+  // FlashInfer's kernels convert both ways without a word. NOLINTBEGIN(misc-explicit-constructor)
   BARACUDA_HOST_DEVICE constexpr BeforeAppendIndex(uint32_t index) : value(static_cast<int32_t>(index)) {}
   BARACUDA_HOST_DEVICE constexpr operator int32_t() const { return value; }
+  // NOLINTEND(misc-explicit-constructor)
 };
 
 static_assert(sizeof(BeforeAppendIndex) == sizeof(int32_t) && alignof(BeforeAppendIndex) == alignof(int32_t));

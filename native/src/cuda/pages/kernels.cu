@@ -3,23 +3,24 @@
 // many. A thread reads the ids of its pages once, and waits for them once: that is all that it does more than a plain copy.
 #include <cstdint>
 #include <cstdlib>
-#include <type_traits>
 
 #include "base/saturating.h"
-#include "base/status.h"
-#include "cuda/bespoke/record.h"
-#include "cuda/bespoke/vector.h"
+#include "cuda/bespoke/record.h"  // IWYU pragma: keep
+#include "cuda/bespoke/vector.h"  // IWYU pragma: keep
 #include "cuda/device_code.h"
 #include "cuda/kernel.h"
 #include "cuda/pages/kernels.h"
 #include "pages/pairs.h"
 #include "place/divisor.h"
 
-extern "C" const unsigned char kernels_of_cuda_pages_kernels[];
+extern "C" const unsigned char kernels_of_cuda_pages_kernels[];  // NOLINT(readability-identifier-naming)
 
 namespace baracuda::cuda::pages {
 
 constexpr uint32_t kThreads = 128;
+
+// Not an unnamed namespace: nvcc names the symbols of one after the folder that the source is in.
+// NOLINTBEGIN(misc-use-internal-linkage)
 
 // From run to run of a page, in vectors.
 template <typename Index>
@@ -62,9 +63,12 @@ struct Copy {
   Part<Vector, Index, kOneRun> parts[kMaxCopyParts];
 };
 
+// NOLINTEND(misc-use-internal-linkage)
+
 // `kEach`: how many vectors a thread copies. All are loaded before the first is stored.
 template <typename Vector, typename Index, bool kOneRun, int kEach>
 __global__ void __launch_bounds__(kThreads)
+    // NOLINTNEXTLINE(readability-avoid-const-params-in-decls)
     copy_pages_kernel(const __grid_constant__ Copy<Vector, Index, kOneRun> copy);
 
 #if defined(__CUDACC__)
@@ -311,8 +315,9 @@ int32_t with_kernel(const Cut& cut, Visitor visit) {
       return sized(uint2{});
     case 16:
       return visit(Unusual<uint4, uint64_t>{});
+    default:
+      return no_kernel();
   }
-  return no_kernel();
 }
 
 template <typename... Each>

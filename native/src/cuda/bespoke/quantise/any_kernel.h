@@ -199,6 +199,7 @@ struct AnyShare {
 // A template so that a header may define it.
 template <typename Size>
 __global__ void __launch_bounds__(kQuantisingThreads)
+    // NOLINTNEXTLINE(readability-avoid-const-params-in-decls)
     quantise_any_kernel(const __grid_constant__ Quantise<Size> quantise);
 
 #if defined(__CUDACC__)

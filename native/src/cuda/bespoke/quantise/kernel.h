@@ -104,7 +104,9 @@ __device__ __forceinline__ float find_row_rules(Types types, bool is_second, con
 }
 
 template <typename Source, typename Rule, bool kNarrow, int kPlacing>
-__global__ void __launch_bounds__(kQuantisingThreads) quantise_kernel(const __grid_constant__ Quantise<Small> quantise);
+__global__ void __launch_bounds__(kQuantisingThreads)
+    // NOLINTNEXTLINE(readability-avoid-const-params-in-decls)
+    quantise_kernel(const __grid_constant__ Quantise<Small> quantise);
 
 #if defined(__CUDACC__)
 

@@ -20,9 +20,9 @@
 #include "cuda/bespoke/width.h"
 #include "cuda/kernel.h"
 #include "place/divisor.h"
-#include "place/place.h"
+#include "place/placement.h"
 
-extern "C" const unsigned char kernels_of_cuda_bespoke_quantise_launch[];
+extern "C" const unsigned char kernels_of_cuda_bespoke_quantise_launch[];  // NOLINT(readability-identifier-naming)
 
 namespace baracuda::cuda::bespoke {
 namespace {
