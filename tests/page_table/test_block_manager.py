@@ -266,6 +266,36 @@ def test_refused(call: Any, says: str) -> None:
         call(manager, sequence)
 
 
+def test_a_page_that_is_still_to_be_copied_from_is_found() -> None:
+    """Nobody's any more, but kept for the copy."""
+    manager = bf.BlockManager(8, 2)
+    first = committed(manager, [1, 2, 3, 4])
+    pages = manager.pages(first)
+    other = manager.fork(first)
+    manager.shrink(other, 1)
+    manager.grow(other, [9])
+    manager.free(first)
+    found = manager.add([1, 2, 3, 4, 5])
+    assert manager.pages(found) == pages
+    assert manager.take_copies() == [(pages[1], manager.pages(other)[1])]
+    manager.free(found)
+    assert manager.num_free + manager.num_used == 8
+
+
+def test_what_is_still_to_be_copied_to_is_copied_from_where_it_comes_from() -> None:
+    """A page is never on both sides: the copies of one call are made in no order."""
+    manager = bf.BlockManager(8, 2)
+    first = committed(manager, [1, 2, 3])
+    source = manager.pages(first)[1]
+    second = manager.fork(first)
+    manager.grow(second, [4])
+    manager.shrink(second, 1)
+    third = manager.fork(second)
+    manager.grow(third, [5])
+    destinations = [manager.pages(sequence)[1] for sequence in (second, third)]
+    assert manager.take_copies() == [(source, destination) for destination in destinations]
+
+
 def test_ids_of_any_kind_of_integer() -> None:
     manager = bf.BlockManager(8, 2)
     committed(manager, [1, 2, 3])

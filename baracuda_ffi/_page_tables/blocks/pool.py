@@ -55,9 +55,9 @@ class Pool:
         return page
 
     def share(self, page: int) -> None:
-        """One more owner."""
+        """One more owner. Of nobody's it is a kept page, or one that is still to be copied from."""
         if not self._owners[page]:
-            del self._kept[page]
+            self._kept.pop(page, None)
         self._owners[page] += 1
 
     def release(self, page: int) -> None:
@@ -86,10 +86,12 @@ class Pool:
             del self._pages[digest]
 
     def copy(self, source: int) -> int:
-        """One owner of ``source`` gets a page that it is to be copied to."""
+        """One owner of ``source`` gets a page that it is to be copied to. Where ``source`` is still to be
+        copied to itself, nothing was written there yet: it is copied from where that comes from."""
         page = self.take()
-        self._copies[page] = source
-        self._holds[source] = self._holds.get(source, 0) + 1
+        origin = self._copies.get(source, source)
+        self._copies[page] = origin
+        self._holds[origin] = self._holds.get(origin, 0) + 1
         self.release(source)
         return page
 

@@ -91,7 +91,9 @@ class PlainBlocks:
         self.evicted += evicted
         self.findable = {block: page for block, page in self.findable.items() if page not in new}
         if shared:
-            self.copies.append((pages[-1], after[len(pages) - 1]))
+            # What is to be copied to has nothing of its own yet.
+            origin = {destination: source for source, destination in self.copies}.get(pages[-1], pages[-1])
+            self.copies.append((origin, after[len(pages) - 1]))
         elif tokens and before % size:
             self.findable = {block: page for block, page in self.findable.items() if page != pages[-1]}
         self._check()
