@@ -14,10 +14,13 @@ endif()
 # assembler, and the oldest CUDA whose driver loads what comes of it. sm_89's conversions to fp8 are of PTX 8.1.
 set(_baracuda_assemblers "86|8.0|12.0|12.0" "89|8.1|12.1|12.1" "90|8.0|12.0|12.0" "999|8.7|12.9|12.8")
 
-# Images are compressed: by zstd where the driver is known to read that, which those before CUDA 12.4 do not.
+# Images are compressed, by zstd where the driver is known to read that, which those before CUDA 12.4 do not: what is for all
+# drivers, and what is for those alone. PTX is for GPUs that none of the older ones knows.
 set(_baracuda_compression --compress-all)
+set(_baracuda_late_compression --compress-all)
 if(BARACUDA_CUDA_VERSION VERSION_GREATER_EQUAL 12.8)
   list(APPEND _baracuda_compression --compress-mode=speed)
+  set(_baracuda_late_compression --compress-mode=size)
 endif()
 if(BARACUDA_CUDA_VERSION VERSION_GREATER_EQUAL 13.0 AND NOT BARACUDA_FFI_CUDA12_DRIVERS)
   set(_baracuda_compression --compress-mode=size)
@@ -40,6 +43,9 @@ function(_baracuda_choose_assembler architecture out_ptxas out_ptx_version out_r
     list(GET row 2 assembler)
     baracuda_fetch_ptxas(${assembler} ptxas)
     set(ptx_driver "${driver}")
+    if(BARACUDA_CUDA_VERSION VERSION_GREATER_EQUAL 12.8 AND ptx_driver VERSION_LESS 12.4)
+      set(ptx_driver 12.4) # for its compression
+    endif()
   else()
     # Machine code is for drivers of the assembler's major version, PTX for those that know the compiler's version of it.
     set(ptx_version "")
@@ -79,6 +85,7 @@ function(baracuda_add_kernels target source)
   set(dir "${PROJECT_BINARY_DIR}/kernels")
   file(MAKE_DIRECTORY "${dir}")
   set(images "")
+  set(late_images "")
   set(files "")
   set(all_ptx "")
   set(architectures ${BARACUDA_REAL_ARCHITECTURES} ${BARACUDA_PTX_ARCHITECTURES})
@@ -94,7 +101,7 @@ function(baracuda_add_kernels target source)
       DEPFILE "${ptx}.d"
       COMMENT "PTX of ${source} for compute_${architecture}"
       VERBATIM)
-    _baracuda_choose_assembler(${architecture} ptxas ptx_version _ _)
+    _baracuda_choose_assembler(${architecture} ptxas ptx_version driver _)
     if(ptx_version)
       set(lowered "${dir}/${unit}.${architecture}.${ptx_version}.ptx")
       add_custom_command(
@@ -105,7 +112,7 @@ function(baracuda_add_kernels target source)
       set(ptx "${lowered}")
     endif()
     if(architecture IN_LIST BARACUDA_PTX_ARCHITECTURES)
-      list(APPEND images "--image3=kind=ptx,sm=${architecture},file=${ptx}")
+      list(APPEND late_images "--image3=kind=ptx,sm=${architecture},file=${ptx}")
       list(APPEND files "${ptx}")
     endif()
     if(architecture IN_LIST BARACUDA_REAL_ARCHITECTURES)
@@ -116,26 +123,41 @@ function(baracuda_add_kernels target source)
         DEPENDS "${ptx}"
         COMMENT "Machine code of ${source} for sm_${architecture}"
         VERBATIM)
-      list(APPEND images "--image3=kind=elf,sm=${architecture},file=${cubin}")
+      set(whose images)
+      if(driver VERSION_GREATER_EQUAL 12.4)
+        set(whose late_images)
+      endif()
+      list(APPEND ${whose} "--image3=kind=elf,sm=${architecture},file=${cubin}")
       list(APPEND files "${cubin}")
     endif()
   endforeach()
-  set(image "${dir}/${unit}.fatbin")
-  add_custom_command(
-    OUTPUT "${image}"
-    COMMAND "${BARACUDA_CUDA_BIN}/fatbinary" -64 ${_baracuda_compression} "--create=${image}" ${images}
-    DEPENDS ${files}
-    COMMENT "Image of ${source}"
-    VERBATIM)
+  set(all_images "")
+  foreach(whose IN ITEMS images late_images)
+    if(NOT ${whose})
+      continue()
+    endif()
+    set(image "${dir}/${unit}.${whose}.fatbin")
+    set(compression ${_baracuda_compression})
+    if(whose STREQUAL "late_images")
+      set(compression ${_baracuda_late_compression})
+    endif()
+    add_custom_command(
+      OUTPUT "${image}"
+      COMMAND "${BARACUDA_CUDA_BIN}/fatbinary" -64 ${compression} "--create=${image}" ${${whose}}
+      DEPENDS ${files}
+      COMMENT "Image of ${source}"
+      VERBATIM)
+    list(APPEND all_images "${image}")
+  endforeach()
   set(embedded "${dir}/${unit}.cpp")
   add_custom_command(
     OUTPUT "${embedded}"
-    COMMAND "${CMAKE_COMMAND}" "-DUNIT=${unit}" "-DIMAGE=${image}" "-DOUT=${embedded}" "-DPTX=${all_ptx}" -P
+    COMMAND "${CMAKE_COMMAND}" "-DUNIT=${unit}" "-DIMAGES=${all_images}" "-DOUT=${embedded}" "-DPTX=${all_ptx}" -P
             "${_baracuda_embed_script}"
-    DEPENDS ${all_ptx} "${image}" "${_baracuda_embed_script}"
+    DEPENDS ${all_ptx} ${all_images} "${_baracuda_embed_script}"
     COMMENT "Names of the kernels of ${source}"
     VERBATIM)
-  set_source_files_properties("${embedded}" PROPERTIES OBJECT_DEPENDS "${image}")
+  set_source_files_properties("${embedded}" PROPERTIES OBJECT_DEPENDS "${all_images}")
   # The host's compiler knows neither the language by its ending nor nvcc's pragmas.
   set_source_files_properties("${source}" PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-Wno-unknown-pragmas")
   target_sources(${target} PRIVATE "${source}" "${embedded}")
