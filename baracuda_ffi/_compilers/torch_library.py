@@ -60,8 +60,9 @@ def register(
         append(*operands, stream=None, **_with_record(options))
 
     def on_cuda(*operands: Any, **options: Any) -> None:
-        device = operands[0].get_device() if operands else -1
-        if device < 0:
+        first = operands[0] if operands else None
+        device = -1 if first is None else first.get_device()
+        if device < 0:  # one that is left out, or is in host memory
             device = next(each.get_device() for each in (*operands, *options.values()) if is_on_cuda(each))
         append(*operands, stream=raw_stream(device), **_with_record(options))
 

@@ -82,7 +82,7 @@ def test_a_launch_that_fails(cuda_backend: Any) -> None:
                 plan.run(cuda_backend.stream, bf.Workspace.NONE, problem.args)
             assert caught.value.name == "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED"
             assert caught.value.code == 1901
-            assert "launching the kernel failed" in str(caught.value)
+            assert "failed: operation failed due to a previous error during capture" in str(caught.value)
     finally:
         cuda.driver.cuStreamEndCapture(cuda_backend.stream)  # says that it was invalidated
     check_no_error_is_pending(cuda_backend)
