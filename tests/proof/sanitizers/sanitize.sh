@@ -51,10 +51,10 @@ flags=(-g $(sed -n 's/^CMAKE_CXX_FLAGS:[A-Z]*=//p' "$library/CMakeCache.txt") -I
 drivers=(-std=gnu11 -Wall -Wextra -Werror -O2 ${DRIVER_FLAGS:-})
 
 case $what in
-  problems) sources="random_problems problem model formats" ;;
-  threads | overlap | edited_table) sources="$what problem model formats" ;;
+  problems) sources="random_problems problem model model_status model_rows formats" ;;
+  threads | overlap | edited_table) sources="$what problem model model_status model_rows formats" ;;
   copies*) sources=copies ;;
-  *) sources="fuzz_$what arena model formats ${fuzzer:-replay}" ;;
+  *) sources="fuzz_$what arena model model_status model_rows formats ${fuzzer:-replay}" ;;
 esac
 objects=()
 for source in ${sources/yes/}; do

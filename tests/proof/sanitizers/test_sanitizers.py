@@ -1,6 +1,6 @@
 """The host library under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer: sanitize.sh.
 
-The fuzz targets hold each call against a model in C (native/model.c): the status, and every byte of an arena.
+The fuzz targets hold each call against a model in C (native/model.h): the status, and every byte of an arena.
 FUZZ_SECONDS says for how long; an hour is `FUZZ_CORPUS=DIR sanitize.sh BUILD append 3600`.
 """
 
