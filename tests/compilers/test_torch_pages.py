@@ -18,6 +18,7 @@ from torch._inductor.utils import run_and_get_code  # noqa: E402
 from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 
 import baracuda_ffi.torch as bf_torch  # noqa: E402
+from baracuda_ffi._compilers import torch_library  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
@@ -288,3 +289,31 @@ def test_the_plain_copy_needs_nothing_imported_before() -> None:
         "print(cache.sum().item())\n"
     )
     assert output_of(program).strip() == "20"
+
+
+@pytest.mark.parametrize("first", [None, "cpu", "cuda:1"])
+def test_the_stream_is_that_of_the_device_that_an_operand_is_on(
+    first: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever operand that is: the first may be left out (an interleaved cache has no k_data) or be in host
+    memory. Seen without a GPU, by tensors without memory and a library that keeps what it is given."""
+    kernels: dict[str, Callable[..., None]] = {}
+
+    class Library:
+        def define(self, *_: Any, **__: Any) -> None: ...
+
+        def impl(self, _name: str, kernel: Callable[..., None], key: str) -> None:
+            kernels[key] = kernel
+
+    monkeypatch.setattr(torch_library, "_LIBRARY", Library())
+    monkeypatch.setattr(torch_library, "raw_stream", lambda device: f"stream of {device}")
+    monkeypatch.setattr(torch.library, "register_fake", lambda *_, **__: None)
+    streams = []
+    torch_library.register(
+        "copy_pages", "", lambda *_, stream, **__: streams.append(stream), lambda **_: None
+    )
+    with FakeTensorMode():
+        operand = None if first is None else torch.empty(3, device=first)
+        kernels["CUDA"](operand, None, kv_data=torch.empty(3, device="cuda:1"))
+        kernels["CPU"](operand, None)
+    assert streams == ["stream of 1", None]
