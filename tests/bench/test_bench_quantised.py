@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from bench_reports import measured
 
-from baracuda_ffi._model.enums import Transform
+from baracuda_ffi._model.enums import ElementKind, Transform
+from baracuda_ffi._reference import formats
 from baracuda_ffi.benchmarks.operands import torch_operands, torch_quantised
 from baracuda_ffi.benchmarks.operands.numpy_operands import check_quantised, host_operands, quantised
 from baracuda_ffi.benchmarks.operands.problem import Problem
@@ -127,6 +128,27 @@ def test_a_path_that_is_nearly_right_is_taken_for_one_only_where_that_is_said() 
     for call, exact in ((off_by(1), True), (off_by(2), False)):
         with pytest.raises(RuntimeError, match="k_data"):
             torch_quantised.check_writes(operands, call, exact=exact)
+
+
+def test_rows_of_fp8_ds_mla_may_be_by_another_scale_where_that_is_said() -> None:
+    """Such as vLLM 0.26's, which is no power of two."""
+    torch = pytest.importorskip("torch")
+    placed = torch_operands.elsewhere(_on_the_host(torch, Problem(70, heads=2)), "slots", 3)
+    (operands,) = torch_quantised.in_format(placed, torch_quantised.DS_MLA)
+    tiles = operands.key.float().reshape(-1, formats.RANK // formats.TILE, formats.TILE)
+    scales = tiles.abs().amax(-1) / 448
+    codes = formats.to_fp8((tiles / scales[..., None]).numpy(), ElementKind.FP8_E4M3).reshape(len(tiles), -1)
+
+    def append(scale: float) -> None:
+        held = (scales * scale).numpy().view(np.uint8).reshape(len(tiles), -1)
+        rows = np.concatenate([codes, held, operands.value.view(torch.uint8).numpy()], axis=-1)
+        operands.k_data[operands.pages, operands.slots] = torch.from_numpy(rows)
+
+    call = Call("append(scale)", {"append": append, "scale": 1.0})
+    torch_quantised.check_writes(operands, call, exact=False)
+    for wrong, exact in ((call, True), (Call("append(scale)", {"append": append, "scale": 2.0}), False)):
+        with pytest.raises(RuntimeError, match="k_data"):
+            torch_quantised.check_writes(operands, wrong, exact=exact)
 
 
 def test_the_kernel_suite_measures_every_format(monkeypatch: pytest.MonkeyPatch) -> None:

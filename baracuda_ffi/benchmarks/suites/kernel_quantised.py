@@ -56,7 +56,7 @@ def candidates(sets: list[Operands], stream: int, quick: bool, way: str, request
         Candidate(
             vllm.INT8_BY_ROW, PEER, partial(_each, placed, INT8_BY_ROW, vllm.append_by_row, exact=False)
         ),
-        Candidate(vllm.DS_MLA, PEER, partial(_each, placed, DS_MLA, vllm.append_ds_mla)),
+        Candidate(vllm.DS_MLA, PEER, partial(_each, placed, DS_MLA, vllm.append_ds_mla, exact=False)),
         Candidate(
             flashinfer_python.NVFP4,
             PEER,
