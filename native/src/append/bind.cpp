@@ -56,8 +56,8 @@ class Binding {
     if (unwanted == 0) return BARACUDA_OK;
     return fail(BARACUDA_INVALID_PROBLEM,
                 "%s is given; with addressing %s, table %s, lengths %s, transform %s and parts %s there is none",
-                name_of(lowest_bit(unwanted)), kAddressingNames[op_.addressing], kTableNames[op_.table],
-                kLengthsNames[op_.lengths], kTransforms[op_.transform].name, kPartsNames[op_.parts]);
+                name_of(lowest_bit(unwanted)), kAddressingNames.of(op_.addressing), kTableNames.of(op_.table),
+                kLengthsNames.of(op_.lengths), kTransforms[op_.transform].name, kPartsNames.of(op_.parts));
   }
 
   BARACUDA_ALWAYS_INLINE int32_t check_shapes() const noexcept {

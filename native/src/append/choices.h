@@ -1,24 +1,28 @@
-// The names of the choices that say which append it is, for messages. Indexed by what the header's enumerators are.
+// The names of the choices that say which append it is, for messages.
 #ifndef BARACUDA_SRC_APPEND_CHOICES_H_
 #define BARACUDA_SRC_APPEND_CHOICES_H_
+
+#include <cstdint>
 
 #include "baracuda_ffi.h"
 
 namespace baracuda {
 
-inline constexpr const char* kAddressingNames[] = {"LAST_PAGE", "RAGGED", "POSITIONS", "SLOTS"};
-inline constexpr const char* kTableNames[] = {"CSR", "DENSE"};
-inline constexpr const char* kLengthsNames[] = {"LAST_PAGE_LEN", "SEQ_LENS"};
-inline constexpr const char* kPartsNames[] = {"KEY_AND_VALUE", "KEY"};
+// By what the header's enumerators are.
+template <int kCount>
+struct Names {
+  const char* names[kCount];
 
-template <typename Name, int kCount>
-constexpr int count_of(Name (&)[kCount]) noexcept {
-  return kCount;
-}
-static_assert(count_of(kAddressingNames) == BARACUDA_ADDRESSING_SLOTS + 1, "one name for each");
-static_assert(count_of(kTableNames) == BARACUDA_TABLE_DENSE + 1, "one name for each");
-static_assert(count_of(kLengthsNames) == BARACUDA_LENGTHS_SEQ_LENS + 1, "one name for each");
-static_assert(count_of(kPartsNames) == BARACUDA_PARTS_KEY + 1, "one name for each");
+  constexpr const char* of(int32_t choice) const noexcept {
+    return choice >= 0 && choice < kCount ? names[choice] : "unknown";
+  }
+};
+
+inline constexpr Names<BARACUDA_ADDRESSING_SLOTS + 1> kAddressingNames = {
+    {"LAST_PAGE", "RAGGED", "POSITIONS", "SLOTS"}};
+inline constexpr Names<BARACUDA_TABLE_DENSE + 1> kTableNames = {{"CSR", "DENSE"}};
+inline constexpr Names<BARACUDA_LENGTHS_SEQ_LENS + 1> kLengthsNames = {{"LAST_PAGE_LEN", "SEQ_LENS"}};
+inline constexpr Names<BARACUDA_PARTS_KEY + 1> kPartsNames = {{"KEY_AND_VALUE", "KEY"}};
 
 }  // namespace baracuda
 

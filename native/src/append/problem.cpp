@@ -73,7 +73,7 @@ int32_t check_placing(const Op& op) noexcept {
         BARACUDA_UNSUPPORTED,
         "table is %s and lengths %s; with addressing POSITIONS and SLOTS, which take no lengths, they should be "
         "CSR and LAST_PAGE_LEN",
-        kTableNames[op.table], kLengthsNames[op.lengths]);
+        kTableNames.of(op.table), kLengthsNames.of(op.lengths));
   if (op.table == BARACUDA_TABLE_DENSE && op.lengths != BARACUDA_LENGTHS_SEQ_LENS)
     return fail(BARACUDA_UNSUPPORTED, "table is DENSE and lengths LAST_PAGE_LEN; it should be SEQ_LENS");
   if (op.addressing == BARACUDA_ADDRESSING_RAGGED && op.lengths == BARACUDA_LENGTHS_LAST_PAGE_LEN &&
@@ -83,7 +83,7 @@ int32_t check_placing(const Op& op) noexcept {
                 "(AFTER_APPEND), or seq_lens say the lengths");
   if (has_flag(op, BARACUDA_FLAG_SKIP_SLOT) && op.addressing != BARACUDA_ADDRESSING_SLOTS)
     return fail(BARACUDA_UNSUPPORTED, "skip_slot is given; with addressing %s there are no slots to skip",
-                kAddressingNames[op.addressing]);
+                kAddressingNames.of(op.addressing));
   return BARACUDA_OK;
 }
 
@@ -94,7 +94,7 @@ int32_t check_mirrored_choices(const Op& op) noexcept {
         BARACUDA_UNSUPPORTED,
         "addressing is %s, table %s and lengths %s; with baracuda-kernels' checks they should be LAST_PAGE, CSR "
         "and LAST_PAGE_LEN",
-        kAddressingNames[op.addressing], kTableNames[op.table], kLengthsNames[op.lengths]);
+        kAddressingNames.of(op.addressing), kTableNames.of(op.table), kLengthsNames.of(op.lengths));
   if (op.transform != BARACUDA_TRANSFORM_COPY)
     return fail(BARACUDA_UNSUPPORTED,
                 "transform is %s; with baracuda-kernels' checks it should be COPY (a guarded append takes every one)",

@@ -30,7 +30,7 @@ int32_t check_choices(const Op& op) noexcept {
     return fail(BARACUDA_UNSUPPORTED,
                 "addressing is %s, table %s and lengths %s; FlashInfer's kernels take LAST_PAGE with CSR and "
                 "LAST_PAGE_LEN, and POSITIONS (the bespoke backend takes every one)",
-                kAddressingNames[op.addressing], kTableNames[op.table], kLengthsNames[op.lengths]);
+                kAddressingNames.of(op.addressing), kTableNames.of(op.table), kLengthsNames.of(op.lengths));
   if (op.head_dim != 64 && op.head_dim != 128 && op.head_dim != 256)
     return fail(BARACUDA_UNSUPPORTED,
                 "head_dim is %d; FlashInfer's kernel takes 64, 128 and 256 (the bespoke backend takes any)",
@@ -39,7 +39,7 @@ int32_t check_choices(const Op& op) noexcept {
     return fail(BARACUDA_UNSUPPORTED,
                 "parts is %s, head_dim %d and value_head_dim %d; FlashInfer's kernel writes key and value of one width "
                 "(the bespoke backend takes any)",
-                kPartsNames[op.parts], op.head_dim, op.value_head_dim);
+                kPartsNames.of(op.parts), op.head_dim, op.value_head_dim);
   const uint32_t wide = op.int64_operands & wanted_operands(op);
   if (wide != 0)
     return fail(BARACUDA_UNSUPPORTED,
