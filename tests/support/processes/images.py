@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 MAGIC = 0xBA55ED50
 KINDS = {1: "ptx", 2: "elf"}
 LZ4, ZSTD = 0x2000, 0x8000
@@ -33,6 +31,8 @@ class Code:
         if self.is_lz4:
             return expand_lz4(self.payload, self.size)
         if self.is_zstd:
+            import pytest
+
             zstd = pytest.importorskip("compression.zstd", reason="needs Python 3.14 to read zstd")
             return bytes(zstd.ZstdDecompressor().decompress(self.payload))
         return self.payload
