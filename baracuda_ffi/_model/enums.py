@@ -194,3 +194,7 @@ class ArchSku(IntEnum):
         known = cls._value2member_map_.setdefault(value, member)
         assert isinstance(known, ArchSku)
         return known
+
+    def __reduce_ex__(self, protocol: object) -> tuple[type[ArchSku], tuple[int]]:
+        # By its number: until 3.11.4 Python goes by the name, and the class has none for those made later.
+        return type(self), (self.value,)

@@ -55,7 +55,8 @@ def test_every_pattern_survives(backend: Backend, element: Element) -> None:
 
 @pytest.mark.parametrize("element", ELEMENTS, ids=lambda element: element.symbol)
 def test_the_patterns_are_what_they_are_meant_to_be(element: Element) -> None:
-    values = patterns(element).view(element.dtype).astype(np.float32)
+    with np.errstate(invalid="ignore"):  # an Arm processor flags NaNs that signal
+        values = patterns(element).view(element.dtype).astype(np.float32)
     assert np.isnan(values).any()
     assert np.isinf(values).any() == (element is not FP8_E4M3)
     if element is not F32:

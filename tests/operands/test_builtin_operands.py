@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,8 @@ from support.calls.operands import INPUTS, NAMES, make_args
 from support.problems.cases import Case
 from support.problems.elements import ELEMENTS, Element
 from support.problems.problem import SMALL, Problem, assert_appended, assert_unchanged
+
+CXX = os.environ.get("CXX", "c++")
 
 
 def address_of(name: str) -> int | None:
@@ -94,14 +97,14 @@ def test_operands_of_several_types_are_read_each_by_its_own(name: str) -> None:
     assert_appended(problem, before)
 
 
-@pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler, there is none")
+@pytest.mark.skipif(shutil.which(CXX) is None, reason="needs a C++ compiler, there is none")
 def test_a_reader_that_throws(tmp_path: Path) -> None:
     source, target = tmp_path / "throws.cpp", tmp_path / "throws.so"
     source.write_text(
         "#include <stdexcept>\n"
         'extern "C" int throws(void*, void*) { throw std::runtime_error("not today"); }\n'
     )
-    subprocess.run(["c++", "-shared", "-fPIC", "-o", target, source], check=True)
+    subprocess.run([CXX, "-shared", "-fPIC", "-o", target, source], check=True)
     problem = Problem()
     before = problem.snapshot()
     calls = Calls(problem)

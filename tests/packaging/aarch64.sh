@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # A wheel for Arm, made here by a cross compiler, or the one that $1 names; installed into an Arm Python and used there, by an
-# emulator: the demo, and the tests of the host backend. What follows $1 goes to pytest: by default the folders below, a
-# quarter of an hour of two cores.
+# emulator: the tests of the host backend, and those that launch with a stand-in for CUDA's driver. What follows $1 goes to pytest
+# in place of the folders below, which take two cores a quarter of an hour.
 . "$(dirname "$0")/lib.sh"
 . "$here/emulated.sh"
 need_arm
 
 wheel=${1:-}
 shift || true
-if [ $# -eq 0 ]; then
+some=$#
+if [ "$some" = 0 ]; then
   set -- -m 'not slow and not gpu' -n 2 append c_abi format guarded library memory operands page_table pages quantised
 fi
 
@@ -16,14 +17,22 @@ fresh_copy "$work/source"
 if [ -z "$wheel" ]; then
   step "the wheel"
   new_environment "$work/env"
-  build_wheel aarch64 "$work/source" "$work/wheel" "$work/env/bin/pip" -C cmake.define.BARACUDA_FFI_CUDA=OFF
+  build_wheel aarch64 "$work/source" "$work/wheel" "$work/env/bin/pip"
   wheel=$(echo "$work"/wheel/*.whl)
 fi
 
 step "an Arm Python with it"
 new_arm_environment "$work/arm" "$wheel[test]"
-use_arm_install "$work/arm" host
+use_arm_install "$work/arm" cuda
+
+# What a test compiles it loads too.
+export CC=aarch64-linux-gnu-gcc CXX=aarch64-linux-gnu-g++
+run_tests() { "$work/arm/python" -m pytest -q -p no:cacheprovider --timeout 1800 "$@"; }
 
 step "the tests"
 cd "$work/source/tests"
-"$work/arm/python" -m pytest -q -p no:cacheprovider --timeout 1800 "$@"
+run_tests "$@"
+if [ "$some" = 0 ]; then
+  step "launches, with a stand-in for the driver"
+  run_tests -m 'not gpu' proof/drivers/test_cuda_12_0.py
+fi

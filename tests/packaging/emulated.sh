@@ -30,15 +30,14 @@ new_arm_environment() {
   # A script, so that what a Python starts by sys.executable is emulated too.
   cat > "$folder/python" << end
 #!/bin/sh
-PYTHONHOME=$folder/root/usr PYTHONPATH=$folder/site\${PYTHONPATH:+:\$PYTHONPATH} \\
-  exec qemu-aarch64 -L $folder/root -0 $folder/python $folder/root/usr/bin/$version "\$@"
+PYTHONHOME=$folder/root/usr exec qemu-aarch64 -L $folder/root -0 $folder/python $folder/root/usr/bin/$version "\$@"
 end
   chmod +x "$folder/python"
 
   local glibc
   for glibc in 17 24 27 28 34 35; do platforms+=(--platform "manylinux_2_${glibc}_aarch64"); done
   new_environment "$folder/tools"
-  "$folder/tools/bin/pip" install --quiet --target "$folder/site" --python-version "${version#python}" \
+  "$folder/tools/bin/pip" install --quiet --target "$folder/root/usr/lib/python3/dist-packages" --python-version "${version#python}" \
     --only-binary :all: "${platforms[@]}" --platform manylinux2014_aarch64 --platform linux_aarch64 "$@"
 }
 
