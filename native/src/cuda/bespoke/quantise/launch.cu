@@ -278,7 +278,7 @@ constexpr bool has_usual(Placing placing, bool narrow) noexcept {
   using Rule = typename Pair::Rule;
   constexpr bool kIsHalf = bespoke::kIsHalf<typename Pair::Source>;
   constexpr bool kIsGiven = std::is_same_v<Rule, Given<typename Pair::Source>>;
-  if (placing == Placing::kSlots) return !narrow && (kIsHalf || kIsGiven);
+  if (placing == Placing::kSlots) return narrow ? kIsHalf && kIsGiven : kIsHalf || kIsGiven;
   if (kIsHalf && !narrow) return kIsGiven && placing == Placing::kRagged;
   if (kIsHalf) return kIsGiven || std::is_same_v<Rule, TokenHead>;
   return kIsGiven && narrow && placing == Placing::kLastPage;
