@@ -50,11 +50,12 @@ flags=(-g $(sed -n 's/^CMAKE_CXX_FLAGS:[A-Z]*=//p' "$library/CMakeCache.txt") -I
 # shellcheck disable=SC2206 # several flags
 drivers=(-std=gnu11 -Wall -Wextra -Werror -O2 ${DRIVER_FLAGS:-})
 
+model="model model_status model_rows formats"
 case $what in
-  problems) sources="random_problems problem model model_status model_rows formats" ;;
-  threads | overlap | edited_table) sources="$what problem model model_status model_rows formats" ;;
+  problems) sources="random_problems problem $model" ;;
+  threads | overlap | edited_table) sources="$what problem $model" ;;
   copies*) sources=copies ;;
-  *) sources="fuzz_$what arena model model_status model_rows formats ${fuzzer:-replay}" ;;
+  *) sources="fuzz_$what arena $model ${fuzzer:-replay}" ;;
 esac
 objects=()
 for source in ${sources/yes/}; do

@@ -29,7 +29,8 @@ def run_driver(folder: Path, name: str, *arguments: str) -> str:
     if command is None:
         pytest.skip("needs a C compiler, there is none")
     library = Path(bf.library_path()).resolve()
-    sources = [str(SOURCES / f"{source}.c") for source in (name, "problem", "model", "formats")]
+    model = sorted(str(source) for source in SOURCES.glob("model*.c"))
+    sources = [str(SOURCES / f"{source}.c") for source in (name, "problem", "formats")] + model
     flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", f"-I{HEADER.parent}"]
     link = [f"-L{library.parent}", f"-l:{library.name}", f"-Wl,-rpath,{library.parent}"]
     program = folder / name
