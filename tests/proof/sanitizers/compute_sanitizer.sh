@@ -15,12 +15,19 @@ failed=0
 # API errors are not asked for: CUDA's own runtime looks for functions of the driver that there may not be.
 sanitize() { compute-sanitizer --tool "$1" --error-exitcode "$found" --report-api-errors no "${@:2}"; }
 
-for tool in memcheck racecheck initcheck synccheck; do
-  sanitize "$tool" "$python" -m pytest -q -m gpu -p no:cacheprovider -o timeout=600 "${tests[@]}" > "$logs/$tool" 2>&1
-  status=$?
+tools=(memcheck racecheck initcheck synccheck)
+for tool in "${tools[@]}"; do # side by side: each is a process of its own that the GPU waits for most of the time
+  {
+    sanitize "$tool" "$python" -m pytest -q -m gpu -p no:cacheprovider -o timeout=600 "${tests[@]}" > "$logs/$tool" 2>&1
+    echo $? > "$logs/$tool.status"
+  } &
+done
+wait
+for tool in "${tools[@]}"; do
+  status=$(< "$logs/$tool.status")
   printf '%s: status %s\n' "$tool" "$status"
   grep -E '^=========.*(SUMMARY|ERROR)|passed|failed' "$logs/$tool" | tail -4
-  if [ $status -ne 0 ] || ! grep -q 'SUMMARY: 0' "$logs/$tool" || ! grep -q ' passed' "$logs/$tool"; then
+  if [ "$status" -ne 0 ] || ! grep -q 'SUMMARY: 0' "$logs/$tool" || ! grep -q ' passed' "$logs/$tool"; then
     failed=1
     tail -40 "$logs/$tool"
   fi
