@@ -26,8 +26,8 @@ set(_sources
     host/formats/neon.cpp
     host/formats/portable.cpp
     host/formats/row_writers.cpp
-    host/page_lists.cpp
-    host/pages.cpp
+    host/pages/backend.cpp
+    host/pages/lists.cpp
     host/reachable.cpp
     host/row_conversion.cpp
     host/rows.cpp

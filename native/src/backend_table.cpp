@@ -3,7 +3,7 @@
 #include "cuda/backends.h"
 #include "cuda/flashinfer/limits.h"
 #include "host/backend.h"
-#include "host/pages.h"
+#include "host/pages/backend.h"
 #include "pages/backend.h"
 
 namespace baracuda {

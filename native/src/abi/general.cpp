@@ -1,5 +1,4 @@
 // The general entry points: read the struct, check it, hand it to its backend.
-#include "abi/fence.h"
 #include "abi/operand_array.h"
 #include "abi/struct.h"
 #include "append/backend.h"
@@ -8,6 +7,7 @@
 #include "append/problem.h"
 #include "append/run.h"
 #include "base/cancellation.h"
+#include "base/fence.h"
 #include "base/status.h"
 
 namespace baracuda {

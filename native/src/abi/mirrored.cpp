@@ -1,8 +1,8 @@
 // The symbols of baracuda-kernels-sys, stamped from the table of element types: each fills the general struct.
-#include "abi/fence.h"
 #include "append/problem.h"
 #include "append/run.h"
 #include "base/element.h"
+#include "base/fence.h"
 
 namespace baracuda {
 namespace {

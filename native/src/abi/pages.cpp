@@ -1,8 +1,8 @@
 // The entry points of copies of pages: read the struct, check it, hand it to its backend.
-#include "abi/fence.h"
 #include "abi/operand_array.h"
 #include "abi/struct.h"
 #include "base/cancellation.h"
+#include "base/fence.h"
 #include "base/status.h"
 #include "pages/backend.h"
 #include "pages/bind.h"

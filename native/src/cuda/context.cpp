@@ -1,6 +1,6 @@
 #include "cuda/context.h"
 
-#include "abi/fence.h"
+#include "base/fence.h"
 #include "base/status.h"
 #include "cuda/stream_context.h"
 

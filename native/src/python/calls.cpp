@@ -4,13 +4,13 @@
 #include <cstring>
 #include <exception>
 
-#include "abi/fence.h"
 #include "abi/struct.h"
 #include "append/append.h"
 #include "append/backend.h"
 #include "append/bind.h"
 #include "append/operands.h"
 #include "append/run.h"
+#include "base/fence.h"
 #include "base/status.h"
 #include "pages/backend.h"
 #include "pages/bind.h"

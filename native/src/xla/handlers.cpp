@@ -8,7 +8,6 @@
 #include <cstring>
 #include <initializer_list>
 
-#include "abi/fence.h"
 #include "abi/struct.h"
 #include "append/append.h"
 #include "append/backend.h"
@@ -16,6 +15,7 @@
 #include "append/operands.h"
 #include "append/run.h"
 #include "base/cancellation.h"
+#include "base/fence.h"
 #include "base/status.h"
 #include "memory/tensor.h"
 #include "xla/ffi.h"

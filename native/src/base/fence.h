@@ -1,6 +1,6 @@
 // The fence that every exported function that works stands behind: nothing is thrown through it.
-#ifndef BARACUDA_SRC_ABI_FENCE_H_
-#define BARACUDA_SRC_ABI_FENCE_H_
+#ifndef BARACUDA_SRC_BASE_FENCE_H_
+#define BARACUDA_SRC_BASE_FENCE_H_
 
 #include <cstdint>
 #include <exception>
@@ -23,4 +23,4 @@ int32_t at_the_abi(Body&& body) noexcept {
 
 }  // namespace baracuda
 
-#endif  // BARACUDA_SRC_ABI_FENCE_H_
+#endif  // BARACUDA_SRC_BASE_FENCE_H_

@@ -1,6 +1,6 @@
 // The host backend's judgement of the page lists of a copy that is not guarded: it is made whole or refused.
-#ifndef BARACUDA_SRC_HOST_PAGE_LISTS_H_
-#define BARACUDA_SRC_HOST_PAGE_LISTS_H_
+#ifndef BARACUDA_SRC_HOST_PAGES_LISTS_H_
+#define BARACUDA_SRC_HOST_PAGES_LISTS_H_
 
 #include <cstdint>
 
@@ -21,4 +21,4 @@ int32_t judge_lists(const PageCopy& copy, PagePair* pairs, int32_t* written) noe
 
 }  // namespace baracuda::host
 
-#endif  // BARACUDA_SRC_HOST_PAGE_LISTS_H_
+#endif  // BARACUDA_SRC_HOST_PAGES_LISTS_H_

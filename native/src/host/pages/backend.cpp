@@ -1,4 +1,4 @@
-#include "host/pages.h"
+#include "host/pages/backend.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -7,7 +7,7 @@
 
 #include "base/saturating.h"
 #include "base/status.h"
-#include "host/page_lists.h"
+#include "host/pages/lists.h"
 #include "host/reachable.h"
 #include "host/record.h"
 #include "host/run_copy.h"

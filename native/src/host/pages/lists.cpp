@@ -1,4 +1,4 @@
-#include "host/page_lists.h"
+#include "host/pages/lists.h"
 
 #include <algorithm>
 

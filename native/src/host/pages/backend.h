@@ -1,6 +1,6 @@
 // Copies of pages by this process's CPUs, over host memory.
-#ifndef BARACUDA_SRC_HOST_PAGES_H_
-#define BARACUDA_SRC_HOST_PAGES_H_
+#ifndef BARACUDA_SRC_HOST_PAGES_BACKEND_H_
+#define BARACUDA_SRC_HOST_PAGES_BACKEND_H_
 
 #include <cstdint>
 
@@ -21,4 +21,4 @@ int32_t check_pages_reachable(const CopyOp& op, CopyOperands operands);
 
 }  // namespace baracuda::host
 
-#endif  // BARACUDA_SRC_HOST_PAGES_H_
+#endif  // BARACUDA_SRC_HOST_PAGES_BACKEND_H_
