@@ -12,9 +12,9 @@ from .._append.plan import PagedKvAppendPlan
 from .._model.descriptors import PagedKvAppendDescriptor, PagedKvCacheDescriptor
 from .._model.enums import ElementKind
 from .._model.workspace import Workspace
-from ..examples._memory import CudaMemory, HostMemory
 from ..reference import append_paged_kv_reference
 from ._conversation import Conversation
+from ._memory import CudaMemory, HostMemory
 from ._picture import Picture
 from ._verdict import gpu_verdict
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ..examples._memory import Memory
+    from ._memory import Memory
 
     Array = NDArray[Any]
 

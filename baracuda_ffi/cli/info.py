@@ -7,7 +7,7 @@ from importlib import metadata
 
 from .._model.errors import BaracudaError
 from .._native.about import BuildInfo, build_info, host_max_threads, library_path
-from ._devices import Device, Driver, find_devices
+from .._native.devices import Device, Driver, find_devices
 from ._verdict import gpu_verdict
 
 TYPE_CHECKING = False

@@ -12,6 +12,7 @@ import pytest
 
 from baracuda_ffi._model.errors import BaracudaError
 from baracuda_ffi._model.workspace import Workspace
+from baracuda_ffi._native.devices import Driver
 from baracuda_ffi.benchmarks import runner
 from baracuda_ffi.benchmarks.absent import Absent, optional
 from baracuda_ffi.benchmarks.operands.numpy_operands import check_writes, host_operands
@@ -29,7 +30,6 @@ from baracuda_ffi.benchmarks.running.paths import Call
 from baracuda_ffi.benchmarks.settings import L2_MODES, SUITES, Settings
 from baracuda_ffi.benchmarks.suites import cold, run_suite
 from baracuda_ffi.cli import main
-from baracuda_ffi.cli._devices import Driver
 
 
 @pytest.mark.parametrize("batch", [1, 3, 100])

@@ -17,7 +17,7 @@ import pytest
 
 import baracuda_ffi as bf
 from baracuda_ffi import cli
-from baracuda_ffi.cli import _devices
+from baracuda_ffi._native import devices
 from support.devices.device import device_count
 from support.processes.python import TESTS, run_python
 
@@ -64,9 +64,9 @@ def test_a_devices_name_ends_at_its_first_nul(monkeypatch: pytest.MonkeyPatch) -
     for package in ("cuda", "cuda.bindings"):
         monkeypatch.setitem(sys.modules, package, ModuleType(package))
     monkeypatch.setitem(sys.modules, "cuda.bindings.driver", bindings)
-    monkeypatch.setattr(_devices.cuda, "is_there", lambda: True)
-    monkeypatch.setattr(_devices.cuda, "Driver", OneDevice)
-    assert [device.name for device in _devices.find_devices().devices] == ["A GPU"]
+    monkeypatch.setattr(devices.cuda, "is_there", lambda: True)
+    monkeypatch.setattr(devices.cuda, "Driver", OneDevice)
+    assert [device.name for device in devices.find_devices().devices] == ["A GPU"]
 
 
 @pytest.mark.gpu

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 
 from ..._native.about import build_info
-from ...cli._devices import find_devices
+from ..._native.devices import find_devices
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..._native.about import build_info
-from ...cli._devices import find_devices
+from ..._native.devices import find_devices
 from ..absent import Absent, optional
 
 TYPE_CHECKING = False

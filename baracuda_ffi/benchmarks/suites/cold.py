@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path as FilePath
 
 from ..._native.about import build_info
-from ...cli._devices import find_devices
+from ..._native.devices import find_devices
 from ..absent import Absent
 from ..report.results import FLOOR, MEASURED, OURS, PART, PEER, Case, Row, SuiteResult, Target
 from ..report.statistics import summarise

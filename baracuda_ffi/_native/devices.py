@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .._model.errors import CudaError, Unsupported
 from .._model.frozen import Frozen
-from .._native import driver as cuda
+from . import driver as cuda
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Two places for operands behind one face, for the demo and the examples: host memory, and a CUDA device's
+"""Two places for operands behind one face, for the demo: host memory, and a CUDA device's
 through ``cuda.bindings`` alone (12 or 13). Nothing of the package's own path needs them.
 """
 
