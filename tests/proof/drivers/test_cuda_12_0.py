@@ -63,7 +63,7 @@ def launch(folder: Path, **environment: str) -> Told:
     """With a driver that loads the library's code, on a GPU that it has code for, unless told otherwise."""
     major, minor = NEEDS.split(".")
     settings = {"SHIM_VERSION": f"{major}0{minor}0"} | environment
-    raised, log = run(folder, "proof.children.launch_on_cuda", **settings)
+    raised, log = run(folder, "proof.children.cuda.launch_on_cuda", **settings)
     assert tuple(raised) == CALLS
     return Told(raised, log)
 
@@ -214,7 +214,7 @@ def test_the_context_of_a_stream(tmp_path: Path, case: str) -> None:
     alive, current, stream, address, expected = CONTEXTS[case]
     found, _ = run(
         tmp_path,
-        "proof.children.find_context",
+        "proof.children.cuda.find_context",
         str(stream),
         str(address),
         SHIM_ALIVE=alive,
@@ -234,7 +234,7 @@ def test_the_context_of_a_stream(tmp_path: Path, case: str) -> None:
     ],
 )
 def test_a_stream_without_a_context(tmp_path: Path, alive: str, stream: int, address: int, says: str) -> None:
-    arguments = ("proof.children.find_context", str(stream), str(address))
+    arguments = ("proof.children.cuda.find_context", str(stream), str(address))
     found, log = run(tmp_path, *arguments, SHIM_ALIVE=alive, SHIM_CURRENT="0")
     assert found[0] == REFUSED
     assert says in found[3]

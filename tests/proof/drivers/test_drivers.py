@@ -24,7 +24,7 @@ with_cuda = pytest.mark.skipif(bf.build_info().cuda is None, reason="the library
 
 def raised_by_select(**environment: str) -> list[str]:
     """Class, CUDA's name and text of what `select` raised: the same every time."""
-    done = run_python("-m", "proof.children.select_for_cuda", **environment)
+    done = run_python("-m", "proof.children.cuda.select_for_cuda", **environment)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     raised = json.loads(done.stdout)

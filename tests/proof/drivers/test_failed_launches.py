@@ -22,7 +22,7 @@ BUILD = Path(__file__).parent / "build_unchecked.sh"
 
 
 def run_child(name: str, *arguments: str, **environment: str) -> None:
-    done = run_python("-m", f"proof.children.{name}", *arguments, **environment)
+    done = run_python("-m", f"proof.children.cuda.{name}", *arguments, **environment)
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
 
 
@@ -70,7 +70,7 @@ def test_an_unbacked_pointer_costs_the_context_and_no_more(mode: str) -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_a_destroyed_stream(mode: str) -> None:
     """Not to be used, says CUDA: it may end the process, but we neither hang nor fail afterwards."""
-    done = run_python("-m", "proof.children.destroyed_stream", mode)
+    done = run_python("-m", "proof.children.cuda.destroyed_stream", mode)
     if done.returncode in (-signal.SIGSEGV, -signal.SIGABRT):
         assert done.stdout == "destroyed\n", done.stderr  # by that launch, and not before it
     else:

@@ -64,4 +64,4 @@ def test_processes_that_share_a_cache(tmp_path: Path, mode: str) -> None:
 @pytest.mark.gpu
 @pytest.mark.parametrize("mode", MODES)
 def test_processes_that_share_a_gpu(mode: str) -> None:
-    run_together("append_on_gpu", [[str(number), mode] for number in range(PROCESSES)])
+    run_together("cuda.append_on_gpu", [[str(number), mode] for number in range(PROCESSES)])

@@ -34,7 +34,7 @@ for tool in "${tools[@]}"; do
 done
 
 plant() { # plant TOOL WHICH WHAT-IT-MUST-SAY
-  sanitize "$1" "$python" -m proof.children.planted_error "$2" > "$logs/planted" 2>&1
+  sanitize "$1" "$python" -m proof.children.cuda.planted_error "$2" > "$logs/planted" 2>&1
   local status=$?
   printf 'planted, %s: status %s\n' "$2" "$status"
   grep -m 1 -E "$3" "$logs/planted"

@@ -48,18 +48,18 @@ quietly cmake --build "$library" --parallel "$(getconf _NPROCESSORS_ONLN)"
 # shellcheck disable=SC2207 # several flags
 flags=(-g $(sed -n 's/^CMAKE_CXX_FLAGS:[A-Z]*=//p' "$library/CMakeCache.txt") -I "$repository/native/include")
 # shellcheck disable=SC2206 # several flags
-drivers=(-std=gnu11 -Wall -Wextra -Werror -O2 ${DRIVER_FLAGS:-})
+drivers=(-std=gnu11 -Wall -Wextra -Werror -O2 -I "$here/../native/model" ${DRIVER_FLAGS:-})
 
-model="model model_status model_rows formats"
+model="model/model model/model_status model/model_rows model/formats"
 case $what in
-  problems) sources="random_problems problem $model" ;;
-  threads | overlap | edited_table) sources="$what problem $model" ;;
+  problems) sources="random_problems model/problem $model" ;;
+  threads | overlap | edited_table) sources="$what model/problem $model" ;;
   copies*) sources=copies ;;
-  *) sources="fuzz_$what arena $model ${fuzzer:-replay}" ;;
+  *) sources="fuzz/fuzz_$what fuzz/arena $model ${fuzzer:-fuzz/replay}" ;;
 esac
 objects=()
 for source in ${sources/yes/}; do
-  object=$build/$what.$source.o
+  object=$build/$what.${source##*/}.o
   $cc "${flags[@]}" "${drivers[@]}" -c "$here/../native/$source.c" -o "$object"
   objects+=("$object")
 done

@@ -22,7 +22,7 @@ def test_a_warp_finds_what_a_row_by_itself_does(tmp_path: Path) -> None:
     if shutil.which(compiler) is None:
         pytest.skip(f"needs {compiler}, there is none")
     program = tmp_path / "reading_in_warp"
-    includes = [NATIVE / "src", NATIVE / "include", PROOF, PROOF / "shims" / "cuda"]
+    includes = [NATIVE / "src", NATIVE / "include", PROOF / "model", PROOF / "shims" / "cuda"]
     command = [compiler, "-std=c++17", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     command += [
         "-Wall",

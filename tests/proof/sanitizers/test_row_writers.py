@@ -26,7 +26,7 @@ def build(folder: Path, compiler: str, *flags: str) -> Path:
         pytest.skip(f"needs {compiler}, there is none")
     program = folder / "row_writers"
     sources = sorted((NATIVE / "src" / "host" / "formats").glob("*.cpp"))
-    includes = [f"-I{folder}" for folder in (NATIVE / "src", NATIVE / "include", PROGRAM.parent)]
+    includes = [f"-I{folder}" for folder in (NATIVE / "src", NATIVE / "include", PROGRAM.parent / "model")]
     command = [compiler, "-std=c++17", *flags, "-Wall", "-Wextra", "-Wpedantic", "-Werror", *includes]
     command += [str(PROGRAM), *map(str, sources), "-o", str(program)]
     built = subprocess.run(command, capture_output=True, text=True, check=False)

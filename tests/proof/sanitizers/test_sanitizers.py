@@ -1,7 +1,7 @@
 """The host library under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer: sanitize.sh.
 
-The fuzz targets hold each call against a model in C (native/model.h): the status, and every byte of an arena.
-FUZZ_SECONDS says for how long; an hour is `FUZZ_CORPUS=DIR sanitize.sh BUILD append 3600`.
+The fuzz targets hold each call against a model in C (native/model/model.h): the status, and every byte of an
+arena. FUZZ_SECONDS says for how long; an hour is `FUZZ_CORPUS=DIR sanitize.sh BUILD append 3600`.
 """
 
 from __future__ import annotations

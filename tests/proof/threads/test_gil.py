@@ -25,5 +25,5 @@ def test_a_host_append_lets_other_threads_run(tmp_path: Path) -> None:
 @pytest.mark.gpu
 @pytest.mark.parametrize("mode", MODES)
 def test_a_launch_into_a_full_queue_lets_other_threads_run(mode: str) -> None:
-    done = run_python("-m", "proof.children.launch_into_a_full_queue", mode, timeout=90)
+    done = run_python("-m", "proof.children.cuda.launch_into_a_full_queue", mode, timeout=90)
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr

@@ -29,12 +29,21 @@ def run_driver(folder: Path, name: str, *arguments: str) -> str:
     if command is None:
         pytest.skip("needs a C compiler, there is none")
     library = Path(bf.library_path()).resolve()
-    model = sorted(str(source) for source in SOURCES.glob("model*.c"))
-    sources = [str(SOURCES / f"{source}.c") for source in (name, "problem", "formats")] + model
-    flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", f"-I{HEADER.parent}"]
+    model = sorted(str(source) for source in (SOURCES / "model").glob("model*.c"))
+    sources = [str(SOURCES / f"{source}.c") for source in (name, "model/problem", "model/formats")] + model
+    flags = [
+        "-std=gnu11",
+        "-O2",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-pthread",
+        f"-I{HEADER.parent}",
+        f"-I{SOURCES / 'model'}",
+    ]
     link = [f"-L{library.parent}", f"-l:{library.name}", f"-Wl,-rpath,{library.parent}"]
     program = folder / name
-    subprocess.run([command, *flags, *sources, "-o", str(program), *link], check=True)
+    subprocess.run([command, *flags, *map(str, sources), "-o", str(program), *link], check=True)
     done = subprocess.run([str(program), *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, (done.returncode, done.stdout, done.stderr)
     return done.stdout

@@ -1,6 +1,6 @@
 """The C ABI as a caller in C sees it: written out here by hand, apart from the package's own declarations.
 
-tests/c_abi/test_declarations.py holds this, the header and the library against each other, and
+tests/c_abi/declared/test_declarations.py holds this, the header and the library against each other, and
 test_package_declarations.py the package's declarations against the header.
 """
 

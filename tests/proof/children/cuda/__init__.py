@@ -1,0 +1,1 @@
+"""Those that need a CUDA device, or a shim of its driver."""
