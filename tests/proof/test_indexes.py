@@ -31,15 +31,6 @@ def test_every_module_of_support() -> None:
     assert sorted(listed(support)) == sorted(modules)
 
 
-def test_no_room_is_crowded() -> None:
-    """But for that of programs, a file each."""
-    rooms = [*(TESTS / "support").iterdir(), TESTS / "proof", *(TESTS / "proof").iterdir()]
-    for room in rooms:
-        if room.is_dir() and room.name not in ("children", "native"):
-            files = [path for path in room.iterdir() if path.suffix in (".py", ".sh")]
-            assert len([path for path in files if path.name != "__init__.py"]) <= 12, room
-
-
 @pytest.mark.parametrize("page", ["building", "contributing"])
 def test_every_path_of_the_pages_for_contributors(page: str) -> None:
     text = (ROOT / "docs" / f"{page}.md").read_text()
