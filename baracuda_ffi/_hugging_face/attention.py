@@ -21,7 +21,6 @@ _GATHERED = {
     "dropout": (None, 0, 0.0),
     "is_causal": (None, True),
     "position_bias": (None,),
-    "softcap": (None,),
 }
 
 
@@ -44,7 +43,7 @@ def paged_attention(
     if layer is not None:
         plain = all(options.get(name) in values for name, values in _GATHERED.items())
         if plain and getattr(module, "is_causal", True):
-            attended = layer.attended(query, attention_mask, scale)
+            attended = layer.attended(query, attention_mask, scale, soft_cap)
             if attended is not None:
                 return attended, None
         key, value = layer.gathered()

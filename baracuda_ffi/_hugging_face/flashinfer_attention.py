@@ -25,7 +25,7 @@ def flashinfer_attention(k_data: torch.Tensor, v_data: torch.Tensor) -> FlashInf
 class FlashInferAttention:
     """Of all sequences at once, prefill and decode alike.
 
-    Layers that are asked with the same mask and scale have a plan in common, for a step. One kernel
+    Layers that are asked with the same mask, scale and cap have a plan in common, for a step. One kernel
     takes all masks: what is not simply causal is handed to it bit by bit.
     """
 
@@ -42,17 +42,22 @@ class FlashInferAttention:
         self._view = view
 
     def attend(
-        self, layer: int, query: torch.Tensor, mask: torch.Tensor | None, scale: float | None
+        self,
+        layer: int,
+        query: torch.Tensor,
+        mask: torch.Tensor | None,
+        scale: float | None,
+        soft_cap: float | None,
     ) -> torch.Tensor | None:
         """``query`` ``[batch, heads, tokens, head_dim]``; ``mask`` bool ``[batch, 1, tokens, all tokens]``,
-        or None for a causal one. Returns ``[batch, tokens, heads, head_dim]``; None if it does not work here,
-        which a warning says once."""
+        or None for a causal one; ``soft_cap`` that of the scores, or None. Returns
+        ``[batch, tokens, heads, head_dim]``; None if it does not work here, which a warning says once."""
         if self._works is False:
             return None
         batch, heads, tokens, width = query.shape
         rows = query.transpose(1, 2).reshape(batch * tokens, heads, width)
         try:
-            wrapper = self._plan(heads, mask, scale)
+            wrapper = self._plan(heads, mask, scale, soft_cap)
         except Exception as error:
             if self._works:
                 raise
@@ -65,8 +70,10 @@ class FlashInferAttention:
         out: torch.Tensor = wrapper.run(rows, (self._k[:, layer], self._v[:, layer]))
         return out.view(batch, tokens, heads, width)
 
-    def _plan(self, heads: int, mask: torch.Tensor | None, scale: float | None) -> Any:
-        asked = (heads, None if mask is None else id(mask), scale)
+    def _plan(
+        self, heads: int, mask: torch.Tensor | None, scale: float | None, soft_cap: float | None
+    ) -> Any:
+        asked = (heads, None if mask is None else id(mask), scale, soft_cap)
         if asked in self._planned:
             return self._planned[asked][0]
         wrapper = self._wrapper(len(self._planned))
@@ -80,6 +87,7 @@ class FlashInferAttention:
             custom_mask=mask,
             causal=mask is None,
             sm_scale=scale,
+            logits_soft_cap=soft_cap,
             q_data_type=self._k.dtype,
         )
         self._planned[asked] = wrapper, mask

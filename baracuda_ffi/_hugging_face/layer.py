@@ -59,10 +59,10 @@ class PagedLayer(CacheLayerMixin):  # type: ignore[misc]  # of any base that is 
         return self._store.gathered(self._layer)
 
     def attended(
-        self, query: torch.Tensor, mask: torch.Tensor | None, scale: float | None
+        self, query: torch.Tensor, mask: torch.Tensor | None, scale: float | None, soft_cap: float | None
     ) -> torch.Tensor | None:
         """By FlashInfer, ``[batch, tokens, heads, head_dim]``; None where it is not to be had."""
-        return self._store.attended(self._layer, query, mask, scale)
+        return self._store.attended(self._layer, query, mask, scale, soft_cap)
 
     def get_mask_sizes(self, query: int | torch.Tensor) -> tuple[int, int]:
         """``query``: how many tokens, or before transformers 5.10 the places of them."""

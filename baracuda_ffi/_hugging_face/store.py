@@ -84,7 +84,12 @@ class Store:
         return k, v
 
     def attended(
-        self, layer: int, query: torch.Tensor, mask: torch.Tensor | None, scale: float | None
+        self,
+        layer: int,
+        query: torch.Tensor,
+        mask: torch.Tensor | None,
+        scale: float | None,
+        soft_cap: float | None,
     ) -> torch.Tensor | None:
         """By FlashInfer; None where it is not to be had, or the mask is not one of a bit for each token."""
         if self._flashinfer is None:
@@ -92,7 +97,7 @@ class Store:
         batch, _, tokens, _ = query.shape
         if mask is not None and (mask.dtype != torch.bool or mask.shape != (batch, 1, tokens, self.length)):
             return None
-        return self._flashinfer.attend(layer, query, mask, scale)
+        return self._flashinfer.attend(layer, query, mask, scale, soft_cap)
 
     def shrink(self, tokens: int) -> None:
         """Without so many of the newest tokens of each sequence."""
