@@ -13,6 +13,7 @@ import pytest
 import baracuda_ffi as bf
 from support.damaged.page_tables import WAYS, convention_for
 from support.problems.elements import F16
+from support.views.one_graph import replay_over_other_operands
 from support.views.real_append import Put, RealAppend, RealCase, make
 
 pytestmark = pytest.mark.gpu
@@ -38,34 +39,7 @@ def case_of(way: str) -> RealCase:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_one_graph_whose_operands_all_change(cuda_backend: Any, way: str) -> None:
-    """Captured once; between replays rows, caches' content and everything that says places are overwritten.
-    Only tables of as many entries fit: they are drawn until enough do."""
-    from support.devices import cuda
-
-    first = make(case_of(way), 0, pages=40)
-    put = Put(first, cuda_backend)
-    preference = bf.PlanPreference(guarded=True)
-    plan = bf.PagedKvAppendPlan.select(cuda_backend.stream, first.descriptor, preference)
-    launch = plan.bind(cuda_backend.stream, bf.PagedKvAppendArgs(**put.operands))
-    with cuda.capture(cuda_backend.stream) as graph:
-        launch()
-    assert len(graph.kernel_names()) == 1
-    shapes = {name: view.shape for name, view in first.views.items()}
-    replays = 0
-    for seed in range(1, 400):
-        real = make(case_of(way), seed, pages=40)
-        if {name: view.shape for name, view in real.views.items()} != shapes:
-            continue
-        for block, content in zip(put.blocks, real.memory.blocks, strict=True):
-            cuda_backend.overwrite(block, content)
-        expected, _ = real.expected()
-        graph.replay()
-        put.check(expected)
-        replays += 1
-        if replays == 4:
-            break
-    assert replays == 4
-    plan.check(cuda_backend.stream)
+    replay_over_other_operands(cuda_backend, lambda seed: make(case_of(way), seed, pages=40))
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -14,6 +14,7 @@ from support.damaged.page_tables import WAYS, convention_for
 from support.problems.elements import BF16, Element
 from support.processes.python import output_of
 from support.quantised.quantised_append import KIND_IDS, KINDS, QuantisedCase, make
+from support.views.one_graph import replay_over_other_operands
 from support.views.real_append import Put
 
 pytestmark = pytest.mark.gpu
@@ -49,32 +50,8 @@ def test_one_graph_whose_operands_all_change(
     cuda_backend: Any, transform: str, element: Element, way: str
 ) -> None:
     """Scales too: those that are given are read at each replay, those that are written are written anew."""
-    from support.devices import cuda
-
-    first = make(case_of(transform, element, way), 0, pages=40)
-    put = Put(first, cuda_backend)
-    plan = bf.PagedKvAppendPlan.select(cuda_backend.stream, first.descriptor, bf.PlanPreference(guarded=True))
-    launch = plan.bind(cuda_backend.stream, bf.PagedKvAppendArgs(**put.operands))
-    with cuda.capture(cuda_backend.stream) as graph:
-        launch()
-    assert len(graph.kernel_names()) == 1
-    put.check(first.memory.blocks)  # a capture runs nothing
-    shapes = {name: view.shape for name, view in first.views.items()}
-    replays = 0
-    for seed in range(1, 400):
-        real = make(case_of(transform, element, way), seed, pages=40)
-        if {name: view.shape for name, view in real.views.items()} != shapes:
-            continue
-        for block, content in zip(put.blocks, real.memory.blocks, strict=True):
-            cuda_backend.overwrite(block, content)
-        expected, _ = real.expected()
-        graph.replay()
-        put.check(expected)
-        replays += 1
-        if replays == 4:
-            break
-    assert replays == 4
-    plan.check(cuda_backend.stream)
+    case = case_of(transform, element, way)
+    replay_over_other_operands(cuda_backend, lambda seed: make(case, seed, pages=40))
 
 
 @each_kind
