@@ -1,8 +1,8 @@
 /* Programs that were, or will be, built against another release than the library: each has a struct of its own size.
  *
  * The structs are copies on purpose. They are what programs have in their machine code, and stay as they are when the
- * header's grows: `known` is the least that any may know, and `abi_1` what ABI version 1 began with. Each is placed right
- * before a page that cannot be read. */
+ * header's grows: `known` is the least that any may know, and `abi_1` what ABI version 1 began with. Each is placed
+ * right before a page that cannot be read. */
 #define _GNU_SOURCE
 #include <stdint.h>
 #include <stdio.h>

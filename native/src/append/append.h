@@ -16,9 +16,9 @@ struct Backend;
 // The caller's struct, in this library's size.
 using Op = baracuda_paged_kv_append;
 
-// Key and its cache, or value and its. Strides are 0 where there is at most one place to go to. FP8_DS_MLA has two parts in
-// one cache: ckv, which goes to the beginning of a row, with its four scales behind it in `scales`; and kpe, a copy, whose
-// `cache` lies in the same rows. Where it has ckv alone, what would be kpe's is filled with zeros.
+// Key and its cache, or value and its. Strides are 0 where there is at most one place to go to. FP8_DS_MLA has two
+// parts in one cache: ckv, which goes to the beginning of a row, with its four scales behind it in `scales`; and kpe, a
+// copy, whose `cache` lies in the same rows. Where it has ckv alone, what would be kpe's is filled with zeros.
 struct Part {
   const unsigned char* rows;
   unsigned char* cache;

@@ -9,8 +9,8 @@
 
 namespace baracuda {
 
-// baracuda_paged_kv_append_bind on a struct of this library's size, and the append that it then is. On a refusal both may be
-// half filled.
+// baracuda_paged_kv_append_bind on a struct of this library's size, and the append that it then is. On a refusal both
+// may be half filled.
 int32_t bind_operands(Op* op, Operands operands, Append* append) noexcept;
 
 }  // namespace baracuda

@@ -16,16 +16,16 @@ int32_t Inference::infer_count(const char* name, int operand, Field* field, int 
   return extent(name, operand, 0, 0, field);
 }
 
-// A count that nothing says is not 0 because of that; it may be in an append that was bound before, whose operands without
-// entries may be NULL.
+// A count that nothing says is not 0 because of that; it may be in an append that was bound before, whose operands
+// without entries may be NULL.
 BARACUDA_COLD int32_t Inference::check_kept(const char* name, int operand) const noexcept {
   if (!wants(wanted_operands(op_), operand) || op_.k_data != nullptr) return BARACUDA_OK;
   return fail(BARACUDA_INVALID_PROBLEM, "%s is 0 and %s is NULL, which would say it; one of them should be given", name,
               name_of(operand));
 }
 
-// How many requests and rows there are: the addressing's answer, and only for a RAGGED append key's, where the number of
-// rows is not to be had without reading append_indptr.
+// How many requests and rows there are: the addressing's answer, and only for a RAGGED append key's, where the number
+// of rows is not to be had without reading append_indptr.
 int32_t Inference::infer_counts() noexcept {
   switch (op_.addressing) {
     case BARACUDA_ADDRESSING_RAGGED:

@@ -115,8 +115,8 @@ uint64_t entries_of(const Op& op, const Append& append, Shape shape) noexcept {
   return 0;
 }
 
-// Hands out the spans of what an append writes, and then of what it reads, in the order in which they are judged, for as
-// long as true is returned. Whether it always was. `kCopies` says at compile time that there are no scales.
+// Hands out the spans of what an append writes, and then of what it reads, in the order in which they are judged, for
+// as long as true is returned. Whether it always was. `kCopies` says at compile time that there are no scales.
 template <bool kCopies, typename Output, typename Input>
 BARACUDA_ALWAYS_INLINE bool visit_spans(const Op& op, const Append& append, Output output, Input input) noexcept {
   const bool nothing_to_do = rows_of(append) == 0;

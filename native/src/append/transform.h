@@ -1,5 +1,5 @@
-// What is written, as the checks see it: a row for each transform, of the elements that it reads and writes, and how wide
-// its rows are in a cache. The numeric rules are not here.
+// What is written, as the checks see it: a row for each transform, of the elements that it reads and writes, and how
+// wide its rows are in a cache. The numeric rules are not here.
 #ifndef BARACUDA_SRC_APPEND_TRANSFORM_H_
 #define BARACUDA_SRC_APPEND_TRANSFORM_H_
 

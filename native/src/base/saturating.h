@@ -1,5 +1,5 @@
-// Arithmetic on stated extents and strides, which may be anything: a result that does not fit is the nearest number that
-// does, and is refused by whatever it is held against.
+// Arithmetic on stated extents and strides, which may be anything: a result that does not fit is the nearest number
+// that does, and is refused by whatever it is held against.
 #ifndef BARACUDA_SRC_BASE_SATURATING_H_
 #define BARACUDA_SRC_BASE_SATURATING_H_
 

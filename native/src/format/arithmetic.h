@@ -1,6 +1,6 @@
-// One operation on float, rounded to nearest even, alike on the CPU and on the GPU: no product is fused with the sum that
-// takes it, no quotient is approximated, no subnormal is flushed. On the CPU they are that in the default rounding and
-// denormal mode, which is the caller's of these functions to see to.
+// One operation on float, rounded to nearest even, alike on the CPU and on the GPU: no product is fused with the sum
+// that takes it, no quotient is approximated, no subnormal is flushed. On the CPU they are that in the default rounding
+// and denormal mode, which is the caller's of these functions to see to.
 #ifndef BARACUDA_SRC_FORMAT_ARITHMETIC_H_
 #define BARACUDA_SRC_FORMAT_ARITHMETIC_H_
 

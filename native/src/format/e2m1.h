@@ -1,5 +1,5 @@
-// NVFP4: blocks of 16 elements, an e4m3 scale each, under a global scale; an element is an e2m1, two of them a byte. The
-// rules are FlashInfer's, of release 0.7.2.
+// NVFP4: blocks of 16 elements, an e4m3 scale each, under a global scale; an element is an e2m1, two of them a byte.
+// The rules are FlashInfer's, of release 0.7.2.
 #ifndef BARACUDA_SRC_FORMAT_E2M1_H_
 #define BARACUDA_SRC_FORMAT_E2M1_H_
 

@@ -33,7 +33,8 @@ BARACUDA_HOST_DEVICE inline uint8_t to_fp8(float value) {
   constexpr uint32_t kDropped = 23 - Fp8::kMantissaBits;
   constexpr uint32_t kTopBits =
       (Fp8::kLargest << kDropped) + ((Fp8::kLeastExponent - 1) << 23);  // of the largest as a float
-  // What the least exponent would count, the other way. Even, so that it leaves alone which of two steps is the even one.
+  // What the least exponent would count, the other way. Even, so that it leaves alone which of two steps is the even
+  // one.
   constexpr uint32_t kBack = (0u - ((Fp8::kLeastExponent + kDropped) << Fp8::kMantissaBits)) & 0xffu;
   static_assert(kBack % 2 == 0, "ties go to even");
   const uint32_t magnitude = magnitude_bits(value) < kTopBits ? magnitude_bits(value) : kTopBits;

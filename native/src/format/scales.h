@@ -21,8 +21,8 @@ BARACUDA_HOST_DEVICE inline uint32_t number_magnitude_bits(float value) {
   return magnitude <= kInfinityBits ? magnitude : 0;
 }
 
-// amax over the largest value of a type. For a GPU, in a quarter of a division's time, what is the same wherever it is not
-// below the least scale: the product with the reciprocal, twice corrected by what is left over.
+// amax over the largest value of a type. For a GPU, in a quarter of a division's time, what is the same wherever it is
+// not below the least scale: the product with the reciprocal, twice corrected by what is left over.
 BARACUDA_HOST_DEVICE inline float over_top(float amax, float top) {
 #if defined(__CUDA_ARCH__)
   const float reciprocal = 1.0f / top;

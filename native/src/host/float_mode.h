@@ -14,8 +14,8 @@
 
 namespace baracuda::host {
 
-// While it lives, this thread rounds to nearest even, keeps subnormals and traps nothing, whatever its caller does. What it
-// raises meanwhile is forgotten: the caller's flags come back with its mode.
+// While it lives, this thread rounds to nearest even, keeps subnormals and traps nothing, whatever its caller does.
+// What it raises meanwhile is forgotten: the caller's flags come back with its mode.
 class DefaultFloatMode {
  public:
 #if defined(BARACUDA_HOST_MXCSR)

@@ -20,7 +20,8 @@ int32_t addressable_pages(const Append& append) noexcept {
       std::min<uint64_t>(bytes / static_cast<uint64_t>(append.parts[0].page_stride), INT32_MAX));
 }
 
-// Whether indices could be indptr and indptr the page ids: as many entries each, and indices rise from 0 to their number.
+// Whether indices could be indptr and indptr the page ids: as many entries each, and indices rise from 0 to their
+// number.
 bool look_swapped(const Placement& placement) noexcept {
   if (placement.used_pages != placement.num_requests + 1) return false;
   int64_t before = 0;
@@ -36,17 +37,17 @@ const char* swap_hint(const Placement& placement) noexcept {
   return look_swapped(placement) ? "; indices and indptr look swapped" : "";
 }
 
-// Whether somebody is meant by some of the entries begin .. end - 1 of indices, of which no request owns any. The ids of a
-// table are unlike each other: of two or more at most one is 0, and so the outermost ones say it. 0 and below is what
-// buffers are padded with.
+// Whether somebody is meant by some of the entries begin .. end - 1 of indices, of which no request owns any. The ids
+// of a table are unlike each other: of two or more at most one is 0, and so the outermost ones say it. 0 and below is
+// what buffers are padded with.
 template <bool kNarrow>
 bool name_pages(const Placement& placement, int64_t begin, int64_t end) noexcept {
   if (begin >= end) return false;
   return read_index<kNarrow>(placement, kPages, begin) > 0 || read_index<kNarrow>(placement, kPages, end - 1) > 0;
 }
 
-// The table as a whole. Ids beside what the requests own, which nobody owns, are a table that is not this append's, or indices
-// and indptr swapped. A batch of nothing but padding owns nothing.
+// The table as a whole. Ids beside what the requests own, which nobody owns, are a table that is not this append's, or
+// indices and indptr swapped. A batch of nothing but padding owns nothing.
 template <bool kNarrow>
 int32_t judge_indptr(const Placement& placement) noexcept {
   if (placement.table != BARACUDA_TABLE_CSR || placement.placing == Placing::kSlots || placement.num_rows == 0)
@@ -124,8 +125,8 @@ int32_t refuse_length(const Append& append, const Seen& seen) noexcept {
       before && seen.length == append.placement.page_size() ? " (a full page: list a new page id, and length 0)" : "");
 }
 
-// A decode's refusals by its page table name the entries; the others what every corruption has. By value, so that what was
-// seen of a row that is right never has to be in memory.
+// A decode's refusals by its page table name the entries; the others what every corruption has. By value, so that what
+// was seen of a row that is right never has to be in memory.
 int32_t refuse_decode(const Append& append, Seen seen, int32_t operand) noexcept {
   switch (operand) {
     case BARACUDA_OPERAND_INDPTR:

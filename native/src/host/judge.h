@@ -15,9 +15,9 @@ struct Place {
 };
 
 // Finds the place of each row, reading each entry of the table once for it: what is judged here is what the copy uses,
-// whoever writes to the table meanwhile. Refuses the first row that is corrupt. `places` has rows_of(append) elements, or is
-// nullptr where nobody will copy. Two rows that name one slot are not looked for: that would take memory. What such a
-// slot then holds is undefined, and with threads may be parts of both rows.
+// whoever writes to the table meanwhile. Refuses the first row that is corrupt. `places` has rows_of(append) elements,
+// or is nullptr where nobody will copy. Two rows that name one slot are not looked for: that would take memory. What
+// such a slot then holds is undefined, and with threads may be parts of both rows.
 int32_t judge(const Append& append, Place* places) noexcept;
 
 }  // namespace baracuda::host

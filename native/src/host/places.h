@@ -12,8 +12,8 @@ namespace baracuda::host {
 
 class Places {
  public:
-  // `append` is checked and outlives this. `judged`: where judge() found that each row goes; nullptr for an append that is
-  // guarded, whose rows are judged where they are asked for.
+  // `append` is checked and outlives this. `judged`: where judge() found that each row goes; nullptr for an append that
+  // is guarded, whose rows are judged where they are asked for.
   Places(const Append& append, const Place* judged) noexcept
       : append_(append), judged_(judged), narrow_(is_narrow(append.placement)) {}
 

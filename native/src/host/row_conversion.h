@@ -22,8 +22,8 @@ class RowConversion {
   uint64_t token_bytes() const noexcept { return token_bytes_; }
   uint64_t bytes() const noexcept;
 
-  // Writes the rows first .. last - 1 that may be served, and their scales, whatever the thread's rounding and denormal mode
-  // is. As RowCopy.
+  // Writes the rows first .. last - 1 that may be served, and their scales, whatever the thread's rounding and denormal
+  // mode is. As RowCopy.
   void write(int64_t first, int64_t last) const noexcept;
 
  private:

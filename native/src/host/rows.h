@@ -16,8 +16,8 @@ namespace baracuda::host {
 // its cache; and its value likewise.
 class RowCopy {
  public:
-  // `append` is checked and outlives this. `places`: where judge() found that each row goes; nullptr for an append that is
-  // guarded, whose rows are judged here.
+  // `append` is checked and outlives this. `places`: where judge() found that each row goes; nullptr for an append that
+  // is guarded, whose rows are judged here.
   RowCopy(const Append& append, const Place* places) noexcept;
 
   // What one token copies, key and value together, and what all of them do; at least 1.

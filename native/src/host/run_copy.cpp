@@ -15,8 +15,8 @@ namespace baracuda::host {
 
 #if defined(BARACUDA_HOST_SSE2)
 
-// The library is built for any x86-64, so what is newer is compiled apart and chosen when it runs. What is always inline
-// is compiled for the same processors as what it becomes a part of.
+// The library is built for any x86-64, so what is newer is compiled apart and chosen when it runs. What is always
+// inline is compiled for the same processors as what it becomes a part of.
 #if defined(__GNUC__)
 #define BARACUDA_HOST_AVX __attribute__((target("avx")))
 #endif
@@ -212,8 +212,8 @@ WayToCopy streaming_copy() noexcept { return cached_copy(); }
 
 WayToCopy way_for(uint64_t bytes) noexcept {
   // New rows are best left in the caches for the attention that reads them next. Beyond this, what is read and written
-  // outgrows the caches that a core has to itself, and fetching the lines that are overwritten costs as much again as the
-  // copy.
+  // outgrows the caches that a core has to itself, and fetching the lines that are overwritten costs as much again as
+  // the copy.
   constexpr uint64_t kCachedUpToBytes = uint64_t{1} << 20;
   return bytes <= kCachedUpToBytes ? cached_copy() : streaming_copy();
 }

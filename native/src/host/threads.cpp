@@ -16,9 +16,10 @@
 namespace baracuda::host {
 namespace {
 
-// The least bytes of key and value that each of a few threads is made for, and each of more than these. Starting and ending
-// one takes some tens of microseconds, up to 100 where a sleeping CPU must be woken, and its turn where all are busy; a core
-// copies the former in 25 to 100. They are started one after another, which is what bounds how many are worth it.
+// The least bytes of key and value that each of a few threads is made for, and each of more than these. Starting and
+// ending one takes some tens of microseconds, up to 100 where a sleeping CPU must be woken, and its turn where all are
+// busy; a core copies the former in 25 to 100. They are started one after another, which is what bounds how many are
+// worth it.
 constexpr uint64_t kBytesOfFew = uint64_t{1} << 20;
 constexpr uint64_t kBytesOfMany = uint64_t{2} << 20;
 constexpr int32_t kFew = 4;

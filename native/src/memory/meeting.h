@@ -15,16 +15,16 @@ class Meeting {
   // Where the first run of each is, and its bytes.
   Meeting(const void* a, int64_t a_bytes, const void* b, int64_t b_bytes) noexcept;
 
-  // A dimension of both, of `extent` places; at most kMaxSteps times. Where both take one step they are compared step by
-  // step; where they differ, each is taken to fill all that lies between its first place and its last.
+  // A dimension of both, of `extent` places; at most kMaxSteps times. Where both take one step they are compared step
+  // by step; where they differ, each is taken to fill all that lies between its first place and its last.
   void step(int64_t a_stride, int64_t b_stride, int64_t extent) noexcept;
 
   // Dimensions of their own: likewise taken to be filled.
   void fill_a(int64_t stride, int64_t extent) noexcept { a_ = over(a_, stride, extent); }
   void fill_b(int64_t stride, int64_t extent) noexcept { b_ = over(b_, stride, extent); }
 
-  // True too where it is not found out in constant time that they do not: a stride has to lead past all that the smaller
-  // ones reach.
+  // True too where it is not found out in constant time that they do not: a stride has to lead past all that the
+  // smaller ones reach.
   bool is_possible() const noexcept;
 
   static constexpr int kMaxSteps = 6;

@@ -63,8 +63,8 @@ int32_t refuse_shape(const char* name, const Tensor& tensor, const Extents& expe
 int32_t refuse_shape_beside(const char* name, const Tensor& tensor, const Extents& expected, const char* other,
                             const Tensor& other_tensor) noexcept;
 
-// A dimension of extent 1 is never stepped over, so its stride may be anything; and a tensor without elements has nothing
-// to step to.
+// A dimension of extent 1 is never stepped over, so its stride may be anything; and a tensor without elements has
+// nothing to step to.
 inline bool is_contiguous(const Tensor& tensor) noexcept {
   if (tensor.strides == nullptr) return true;
   uint64_t step = 1;

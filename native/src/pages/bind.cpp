@@ -1,4 +1,5 @@
-// From described tensors to a filled struct: the checks on shape, strides, type and device, and then those of every copy.
+// From described tensors to a filled struct: the checks on shape, strides, type and device, and then those of every
+// copy.
 #include "pages/bind.h"
 
 #include <algorithm>

@@ -9,8 +9,8 @@
 
 namespace baracuda {
 
-// baracuda_paged_kv_copy_bind on a struct of this library's size, and the copy that it then is. On a refusal both may be
-// half filled.
+// baracuda_paged_kv_copy_bind on a struct of this library's size, and the copy that it then is. On a refusal both may
+// be half filled.
 int32_t bind_copy(CopyOp* op, CopyOperands operands, PageCopy* copy) noexcept;
 
 }  // namespace baracuda

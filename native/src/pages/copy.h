@@ -1,6 +1,6 @@
-// One call that copies pages, as everything behind the C struct sees it: which pages, and from where to where their bytes
-// go. COPY, GATHER and SCATTER differ in what either end is, and in nothing else. Made once from the caller's struct, by
-// make_copy.
+// One call that copies pages, as everything behind the C struct sees it: which pages, and from where to where their
+// bytes go. COPY, GATHER and SCATTER differ in what either end is, and in nothing else. Made once from the caller's
+// struct, by make_copy.
 #ifndef BARACUDA_SRC_PAGES_COPY_H_
 #define BARACUDA_SRC_PAGES_COPY_H_
 
@@ -26,8 +26,8 @@ struct PageDimension {
   int64_t to_stride;
 };
 
-// A part of a page, at either end: runs of bytes at the places of a few dimensions, the longest steps where it is written
-// first. What lies side by side at both ends is one run, whatever the caller calls its dimensions.
+// A part of a page, at either end: runs of bytes at the places of a few dimensions, the longest steps where it is
+// written first. What lies side by side at both ends is one run, whatever the caller calls its dimensions.
 struct PagePart {
   const unsigned char* from;
   unsigned char* to;

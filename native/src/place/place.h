@@ -1,5 +1,5 @@
-// Which place a row goes to: one definition for the CPU and for the GPU. The header's WHICH PLACE and THE GUARD say what
-// these functions do.
+// Which place a row goes to: one definition for the CPU and for the GPU. The header's WHICH PLACE and THE GUARD say
+// what these functions do.
 #ifndef BARACUDA_SRC_PLACE_PLACE_H_
 #define BARACUDA_SRC_PLACE_PLACE_H_
 
@@ -11,8 +11,8 @@
 
 namespace baracuda {
 
-// Reads what says a row's place, but for the page's id: for RAGGED of the request that was found for the row. `placing` is
-// the append's, or a constant that is the same.
+// Reads what says a row's place, but for the page's id: for RAGGED of the request that was found for the row. `placing`
+// is the append's, or a constant that is the same.
 template <bool kNarrow, typename Int>
 BARACUDA_HOST_DEVICE inline void read_token(const Placement& placement, Placing placing, Int request, Int row,
                                             SeenOf<Int>* seen) {
@@ -66,8 +66,8 @@ BARACUDA_HOST_DEVICE inline bool is_place(const Placement& placement, const Seen
   return is_below(seen.page, placement.num_pages) && is_below(seen.slot, placement.page_size());
 }
 
-// All of it, for a row of the request that was found, where the append is RAGGED. Whether it is to be served, and if so in which
-// page and slot of `seen`.
+// All of it, for a row of the request that was found, where the append is RAGGED. Whether it is to be served, and if so
+// in which page and slot of `seen`.
 template <bool kNarrow>
 inline bool find_place_of(const Placement& placement, int64_t request, int64_t row, Seen* seen) {
   const Placing placing = placement.placing;

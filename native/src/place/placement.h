@@ -22,8 +22,8 @@ enum PlaceOperand : uint32_t {
   kNumPlaceOperands = 5
 };
 
-// The ways to a place. An append has one for all of its rows, and a kernel may be made for one: choosing for each row costs
-// a GPU a tenth of a small append.
+// The ways to a place. An append has one for all of its rows, and a kernel may be made for one: choosing for each row
+// costs a GPU a tenth of a small append.
 enum class Placing : int32_t {
   kLastPage,   // LAST_PAGE by last_page_len
   kNewest,     // LAST_PAGE by seq_lens
@@ -32,8 +32,8 @@ enum class Placing : int32_t {
   kSlots       // SLOTS
 };
 
-// Which place, for all rows of an append. A kernel's argument too: what few kernels look at, or none before it has written,
-// comes last, since a thread waits for every 64 bytes of it that it is the first to look at.
+// Which place, for all rows of an append. A kernel's argument too: what few kernels look at, or none before it has
+// written, comes last, since a thread waits for every 64 bytes of it that it is the first to look at.
 struct Placement {
   const void* operands[kNumPlaceOperands];  // nullptr where the addressing has none
   union {                                   // no append has both
@@ -63,8 +63,8 @@ struct Corruption {
   int64_t limit;
 };
 
-// What was read of a row on the way to its place. Read once: what is judged is what is used. `Int` holds any entry of the
-// operands and any number of one of the table's: int32_t suffices where is_narrow(), and is half of a GPU thread's
+// What was read of a row on the way to its place. Read once: what is judged is what is used. `Int` holds any entry of
+// the operands and any number of one of the table's: int32_t suffices where is_narrow(), and is half of a GPU thread's
 // registers.
 template <typename Int>
 struct SeenOf {

@@ -1,7 +1,7 @@
 // Places that are said by tokens: a request's token by its page table, or a slot of the whole cache.
 //
-// What is read of a row is read first, all of it that does not wait for another read, and judged then: a GPU waits once for
-// what it reads at once. Why a row has no place is worked out where it has none.
+// What is read of a row is read first, all of it that does not wait for another read, and judged then: a GPU waits once
+// for what it reads at once. Why a row has no place is worked out where it has none.
 #ifndef BARACUDA_SRC_PLACE_TOKENS_H_
 #define BARACUDA_SRC_PLACE_TOKENS_H_
 
@@ -12,8 +12,8 @@
 
 namespace baracuda {
 
-// Of numbers that are yet to be judged: what does not fit wraps. A number that is below another is compared as one without
-// a sign, by which what is negative is above all.
+// Of numbers that are yet to be judged: what does not fit wraps. A number that is below another is compared as one
+// without a sign, by which what is negative is above all.
 template <typename Int>
 BARACUDA_HOST_DEVICE inline Int sum(Int a, Int b) {
   using Unsigned = std::make_unsigned_t<Int>;
@@ -39,7 +39,8 @@ BARACUDA_HOST_DEVICE inline int64_t pages_before(const Placement& placement, int
   constexpr int64_t kDivisible = int64_t{1} << 31;  // below it by multiplication
   if (position < kDivisible) return placement.per_page.divide(static_cast<uint32_t>(position));
 #if defined(__CUDA_ARCH__)
-  // A bit at a time: of a cache that a GPU has, no token is there, and each kernel would hold the instructions of a division.
+  // A bit at a time: of a cache that a GPU has, no token is there, and each kernel would hold the instructions of a
+  // division.
   int64_t pages = 0;
   int64_t rest = 0;
 #pragma unroll 1
@@ -81,8 +82,8 @@ BARACUDA_HOST_DEVICE inline Int room_of(const Placement& placement, const SeenOf
   return product(difference(seen.end, seen.begin), static_cast<Int>(placement.page_size()));
 }
 
-// Where the page is listed of a token of the request whose part was read, and its slot there. Whether the part has room for
-// a token at that position; a negative one wraps.
+// Where the page is listed of a token of the request whose part was read, and its slot there. Whether the part has room
+// for a token at that position; a negative one wraps.
 template <typename Int>
 BARACUDA_HOST_DEVICE inline bool find_token(const Placement& placement, Int position, SeenOf<Int>* seen) {
   using Unsigned = std::make_unsigned_t<Int>;
@@ -97,8 +98,8 @@ BARACUDA_HOST_DEVICE inline bool find_token(const Placement& placement, Int posi
   return has_room && is_part(placement, *seen);
 }
 
-// Whether what says a request's length says one, and how many tokens it has then: of these the new ones are the last, or
-// they come after, by counts_new. Where there are no pages, last_page_len says a number for which there is no room.
+// Whether what says a request's length says one, and how many tokens it has then: of these the new ones are the last,
+// or they come after, by counts_new. Where there are no pages, last_page_len says a number for which there is no room.
 template <typename Int>
 BARACUDA_HOST_DEVICE inline bool is_total(const Placement& placement, const SeenOf<Int>& seen, Int* total) {
   const bool by_last_page = placement.lengths == BARACUDA_LENGTHS_LAST_PAGE_LEN;

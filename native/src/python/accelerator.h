@@ -1,8 +1,8 @@
 /* What the Python package of this repository, and nobody else, takes from the library: the calls of a decode loop as
- * built-in functions of CPython, since ctypes takes longer for a call than this library for the checks of an append. Not
- * part of the ABI: it is not installed, and changes as the package does. The library links to no Python. Of CPython's
- * stable ABI (3.10 and later) it is given, by address, the functions that it needs: each member has the name of its
- * function. */
+ * built-in functions of CPython, since ctypes takes longer for a call than this library for the checks of an append.
+ * Not part of the ABI: it is not installed, and changes as the package does. The library links to no Python. Of
+ * CPython's stable ABI (3.10 and later) it is given, by address, the functions that it needs: each member has the name
+ * of its function. */
 #ifndef BARACUDA_SRC_PYTHON_ACCELERATOR_H_
 #define BARACUDA_SRC_PYTHON_ACCELERATOR_H_
 
@@ -57,13 +57,14 @@ typedef struct baracuda_python_method {
  * `self` a dict from types to what describes their objects: an int, the address of a baracuda_tensor_reader, or 0; or a
  * function of the object that returns a DLPack capsule, "dltensor". The capsule is let go before the append runs: the
  * memory that it names must be the object's own. Where `self` has None by that function, the object may let go of that
- * memory while it lives, and bind is not given such objects. For the int of a reader `self` may have a tuple of five, which says what
- * the reader is not given: an object has, at offset [0], a pointer to something that has, at offset [1], a word of 64
- * bits; not given are those with a bit of [2] in that word, and of those that are to be written the ones for which the
- * function [3] returns anything but [4] itself. What is in `self` stays there. In what follows `op` is a bytes object
- * that holds a baracuda_paged_kv_append of its struct_size; `operands` a tuple of at most BARACUDA_NUM_OPERANDS objects,
- * in baracuda_operand's order, None (or the end) where there is none; and `bound` a tuple of two: an op, and the operands
- * that keep its memory. One that bind made has a third, what the op was found to be, with which run does not check it again.
+ * memory while it lives, and bind is not given such objects. For the int of a reader `self` may have a tuple of five,
+ * which says what the reader is not given: an object has, at offset [0], a pointer to something that has, at offset
+ * [1], a word of 64 bits; not given are those with a bit of [2] in that word, and of those that are to be written the
+ * ones for which the function [3] returns anything but [4] itself. What is in `self` stays there. In what follows `op`
+ * is a bytes object that holds a baracuda_paged_kv_append of its struct_size; `operands` a tuple of at most
+ * BARACUDA_NUM_OPERANDS objects, in baracuda_operand's order, None (or the end) where there is none; and `bound` a
+ * tuple of two: an op, and the operands that keep its memory. One that bind made has a third, what the op was found to
+ * be, with which run does not check it again.
  *
  *   run(bound)                     baracuda_paged_kv_append_run, the GIL released; returns the status
  *   bind(bound, *operands)         checked as by _bind, the GIL held; returns the status, and a new bound with these
@@ -73,10 +74,10 @@ typedef struct baracuda_python_method {
  *   copy(op, stream, operands)     likewise of a baracuda_paged_kv_copy, with the operands of baracuda_copy_operand
  *
  * They trust their caller for all that, but a stream or an operand may be any object. The status is
- * BARACUDA_PRIVATE_NOT_JUDGED, and nothing was done, for an operand whose type has nothing in `self`, that its reader or
- * bind is not given, or where any of that raised an Exception (which is cleared; what is no Exception, such as KeyboardInterrupt,
- * goes on), and for a stream that is not of the backend's kind. Returns NULL for an `api` that lacks something. The
- * functions of the first one are kept, and hold for the process. */
+ * BARACUDA_PRIVATE_NOT_JUDGED, and nothing was done, for an operand whose type has nothing in `self`, that its reader
+ * or bind is not given, or where any of that raised an Exception (which is cleared; what is no Exception, such as
+ * KeyboardInterrupt, goes on), and for a stream that is not of the backend's kind. Returns NULL for an `api` that lacks
+ * something. The functions of the first one are kept, and hold for the process. */
 #define BARACUDA_PRIVATE_NOT_JUDGED (-1)
 BARACUDA_API const baracuda_python_method* baracuda_private_python_methods(const baracuda_python_api* api);
 

@@ -11,7 +11,8 @@ namespace baracuda::python {
 struct Object;       // PyObject
 struct ThreadState;  // PyThreadState
 
-// baracuda_python_api with its members' types. Names say what Python's do not: whether a reference comes with the result.
+// baracuda_python_api with its members' types. Names say what Python's do not: whether a reference comes with the
+// result.
 struct Api {
   explicit Api(const baracuda_python_api& given) noexcept
       : none(Any{given.none}),

@@ -77,9 +77,9 @@ Describer read_describer(Object* describers, Object* type) {
   return read;
 }
 
-// Those that were read, by type: what a table has stays as it is, and looking it up takes as long as some of an append's
-// checks. A table that is here is kept, so that none of its types becomes another. A thread has its own, since an
-// interpreter may run them at once.
+// Those that were read, by type: what a table has stays as it is, and looking it up takes as long as some of an
+// append's checks. A table that is here is kept, so that none of its types becomes another. A thread has its own, since
+// an interpreter may run them at once.
 constexpr size_t kReadDescribers = 8;
 thread_local Describer read_describers[kReadDescribers];
 

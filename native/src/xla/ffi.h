@@ -1,7 +1,7 @@
-// The part of XLA's foreign function interface (its C API, versions 0.1 to 0.3, in which all of this is the same) that the
-// handlers read and call. XLA gives all of it to a handler by address, so nothing of XLA is included or linked;
-// tests/compilers/test_xla_declarations.py holds these declarations against the header that comes with jaxlib. Each struct
-// begins with its size as its maker knows it, and grows at its end.
+// The part of XLA's foreign function interface (its C API, versions 0.1 to 0.3, in which all of this is the same) that
+// the handlers read and call. XLA gives all of it to a handler by address, so nothing of XLA is included or linked;
+// tests/compilers/test_xla_declarations.py holds these declarations against the header that comes with jaxlib. Each
+// struct begins with its size as its maker knows it, and grows at its end.
 #ifndef BARACUDA_SRC_XLA_FFI_H_
 #define BARACUDA_SRC_XLA_FFI_H_
 

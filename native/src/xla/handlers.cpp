@@ -173,8 +173,8 @@ bool has(const Api& api, const Member& member) noexcept {
   return static_cast<size_t>(end - reinterpret_cast<const char*>(&api)) <= api.struct_size && member != nullptr;
 }
 
-// Sets what an append on the context's device has, and finds the device's ordinal: -1, for the library to ask the driver,
-// where XLA does not tell.
+// Sets what an append on the context's device has, and finds the device's ordinal: -1, for the library to ask the
+// driver, where XLA does not tell.
 int32_t take_device(const CallFrame& frame, Op* op, int32_t* ordinal) noexcept {
   StreamGetArgs stream = {sizeof stream, nullptr, frame.context, nullptr};
   if (frame.api->stream_get(&stream) != nullptr) return fail(BARACUDA_UNSUPPORTED, "XLA has no stream for this call");

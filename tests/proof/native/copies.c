@@ -1,6 +1,6 @@
-/* `copies SECONDS [SEED]`: random copies of pages by the host backend, over caches of any strides, lists right and damaged,
- * guarded and not; the status and every byte of all memory are held against a model of plain loops. Each operand has memory
- * of its own, exactly as much as it should be reached at.
+/* `copies SECONDS [SEED]`: random copies of pages by the host backend, over caches of any strides, lists right and
+ * damaged, guarded and not; the status and every byte of all memory are held against a model of plain loops. Each
+ * operand has memory of its own, exactly as much as it should be reached at.
  * `copies SECONDS SEED large`: copies that several threads share. */
 #include <stdbool.h>
 #include <string.h>
@@ -58,7 +58,8 @@ typedef struct Cache {
   int32_t element_bytes;
 } Cache;
 
-/* Dimensions in any order in memory, gaps between them, some of them backwards. Large ones have some MB of few elements. */
+/* Dimensions in any order in memory, gaps between them, some of them backwards. Large ones have some MB of few
+ * elements. */
 static Cache new_cache(int32_t pages, bool packed, bool large) {
   Cache cache;
   memset(&cache, 0, sizeof(cache));

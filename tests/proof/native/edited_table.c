@@ -1,6 +1,6 @@
-/* `edited_table SECONDS`: appends by a page table, not guarded, into which another thread writes wrong entries and right
- * ones all the time. Whatever of both an append sees, it writes rows into the caches, each whole, or is refused and writes
- * nothing. */
+/* `edited_table SECONDS`: appends by a page table, not guarded, into which another thread writes wrong entries and
+ * right ones all the time. Whatever of both an append sees, it writes rows into the caches, each whole, or is refused
+ * and writes nothing. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 /* `overlap SECONDS [SEED]`: caches of every small shape, every way in and beside each other, and then random ones. That
  * they are taken means that no row of one shares a byte with a row of the other, found by looking at all of them; and
- * where the header says that they are found to be disjoint they are taken. Addresses alone: nothing is read or written. */
+ * where the header says that they are found to be disjoint they are taken. Addresses alone: nothing is read or
+ * written. */
 #include <string.h>
 #include <time.h>
 

@@ -1,5 +1,5 @@
-// What the threads of a warp read together of a row on the way to its place, held against the way that the host has for a row
-// by itself, over random tables, damaged ones among them, every array on the heap by itself:
+// What the threads of a warp read together of a row on the way to its place, held against the way that the host has for
+// a row by itself, over random tables, damaged ones among them, every array on the heap by itself:
 //   reading_in_warp ROUNDS SEED
 #include <cstdint>
 #include <cstdio>

@@ -1,6 +1,6 @@
 // Every way to write rows that this CPU has, held against the portable one, byte by byte:
-//   row_writers            every 16-bit pattern, floats of all exponents about every tie, rows of every length at every address,
-//                          and in every rounding and denormal mode of the caller
+//   row_writers            every 16-bit pattern, floats of all exponents about every tie, rows of every length at every
+//                          address, and in every rounding and denormal mode of the caller
 //   row_writers floats     the fp8 types over all 2^32 floats and every scale; minutes
 #include "host/formats/row_writers.h"
 

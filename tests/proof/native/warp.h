@@ -1,5 +1,5 @@
-// A warp on the CPU: 32 threads in turn, each until it waits for the others, with CUDA's functions of a warp. For device code
-// that a host compiler reads; one warp at a time.
+// A warp on the CPU: 32 threads in turn, each until it waits for the others, with CUDA's functions of a warp. For
+// device code that a host compiler reads; one warp at a time.
 #ifndef BARACUDA_TESTS_WARP_H_
 #define BARACUDA_TESTS_WARP_H_
 

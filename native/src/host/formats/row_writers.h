@@ -1,5 +1,5 @@
-// How a row of key or value becomes what a cache holds of it, where that is not a copy: the rules of native/src/format over a
-// whole row, once in plain C++ and once for each set of vector instructions. All write the same bytes.
+// How a row of key or value becomes what a cache holds of it, where that is not a copy: the rules of native/src/format
+// over a whole row, once in plain C++ and once for each set of vector instructions. All write the same bytes.
 #ifndef BARACUDA_SRC_HOST_FORMATS_ROW_WRITERS_H_
 #define BARACUDA_SRC_HOST_FORMATS_ROW_WRITERS_H_
 
@@ -8,9 +8,9 @@
 
 namespace baracuda::host {
 
-// Writes what `elements` elements from `from` become, to `to`, which does not overlap them, and the scales that it works out,
-// if it does, to `scales`. `scale` is the one that is given; what takes none does not look at it. No address has to be
-// aligned. The calling thread is in the default rounding and denormal mode (float_mode.h).
+// Writes what `elements` elements from `from` become, to `to`, which does not overlap them, and the scales that it
+// works out, if it does, to `scales`. `scale` is the one that is given; what takes none does not look at it. No address
+// has to be aligned. The calling thread is in the default rounding and denormal mode (float_mode.h).
 using WriteRow = void (*)(const unsigned char* from, size_t elements, float scale, unsigned char* to,
                           unsigned char* scales) noexcept;
 

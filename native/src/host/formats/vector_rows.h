@@ -1,5 +1,5 @@
-// Rows by vectors, in the operations of avx2.h, avx512.h or neon.h: whichever was included before. A source each includes both,
-// so that everything here is compiled once for each set, in a namespace of its own.
+// Rows by vectors, in the operations of avx2.h, avx512.h or neon.h: whichever was included before. A source each
+// includes both, so that everything here is compiled once for each set, in a namespace of its own.
 #ifndef BARACUDA_SRC_HOST_FORMATS_VECTOR_ROWS_H_
 #define BARACUDA_SRC_HOST_FORMATS_VECTOR_ROWS_H_
 
@@ -17,13 +17,15 @@
 
 namespace baracuda::host::BARACUDA_VECTOR_SET {
 
-// To nearest even among the numbers of a small float type, of magnitudes up to its largest: the type's bits, in the least 8 of
-// an int. A sum with a power of two is rounded at its last bit: with the one that makes this the last bit that the type has
-// at this magnitude, it counts the type's steps from 0; and the power's exponent, in its place, how many there are before.
+// To nearest even among the numbers of a small float type, of magnitudes up to its largest: the type's bits, in the
+// least 8 of an int. A sum with a power of two is rounded at its last bit: with the one that makes this the last bit
+// that the type has at this magnitude, it counts the type's steps from 0; and the power's exponent, in its place, how
+// many there are before.
 template <typename Small>
 BARACUDA_VECTOR Ints round_magnitudes(Ints magnitudes) {
   constexpr uint32_t kDropped = 23 - Small::kMantissaBits;
-  // What the least exponent would count, the other way. Even, so that it leaves alone which of two steps is the even one.
+  // What the least exponent would count, the other way. Even, so that it leaves alone which of two steps is the even
+  // one.
   constexpr uint32_t kBack = (0u - ((Small::kLeastExponent + kDropped) << Small::kMantissaBits)) & 0xffu;
   static_assert(kBack % 2 == 0);
   const Ints exponents = greater(both(magnitudes, all(kInfinityBits)), all(Small::kLeastExponent << 23));
@@ -77,8 +79,9 @@ struct Multiplied {
   BARACUDA_VECTOR Ints operator()(Floats values) const { return Convert{}(multiply(values, multipliers)); }
 };
 
-// Sources of rows. Halves and Words say what the magnitudes of a vector of elements as they lie in memory are, which compare as
-// ints of their size do: with 0 for those that are not below a limit, the greater of two vectors', and the greatest of one.
+// Sources of rows. Halves and Words say what the magnitudes of a vector of elements as they lie in memory are, which
+// compare as ints of their size do: with 0 for those that are not below a limit, the greater of two vectors', and the
+// greatest of one.
 struct F16 : Halves {
   static constexpr uint32_t kInfinity = 0x7c00u;
   static BARACUDA_VECTOR Floats load(const unsigned char* from) { return load_f16(from); }
@@ -147,7 +150,8 @@ BARACUDA_VECTOR float largest_number(const unsigned char* from, size_t elements)
   return largest_below<Source>(Source::kInfinity + 1, from, elements);
 }
 
-// Whether the reciprocal is a number as exact as this one: a product with it is the same as a quotient, and there sooner.
+// Whether the reciprocal is a number as exact as this one: a product with it is the same as a quotient, and there
+// sooner.
 inline bool is_power_of_two(float scale) noexcept {
   const uint32_t bits = baracuda::bits_of(scale) & ~kSignBit;
   constexpr uint32_t kOneExponent = 1u << 23;

@@ -1,5 +1,5 @@
-/* libFuzzer's bytes become one append over an arena: struct sizes, flags, extents, strides, page tables and pointers, sane
- * and not. The status and every byte of the arena must be what the model says. */
+/* libFuzzer's bytes become one append over an arena: struct sizes, flags, extents, strides, page tables and pointers,
+ * sane and not. The status and every byte of the arena must be what the model says. */
 #include <stddef.h>
 #include <string.h>
 
@@ -497,8 +497,8 @@ static void count_appended(const baracuda_paged_kv_append* op) {
   ++outcomes.by_transform[op->transform];
 }
 
-/* What decreasing entries leave is not said to the row: every row is skipped or goes to a page that the table names, and
- * nothing else changes. */
+/* What decreasing entries leave is not said to the row: every row is skipped or goes to a page that the table names,
+ * and nothing else changes. */
 static void check_out_of_order(const baracuda_paged_kv_append* op, const baracuda_paged_kv_append* passed) {
   const Reach reach = reach_of(op, table_of(op));
   const uint64_t entries = reach.above / entry_bytes(op, table_of(op));

@@ -16,8 +16,8 @@ int32_t source_element(const baracuda_paged_kv_append* op);
 int64_t cache_width(const baracuda_paged_kv_append* op, int64_t width);
 int64_t scales_bytes(const baracuda_paged_kv_append* op, int64_t width);
 
-/* The bytes that the row of a part is written to, and those of its scales, from `width` elements at `from` and the scale
- * that is given. A row of FP8_DS_MLA's ckv has its scales behind it, and without kpe zeros behind these. */
+/* The bytes that the row of a part is written to, and those of its scales, from `width` elements at `from` and the
+ * scale that is given. A row of FP8_DS_MLA's ckv has its scales behind it, and without kpe zeros behind these. */
 void convert_row(const baracuda_paged_kv_append* op, int part, const uint8_t* from, int64_t width, float scale,
                  uint8_t* to, uint8_t* scales);
 int64_t converted_bytes(const baracuda_paged_kv_append* op, int part, int64_t width);

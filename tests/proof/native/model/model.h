@@ -35,8 +35,9 @@ bool is_guarded(const baracuda_paged_kv_append* op);
 /* Of a problem for which status_of_problem is 0, as everything below. */
 ModelPart part_of(const baracuda_paged_kv_append* op, int part);
 
-/* How far from its address an operand may be reached, in bytes; the largest uint64_t stands for all that are larger. Both
- * are 0 for one that has no elements, or that the append does not want. BARACUDA_NUM_OPERANDS stands for the record. */
+/* How far from its address an operand may be reached, in bytes; the largest uint64_t stands for all that are larger.
+ * Both are 0 for one that has no elements, or that the append does not want. BARACUDA_NUM_OPERANDS stands for the
+ * record. */
 typedef struct Reach {
   uint64_t below, above;
 } Reach;
@@ -47,8 +48,9 @@ const void* pointer_of(const baracuda_paged_kv_append* op, int operand);
 /* What its address has to be a multiple of. */
 uint64_t alignment_of(const baracuda_paged_kv_append* op, int operand);
 
-/* The header's list of refusals, in its order, as far as each judges: the problem, the pointers. *may_refuse is set where
- * caches are disjoint, but not of the kind of which the header says that this is found out: then 2 is right too. */
+/* The header's list of refusals, in its order, as far as each judges: the problem, the pointers. *may_refuse is set
+ * where caches are disjoint, but not of the kind of which the header says that this is found out: then 2 is right
+ * too. */
 int32_t status_of_problem(const baracuda_paged_kv_append* op);
 int32_t status_of_operands(const baracuda_paged_kv_append* op, bool* may_refuse);
 
@@ -65,8 +67,8 @@ typedef struct ModelRow {
 /* indices or block_table; no operand for SLOTS. */
 int table_of(const baracuda_paged_kv_append* op);
 
-/* What append_indptr says as a whole; IN_ORDER for the other addressings. Where entries decrease, judge says nothing of a
- * row. LOST: rows that key does not have; *record is what is said of them then. */
+/* What append_indptr says as a whole; IN_ORDER for the other addressings. Where entries decrease, judge says nothing of
+ * a row. LOST: rows that key does not have; *record is what is said of them then. */
 typedef enum AppendIndptr { IN_ORDER, NOT_FROM_0, LOST, DECREASING } AppendIndptr;
 AppendIndptr judge_append_indptr(const baracuda_paged_kv_append* op, baracuda_error_record* record);
 

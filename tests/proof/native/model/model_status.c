@@ -169,7 +169,8 @@ static Boxes boxes_of(const baracuda_paged_kv_append* op, int a, int b) {
   return boxes;
 }
 
-/* Every one of one against every one of the other: by translation, one of the first against the second moved every way. */
+/* Every one of one against every one of the other: by translation, one of the first against the second moved every
+ * way. */
 static bool boxes_meet(const Boxes* boxes) {
   for (int64_t a = 1 - boxes->extents[0]; a < boxes->extents[0]; ++a)
     for (int64_t b = 1 - boxes->extents[1]; b < boxes->extents[1]; ++b)

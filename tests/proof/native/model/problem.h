@@ -26,8 +26,8 @@ uint64_t next_random(uint64_t* state);
 int64_t random_below(uint64_t* state, int64_t limit);
 
 /* `op` states the problem, total_used_pages, num_rows, max_pages, skip_slot, strides and pointers excepted: with
- * BARACUDA_FLAG_STRIDED, strides of every kind are made; what a scale's stride is, is stated. No two requests get the same page: there are at least as many pages as requests. Where padding may be,
- * some requests are. */
+ * BARACUDA_FLAG_STRIDED, strides of every kind are made; what a scale's stride is, is stated. No two requests get the
+ * same page: there are at least as many pages as requests. Where padding may be, some requests are. */
 Problem* new_problem(const baracuda_paged_kv_append* op, uint64_t* state);
 void free_problem(Problem* problem);
 

@@ -1,8 +1,8 @@
-/* A libcuda.so.1 that has the functions of CUDA 12.0 and none that came later, with one GPU that runs nothing: it finds code
- * for the GPU in an image as a driver does, and tells what it was asked for, a line each, in the file SHIM_LOG. SHIM_ARCH is
- * the GPU's compute capability; SHIM_VERSION the CUDA whose code it loads, 12.0 unless given (13000: 13.0); SHIM_FAILS names a
- * function whose first call finds no memory.
- * The declarations are the driver API's public ones. */
+/* A libcuda.so.1 that has the functions of CUDA 12.0 and none that came later, with one GPU that runs nothing: it finds
+ * code for the GPU in an image as a driver does, and tells what it was asked for, a line each, in the file SHIM_LOG.
+ * SHIM_ARCH is the GPU's compute capability; SHIM_VERSION the CUDA whose code it loads, 12.0 unless given (13000:
+ * 13.0); SHIM_FAILS names a function whose first call finds no memory. The declarations are the driver API's public
+ * ones. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,10 +26,11 @@ enum { ATTRIBUTE_MULTIPROCESSORS = 16, ATTRIBUTE_MAJOR = 75, ATTRIBUTE_MINOR = 7
 /* The images' format, as CUDA's fatbinary writes it. */
 enum { MAGIC = 0xba55ed50u, KIND_PTX = 1, KIND_ELF = 2, ZSTD = 0x8000 };
 
-/* SHIM_ALIVE has a letter for each device, y where its primary context is alive: one device, alive, unless given. Device d's
- * primary context is 0x100 + d. SHIM_CURRENT is the number of the context that is current at first, or 0 for none; device 0's
- * unless given. An address says whose it is: memory from (d + 1) << 40 on is device d's, of its primary context, and from
- * there plus 1 << 39 on of a pool, which belongs to no context; a stream from (d + 1) << 12 on is of device d. */
+/* SHIM_ALIVE has a letter for each device, y where its primary context is alive: one device, alive, unless given.
+ * Device d's primary context is 0x100 + d. SHIM_CURRENT is the number of the context that is current at first, or 0 for
+ * none; device 0's unless given. An address says whose it is: memory from (d + 1) << 40 on is device d's, of its
+ * primary context, and from there plus 1 << 39 on of a pool, which belongs to no context; a stream from (d + 1) << 12
+ * on is of device d. */
 enum { PRIMARY = 0x100, MOST_PUSHED = 8 };
 static uintptr_t stack[MOST_PUSHED];
 static int pushed = -1;
