@@ -104,3 +104,70 @@ def test_first_middle_and_last_page(cuda_backend: Any, which: str, mode: str) ->
         compare.close()
         for filled in memory.values():
             filled.free()
+
+
+# A byte a token, in more of them than 32 bits count: every way to say places is as wide as what it says.
+PAGE_SIZE, PAGES = 1 << 20, (1 << 12) + 4
+TOKENS = [0, 2**31 - 1, 2**31, 2**31 + PAGE_SIZE + 3, 2**32 - 1, 2**32, 2**32 + PAGE_SIZE + 1]
+TABLE = np.arange(PAGES, dtype=np.int32)
+PLACES: dict[str, dict[str, Array]] = {
+    "slots": {"slot_mapping": np.array(TOKENS)},
+    "positions": {
+        "indices": TABLE,
+        "indptr": np.array([0, PAGES], np.int32),
+        "batch_indices": np.zeros(len(TOKENS), np.int32),
+        "positions": np.array(TOKENS),
+    },
+    "dense": {
+        "block_table": np.tile(TABLE, (len(TOKENS), 1)),
+        "seq_lens": np.array(TOKENS) + 1,
+    },
+    "ragged": {  # one request, whose newest tokens lie on both sides of 2^32
+        "indices": TABLE,
+        "indptr": np.array([0, PAGES], np.int32),
+        "append_indptr": np.array([0, len(TOKENS)], np.int32),
+        "seq_lens": np.array([2**32 + 3]),
+    },
+}
+
+
+@pytest.mark.parametrize("way", PLACES)
+def test_tokens_that_32_bits_do_not_count(cuda_backend: Any, way: str) -> None:
+    from proof.large.device_compare import DeviceCompare
+
+    from support.devices import cuda
+
+    nbytes = PAGE_SIZE * PAGES
+    cuda.synchronize()
+    free, _ = cuda.check(cuda.driver.cuMemGetInfo())
+    if free < nbytes + (256 << 20):
+        pytest.skip(f"needs {nbytes >> 30} GiB of device memory, {free >> 30} are free")
+    at = TOKENS if way != "ragged" else list(range(2**32 + 3 - len(TOKENS), 2**32 + 3))
+    rows = np.arange(1, len(at) + 1, dtype=np.uint8)
+    memory = Filled(nbytes)
+    cuda.synchronize()
+    compare = DeviceCompare()
+    try:
+        view = bf.TensorView(
+            ptr=memory.address, shape=(PAGES, PAGE_SIZE, 1, 1), element=bf.ElementKind.U8, device=0
+        )
+        bf.append_paged_kv(
+            cuda_backend.put(rows.reshape(-1, 1, 1)),
+            None,
+            view,
+            None,
+            **{name: cuda_backend.put(array) for name, array in PLACES[way].items()},
+            layout="NHD",
+            length_convention="AFTER_APPEND",
+            stream=cuda_backend.stream,
+        )
+        cuda.synchronize()
+        found = np.empty(1, np.uint8)
+        for token, row in zip(at, rows, strict=True):
+            memory.read(token, found)
+            assert found[0] == row, token
+            memory.refill(token, 1)
+        assert compare.differing_words(memory.address, nbytes, FILL) == 0
+    finally:
+        compare.close()
+        memory.free()
