@@ -100,7 +100,7 @@ class Binding {
   }
 
   int32_t take_strides() noexcept {
-    return visit_operands<BARACUDA_OPERAND_KEY, BARACUDA_OPERAND_V_DATA>(given_, [&](auto i) -> int32_t {
+    return visit_operands<lies_by_strides>(given_, [&](auto i) -> int32_t {
       const Tensor& tensor = *operands_[i];
       if (!strided_) return is_contiguous(tensor) ? BARACUDA_OK : refuse_strides(i, tensor, packing_wanted(tensor));
       if (!has_whole_rows(tensor))
@@ -113,7 +113,7 @@ class Binding {
   // Those of k_scale, v_scale, k_scales and v_scales; of the first two the shapes too.
   int32_t take_scales() noexcept {
     if (BARACUDA_LIKELY(op_.transform == BARACUDA_TRANSFORM_COPY)) return BARACUDA_OK;
-    return visit_operands<BARACUDA_OPERAND_K_SCALE, BARACUDA_OPERAND_V_SCALES>(given_, [&](auto i) -> int32_t {
+    return visit_operands<is_scale>(given_, [&](auto i) -> int32_t {
       return kOperands[i].shape == Shape::kScale ? take_scale(i) : take_scales_strides(i);
     });
   }
@@ -262,10 +262,10 @@ class Binding {
       const int64_t least = mirrored_ || find_backend(op_.backend)->may_not_state_pages ? 1 : 0;
       BARACUDA_TRY(inference_.extent("total_used_pages", BARACUDA_OPERAND_INDICES, 0, least, &op_.total_used_pages));
     }
-    return visit_operands<BARACUDA_OPERAND_INDICES, BARACUDA_OPERAND_SEQ_LENS>(given_, [&](auto i) -> int32_t {
-      const Tensor* const given = operands_[i];
-      if (given == nullptr || kOperands[i].shape == Shape::kBlockTable || is_contiguous(*given)) return BARACUDA_OK;
-      return refuse_strides(i, *given, "it should be contiguous");
+    return visit_operands<says_places>(given_, [&](auto i) -> int32_t {
+      const Tensor& given = *operands_[i];
+      if (kOperands[i].shape == Shape::kBlockTable || is_contiguous(given)) return BARACUDA_OK;
+      return refuse_strides(i, given, "it should be contiguous");
     });
   }
 

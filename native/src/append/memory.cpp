@@ -30,7 +30,7 @@ struct OperandSpan : Span {
 };
 
 constexpr int kMostOutputs = 2 * kMaxParts + 1;
-constexpr int kMostInputs = 2 * kMaxParts + kNumPlaceOperands;
+constexpr int kMostInputs = BARACUDA_NUM_OPERANDS;
 
 int64_t known_pages(const Append& append) noexcept { return append.states_pages ? append.placement.num_pages : 1; }
 
@@ -152,9 +152,7 @@ BARACUDA_ALWAYS_INLINE bool visit_spans(const Op& op, const Append& append, Outp
         entries == 0 || input(OperandSpan(i, pointer_in(op, i), {0, saturating_product(entries, bytes)}, bytes));
     return is_well ? BARACUDA_OK : BARACUDA_INVALID_PROBLEM;
   };
-  if (visit_operands<BARACUDA_OPERAND_INDICES, BARACUDA_OPERAND_SEQ_LENS>(wanted_operands(op), visit_place) !=
-      BARACUDA_OK)
-    return false;
+  if (visit_operands<says_places>(wanted_operands(op), visit_place) != BARACUDA_OK) return false;
   if constexpr (!kCopies) {
     for (int i = 0; i < num_parts && reads_scales(append); ++i) {
       constexpr uint32_t kBytes = sizeof(float);

@@ -196,16 +196,28 @@ inline bool wants(uint32_t wanted, int operand) noexcept { return (wanted >> ope
 // Whether the entries of an operand are int64.
 inline bool is_int64(const Op& op, int operand) noexcept { return (op.int64_operands >> operand & 1u) != 0; }
 
-// Calls `visit` for each of the operands kFirst .. kLast that are in a set, in order, up to the first that it refuses.
-// Each is a constant to `visit`, so that what the table says of it is settled when this is compiled.
-template <int kFirst = 0, int kLast = BARACUDA_NUM_OPERANDS - 1, typename Visit>
+// Kinds of operands.
+constexpr bool is_any(const Operand&) noexcept { return true; }
+constexpr bool lies_by_strides(const Operand& operand) noexcept {
+  return operand.shape == Shape::kRows || operand.shape == Shape::kCache;
+}
+constexpr bool says_places(const Operand& operand) noexcept { return operand.type == Type::kIndex; }
+constexpr bool is_scale(const Operand& operand) noexcept {
+  return operand.shape == Shape::kScale || operand.shape == Shape::kScales;
+}
+
+// Calls `visit` for each of the operands of a kind that are in a set, in order, up to the first that it refuses. Each is
+// a constant to `visit`, so that what the table says of it is settled when this is compiled.
+template <bool (*kIsOfKind)(const Operand&) = is_any, int kFirst = 0, typename Visit>
 BARACUDA_ALWAYS_INLINE int32_t visit_operands(uint32_t set, const Visit& visit) noexcept {
-  if (wants(set, kFirst)) {
-    const int32_t status = visit(std::integral_constant<int, kFirst>());
-    if (!BARACUDA_LIKELY(status == BARACUDA_OK)) return status;
+  if constexpr (kIsOfKind(kOperands[kFirst])) {
+    if (wants(set, kFirst)) {
+      const int32_t status = visit(std::integral_constant<int, kFirst>());
+      if (!BARACUDA_LIKELY(status == BARACUDA_OK)) return status;
+    }
   }
-  if constexpr (kFirst < kLast)
-    return visit_operands<kFirst + 1, kLast>(set, visit);
+  if constexpr (kFirst + 1 < BARACUDA_NUM_OPERANDS)
+    return visit_operands<kIsOfKind, kFirst + 1>(set, visit);
   else
     return BARACUDA_OK;
 }
