@@ -15,9 +15,7 @@ from baracuda_ffi.reference import append_paged_kv_reference
 from support.devices.backends import Backend
 from support.devices.bits import Array, assert_same_bits
 from support.problems.elements import BF16, F16, F32, FP8_E4M3, FP8_E5M2, I8, Element
-
-SUBNORMAL, HUGE = 1e-42, 3e38
-SCALES = (1.0, 2.0**-7, 2.0**10, 0.037, 3.0, 41.0, SUBNORMAL, HUGE, 0.0, -0.0, -1.5, np.nan, np.inf)
+from support.quantised.scales import SCALES
 
 WIDTH = 512
 
