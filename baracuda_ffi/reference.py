@@ -16,9 +16,7 @@ from ._model.elements import element_kind
 from ._model.enums import Addressing, ElementKind, KvLayout, LengthConvention, Transform
 from ._model.errors import invalid_problem
 from ._reference import checks, formats, places
-from ._reference.pages import copy_pages_reference as copy_pages_reference
-from ._reference.pages import gather_pages_reference as gather_pages_reference
-from ._reference.pages import scatter_pages_reference as scatter_pages_reference
+from ._reference.pages import copy_pages_reference, gather_pages_reference, scatter_pages_reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +34,14 @@ if TYPE_CHECKING:
     Written = tuple[Array, Array, KvLayout]
     # The request (None where the addressing knows none), why its row is corrupt, and what was seen.
     Corrupt = tuple[int | None, Corruption, SeenValues]
+
+__all__ = [
+    "append_paged_kv_reference",
+    "copy_pages_reference",
+    "dequantise_reference",
+    "gather_pages_reference",
+    "scatter_pages_reference",
+]
 
 _ME = "append_paged_kv_reference"
 _READ = "dequantise_reference"

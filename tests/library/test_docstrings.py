@@ -62,8 +62,8 @@ def public() -> Iterator[tuple[str, object]]:
                         continue
                     if is_method(found) or isinstance(found, property):
                         yield f"{name}.{member}", found
-    for name in ("append_paged_kv", "copy_pages", "gather_pages", "scatter_pages"):
-        yield f"reference.{name}_reference", getattr(bf.reference, f"{name}_reference")
+    for name in bf.reference.__all__:
+        yield f"reference.{name}", getattr(bf.reference, name)
 
 
 def first_with(member: str, kind: type) -> type:
