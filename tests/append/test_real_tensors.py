@@ -6,41 +6,31 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
 
 import pytest
 
-from support.damaged.guarded import fresh
 from support.devices.backends import Backend
 from support.problems.cases import CONVENTIONS, LAYOUTS
-from support.views.real_append import ALL_CACHES, RealCase, append_and_check, make
+from support.views.each_case import append_each
+from support.views.real_append import ALL_CACHES, make
 from support.views.real_cases import MIRRORED_CASES, complete, every_form, exhaustive, pairs
 from support.views.views import ROWS
 
 FORMS = list(itertools.product(ROWS, ALL_CACHES))
 
 
-def check(backend: Backend, cases: Iterator[RealCase]) -> None:
-    seed = -1
-    for seed, case in enumerate(cases):
-        try:
-            with fresh(backend) as inner:
-                append_and_check(inner, make(case, seed))
-        except BaseException as error:
-            raise AssertionError(f"{case}, seed {seed}") from error
-    assert seed >= 0
-
-
 @pytest.mark.parametrize(("rows", "caches"), FORMS)
 def test_every_form(backend: Backend, rows: str, caches: str, pytestconfig: pytest.Config) -> None:
     every = pytestconfig.getoption("all_real_tensors")
-    check(backend, (exhaustive if every else every_form)(rows, caches))
+    append_each(backend, (exhaustive if every else every_form)(rows, caches), make)
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_plans_that_are_not_guarded(backend: Backend, layout: str, convention: str) -> None:
-    check(backend, (c for c in MIRRORED_CASES if (c.layout, c.convention) == (layout, convention)))
+    append_each(
+        backend, (c for c in MIRRORED_CASES if (c.layout, c.convention) == (layout, convention)), make
+    )
 
 
 def test_every_pair_of_values_meets() -> None:

@@ -4,32 +4,18 @@ of every form: all memory compared with the oracle's, on both backends.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import pytest
 
-from support.damaged.guarded import fresh
 from support.damaged.page_tables import WAYS, convention_for
 from support.devices.backends import Backend
 from support.problems.cases import CONVENTIONS, LAYOUTS
 from support.problems.elements import Element
-from support.quantised.quantised_append import KIND_IDS, KINDS, QuantisedCase, make
+from support.quantised.quantised_append import KIND_IDS, KINDS, make
 from support.quantised.quantised_cases import drawn, values_of
-from support.views.real_append import append_and_check
+from support.views.each_case import append_each
 
 each_kind = pytest.mark.parametrize(("transform", "element"), KINDS, ids=KIND_IDS)
 NAMES = ("rows", "caches", "scales", "scale", "source", "entrance", "widths", "heads")
-
-
-def check(backend: Backend, cases: Iterable[QuantisedCase]) -> None:
-    seed = -1
-    for seed, case in enumerate(cases):
-        try:
-            with fresh(backend) as inner:
-                append_and_check(inner, make(case, seed))
-        except BaseException as error:
-            raise AssertionError(f"{case}, seed {seed}") from error
-    assert seed >= 0
 
 
 @each_kind
@@ -38,7 +24,7 @@ def test_every_way_to_places(backend: Backend, transform: str, element: Element,
     for convention in CONVENTIONS:
         if convention_for(way, convention) == convention:
             fixed = {"way": way, "convention": convention}
-            check(backend, drawn(transform, element, 20, "ways", **fixed))
+            append_each(backend, drawn(transform, element, 20, "ways", **fixed), make)
 
 
 @each_kind
@@ -51,7 +37,7 @@ def test_every_value_of(backend: Backend, transform: str, element: Element, name
             if name == "scales" and value in ("inline", "behind"):
                 fixed["caches"] = "packed"
             if can_be(transform, element, **fixed):
-                check(backend, drawn(transform, element, 4, name, **fixed))
+                append_each(backend, drawn(transform, element, 4, name, **fixed), make)
                 met += 1
     assert met
 
