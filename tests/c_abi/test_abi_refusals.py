@@ -12,23 +12,11 @@ import pytest
 
 from support.c_abi import abi
 from support.c_abi.header import HEADER
-from support.c_abi.refusals import (
-    CALLERS,
-    FLASHINFER,
-    MOST_ROWS,
-    OF_THE_PROBLEM,
-    ON_HOST,
-    OURS,
-    REFUSALS,
-    Caller,
-    Refusal,
-    by_caller,
-    name_of,
-    pack,
-    refusals_of,
-)
 from support.calls.operands import CACHES, NAMES
 from support.problems.problem import Problem, assert_unchanged
+from support.refusals.of_problem import MOST_ROWS
+from support.refusals.refusal import CALLERS, FLASHINFER, ON_HOST, OURS, Caller, Refusal, pack
+from support.refusals.refusals import OF_THE_PROBLEM, REFUSALS, by_caller, name_of, refusals_of
 
 
 def make(caller: Caller, problem: Problem) -> abi.Append:

@@ -10,9 +10,10 @@ import pytest
 
 import baracuda_ffi as bf
 from support.c_abi import abi
-from support.c_abi.refusals import FLASHINFER, Refusal, name_of, refusals_of
 from support.calls.operands import NAMES, make_args, select
 from support.devices.gpu_problem import GpuProblem
+from support.refusals.refusal import FLASHINFER, Refusal
+from support.refusals.refusals import name_of, refusals_of
 
 pytestmark = pytest.mark.gpu
 
