@@ -55,6 +55,7 @@ case $what in
   problems) sources="random_problems model/problem $model" ;;
   threads | overlap | edited_table) sources="$what model/problem $model" ;;
   copies*) sources=copies ;;
+  append) sources="fuzz/fuzz_append fuzz/take_append fuzz/arena $model ${fuzzer:-fuzz/replay}" ;;
   *) sources="fuzz/fuzz_$what fuzz/arena $model ${fuzzer:-fuzz/replay}" ;;
 esac
 objects=()
