@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from .._native.library import Operands
 
 # The operands that say places, in the order of abi.OPERANDS.
-_FIRST = abi.OPERANDS.index("indices")
-PLACE_NAMES = abi.OPERANDS[_FIRST : abi.OPERANDS.index("seq_lens") + 1]
+FIRST_PLACE = abi.OPERANDS.index("indices")
+PLACE_NAMES = abi.OPERANDS[FIRST_PLACE : abi.OPERANDS.index("seq_lens") + 1]
 
 
 class OperandSet:
@@ -38,7 +38,7 @@ class OperandSet:
 
     def check_given(self, function: str, given: Operands) -> None:
         """Raise ``InvalidProblem`` where an operand that says places is none of the set."""
-        for name, operand in zip(PLACE_NAMES, given[_FIRST:], strict=False):
+        for name, operand in zip(PLACE_NAMES, given[FIRST_PLACE:], strict=False):
             if operand is not None and name not in self.names:
                 raise invalid_problem(
                     function,
@@ -84,7 +84,11 @@ def _bits(given: Iterable[bool]) -> int:
 
 
 # By which of PLACE_NAMES are given: the first is 1, the next 2.
-SET_BY_GIVEN = {_bits([name in row.names for name in PLACE_NAMES]): row for row in SETS}
+def bits_of(placed_by: OperandSet) -> int:
+    return _bits([name in placed_by.names for name in PLACE_NAMES])
+
+
+SET_BY_GIVEN = {bits_of(row): row for row in SETS}
 
 DECODE = SETS[0]
 

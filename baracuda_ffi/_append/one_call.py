@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from .._interop.streams import handle_or_host
-from .._model.checks import choice
 from .._model.enums import BackendKind, KvLayout, LengthConvention, Transform
 from .._native import library as native_library
 from .._native.library import NOT_JUDGED
-from .addressing import DECODE, SET_BY_GIVEN, set_of
 from .operands import RUN_SYMBOL, append_any
-from .problem import CALL, DEFAULT_ON_CUDA, DEFAULT_ON_HOST, plain, special
+from .problem import AFTER, CALL, UNSAID, op_of, plain, special
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +37,9 @@ if TYPE_CHECKING:
         v_scales: Operand | None
 
 
-_HND = KvLayout.HND  # by itself: CPython takes longer to look up a member of a class
+# By themselves: CPython takes longer to look up a member of a class.
+_HND, _NHD = KvLayout.HND, KvLayout.NHD
+_AFTER = LengthConvention.AFTER_APPEND
 
 if TYPE_CHECKING:
     # A set of operands each, with two caches and with both in one.
@@ -365,20 +365,33 @@ def append_paged_kv(
     The first call on a device loads the kernel, which a graph capture does not allow: make one before
     capturing, or select a plan.
     """
-    placed_by = DECODE
-    operands: Operands = (key, value, k_data, v_data, indices, indptr, last_page_len)
+    ops = None
+    convention = UNSAID if length_convention is None else AFTER if length_convention is _AFTER else None
+    if convention is not None:
+        if layout is _HND:
+            ops = convention.hnd_on_host if stream is None else convention.hnd_on_cuda
+        elif layout is _NHD:
+            ops = convention.nhd_on_host if stream is None else convention.nhd_on_cuda
+    if ops is None:
+        (_, layout, length_convention), ops = plain(stream is None, layout, length_convention)
+    opened = native_library.loaded or native_library.library()
+    append = opened.append_placed  # by itself: CPython takes longer to look up a slot as a method
     if (
-        last_page_len is None
-        or indptr is None
-        or indices is None
-        or append_indptr is not None
-        or batch_indices is not None
-        or positions is not None
-        or slot_mapping is not None
-        or block_table is not None
-        or seq_lens is not None
+        options
+        or key is None  # type: ignore[redundant-expr]
+        or value is None
+        or k_data is None
+        or v_data is None
     ):
-        operands = (
+        operands: Operands = (key, value, k_data, v_data, indices, indptr, last_page_len, append_indptr)
+        operands += (batch_indices, positions, slot_mapping, block_table, seq_lens)
+        form: Any = (stream is None, layout, length_convention)
+        ops, operands = special(form, operands, **options)
+        status = append(ops, stream, *operands)
+    else:
+        status = append(
+            ops,
+            stream,
             key,
             value,
             k_data,
@@ -393,49 +406,12 @@ def append_paged_kv(
             block_table,
             seq_lens,
         )
-        # What set_of does, written out: a loop takes as long as the append.
-        given = 0
-        if indices is not None:
-            given += 1
-        if indptr is not None:
-            given += 2
-        if last_page_len is not None:
-            given += 4
-        if append_indptr is not None:
-            given += 8
-        if batch_indices is not None:
-            given += 16
-        if positions is not None:
-            given += 32
-        if slot_mapping is not None:
-            given += 64
-        if block_table is not None:
-            given += 128
-        if seq_lens is not None:
-            given += 256
-        placed_by = SET_BY_GIVEN.get(given) or set_of(CALL, operands[4:])
-    op = form = None
-    if layout is _HND and length_convention is None:
-        op = (DEFAULT_ON_HOST if stream is None else DEFAULT_ON_CUDA).get(placed_by)
-    if op is None:
-        if type(layout) is not KvLayout:
-            layout = choice(CALL, "layout", layout, KvLayout)
-        if length_convention is not None and type(length_convention) is not LengthConvention:
-            length_convention = choice(CALL, "length_convention", length_convention, LengthConvention)
-        form = (placed_by, stream is None, layout, length_convention)
-        op = plain(form)
-    if (
-        options
-        or key is None  # type: ignore[redundant-expr]
-        or value is None
-        or k_data is None
-        or v_data is None
-    ):
-        op, operands = special(form or (placed_by, stream is None, _HND, None), operands, op, **options)
-    opened = native_library.loaded or native_library.library()
-    append = opened.append  # by itself: CPython takes longer to look up a slot as a method
-    status = append(op, stream, operands)
+        if status == NOT_JUDGED:
+            operands = (key, value, k_data, v_data, indices, indptr, last_page_len, append_indptr)
+            operands += (batch_indices, positions, slot_mapping, block_table, seq_lens)
     if status == NOT_JUDGED:
+        form = (stream is None, layout, length_convention)
+        op = op_of(form, ops, operands)
         append_any(opened, op, stream, handle_or_host(CALL, stream), operands)
     elif status:
         raise opened.error(RUN_SYMBOL, status)

@@ -4,15 +4,16 @@ call's, which states nothing that its operands say.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from ctypes import sizeof
 
 from .._model.checks import INT64_MAX, choice, instance, integer
 from .._model.descriptors import convention_of
 from .._model.elements import element_kind
 from .._model.enums import Addressing, BackendKind, ElementKind, KvLayout, LengthConvention, Transform
-from .._model.errors import invalid_problem, unsupported
+from .._model.errors import InvalidProblem, invalid_problem, unsupported
 from .._native import abi
-from .addressing import DECODE, PLACE_NAMES, set_of
+from .addressing import DECODE, FIRST_PLACE, PLACE_NAMES, SET_BY_GIVEN, bits_of, set_of
 from .arguments import parts_of, rows_and_caches
 from .operands import CAN_IMPLEMENT_SYMBOL
 from .scales import NONE, kind_of, transform_of
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
     from .._interop.protocols import Operand
     from .._model.descriptors import PagedKvAppendDescriptor
     from .._model.elements import ElementLike
-    from .._native.library import Library, Operands
+    from .._native.library import Library, Operands, Ops
     from .addressing import OperandSet
     from .error_record import ErrorRecord
     from .preference import PlanPreference
 
-    # What a plain call's problem follows from: the set, whether the stream is None, and the layout and
-    # convention, as given.
-    Form = tuple[OperandSet, bool, KvLayout, LengthConvention | None]
+    # What a plain call says besides its operands: whether the stream is None, and the layout and convention,
+    # as given.
+    Form = tuple[bool, KvLayout, LengthConvention | None]
 
 SELECT = "PagedKvAppendPlan.select"
 CALL = "append_paged_kv"
@@ -133,18 +134,28 @@ def check_preference(
     )
 
 
-# The problems of plain calls, those by default apart, and of calls that choose among enumerators, made when
-# first asked for. An entry is set once or, by threads at once, to the same bytes.
-DEFAULT_ON_HOST: dict[OperandSet, bytes] = {}
-DEFAULT_ON_CUDA: dict[OperandSet, bytes] = {}
-_PLAIN: dict[Form, bytes] = {}
-_CHOSEN: dict[tuple[object, ...], bytes] = {}
+class PlainOps:
+    """The problems of calls that say nothing but a layout and where they are, of one length convention; None
+    until first asked for. Set once, or by threads at once to the same."""
+
+    __slots__ = ("hnd_on_cuda", "hnd_on_host", "nhd_on_cuda", "nhd_on_host")
+
+    def __init__(self) -> None:
+        self.hnd_on_cuda: Ops | None = None
+        self.hnd_on_host: Ops | None = None
+        self.nhd_on_cuda: Ops | None = None
+        self.nhd_on_host: Ops | None = None
+
+
+# Of no convention that is said, and of AFTER_APPEND.
+UNSAID, AFTER = PlainOps(), PlainOps()
+# And those of calls that choose among enumerators, by all that they say.
+_CHOSEN: dict[tuple[object, ...], Ops] = {}
 
 
 def special(
     form: Form,
     operands: Operands,
-    plain_op: bytes,
     /,
     *,
     guarded: bool = False,
@@ -158,59 +169,91 @@ def special(
     v_scales: Operand | None = None,
     kv_data: Operand | None = None,
     skip_slot: int | None = None,
-) -> tuple[bytes, Operands]:
-    """The problem and the operands of a call that is not plain."""
-    key, value, k_data, v_data, *places = operands
-    k_cache, v_cache = rows_and_caches(CALL, key, value, k_data, v_data, kv_data)
-    operands = (key, value, k_cache, v_cache, *places)
-    scales = (k_scale, v_scale, k_scales, v_scales)
-    kind = kind_of(CALL, value, v_cache, scales)
-    if kind != NONE:
-        operands = (*operands, *[None] * (len(PLACE_NAMES) - len(places)), *scales)
+) -> tuple[Ops, Operands]:
+    """The problems and the operands of a call that is not plain."""
+    key, value, k_data, v_data = operands[:FIRST_PLACE]
+    if kv_data is not None or key is None or k_data is None or (value is None) is not (v_data is None):
+        if kv_data is None and (key is None or k_data is None):
+            set_of(CALL, operands[FIRST_PLACE:])  # what it raises comes first
+        k_data, v_data = rows_and_caches(CALL, key, value, k_data, v_data, kv_data)
+        operands = (key, value, k_data, v_data, *operands[FIRST_PLACE:])
+    kind = NONE
+    if (
+        k_scale is not None
+        or v_scale is not None
+        or k_scales is not None
+        or v_scales is not None
+        or (v_data is None and value is not None)
+    ):
+        scales = (k_scale, v_scale, k_scales, v_scales)
+        kind = kind_of(CALL, value, v_data, scales)
+        operands += scales
     if kind != NONE or transform is not None:
         transform = transform_of(CALL, transform, kind, has_value=value is not None)
+    if element is not None and type(element) is not ElementKind:
+        element = element_kind(CALL, "element", element)
+    if backend is not None and type(backend) is not BackendKind:
+        backend = choice(CALL, "backend", backend, BackendKind)
+    if type(guarded) is not bool:
+        instance(CALL, "guarded", guarded, bool)
     if error_record is None and skip_slot is None:
-        if (
-            guarded is False
-            and value is not None
-            and backend is None
-            and (transform is None or transform is Transform.COPY)
-            and element is None
-        ):
-            return plain_op, operands
-        if (
-            type(guarded) is bool  # type: ignore[redundant-expr]
-            and (backend is None or type(backend) is BackendKind)
-            and (element is None or type(element) is ElementKind)
-        ):
-            choices = (form, value is None, guarded, backend, transform, element)
-            op = _CHOSEN.get(choices)
-            if op is None:
-                op = _CHOSEN[choices] = bytes(_chosen(form, value, guarded, backend, transform, element))
-            return op, operands
-    special = _chosen(form, value, guarded, backend, transform, element)
-    _ask_for_more(special, form[1], error_record, skip_slot)
-    return bytes(special), operands
+        choices = (form, value is None, guarded, backend, transform, element)
+        ops = _CHOSEN.get(choices)
+        if ops is None:
+            ops = _CHOSEN[choices] = _every_set(form, value, guarded, backend, transform, element)
+        return ops, operands
+    placed_by = set_of(CALL, operands[FIRST_PLACE:][: len(PLACE_NAMES)])
+    special = _chosen(form, placed_by, value, guarded, backend, transform, element)
+    _ask_for_more(special, form[0], error_record, skip_slot)
+    return (bytes(special),) * (1 << len(PLACE_NAMES)), operands
 
 
 special.__qualname__ = CALL  # what Python's own errors name
 
 
-def _chosen(
+def _every_set(
     form: Form,
     value: object,
     guarded: bool,
-    backend: BackendKind | Literal["FLASHINFER", "HOST", "BESPOKE"] | None,
+    backend: BackendKind | None,
     transform: Transform | None,
-    element: ElementLike | None,
+    element: ElementKind | None,
+) -> Ops:
+    """A problem for each set of operands that goes with the convention."""
+    _backend_of_call(form[0], guarded, backend)  # what it raises here is no set's
+    ops: list[bytes | None] = [None] * (1 << len(PLACE_NAMES))
+    for given, placed_by in SET_BY_GIVEN.items():
+        with suppress(InvalidProblem):
+            ops[given] = bytes(_chosen(form, placed_by, value, guarded, backend, transform, element))
+    return tuple(ops)
+
+
+def op_of(form: Form, ops: Ops, operands: Operands) -> bytes:
+    """That of these operands. Raises where there is none."""
+    placed_by = set_of(CALL, operands[FIRST_PLACE:][: len(PLACE_NAMES)])
+    _convention(form, placed_by)
+    op = ops[bits_of(placed_by)]
+    assert op is not None  # what is missing was raised
+    return op
+
+
+def _chosen(
+    form: Form,
+    placed_by: OperandSet,
+    value: object,
+    guarded: bool,
+    backend: BackendKind | None,
+    transform: Transform | None,
+    element: ElementKind | None,
 ) -> abi.Append:
-    placed_by, on_host, layout, _ = form
-    op = _unstated(placed_by, _backend_of_call(on_host, guarded, backend), guarded, layout, _convention(form))
+    on_host, layout, _ = form
+    chosen = _backend_of_call(on_host, guarded, backend)
+    op = _unstated(placed_by, chosen, guarded, layout, _convention(form, placed_by))
     op.parts = parts_of(value)
     if transform is not None:
         op.transform = transform
     if element is not None:
-        op.element = element_kind(CALL, "element", element)
+        op.element = element
     return op
 
 
@@ -236,12 +279,10 @@ def _ask_for_more(
         op.error_record = record.address
 
 
-def _backend_of_call(on_host: bool, guarded: bool, given: BackendKind | str | None) -> BackendKind:
-    instance(CALL, "guarded", guarded, bool)
+def _backend_of_call(on_host: bool, guarded: bool, wanted: BackendKind | None) -> BackendKind:
     ours = BackendKind.HOST if on_host else BackendKind.BESPOKE
-    if given is None:
+    if wanted is None:
         return ours
-    wanted = choice(CALL, "backend", given, BackendKind)
     if on_host != (wanted is BackendKind.HOST):
         stream = "None" if on_host else "a CUDA stream"
         raise invalid_problem(
@@ -277,9 +318,8 @@ def _unstated(
     )
 
 
-def _convention(form: Form) -> LengthConvention:
-    placed_by, _, _, given = form
-    return convention_of(CALL, given, placed_by.addressing, placed_by.lengths)
+def _convention(form: Form, placed_by: OperandSet) -> LengthConvention:
+    return convention_of(CALL, form[2], placed_by.addressing, placed_by.lengths)
 
 
 def statement(
@@ -291,20 +331,28 @@ def statement(
 ) -> tuple[bytes, Operands]:
     """The problem that ``append_paged_kv`` would state, and its operands, for a caller that has none yet to
     look at, as a compiler that traces. ``given`` are its arguments by their names. Raises what it would."""
-    operands = tuple([given.pop(name, None) for name in (*abi.OPERANDS[:4], *PLACE_NAMES)])
-    if length_convention is not None:
+    operands = tuple([given.pop(name, None) for name in (*abi.OPERANDS[:FIRST_PLACE], *PLACE_NAMES)])
+    form, _ = plain(on_host, layout, length_convention)
+    ops, operands = special(form, operands, **given)
+    return op_of(form, ops, operands), operands
+
+
+def plain(
+    on_host: bool,
+    layout: KvLayout | str,
+    length_convention: LengthConvention | str | None,
+) -> tuple[Form, Ops]:
+    """The problems of a call that says nothing else, and what it says."""
+    if type(layout) is not KvLayout:
+        layout = choice(CALL, "layout", layout, KvLayout)
+    if length_convention is not None and type(length_convention) is not LengthConvention:
         length_convention = choice(CALL, "length_convention", length_convention, LengthConvention)
-    form = (set_of(CALL, operands[4:]), on_host, choice(CALL, "layout", layout, KvLayout), length_convention)
-    return special(form, operands, plain(form), **given)
-
-
-def plain(form: Form) -> bytes:
-    """The problem of a call that says nothing else."""
-    op = _PLAIN.get(form)
-    if op is None:
-        placed_by, on_host, layout, convention = form
-        backend = _backend_of_call(on_host, False, None)
-        op = _PLAIN[form] = bytes(_unstated(placed_by, backend, False, layout, _convention(form)))
-        if layout is KvLayout.HND and convention is None:
-            (DEFAULT_ON_HOST if on_host else DEFAULT_ON_CUDA)[placed_by] = op
-    return op
+    form = (on_host, layout, length_convention)
+    said = (form, False, False, None, None, None)  # as special would have it
+    ops = _CHOSEN.get(said)
+    if ops is None:
+        ops = _CHOSEN[said] = _every_set(form, True, False, None, None, None)
+        if length_convention is not LengthConvention.BEFORE_APPEND:
+            held = UNSAID if length_convention is None else AFTER
+            setattr(held, f"{layout.name.lower()}_on_{'host' if on_host else 'cuda'}", ops)
+    return form, ops

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     # One for each of abi.OPERANDS, None where there is none; those at the end may be left out.
     Operands = tuple[object, ...]
 
+    # A baracuda_paged_kv_append, or None, for each way to give operands that say places, by a bit for each of
+    # them, "indices" the lowest.
+    Ops = tuple[bytes | None, ...]
+
     # A baracuda_paged_kv_append, and the operands that keep its memory; and from the accelerator what it was
     # checked as. Never changed, so that a launch on another thread sees all of it or none.
     Bound = tuple[bytes, Operands] | tuple[bytes, Operands, bytes]
@@ -29,14 +33,15 @@ NOT_JUDGED = -1
 class Library:
     """An open library. Arguments are as in the header, pointers as addresses; the prototypes are in ``abi``.
 
-    ``run``, ``bind_objects``, ``append`` and ``copy`` are the accelerator's where the interpreter has one;
-    without, ``run`` goes through ctypes like everything else, and the other three judge nothing. Operands
-    are checked with the GIL held; everything else releases it.
+    ``run``, ``bind_objects``, ``append``, ``append_placed`` and ``copy`` are the accelerator's where the
+    interpreter has one; without, ``run`` goes through ctypes like everything else, and the others judge
+    nothing. Operands are checked with the GIL held; everything else releases it.
     """
 
     __slots__ = (
         "_handle",
         "append",
+        "append_placed",
         "bind",
         "bind_copy",
         "bind_objects",
@@ -57,6 +62,7 @@ class Library:
     bind: Callable[[int, int, int], int]
     bind_objects: Callable[..., tuple[int, Bound]]  # of a Bound and the operands
     append: Callable[[bytes, object, Operands], int]
+    append_placed: Callable[..., int]  # of Ops, a stream and the operands
     copy: Callable[[bytes, object, Operands], int]  # of a baracuda_paged_kv_copy, by abi.COPY_OPERANDS
     bind_copy: Callable[[int, int, int], int]
     run_copy: Callable[[int], int]
@@ -86,6 +92,7 @@ class Library:
         self.run = calls.get("run") or (lambda bound: through_ctypes(bound[0]))
         self.bind_objects = calls.get("bind") or _bind_nothing
         self.append = calls.get("append") or _launch_nothing
+        self.append_placed = calls.get("append_placed") or _launch_nothing
         self.copy = calls.get("copy") or _launch_nothing
 
     def function(self, name: str) -> Callable[..., Any]:
@@ -119,7 +126,7 @@ def _bind_nothing(bound: Bound, *operands: object) -> tuple[int, Bound]:
     return NOT_JUDGED, bound
 
 
-def _launch_nothing(op: bytes, stream: object, operands: Operands) -> int:
+def _launch_nothing(ops: object, stream: object, *operands: object) -> int:
     return NOT_JUDGED
 
 

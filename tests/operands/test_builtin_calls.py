@@ -48,9 +48,9 @@ def test_the_table_of_methods() -> None:
     address = methods(whole_api())
     assert address
     size = ctypes.sizeof(abi.PythonMethod)
-    listed = [abi.PythonMethod.from_address(address + i * size) for i in range(5)]
-    assert [method.name for method in listed] == [b"run", b"bind", b"append", b"copy", None]
-    for method in listed[:4]:
+    listed = [abi.PythonMethod.from_address(address + i * size) for i in range(6)]
+    assert [method.name for method in listed] == [b"run", b"bind", b"append", b"append_placed", b"copy", None]
+    for method in listed[:5]:
         assert method.flags == 0x80  # METH_FASTCALL
         assert method.doc.startswith(method.name + b"(")
 
@@ -76,6 +76,27 @@ def test_append_reads_each_operand_once_and_leaves_the_op_as_it_was() -> None:
     assert_appended(problem, before)
     assert [operand.reads for operand in calls.given()] == [1] * len(NAMES)
     assert op == copy
+
+
+def test_an_op_is_found_by_the_operands_that_say_places() -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    calls = Calls(problem)
+    operands = (*calls.given(), *[None] * (len(abi.OPERANDS) - len(NAMES)))
+    indices = abi.OPERANDS.index("indices")
+    others: list[bytes | None] = [None] * 512
+    assert calls.append_placed(tuple(others), None, *operands) == NOT_JUDGED
+    assert calls.append_placed((*[unbound()] * 7, None, *[unbound()] * 504), None, *operands) == NOT_JUDGED
+    assert_unchanged(problem.arrays, before)
+    given = [i - indices for i in range(indices, len(operands)) if operands[i] is not None]
+    assert given == [0, 1, 2]
+    others[0b111] = unbound()
+    for cut in (len(NAMES), len(operands)):
+        before = problem.snapshot()
+        assert calls.append_placed(tuple(others), None, *operands[:cut]) == abi.OK
+        assert_appended(problem, before)
+    more = (*operands[:-1], calls.operands["key"])  # a scale says no place
+    assert calls.append_placed(tuple(others), None, *more) == abi.INVALID_PROBLEM
 
 
 def test_bind_then_run() -> None:
@@ -282,7 +303,7 @@ def test_references_come_and_go() -> None:
 def test_where_there_are_no_functions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither an older library nor another interpreter is a reason not to work."""
     library = ctypes.CDLL(bf.library_path())
-    assert sorted(builtin_calls(library)) == ["append", "bind", "copy", "run"]
+    assert sorted(builtin_calls(library)) == ["append", "append_placed", "bind", "copy", "run"]
     older: Any = object()
     assert builtin_calls(older) == {}
     without = types.SimpleNamespace(**{SYMBOL: lambda api: None})

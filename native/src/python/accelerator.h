@@ -62,19 +62,22 @@ typedef struct baracuda_python_method {
  * [1], a word of 64 bits; not given are those with a bit of [2] in that word, and of those that are to be written the
  * ones for which the function [3] returns anything but [4] itself. What is in `self` stays there. In what follows `op`
  * is a bytes object that holds a baracuda_paged_kv_append of its struct_size; `operands` a tuple of at most
- * BARACUDA_NUM_OPERANDS objects, in baracuda_operand's order, None (or the end) where there is none; and `bound` a
- * tuple of two: an op, and the operands that keep its memory. One that bind made has a third, what the op was found to
- * be, with which run does not check it again.
+ * BARACUDA_NUM_OPERANDS objects, in baracuda_operand's order, None (or the end) where there is none; `ops` a tuple of an
+ * op, or None, for each way to give operands that say places: bit i of its place there is whether operand
+ * BARACUDA_OPERAND_INDICES + i is given, up to seq_lens; and `bound` a tuple of two: an op, and the operands that keep
+ * its memory. One that bind made has a third, what the op was found to be, with which run does not check it again.
  *
  *   run(bound)                     baracuda_paged_kv_append_run, the GIL released; returns the status
  *   bind(bound, *operands)         checked as by _bind, the GIL held; returns the status, and a new bound with these
  *                                  operands, one that is None as it was (None where the status is not 0)
  *   append(op, stream, operands)   _bind, the GIL held, then _run on `stream`, an int, or None for the host, the GIL
  *                                  released; returns the status
+ *   append_placed(ops, stream, *operands)
+ *                                  likewise, by the op for those of the operands that say places
  *   copy(op, stream, operands)     likewise of a baracuda_paged_kv_copy, with the operands of baracuda_copy_operand
  *
  * They trust their caller for all that, but a stream or an operand may be any object. The status is
- * BARACUDA_PRIVATE_NOT_JUDGED, and nothing was done, for an operand whose type has nothing in `self`, that its reader
+ * BARACUDA_PRIVATE_NOT_JUDGED, and nothing was done, for operands of which `ops` has none, for an operand whose type has nothing in `self`, that its reader
  * or bind is not given, or where any of that raised an Exception (which is cleared; what is no Exception, such as
  * KeyboardInterrupt, goes on), and for a stream that is not of the backend's kind. Returns NULL for an `api` that lacks
  * something. The functions of the first one are kept, and hold for the process. */

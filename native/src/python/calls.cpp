@@ -350,13 +350,13 @@ Object* bind(Object* describers, Object* const* arguments, ptrdiff_t count) {
 
 // One call, from objects to a launch.
 template <typename Struct, typename Checked>
-Object* call(Object* describers, Object* const* arguments, ptrdiff_t) {
+Object* call(Object* describers, Object* bytes, Object* stream, Objects operands) {
   Struct op;
-  int32_t status = read_struct(op_in<Struct>(arguments[0]), &op);
+  int32_t status = read_struct(op_in<Struct>(bytes), &op);
   if (status != BARACUDA_OK) return api->own_int(status);
-  if (!read_stream(arguments[1], &op)) return api->own_int(BARACUDA_PRIVATE_NOT_JUDGED);
+  if (!read_stream(stream, &op)) return api->own_int(BARACUDA_PRIVATE_NOT_JUDGED);
   Checked checked;
-  status = bind_objects(describers, ObjectsOfTuple(arguments[2]), false, &op, &checked);
+  status = bind_objects(describers, operands, false, &op, &checked);
   if (status != BARACUDA_OK) return own_status(status);
   ThreadState* const thread = api->save_thread();
   status = launch(checked);
@@ -364,8 +364,31 @@ Object* call(Object* describers, Object* const* arguments, ptrdiff_t) {
   return api->own_int(status);
 }
 
-constexpr auto kAppend = call<Op, Append>;
-constexpr auto kCopy = call<CopyOp, PageCopy>;
+template <typename Struct, typename Checked>
+Object* call_with_tuple(Object* describers, Object* const* arguments, ptrdiff_t) {
+  return call<Struct, Checked>(describers, arguments[0], arguments[1], ObjectsOfTuple(arguments[2]));
+}
+
+constexpr auto kAppend = call_with_tuple<Op, Append>;
+constexpr auto kCopy = call_with_tuple<CopyOp, PageCopy>;
+
+// Of `ops` the one for the operands that are given of those that say places; nullptr where there is none.
+Object* find_op(Object* ops, Objects operands) {
+  constexpr int kFirst = BARACUDA_OPERAND_INDICES;
+  constexpr int kEnd = BARACUDA_OPERAND_SEQ_LENS + 1;
+  ptrdiff_t given = 0;
+  for (int i = kFirst; i < kEnd && i < operands.count; ++i)
+    given |= static_cast<ptrdiff_t>(operands.first[i] != api->none) << (i - kFirst);
+  Object* const op = api->borrow_tuple_item(ops, given);
+  return op != api->none ? op : nullptr;
+}
+
+Object* append_placed(Object* describers, Object* const* arguments, ptrdiff_t count) {
+  const Objects operands = {arguments + 2, count - 2};
+  Object* const op = find_op(arguments[0], operands);
+  if (op == nullptr) return api->own_int(BARACUDA_PRIVATE_NOT_JUDGED);
+  return call<Op, Append>(describers, op, arguments[1], operands);
+}
 
 constexpr int32_t kMethFastcall = 0x0080;
 
@@ -403,6 +426,7 @@ extern "C" const baracuda_python_method* baracuda_private_python_methods(const b
       method("run", run, "run(bound) -> status"),
       method("bind", bind, "bind(bound, *operands) -> (status, bound or None)"),
       method("append", kAppend, "append(op, stream, operands) -> status"),
+      method("append_placed", append_placed, "append_placed(ops, stream, *operands) -> status"),
       method("copy", kCopy, "copy(op, stream, operands) -> status"),
       {nullptr, nullptr, 0, nullptr},
   };
