@@ -263,9 +263,9 @@ class Binding {
       BARACUDA_TRY(inference_.extent("total_used_pages", BARACUDA_OPERAND_INDICES, 0, least, &op_.total_used_pages));
     }
     return visit_operands<says_places>(given_, [&](auto i) -> int32_t {
-      const Tensor& given = *operands_[i];
-      if (kOperands[i].shape == Shape::kBlockTable || is_contiguous(given)) return BARACUDA_OK;
-      return refuse_strides(i, given, "it should be contiguous");
+      const Tensor* const given = operands_[i];
+      if (given == nullptr || kOperands[i].shape == Shape::kBlockTable || is_contiguous(*given)) return BARACUDA_OK;
+      return refuse_strides(i, *given, "it should be contiguous");
     });
   }
 

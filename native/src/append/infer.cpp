@@ -27,7 +27,9 @@ BARACUDA_COLD int32_t Inference::check_kept(const char* name, int operand) const
 // How many requests and rows there are: the addressing's answer, and only for a RAGGED append key's, where the number
 // of rows is not to be had without reading append_indptr.
 int32_t Inference::infer_counts() noexcept {
-  switch (op_.addressing) {
+  switch (static_cast<baracuda_addressing>(op_.addressing)) {
+    case BARACUDA_ADDRESSING_LAST_PAGE:
+      break;
     case BARACUDA_ADDRESSING_RAGGED:
       BARACUDA_TRY(infer_count("batch_size", count_said_by(op_), &op_.batch_size));
       return infer_count("num_rows", BARACUDA_OPERAND_KEY, &op_.num_rows, shapes_.given_rank_of(BARACUDA_OPERAND_KEY));
@@ -36,9 +38,8 @@ int32_t Inference::infer_counts() noexcept {
       return infer_requests();
     case BARACUDA_ADDRESSING_SLOTS:
       return infer_count("num_rows", BARACUDA_OPERAND_SLOT_MAPPING, &op_.num_rows);
-    default:
-      return infer_count("batch_size", count_said_by(op_), &op_.batch_size);
   }
+  return infer_count("batch_size", count_said_by(op_), &op_.batch_size);
 }
 
 // From the entries of indptr, of which there is one more.

@@ -12,14 +12,16 @@ namespace baracuda {
 
 // The operand that an append takes its number of requests, or of rows, from.
 inline int count_said_by(const Op& op) noexcept {
-  switch (op.addressing) {
+  switch (static_cast<baracuda_addressing>(op.addressing)) {
+    case BARACUDA_ADDRESSING_LAST_PAGE:
+    case BARACUDA_ADDRESSING_RAGGED:
+      break;
     case BARACUDA_ADDRESSING_POSITIONS:
       return BARACUDA_OPERAND_BATCH_INDICES;
     case BARACUDA_ADDRESSING_SLOTS:
       return BARACUDA_OPERAND_SLOT_MAPPING;
-    default:
-      return op.lengths == BARACUDA_LENGTHS_SEQ_LENS ? BARACUDA_OPERAND_SEQ_LENS : BARACUDA_OPERAND_LAST_PAGE_LEN;
   }
+  return op.lengths == BARACUDA_LENGTHS_SEQ_LENS ? BARACUDA_OPERAND_SEQ_LENS : BARACUDA_OPERAND_LAST_PAGE_LEN;
 }
 
 class Inference {

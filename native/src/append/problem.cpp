@@ -288,16 +288,17 @@ void make_transform(const Op& op, Append* append) noexcept {
 }
 
 Placing placing_of(const Op& op) noexcept {
-  switch (op.addressing) {
+  switch (static_cast<baracuda_addressing>(op.addressing)) {
+    case BARACUDA_ADDRESSING_LAST_PAGE:
+      break;
     case BARACUDA_ADDRESSING_RAGGED:
       return Placing::kRagged;
     case BARACUDA_ADDRESSING_POSITIONS:
       return Placing::kPositions;
     case BARACUDA_ADDRESSING_SLOTS:
       return Placing::kSlots;
-    default:
-      return op.lengths == BARACUDA_LENGTHS_SEQ_LENS ? Placing::kNewest : Placing::kLastPage;
   }
+  return op.lengths == BARACUDA_LENGTHS_SEQ_LENS ? Placing::kNewest : Placing::kLastPage;
 }
 
 uint32_t is_wide(const Op& op, int operand) noexcept { return is_int64(op, operand) ? 1 : 0; }
@@ -350,7 +351,9 @@ BARACUDA_ALWAYS_INLINE void make_placement(const Op& op, bool states_pages, bool
     placement.wide &= ~(1u << kLengths);
     place_by(op, kLengths, BARACUDA_OPERAND_SEQ_LENS, &placement);
   }
-  switch (op.addressing) {
+  switch (static_cast<baracuda_addressing>(op.addressing)) {
+    case BARACUDA_ADDRESSING_LAST_PAGE:
+      break;
     case BARACUDA_ADDRESSING_RAGGED:
       place_by(op, kOwners, BARACUDA_OPERAND_APPEND_INDPTR, &placement);
       placement.requests_a_row = requests_a_row(op);
@@ -363,8 +366,6 @@ BARACUDA_ALWAYS_INLINE void make_placement(const Op& op, bool states_pages, bool
       placement.wide = 0;
       place_by(op, kTargets, BARACUDA_OPERAND_SLOT_MAPPING, &placement);
       placement.skip_slot = has_flag(op, BARACUDA_FLAG_SKIP_SLOT) ? op.skip_slot : -1;
-      break;
-    default:
       break;
   }
 }

@@ -57,16 +57,18 @@ int32_t check_ds_mla(const Op& op) noexcept {
 
 int32_t check_quantising(const Op& op) noexcept {
   BARACUDA_TRY(check_elements(op));
-  switch (op.transform) {
+  switch (static_cast<baracuda_transform>(op.transform)) {
+    case BARACUDA_TRANSFORM_COPY:
+    case BARACUDA_TRANSFORM_PER_TOKEN_HEAD:
+      break;
     case BARACUDA_TRANSFORM_FP8:
       return check_scale_strides(op);
     case BARACUDA_TRANSFORM_FP8_DS_MLA:
       return check_ds_mla(op);
     case BARACUDA_TRANSFORM_NVFP4:
       return check_nvfp4(op);
-    default:
-      return BARACUDA_OK;
   }
+  return BARACUDA_OK;
 }
 
 }  // namespace baracuda

@@ -22,23 +22,26 @@ const RowWriters& writers_of(const Element& source) noexcept {
   }
 }
 
+void copy_bytes(const unsigned char* from, size_t bytes, float, unsigned char* to, unsigned char*) noexcept {
+  std::memcpy(to, from, bytes);
+}
+
 WriteRow writer_of(const Append& append) noexcept {
   const RowWriters& writers = writers_of(*append.source_element);
   const int32_t element = append.element->value;
-  switch (append.transform) {
+  switch (static_cast<baracuda_transform>(append.transform)) {
+    case BARACUDA_TRANSFORM_COPY:
+      break;
     case BARACUDA_TRANSFORM_FP8:
       return element == BARACUDA_ELEMENT_FP8_E4M3 ? writers.fp8_e4m3 : writers.fp8_e5m2;
     case BARACUDA_TRANSFORM_PER_TOKEN_HEAD:
       return element == BARACUDA_ELEMENT_FP8_E4M3 ? writers.token_head_e4m3 : writers.token_head_int8;
     case BARACUDA_TRANSFORM_FP8_DS_MLA:
       return writers.ds_mla;
-    default:
+    case BARACUDA_TRANSFORM_NVFP4:
       return writers.nvfp4;
   }
-}
-
-void copy_bytes(const unsigned char* from, size_t bytes, float, unsigned char* to, unsigned char*) noexcept {
-  std::memcpy(to, from, bytes);
+  return copy_bytes;
 }
 
 void write_zeros(const unsigned char*, size_t bytes, float, unsigned char* to, unsigned char*) noexcept {
