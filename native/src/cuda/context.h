@@ -23,8 +23,9 @@ struct StreamContext {
   CUdevice retained = -1;  // its primary context was retained, to be released by whoever asked
 };
 
-// Which context a stream has. A default stream has one on the device of the memory; where that is at nullptr the current one,
-// or for want of that the only primary one that is alive. Creates no context: a device that has none alive is refused.
+// Which context a stream has. A default stream has one on the device of the memory; where that is at nullptr the
+// current one, or for want of that the only primary one that is alive. Creates no context: a device that has none alive
+// is refused.
 int32_t find_context(const Driver& driver, void* stream, const Memory& memory, StreamContext* found) noexcept;
 
 // That context, current for as long as this lives. The destructor leaves the thread as it was.

@@ -1,6 +1,6 @@
-// Lets a host compiler read device code. A source that has kernels is compiled twice: by nvcc, for the kernels, and by the
-// host's compiler, for the functions that launch them. The latter compiles no function of the device, but reads them all:
-// here is declared what nvcc has built in.
+// Lets a host compiler read device code. A source that has kernels is compiled twice: by nvcc, for the kernels, and by
+// the host's compiler, for the functions that launch them. The latter compiles no function of the device, but reads
+// them all: here is declared what nvcc has built in.
 #ifndef BARACUDA_SRC_CUDA_DEVICE_CODE_H_
 #define BARACUDA_SRC_CUDA_DEVICE_CODE_H_
 

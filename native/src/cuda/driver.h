@@ -1,5 +1,5 @@
-// The CUDA driver, found where the library runs: it links neither libcuda nor the CUDA runtime, and loads where there is
-// no driver.
+// The CUDA driver, found where the library runs: it links neither libcuda nor the CUDA runtime, and loads where there
+// is no driver.
 #ifndef BARACUDA_SRC_CUDA_DRIVER_H_
 #define BARACUDA_SRC_CUDA_DRIVER_H_
 
@@ -53,8 +53,8 @@ struct Driver {
   int device_count;  // at least 1
 };
 
-// The driver, ready to use. Creates no context. Fails where there is no driver, one that is too old, or no device; what may
-// pass is asked for again at the next call.
+// The driver, ready to use. Creates no context. Fails where there is no driver, one that is too old, or no device; what
+// may pass is asked for again at the next call.
 int32_t find_driver(const Driver** driver) noexcept;
 
 // A result as a status, 1000 + result, with a message that says what failed: `doing`, such as "launching the kernel".

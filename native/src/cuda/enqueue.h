@@ -21,7 +21,8 @@ int32_t enqueue(void* stream, const void* k_data, const Launch& launch) {
   return launch(*driver);
 }
 
-// Calls `load` there, which loads kernels and says the architecture of one. `arch`: as of baracuda_paged_kv_append_preload.
+// Calls `load` there, which loads kernels and says the architecture of one. `arch`: as of
+// baracuda_paged_kv_append_preload.
 template <typename Load>
 int32_t load_kernels(void* stream, const void* k_data, const Load& load, int32_t* arch) {
   const Driver* driver = nullptr;
@@ -33,9 +34,9 @@ int32_t load_kernels(void* stream, const void* k_data, const Load& load, int32_t
   return device >= 0 ? load(*driver, arch) : find_arch(*driver, 0, arch);
 }
 
-// Calls `check` there with the driver and the device, -1 if not known, and checks `error_record`, if there is one. With one
-// device there is nothing to find out about the stream, and where each of the operands says that it is on that device,
-// nothing to ask the driver: entering the stream's context for that would be a tenth of what rebinding takes.
+// Calls `check` there with the driver and the device, -1 if not known, and checks `error_record`, if there is one. With
+// one device there is nothing to find out about the stream, and where each of the operands says that it is on that
+// device, nothing to ask the driver: entering the stream's context for that would be a tenth of what rebinding takes.
 template <typename Check>
 int32_t check_in_context(void* stream, const void* k_data, const Tensor* const* operands, int num_operands,
                          const void* error_record, const Check& check) {

@@ -1,7 +1,7 @@
-// Kernels as the driver launches them. Their machine code lies in the library, an image for each source that has kernels;
-// CMake makes it, and with it a string for each kernel in it: the kernel's mangled name, which is also the string's own
-// symbol. So what a host compiler takes for the kernel's address is the address of its name, and a kernel that is named
-// here and is in no image does not link.
+// Kernels as the driver launches them. Their machine code lies in the library, an image for each source that has
+// kernels; CMake makes it, and with it a string for each kernel in it: the kernel's mangled name, which is also the
+// string's own symbol. So what a host compiler takes for the kernel's address is the address of its name, and a kernel
+// that is named here and is in no image does not link.
 #ifndef BARACUDA_SRC_CUDA_KERNEL_H_
 #define BARACUDA_SRC_CUDA_KERNEL_H_
 
@@ -12,8 +12,8 @@
 
 namespace baracuda::cuda {
 
-// Machine code for every architecture, as the driver takes it. It is loaded once for the process, at the first use of one
-// of its kernels; into a context by the driver, when a kernel is first used there.
+// Machine code for every architecture, as the driver takes it. It is loaded once for the process, at the first use of
+// one of its kernels; into a context by the driver, when a kernel is first used there.
 struct Image {
   explicit constexpr Image(const unsigned char* its_code) noexcept : code(its_code) {}
   const unsigned char* code;

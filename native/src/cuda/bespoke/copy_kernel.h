@@ -1,5 +1,5 @@
-// The kernel that copies rows. A thread copies one vector of key and one of value, adjacent threads adjacent vectors, across
-// heads and rows: few heads put several rows in a block, many rows several blocks to a row.
+// The kernel that copies rows. A thread copies one vector of key and one of value, adjacent threads adjacent vectors,
+// across heads and rows: few heads put several rows in a block, many rows several blocks to a row.
 #ifndef BARACUDA_SRC_CUDA_BESPOKE_COPY_KERNEL_H_
 #define BARACUDA_SRC_CUDA_BESPOKE_COPY_KERNEL_H_
 

@@ -1,6 +1,7 @@
-// What is read of a row on the way to its place. The threads of a warp read together what a RAGGED row's request might be,
-// each thread all of one at once: where the row is of one of these, it waits for its request no longer than a decode for its
-// page table. Among more requests than a warp has threads, those are read that the row would be of if each had as many.
+// What is read of a row on the way to its place. The threads of a warp read together what a RAGGED row's request might
+// be, each thread all of one at once: where the row is of one of these, it waits for its request no longer than a
+// decode for its page table. Among more requests than a warp has threads, those are read that the row would be of if
+// each had as many.
 #ifndef BARACUDA_SRC_CUDA_BESPOKE_READING_H_
 #define BARACUDA_SRC_CUDA_BESPOKE_READING_H_
 
@@ -34,8 +35,8 @@ struct WarpRows {
   Int last;
 };
 
-// A thread's part in it: what it knows of a request, of requests first_ .. first_ + count_ - 1, and of its row. The last
-// request is known to all threads for which there is none.
+// A thread's part in it: what it knows of a request, of requests first_ .. first_ + count_ - 1, and of its row. The
+// last request is known to all threads for which there is none.
 template <bool kNarrow, typename Int>
 class Reading {
  public:
@@ -115,8 +116,8 @@ class Reading {
 
   __device__ __forceinline__ bool is_of(Int row) const { return row >= seen_.first_row && row < seen_.end_row; }
 
-  // The first request whose rows end behind the one asked for is among first_ .. first_ + count_ - 1 then; where there is
-  // none, the last one is.
+  // The first request whose rows end behind the one asked for is among first_ .. first_ + count_ - 1 then; where there
+  // is none, the last one is.
   __device__ __forceinline__ void search(const Placement& placement, Int asked) {
     int32_t among = placement.num_requests;
     int32_t step = step_;

@@ -1,8 +1,8 @@
 // What a thread copies at once: vectors of 16 bytes, 8, 4, 2 or 1, loaded and stored under a predicate.
 //
 // The loads are volatile to stay where they are, between the page table's first loads and its last: an ordinary load
-// sinks to where its value is stored, behind the page table, and waits for it. What is loaded under a false predicate is
-// undefined.
+// sinks to where its value is stored, behind the page table, and waits for it. What is loaded under a false predicate
+// is undefined.
 #ifndef BARACUDA_SRC_CUDA_BESPOKE_VECTOR_H_
 #define BARACUDA_SRC_CUDA_BESPOKE_VECTOR_H_
 

@@ -1,5 +1,5 @@
-// How wide the arithmetic of offsets is. A small one adds in 32 bits, divides by multiplying, and extends at the end; the
-// product of page and page stride has 64 bits always.
+// How wide the arithmetic of offsets is. A small one adds in 32 bits, divides by multiplying, and extends at the end;
+// the product of page and page stride has 64 bits always.
 #ifndef BARACUDA_SRC_CUDA_BESPOKE_WIDTH_H_
 #define BARACUDA_SRC_CUDA_BESPOKE_WIDTH_H_
 

@@ -1,5 +1,5 @@
-// What FlashInfer's kernels are launched with. nvcc compiles them from FlashInfer's own header, unmodified, and holds what is
-// said here against it; the host's compiler, which could not read that header, takes this alone.
+// What FlashInfer's kernels are launched with. nvcc compiles them from FlashInfer's own header, unmodified, and holds
+// what is said here against it; the host's compiler, which could not read that header, takes this alone.
 #ifndef BARACUDA_SRC_CUDA_FLASHINFER_ARGUMENTS_H_
 #define BARACUDA_SRC_CUDA_FLASHINFER_ARGUMENTS_H_
 

@@ -1,5 +1,5 @@
-// How FlashInfer's launchers cut the work: one block of (head_dim / vector, num_heads) threads a row, or for several rows by
-// turns. The build hashes the text of those launchers and stops where it changes.
+// How FlashInfer's launchers cut the work: one block of (head_dim / vector, num_heads) threads a row, or for several
+// rows by turns. The build hashes the text of those launchers and stops where it changes.
 #ifndef BARACUDA_SRC_CUDA_FLASHINFER_GEOMETRY_H_
 #define BARACUDA_SRC_CUDA_FLASHINFER_GEOMETRY_H_
 

@@ -91,8 +91,8 @@ int32_t check_decode(const Op& op) noexcept {
   return BARACUDA_OK;
 }
 
-// Of the kernel that is told positions. It counts slots from the table's first page on, whoever owns them, and divides by
-// page_size with a multiplication that is exact up to 2^31.
+// Of the kernel that is told positions. It counts slots from the table's first page on, whoever owns them, and divides
+// by page_size with a multiplication that is exact up to 2^31.
 int32_t check_positions(const Op& op) noexcept {
   const auto pages = static_cast<uint64_t>(op.total_used_pages);
   if (pages * static_cast<uint64_t>(op.page_size) > kTwoToThe31)

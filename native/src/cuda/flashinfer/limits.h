@@ -8,8 +8,9 @@
 
 namespace baracuda::flashinfer {
 
-// Their geometry and their arithmetic: one block of at most 1024 threads a row; in 32 bits the strides of the caches, of
-// decodes the offsets into key and value and the lengths, by positions the slots of the table. `op` is otherwise checked.
+// Their geometry and their arithmetic: one block of at most 1024 threads a row; in 32 bits the strides of the caches,
+// of decodes the offsets into key and value and the lengths, by positions the slots of the table. `op` is otherwise
+// checked.
 int32_t check_limits(const Op& op);
 
 // Their copies: 16-byte vectors, packed rows of decodes, and one set of strides for both caches.

@@ -1,6 +1,7 @@
-// The copy of pages: guarded, over any strides, all of a call in one launch. Some adjacent lanes copy a chunk of a page's
-// part: each a few vectors, which lie as many vectors apart as there are lanes. Small pages share a block, large ones have
-// many. A thread reads the ids of its pages once, and waits for them once: that is all that it does more than a plain copy.
+// The copy of pages: guarded, over any strides, all of a call in one launch. Some adjacent lanes copy a chunk of a
+// page's part: each a few vectors, which lie as many vectors apart as there are lanes. Small pages share a block, large
+// ones have many. A thread reads the ids of its pages once, and waits for them once: that is all that it does more than
+// a plain copy.
 #include "cuda/pages/kernels.h"
 
 #include <cstdint>

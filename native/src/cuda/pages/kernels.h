@@ -12,8 +12,8 @@ namespace baracuda::cuda::pages {
 // Enqueues a checked copy, with something to do, in the current context: one launch.
 int32_t launch(const Driver& driver, const PageCopy& copy);
 
-// Loads into the current context each kernel that a copy may launch, whatever it copies. `arch`: the architecture that the
-// machine code of one of them is for.
+// Loads into the current context each kernel that a copy may launch, whatever it copies. `arch`: the architecture that
+// the machine code of one of them is for.
 int32_t load(const Driver& driver, int32_t* arch);
 
 }  // namespace baracuda::cuda::pages
