@@ -110,12 +110,21 @@ int32_t check_mirrored_choices(const Op& op) noexcept {
         "value_head_dim is %d and head_dim is %d; with baracuda-kernels' checks they should be equal (a guarded "
         "append takes two widths)",
         op.value_head_dim, op.head_dim);
-  if (has_flag(op, BARACUDA_FLAG_STRIDED) || is_guarded(op) || op.int64_operands != 0)
-    return fail(
-        BARACUDA_UNSUPPORTED,
-        "flags is 0x%x and int64_operands 0x%x; with baracuda-kernels' checks operands should be packed, tables "
-        "int32, and the append not guarded (a guarded append takes any strides and int64)",
-        op.flags, op.int64_operands);
+  if (has_flag(op, BARACUDA_FLAG_STRIDED))
+    return fail(BARACUDA_UNSUPPORTED,
+                "flags is 0x%x, key, value and the caches by strides; with baracuda-kernels' checks they should be "
+                "packed (a guarded append takes any strides)",
+                op.flags);
+  if (is_guarded(op))
+    return fail(BARACUDA_UNSUPPORTED,
+                "flags is 0x%x, the append guarded; with baracuda-kernels' checks it should not be (without them a "
+                "guarded append takes all that they do)",
+                op.flags);
+  if (const uint32_t wide = op.int64_operands & wanted_operands(op); wide != 0)
+    return fail(BARACUDA_UNSUPPORTED,
+                "%s is int64; with baracuda-kernels' checks it should be int32 (convert it; a guarded append takes "
+                "both)",
+                name_of(lowest_bit(wide)));
   return BARACUDA_OK;
 }
 

@@ -176,9 +176,11 @@ def _mirrored() -> Iterator[Refusal]:
         changes = frozenset({"transform"})
         spoil = setting(transform=number)
         yield Refusal(f"mirrored-{transform}", 4, UNSUPPORTED, spoil, said, MIRRORED, changes)
-    flags = ("baracuda-kernels' checks", "packed", "int32", "not guarded")
-    yield refusal("strided", ("flags is 0x12", *flags), _with_flag(abi.STRIDED), "flags")
-    yield refusal("guarded", ("flags is 0x11", *flags), _with_flag(abi.GUARDED), "flags", on=(HOST_MIRRORED,))
+    checks = "baracuda-kernels' checks"
+    says: Says = ("flags is 0x12", "strides", checks, "packed")
+    yield refusal("strided", says, _with_flag(abi.STRIDED), "flags")
+    says = ("flags is 0x11", "the append guarded", checks)
+    yield refusal("guarded", says, _with_flag(abi.GUARDED), "flags", on=(HOST_MIRRORED,))
     yield refusal("key-alone", ("value and v_data are absent",), setting(parts=abi.KEY), "parts")
     for width in (128, 63, -1):
         widths = setting(value_head_dim=width)
@@ -187,7 +189,7 @@ def _mirrored() -> Iterator[Refusal]:
     for operand in (4, 5, 6):
         mask = 1 << operand
         wide = setting(int64_operands=mask)
-        says = (f"int64_operands 0x{mask:x}", *flags)
+        says = (f"{abi.OPERANDS[operand]} is int64", checks, "int32")
         yield refusal(f"int64-{operand}", says, wide, "int64_operands")
 
 

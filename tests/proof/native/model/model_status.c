@@ -5,14 +5,19 @@
 
 static bool is_head_dim_of_kernels(int32_t head_dim) { return head_dim == 64 || head_dim == 128 || head_dim == 256; }
 
+static bool has_int64(const baracuda_paged_kv_append* op) {
+  for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i)
+    if (is_wanted(op, i) && (op->int64_operands >> i & 1) != 0) return true;
+  return false;
+}
+
 static int32_t limits_of_flashinfer(const baracuda_paged_kv_append* op) {
   const Wide two_to_the_32 = (Wide)1 << 32;
   const bool by_positions = op->addressing == BARACUDA_ADDRESSING_POSITIONS;
   if (!by_positions && !is_decode(op)) return BARACUDA_UNSUPPORTED;
   if (!is_head_dim_of_kernels(op->head_dim)) return BARACUDA_UNSUPPORTED;
   if (num_parts(op) != 2 || width_of(op, 1) != op->head_dim) return BARACUDA_UNSUPPORTED;
-  for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i)
-    if (is_wanted(op, i) && (op->int64_operands >> i & 1) != 0) return BARACUDA_UNSUPPORTED;
+  if (has_int64(op)) return BARACUDA_UNSUPPORTED;
   const int64_t bytes = (int64_t)element_bytes(op->element);
   const int64_t vector = 16 / bytes > op->head_dim / 32 ? 16 / bytes : op->head_dim / 32;
   const Wide token = (Wide)op->num_heads * op->head_dim;
@@ -99,7 +104,7 @@ int32_t status_of_problem(const baracuda_paged_kv_append* op) {
   if (!go_together(op)) return BARACUDA_UNSUPPORTED;
   if (is_mirrored(op) &&
       (!is_decode(op) || op->transform != BARACUDA_TRANSFORM_COPY || has(op, BARACUDA_FLAG_STRIDED) || is_guarded(op) ||
-       num_parts(op) != 2 || width_of(op, 1) != op->head_dim || op->int64_operands != 0))
+       num_parts(op) != 2 || width_of(op, 1) != op->head_dim || has_int64(op)))
     return BARACUDA_UNSUPPORTED;
   if (op->batch_size < (is_mirrored(op) ? 1 : 0)) return BARACUDA_INVALID_PROBLEM;
   if (op->page_size < 1 || op->num_heads < 1) return BARACUDA_INVALID_PROBLEM;
