@@ -20,7 +20,7 @@ ORDER = ("k_data", "v_data", "indices", "indptr", "last_page_len", "key", "value
 
 @pytest.mark.parametrize(("element", "head_dim"), list(itertools.product(ELEMENTS, HEAD_DIMS)))
 def test_mirrored_run(cuda_backend: Any, element: Element, head_dim: int) -> None:
-    """The seed's contract, BEFORE_APPEND, through the seed's symbols."""
+    """baracuda-kernels' contract, BEFORE_APPEND, through its symbols."""
     case = Case(element, "HND", "BEFORE_APPEND", 3, 5, 2, head_dim)
     talk = Conversation(case, rounds=4)
     caches = put_caches(cuda_backend, talk)

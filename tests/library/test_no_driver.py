@@ -67,7 +67,7 @@ def test_the_status_has_cudas_name() -> None:
             assert part in abi.message()
 
 
-def test_the_host_twin_works_after_a_refusal_of_cuda() -> None:
+def test_the_host_backend_works_after_a_refusal_of_cuda() -> None:
     problem = Problem()
     abi.run(abi.make_append(problem.case, problem.arrays, backend=abi.FLASHINFER))
     assert abi.run(abi.make_append(problem.case, problem.arrays)) == abi.OK, abi.message()

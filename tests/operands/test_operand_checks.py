@@ -51,7 +51,7 @@ def test_refused_before_anything_is_written(fault: Fault) -> None:
 
 
 def test_the_order_of_the_checks() -> None:
-    """Of two things wrong at once, the one that the seed looks at first is what the caller is told."""
+    """Of two things wrong at once the caller is told the one that baracuda-kernels looks at first."""
     problem = Problem()
     plan = select(HostBackend(), SMALL.descriptor(problem.num_pages))
     seen = 0

@@ -1,5 +1,5 @@
-"""Selecting a plan: the checks in the seed's order, the preference, and what kind of thing each argument
-is.
+"""Selecting a plan: baracuda-kernels' checks in its order, the preference, and what kind of thing each
+argument is.
 """
 
 from __future__ import annotations

@@ -28,5 +28,5 @@ def test_a_forked_pool_inherits_a_plan(mode: str) -> None:
 
 
 @pytest.mark.gpu
-def test_the_child_of_a_process_that_used_cuda_can_use_the_host_twin() -> None:
+def test_the_child_of_a_process_that_used_cuda_can_use_the_host_backend() -> None:
     run_child("cuda.fork_after_cuda")

@@ -1,4 +1,4 @@
-"""What can be wrong with operands in Python, in the order in which it is told: the seed's checks, then
+"""What can be wrong with operands in Python, in the order in which it is told: baracuda-kernels' checks, then
 ours.
 """
 
