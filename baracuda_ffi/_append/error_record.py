@@ -255,10 +255,14 @@ def _corrupt(function: str, record: abi.ErrorRecord) -> CorruptPageTable:
     else:
         what = f"row {record.row} was not served" if request is None else f"request {request} was not served"
     bound = f"at least {limit}" if seen < limit else f"below {limit}"
+    says = f"it should be {bound} ({_WHY[reason]})"
+    if operand == "seq_lens" and seen >= limit:
+        too_long = f"it should be {bound}" if limit > 0 else "whatever it is"
+        says = f"{too_long}: the request's pages have no room for the token, so list another page"
     return CorruptPageTable(
         INVALID_PROBLEM,
         function,
-        f"{what}: its {operand} is {seen}; it should be {bound} ({_WHY[reason]})",
+        f"{what}: its {operand} is {seen}; {says}",
         request=request,
         reason=reason,
         values=values,

@@ -428,3 +428,27 @@ class TestTheSafeLengths:
         table: Any = {"indices": int32(2, 0), "indptr": int32(0, 2)}
         assert self.append(**table, last_page_len=int32(2))[0, 2] == 1  # in the page that is still empty
         assert self.append(**table, seq_lens=int32(2))[2, 2] == 1
+
+
+@pytest.mark.parametrize("dense", [False, True], ids=["csr", "dense"])
+@pytest.mark.parametrize("length", [0, 3])
+def test_pages_without_room_for_the_new_tokens(dense: bool, length: int) -> None:
+    """No length would do, and none is asked for: a page is."""
+    new = 5 if dense else 1
+    table = {"block_table": int32(1).reshape(1, 1)} if dense else {"indices": int32(), "indptr": int32(0, 0)}
+    says_rows = {"append_indptr": int32(0, new)} if dense else {}
+    operands: dict[str, Any] = {**table, **says_rows, "seq_lens": int32(length)}
+    cache = np.zeros((3, 1, 4, 8), np.float16)
+    rows = np.ones((new, 1, 8), np.float16)
+    record = bf.ErrorRecord(np.zeros(8, np.int64))
+    said: dict[str, Any] = {"length_convention": "BEFORE_APPEND", "stream": None}
+    with pytest.raises(bf.InvalidProblem) as refused:
+        bf.append_paged_kv(rows, None, cache, None, **operands, **said)
+    bf.append_paged_kv(rows, None, cache, None, **operands, **said, guarded=True, error_record=record)
+    with pytest.raises(bf.CorruptPageTable) as recorded:
+        record.check(None)
+    (found,) = bf.validate_page_table(**operands, **said, page_size=4, num_total_pages=3)
+    for message in (str(refused.value), str(recorded.value), found.message):
+        assert f"is {length}" in message
+        assert "list another page" in message or "list more pages" in message
+        assert not re.search(r"below 0|below -|most -", message)

@@ -46,8 +46,10 @@ def in_pages(table: Table) -> Findings:
     totals = numbers if table.counts_new else numbers + new
     wrong = judged & ((numbers < 0) | (totals > room))
     for b in np.flatnonzero(wrong):
-        says = f"; it should be at least 0 and at most {room[b] - (0 if table.counts_new else new[b])}"
-        says += f", for which its {room[b] // table.page_size} pages have room"
+        most = room[b] - (0 if table.counts_new else new[b])
+        says = f"; it should be at least 0 and at most {most}, for which its pages have room"
+        if most < 0:
+            says = f"; its pages have room for {room[b]} tokens, and {new[b]} are new: list more pages"
         yield finding(PageTableFault.LAST_PAGE_LEN, (int(b),), "seq_lens", b, lengths[b], says)
     too_short = judged & table.counts_new & (numbers > 0) & (numbers < new)  # told of append_indptr
     after = numbers + new if table.counts_new else numbers

@@ -149,6 +149,11 @@ const char* hint_of(const Placement& placement, const Corruption& corruption) no
 
 int32_t refuse_row(const Placement& placement, int64_t row, int64_t request, Corruption corruption) noexcept {
   const char* const should_be = corruption.seen < corruption.limit ? "at least" : "below";
+  if (corruption.operand == BARACUDA_OPERAND_SEQ_LENS && corruption.seen >= corruption.limit && corruption.limit <= 0)
+    return fail(BARACUDA_INVALID_PROBLEM,
+                "row %lld, of request %lld: its seq_lens is %lld; whatever it is, the request's pages have no room for "
+                "the token: list another page",
+                static_cast<long long>(row), static_cast<long long>(request), static_cast<long long>(corruption.seen));
   if (request < 0)
     return fail(BARACUDA_INVALID_PROBLEM, "row %lld: its %s is %lld; it should be %s %lld%s",
                 static_cast<long long>(row), name_of(corruption.operand), static_cast<long long>(corruption.seen),
