@@ -366,8 +366,9 @@ class PagedKvAppendPlan:
         Returns
         -------
         PrecisionGuarantee
-            The result is deterministic and the same on every device, the CPU included. A copy computes
-            nothing; the other transforms compute in float32, each operation rounded to nearest even.
+            The result is deterministic and the same on every device, the CPU included, where no two rows name
+            one slot. A copy computes nothing; what the other transforms write is what float32 gives, each
+            operation rounded to nearest even.
         """
         return self._sku.precision_guarantee
 

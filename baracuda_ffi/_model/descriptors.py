@@ -235,8 +235,9 @@ def convention_of(
 class PrecisionGuarantee(Frozen):
     """The numerical promises of a plan. Mirrors baracuda-kernels' ``PrecisionGuarantee``.
 
-    A copy computes nothing. Every other transform computes in float32, one operation at a time, each rounded
-    to nearest even, and the CPU writes the same bytes as the GPU.
+    A copy computes nothing. What every other transform writes is what float32 gives, one operation at a
+    time, each rounded to nearest even, and the CPU writes the same bytes as the GPU. Two rows of one append
+    that name one slot leave that slot undefined, whatever the transform.
 
     Parameters
     ----------
