@@ -1,11 +1,11 @@
 # Which GPUs the library holds machine code for.
 
 # Sets `out` to the default list of architectures: machine code for every architecture of ours that the compiler knows, and
-# PTX for the oldest. A GPU runs machine code of its generation that is no newer: sm_86 that of sm_80, from which nothing would
-# distinguish its own; sm_89 converts to fp8 by itself. PTX of the oldest serves all the GPUs in between and after; PTX of the
-# newest would leave out those between (sm_110).
+# PTX of sm_90. A GPU runs machine code of its generation that is no newer: sm_86 that of sm_80, from which nothing would
+# distinguish its own; sm_89 converts to fp8 by itself. So all up to sm_90 have machine code, and what has none is newer:
+# PTX of sm_90 serves it, by the instructions for fp8 too; PTX of the newest would leave out those between (sm_110).
 function(_baracuda_default_architectures out)
-  set(architectures 75 80-real 89-real 90-real)
+  set(architectures 75-real 80-real 89-real 90)
   if(BARACUDA_CUDA_VERSION VERSION_GREATER_EQUAL 12.8)
     list(APPEND architectures 100-real 120-real)
   endif()
