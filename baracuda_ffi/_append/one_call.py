@@ -7,7 +7,7 @@ from .._model.enums import BackendKind, KvLayout, LengthConvention, Transform
 from .._native import library as native_library
 from .._native.library import NOT_JUDGED
 from .operands import RUN_SYMBOL, append_any
-from .problem import AFTER, CALL, UNSAID, op_of, plain, special
+from .problem import AFTER, BEFORE, CALL, UNSAID, op_of, plain, special
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .._model.elements import ElementLike
     from .._native.library import Operands
     from .error_record import ErrorRecord
+    from .problem import PlainOps
 
     class _Options(TypedDict, total=False):
         """What goes with every set of operands."""
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 # By themselves: CPython takes longer to look up a member of a class.
 _HND, _NHD = KvLayout.HND, KvLayout.NHD
-_AFTER = LengthConvention.AFTER_APPEND
+_BEFORE, _AFTER = LengthConvention.BEFORE_APPEND, LengthConvention.AFTER_APPEND
 
 if TYPE_CHECKING:
     # A set of operands each, with two caches and with both in one.
@@ -366,7 +367,11 @@ def append_paged_kv(
     capturing, or select a plan.
     """
     ops = None
-    convention = UNSAID if length_convention is None else AFTER if length_convention is _AFTER else None
+    if length_convention is None:
+        convention: PlainOps | None = UNSAID
+    else:
+        by_name = length_convention is not _AFTER and length_convention is not _BEFORE
+        convention = None if by_name else AFTER if length_convention is _AFTER else BEFORE
     if convention is not None:
         if layout is _HND:
             ops = convention.hnd_on_host if stream is None else convention.hnd_on_cuda

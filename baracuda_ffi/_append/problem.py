@@ -147,8 +147,9 @@ class PlainOps:
         self.nhd_on_host: Ops | None = None
 
 
-# Of no convention that is said, and of AFTER_APPEND.
-UNSAID, AFTER = PlainOps(), PlainOps()
+# Of no convention that is said, and of each that there is.
+UNSAID, BEFORE, AFTER = PlainOps(), PlainOps(), PlainOps()
+_HELD = {None: UNSAID, LengthConvention.BEFORE_APPEND: BEFORE, LengthConvention.AFTER_APPEND: AFTER}
 # And those of calls that choose among enumerators, by all that they say.
 _CHOSEN: dict[tuple[object, ...], Ops] = {}
 
@@ -352,7 +353,6 @@ def plain(
     ops = _CHOSEN.get(said)
     if ops is None:
         ops = _CHOSEN[said] = _every_set(form, True, False, None, None, None)
-        if length_convention is not LengthConvention.BEFORE_APPEND:
-            held = UNSAID if length_convention is None else AFTER
-            setattr(held, f"{layout.name.lower()}_on_{'host' if on_host else 'cuda'}", ops)
+        held = _HELD[length_convention]
+        setattr(held, f"{layout.name.lower()}_on_{'host' if on_host else 'cuda'}", ops)
     return form, ops
