@@ -19,7 +19,7 @@ from .._model.errors import BaracudaError, Unsupported, invalid_problem, unsuppo
 from .._model.foreign import passes, refusal
 from .._native import abi
 from .._native.accelerator import describers
-from . import dlpack, exchange, torch_tensors
+from . import dlpack, exchange, numpy_arrays, torch_tensors
 from .capsule_exporters import exporter_of
 from .described import ELEMENT_TYPES, ON_HOST, Described
 from .kv_pair import CacheOfPair
@@ -138,8 +138,7 @@ def _describer_of(kind: type) -> Describer:
     # Only NumPy's own: a subclass may export memory that its capsule keeps and the array does not. What NumPy
     # does not export so, read-only arrays and types that DLPack lacks, is described in Python.
     if numpy is not None and kind is numpy.ndarray:
-        exporter: Describer = kind.__dlpack__
-        return exporter
+        return numpy_arrays.exporter_of(numpy)
     lender = exporter_of(kind)
     if lender is not None:
         return lender

@@ -23,6 +23,7 @@ from .._native.accelerator import describers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 _ME = "PagedKvAppendArgs"
@@ -99,10 +100,11 @@ def caution(kind: type, reader: int) -> int:
     return reader
 
 
-def _mark(torch: Any) -> tuple[int, int, int] | None:
-    """Where a tensor says that it is negative or stands for others: the offset in its Python object of the
-    pointer to its TensorImpl, the offset in that of its dispatch keys, and those keys. None where that cannot
-    be told.
+def _mark(torch: Any) -> tuple[int, int, int, int] | None:
+    """Where a tensor says that it is negative, stands for others or may be watched: the offset in its Python
+    object of the pointer to its TensorImpl, the offset in that of its dispatch keys, those keys, and the
+    offset there of what autograd has, NULL for a tensor that never required grad. None where that cannot be
+    told.
 
     ``is_neg`` takes longer than all the rest of reading a tensor, and lets go of the GIL. The keys are in one
     word of the tensor, at a place that is the same for all tensors of one build of torch: it is looked for in
@@ -119,6 +121,7 @@ def _mark(torch: Any) -> tuple[int, int, int] | None:
         impls = [int(tensor._cdata) for tensor in tensors]
         in_object = _offset([(id(tensor), impl) for tensor, impl in zip(tensors, impls, strict=True)], size)
         in_impl = _offset(list(zip(impls, keys, strict=True)), _IMPL_WORDS)
+        watched = _offset_of_change(impls[0], plain.requires_grad_)
         mark = key
         for other in _keys_of_others(torch):
             mark |= int(torch._C.DispatchKeySet(other).raw_repr())
@@ -126,7 +129,10 @@ def _mark(torch: Any) -> tuple[int, int, int] | None:
         if passes(error):
             raise
         return None
-    return None if in_object is None or in_impl is None else (in_object, in_impl, mark)
+    if in_object is None or in_impl is None:
+        return None
+    # What a tensor's dispatch keys say is never 0: then each tensor is asked.
+    return in_object, in_impl, mark, in_impl if watched is None else watched
 
 
 def _offset(places: list[tuple[int, int]], size: int) -> int | None:
@@ -134,4 +140,15 @@ def _offset(places: list[tuple[int, int]], size: int) -> int | None:
     words = ctypes.c_uint64 * size
     contents = [(words.from_address(address)[:], value) for address, value in places]
     found = [i for i in range(size) if all(content[i] == value for content, value in contents)]
+    return _WORD * found[0] if len(found) == 1 else None
+
+
+def _offset_of_change(impl: int, change: Callable[[], object]) -> int | None:
+    """The one offset, in bytes, at which a TensorImpl has a word that was 0 before ``change`` and is not
+    after."""
+    words = ctypes.c_uint64 * _IMPL_WORDS
+    before = words.from_address(impl)[:]
+    change()
+    after = words.from_address(impl)[:]
+    found = [i for i in range(_IMPL_WORDS) if before[i] == 0 and after[i] != 0]
     return _WORD * found[0] if len(found) == 1 else None

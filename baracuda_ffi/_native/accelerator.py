@@ -6,7 +6,7 @@ are: five functions, which ``native/src/python/accelerator.h`` describes.
 from __future__ import annotations
 
 import ctypes
-from ctypes import c_char_p, c_int32, c_uint32, c_void_p
+from ctypes import c_char_p, c_int32, c_uint8, c_uint32, c_void_p
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,16 +18,17 @@ if TYPE_CHECKING:
     Describer = int | Callable[[Any], object]
 
     # Which objects of a reader are left to Python: an offset in the object of a pointer, an offset there of
-    # a word of 64 bits, and bits of which it may have none; for those to be written also a function of the
-    # object and the one object that it may return.
-    Caution = tuple[int, int, int, Callable[[Any], object], object]
+    # a word of 64 bits, and bits of which it may have none; for those to be written that have no NULL at a
+    # further offset there also a function of the object and the one object that it may return.
+    Caution = tuple[int, int, int, int, Callable[[Any], object], object]
 
-    Describers = dict[type | int | Callable[[Any], object], Describer | Caution | None]
+    Describers = dict[type | int | Callable[[Any], object], Describer | Caution | bytes | None]
 
 SYMBOL = "baracuda_private_python_methods"
 
 # What describes objects, by type, for the library's built-in functions; by the address of a reader what to
-# be cautious of; and None by a function whose capsules' memory the object may let go of. No entry is removed
+# be cautious of; by a function None if the object may let go of its capsules' memory, or an ``ArrayLayout``
+# by which most objects are read without it. No entry is removed
 # or replaced, since another thread may be using it: a table lives as long as the process, and types that have
 # one are few.
 describers: Describers = {}
@@ -38,7 +39,7 @@ class _PythonApi(ctypes.Structure):
 
     _fields_ = (
         ("struct_size", c_uint32),
-        ("reserved", c_uint32),
+        ("type_offset", c_uint32),
         ("none", c_void_p),
         ("int_type", c_void_p),
         ("exception_type", c_void_p),
@@ -64,10 +65,42 @@ class _PythonApi(ctypes.Structure):
     )
 
 
+class ArrayType(ctypes.Structure):
+    _fields_ = (("type", c_void_p), ("code", c_uint8), ("bits", c_uint8))
+
+
+class ArrayLayout(ctypes.Structure):
+    """struct baracuda_array_layout: offsets in an object, flags, and types."""
+
+    MOST_TYPES = 8
+
+    _fields_ = (
+        ("data", c_uint32),
+        ("rank", c_uint32),
+        ("extents", c_uint32),
+        ("strides", c_uint32),
+        ("base", c_uint32),
+        ("type", c_uint32),
+        ("flags", c_uint32),
+        ("wanted_flags", c_uint32),
+        ("unwanted_flags", c_uint32),
+        ("num_types", c_uint32),
+        ("types", ArrayType * MOST_TYPES),
+    )
+
+
 class _PythonMethod(ctypes.Structure):
     """struct baracuda_python_method, and CPython's PyMethodDef."""
 
     _fields_ = (("name", c_char_p), ("function", c_void_p), ("flags", c_int32), ("doc", c_char_p))
+
+
+def _type_offset() -> int:
+    """Where an object has its type: at the end of what all objects have. 0 where it is elsewhere."""
+    offset = object.__basicsize__ - ctypes.sizeof(c_void_p)
+    objects = (None, 1, "", int, offset)
+    found = all(c_void_p.from_address(id(one) + offset).value == id(type(one)) for one in objects)
+    return offset if found else 0
 
 
 def builtin_calls(library: ctypes.CDLL, table: Describers = describers) -> dict[str, Callable[..., Any]]:
@@ -77,7 +110,7 @@ def builtin_calls(library: ctypes.CDLL, table: Describers = describers) -> dict[
     methods = getattr(library, SYMBOL, None)
     if pythonapi is None or methods is None:
         return {}
-    api = _PythonApi(ctypes.sizeof(_PythonApi), 0, id(None), id(int), id(Exception))
+    api = _PythonApi(ctypes.sizeof(_PythonApi), _type_offset(), id(None), id(int), id(Exception))
     try:
         for name, _ in _PythonApi._fields_:
             if name.startswith("Py"):

@@ -35,7 +35,8 @@ class Library:
 
     ``run``, ``bind_objects``, ``append``, ``append_placed`` and ``copy`` are the accelerator's where the
     interpreter has one; without, ``run`` goes through ctypes like everything else, and the others judge
-    nothing. Operands are checked with the GIL held; everything else releases it.
+    nothing. Operands are checked with the GIL held; everything else releases it, but for a launch on the host
+    that takes less long than that.
     """
 
     __slots__ = (

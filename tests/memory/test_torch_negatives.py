@@ -248,3 +248,17 @@ def test_a_torch_that_is_made_otherwise(
         tensor = negative(torch.from_numpy(problem.arrays[name])).as_subclass(kind)
         with pytest.raises(bf.Unsupported, match="negative view"):
             bf.append_paged_kv(**tensors | {name: tensor}, stream=None)
+
+
+def test_a_tensor_that_never_required_grad_is_not_asked() -> None:
+    """Where what autograd has of a tensor was found, it says so by being nothing."""
+    mark = torch_tensors._mark(torch)
+    if mark is None:
+        pytest.skip("this torch does not tell its keys")
+    _, keys, _, watched = mark
+    assert watched != keys
+
+
+def test_a_torch_whose_autograd_is_elsewhere() -> None:
+    tensor = torch.zeros(2)
+    assert torch_tensors._offset_of_change(tensor._cdata, lambda: None) is None

@@ -14,9 +14,11 @@
 extern "C" {
 #endif
 
+#define BARACUDA_PRIVATE_ARRAY_TYPES 8
+
 typedef struct baracuda_python_api {
   uint32_t struct_size; /* sizeof(baracuda_python_api) */
-  uint32_t reserved;    /* 0 */
+  uint32_t type_offset; /* where an object has its type; 0: not known */
   void* none;           /* Py_None */
   void* int_type;       /* &PyLong_Type */
   void* exception_type; /* PyExc_Exception */
@@ -45,6 +47,27 @@ typedef struct baracuda_python_api {
  * such a function (dltensor_from_py_object_no_sync). */
 typedef int (*baracuda_tensor_reader)(void* object, baracuda_tensor* out);
 
+/* Where the objects of a type of arrays, in the host's memory, have what describes them: offsets in an object. The
+ * pointers to extents and to strides in bytes, of which there are as many as `rank` says, are to int64; `base` is what
+ * has the memory, NULL for the object itself. What an object has at `type` is one of `types`. */
+typedef struct baracuda_array_layout {
+  uint32_t data;
+  uint32_t rank; /* of an int32, as is flags */
+  uint32_t extents;
+  uint32_t strides;
+  uint32_t base;
+  uint32_t type;
+  uint32_t flags;
+  uint32_t wanted_flags; /* all of them */
+  uint32_t unwanted_flags;
+  uint32_t num_types;
+  struct {
+    void* type;
+    uint8_t code; /* DLPack's */
+    uint8_t bits;
+  } types[BARACUDA_PRIVATE_ARRAY_TYPES];
+} baracuda_array_layout;
+
 /* PyMethodDef. */
 typedef struct baracuda_python_method {
   const char* name; /* NULL after the last */
@@ -53,19 +76,24 @@ typedef struct baracuda_python_method {
   const char* doc;
 } baracuda_python_method;
 
-/* The methods, in this order; `doc` says what each takes and returns. Make a function of one by PyCFunction_NewEx, with
- * `self` a dict from types to what describes their objects: an int, the address of a baracuda_tensor_reader, or 0; or a
- * function of the object that returns a DLPack capsule, "dltensor". The capsule is let go before the append runs: the
- * memory that it names must be the object's own. Where `self` has None by that function, the object may let go of that
- * memory while it lives, and bind is not given such objects. For the int of a reader `self` may have a tuple of five,
+/* The methods, in this order; `doc` says what each takes and returns. Make a function of one by PyCFunction_NewEx,
+ * with `self` a dict from types to what describes their objects: an int, the address of a baracuda_tensor_reader, or
+ * 0; or a function of the object that returns a DLPack capsule, "dltensor". The capsule is let go before the append
+ * runs: the memory that it names must be the object's own. Where `self` has None by that function, the object may let
+ * go of that memory while it lives, and bind is not given such objects. Where it has a bytes object by that function,
+ * a baracuda_array_layout, an object that has its memory by itself, or from another that has, of the same type, and is
+ * otherwise as the layout says, is read without the function. For the int of a reader `self` may have a tuple of six,
  * which says what the reader is not given: an object has, at offset [0], a pointer to something that has, at offset
- * [1], a word of 64 bits; not given are those with a bit of [2] in that word, and of those that are to be written the
- * ones for which the function [3] returns anything but [4] itself. What is in `self` stays there. In what follows `op`
- * is a bytes object that holds a baracuda_paged_kv_append of its struct_size; `operands` a tuple of at most
- * BARACUDA_NUM_OPERANDS objects, in baracuda_operand's order, None (or the end) where there is none; `ops` a tuple of an
- * op, or None, for each way to give operands that say places: bit i of its place there is whether operand
- * BARACUDA_OPERAND_INDICES + i is given, up to seq_lens; and `bound` a tuple of two: an op, and the operands that keep
- * its memory. One that bind made has a third, what the op was found to be, with which run does not check it again.
+ * [1], a word of 64 bits; not given are those with a bit of [2] in that word, and of those that are to be written and
+ * have no NULL at offset [3] there the ones for which the function [4] returns anything but [5] itself. What is in
+ * `self` stays there. In what follows `op` is a bytes object that holds a baracuda_paged_kv_append of its struct_size;
+ * `operands` a tuple of at most BARACUDA_NUM_OPERANDS objects, in baracuda_operand's order, None (or the end) where
+ * there is none; `ops` a tuple of an op, or None, for each way to give operands that say places: bit i of its place
+ * there is whether operand BARACUDA_OPERAND_INDICES + i is given, up to seq_lens; and `bound` a tuple of two: an op,
+ * and the operands that keep its memory. One that bind made has a third, what the op was found to be, with which run
+ * does not check it again.
+ *
+ * Where the GIL is released for a launch, it is kept for one of the host that takes less long than releasing it does.
  *
  *   run(bound)                     baracuda_paged_kv_append_run, the GIL released; returns the status
  *   bind(bound, *operands)         checked as by _bind, the GIL held; returns the status, and a new bound with these
@@ -77,10 +105,11 @@ typedef struct baracuda_python_method {
  *   copy(op, stream, operands)     likewise of a baracuda_paged_kv_copy, with the operands of baracuda_copy_operand
  *
  * They trust their caller for all that, but a stream or an operand may be any object. The status is
- * BARACUDA_PRIVATE_NOT_JUDGED, and nothing was done, for operands of which `ops` has none, for an operand whose type has nothing in `self`, that its reader
- * or bind is not given, or where any of that raised an Exception (which is cleared; what is no Exception, such as
- * KeyboardInterrupt, goes on), and for a stream that is not of the backend's kind. Returns NULL for an `api` that lacks
- * something. The functions of the first one are kept, and hold for the process. */
+ * BARACUDA_PRIVATE_NOT_JUDGED, and nothing was done, for operands of which `ops` has none, for an operand whose type
+ * has nothing in `self`, that its reader or bind is not given, or where any of that raised an Exception (which is
+ * cleared; what is no Exception, such as KeyboardInterrupt, goes on), and for a stream that is not of the backend's
+ * kind. Returns NULL for an `api` that lacks something. The functions of the first one are kept, and hold for the
+ * process. */
 #define BARACUDA_PRIVATE_NOT_JUDGED (-1)
 BARACUDA_API const baracuda_python_method* baracuda_private_python_methods(const baracuda_python_api* api);
 

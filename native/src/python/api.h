@@ -15,7 +15,8 @@ struct ThreadState;  // PyThreadState
 // result.
 struct Api {
   explicit Api(const baracuda_python_api& given) noexcept
-      : none(Any{given.none}),
+      : type_offset(given.type_offset),
+        none(Any{given.none}),
         int_type(Any{given.int_type}),
         exception_type(Any{given.exception_type}),
         bytes_of(Any{given.PyBytes_AsString}),
@@ -38,6 +39,7 @@ struct Api {
         release(Any{given.Py_DecRef}),
         retain(Any{given.Py_IncRef}) {}
 
+  size_t type_offset;  // in an object; 0: not known
   Object* none;
   Object* int_type;
   Object* exception_type;

@@ -11,6 +11,7 @@
 #include "append/operands.h"
 #include "append/run.h"
 #include "base/fence.h"
+#include "base/hints.h"
 #include "base/status.h"
 #include "pages/backend.h"
 #include "pages/bind.h"
@@ -18,6 +19,7 @@
 #include "pages/run.h"
 #include "python/accelerator.h"
 #include "python/api.h"
+#include "python/array.h"
 
 namespace baracuda::python {
 namespace {
@@ -31,6 +33,7 @@ Struct* op_in(Object* bytes) {
 
 // Borrowed: the object has it.
 Object* type_of(Object* object) {
+  if (BARACUDA_LIKELY(api->type_offset != 0)) return member_of<Object*>(object, api->type_offset);
   Object* const type = api->own_type(object);
   api->release(type);
   return type;
@@ -45,10 +48,12 @@ struct Describer {
   Object* type = nullptr;
   baracuda_tensor_reader reader = nullptr;
   Object* exporter = nullptr;
+  const baracuda_array_layout* layout = nullptr;
   Object* asked_if_written = nullptr;
   Object* wanted = nullptr;
   size_t pointer_offset = 0;
   size_t word_offset = 0;
+  size_t watched_offset = 0;
   uint64_t mark = 0;
   bool is_cautious = false;
   bool lends_for_a_call = false;
@@ -62,7 +67,10 @@ Describer read_describer(Object* describers, Object* type) {
   if (found == nullptr) return read;
   if (!is_int(found)) {
     read.exporter = found;
-    read.lends_for_a_call = api->borrow_dict_item(describers, found) != nullptr;
+    Object* const said = api->borrow_dict_item(describers, found);
+    read.lends_for_a_call = said == api->none;
+    if (said != nullptr && !read.lends_for_a_call)
+      read.layout = reinterpret_cast<const baracuda_array_layout*>(api->bytes_of(said));
     return read;
   }
   read.reader = reinterpret_cast<baracuda_tensor_reader>(api->address_of_int(found));
@@ -72,8 +80,9 @@ Describer read_describer(Object* describers, Object* type) {
   read.pointer_offset = api->address_of_int(api->borrow_tuple_item(caution, 0));
   read.word_offset = api->address_of_int(api->borrow_tuple_item(caution, 1));
   read.mark = api->address_of_int(api->borrow_tuple_item(caution, 2));
-  read.asked_if_written = api->borrow_tuple_item(caution, 3);
-  read.wanted = api->borrow_tuple_item(caution, 4);
+  read.watched_offset = api->address_of_int(api->borrow_tuple_item(caution, 3));
+  read.asked_if_written = api->borrow_tuple_item(caution, 4);
+  read.wanted = api->borrow_tuple_item(caution, 5);
   return read;
 }
 
@@ -121,7 +130,10 @@ Table table_of(const CopyOp& op) {
 class GivenOperands {
  public:
   GivenOperands(Object* describers, bool for_good, Table table) noexcept
-      : describers_(describers), for_good_(for_good), table_(table) {}
+      : describers_(describers), for_good_(for_good), table_(table) {
+    // One by one: for all at once compilers take an instruction that is slow to start.
+    for (const Tensor*& operand : operands_) operand = nullptr;
+  }
   GivenOperands(const GivenOperands&) = delete;
   GivenOperands& operator=(const GivenOperands&) = delete;
   ~GivenOperands() {
@@ -132,6 +144,11 @@ class GivenOperands {
   bool read(int operand, Object* object) {
     Object* const type = type_of(object);
     if (type != by_.type) by_ = find_describer(describers_, type);
+    if (by_.layout != nullptr && has_memory(object) &&
+        read_array(*by_.layout, object, &steps_[operand], &tensors_[operand])) {
+      operands_[operand] = &tensors_[operand];
+      return true;
+    }
     if (by_.exporter != nullptr ? !export_to_capsule(operand, object) : !describe(operand, object)) return false;
     return api->error() == nullptr;
   }
@@ -145,16 +162,21 @@ class GivenOperands {
   const Tensor* const* tensors() const { return operands_; }
 
  private:
+  // Whether an array's memory is its own, or another's of its type: what else may have it, and where, its exporter
+  // knows.
+  bool has_memory(Object* array) const {
+    Object* base = member_of<Object*>(array, by_.layout->base);
+    while (base != nullptr && type_of(base) == by_.type) base = member_of<Object*>(base, by_.layout->base);
+    return base == nullptr;
+  }
+
   // Whether the reader may describe it.
   bool may_read(int operand, Object* object) const {
     if (!by_.is_cautious) return true;
-    const char* pointed_to;
-    std::memcpy(static_cast<void*>(&pointed_to), reinterpret_cast<const char*>(object) + by_.pointer_offset,
-                sizeof pointed_to);
-    uint64_t word;
-    std::memcpy(&word, pointed_to + by_.word_offset, sizeof word);
-    if ((word & by_.mark) != 0) return false;
+    const void* const pointed_to = member_of<const void*>(object, by_.pointer_offset);
+    if ((member_of<uint64_t>(pointed_to, by_.word_offset) & by_.mark) != 0) return false;
     if ((table_.written >> operand & 1u) == 0) return true;
+    if (member_of<const void*>(pointed_to, by_.watched_offset) == nullptr) return true;
     Object* const answer = api->own_result(by_.asked_if_written, object, nullptr);
     if (answer == nullptr) return false;
     api->release(answer);
@@ -190,8 +212,9 @@ class GivenOperands {
   int32_t refusal_ = BARACUDA_OK;
   int num_capsules_ = 0;
   Tensor tensors_[BARACUDA_NUM_OPERANDS];
+  Steps steps_[BARACUDA_NUM_OPERANDS];
   Object* capsules_[BARACUDA_NUM_OPERANDS];
-  const Tensor* operands_[BARACUDA_NUM_OPERANDS] = {};
+  const Tensor* operands_[BARACUDA_NUM_OPERANDS];
 };
 
 bool is_on_host(const Op& op) {
@@ -294,20 +317,45 @@ Object* own_checked(const Append& append) {
   return api->own_bytes(reinterpret_cast<const char*>(&append), sizeof append);
 }
 
+// Whether others would wait less long for the GIL than it takes to release it: little is copied, by this thread. An
+// append's rows are judged too, and what it looks at for that.
+bool is_brief(const Append& append) {
+  constexpr int64_t kEntries = 64;
+  constexpr int64_t kBytes = int64_t{8} << 10;
+  if (!append.backend->is_host || append.transform != BARACUDA_TRANSFORM_COPY) return false;
+  const Placement& placement = append.placement;
+  if (placement.num_rows > kEntries || placement.num_requests > kEntries) return false;
+  int64_t row_bytes = 0;
+  for (int i = 0; i < append.num_parts; ++i) row_bytes += append.parts[i].row_bytes;
+  return row_bytes <= kBytes && append.num_heads <= kBytes &&
+         placement.num_rows * append.num_heads * row_bytes <= kBytes;
+}
+
+bool is_brief(const PageCopy&) { return false; }
+
 template <typename Checked>
 int32_t launch(const Checked& checked) {
-  return at_the_abi([&]() -> int32_t { return launch_checked(checked); });
+  const auto run = [&]() -> int32_t { return launch_checked(checked); };
+  if (is_brief(checked)) return at_the_abi(run);
+  ThreadState* const thread = api->save_thread();
+  const int32_t status = at_the_abi(run);
+  api->restore_thread(thread);
+  return status;
+}
+
+int32_t launch_unchecked(const Op* op) {
+  ThreadState* const thread = api->save_thread();
+  const int32_t status = baracuda_paged_kv_append_run(op);
+  api->restore_thread(thread);
+  return status;
 }
 
 Object* run(Object*, Object* const* arguments, ptrdiff_t) {
   Object* const bound = arguments[0];
   const bool is_checked = api->tuple_size(bound) > kChecked;
   const char* const bytes = api->bytes_of(api->borrow_tuple_item(bound, is_checked ? kChecked : 0));
-  ThreadState* const thread = api->save_thread();
-  const int32_t status = is_checked ? launch(*reinterpret_cast<const Append*>(bytes))
-                                    : baracuda_paged_kv_append_run(reinterpret_cast<const Op*>(bytes));
-  api->restore_thread(thread);
-  return api->own_int(status);
+  return api->own_int(is_checked ? launch(*reinterpret_cast<const Append*>(bytes))
+                                 : launch_unchecked(reinterpret_cast<const Op*>(bytes)));
 }
 
 int32_t bind_checked(Op* op, const Tensor* const* operands, Append* append) {
@@ -357,11 +405,7 @@ Object* call(Object* describers, Object* bytes, Object* stream, Objects operands
   if (!read_stream(stream, &op)) return api->own_int(BARACUDA_PRIVATE_NOT_JUDGED);
   Checked checked;
   status = bind_objects(describers, operands, false, &op, &checked);
-  if (status != BARACUDA_OK) return own_status(status);
-  ThreadState* const thread = api->save_thread();
-  status = launch(checked);
-  api->restore_thread(thread);
-  return api->own_int(status);
+  return status == BARACUDA_OK ? api->own_int(launch(checked)) : own_status(status);
 }
 
 template <typename Struct, typename Checked>

@@ -1,0 +1,60 @@
+// Arrays whose objects say themselves where their memory lies, read without a call of Python's.
+#ifndef BARACUDA_SRC_PYTHON_ARRAY_H_
+#define BARACUDA_SRC_PYTHON_ARRAY_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "memory/tensor.h"
+#include "python/accelerator.h"
+
+namespace baracuda::python {
+
+// What an object has at an offset.
+template <typename Member>
+Member member_of(const void* object, size_t offset) noexcept {
+  Member member;
+  std::memcpy(&member, static_cast<const char*>(object) + offset, sizeof member);
+  return member;
+}
+
+// An array's extents and strides, by themselves: what the object has may be replaced when other Python code runs.
+struct Steps {
+  int64_t extents[kMaxRank];
+  int64_t strides[kMaxRank];
+};
+
+// Whether the array is as the layout says, but for whose memory it is; described in `tensor` and `steps` then.
+inline bool read_array(const baracuda_array_layout& layout, const void* array, Steps* steps, Tensor* tensor) noexcept {
+  const auto flags = member_of<uint32_t>(array, layout.flags);
+  const auto rank = member_of<int32_t>(array, layout.rank);
+  if ((flags & (layout.wanted_flags | layout.unwanted_flags)) != layout.wanted_flags || rank > kMaxRank) return false;
+  const auto* const type = member_of<const void*>(array, layout.type);
+  uint32_t i = 0;
+  while (i < layout.num_types && layout.types[i].type != type) ++i;
+  if (i == layout.num_types) return false;
+  const int64_t bytes = layout.types[i].bits / 8;
+  const auto* const extents = member_of<const int64_t*>(array, layout.extents);
+  const auto* const strides = member_of<const int64_t*>(array, layout.strides);
+  for (int32_t d = 0; d < rank; ++d) {
+    steps->extents[d] = extents[d];
+    steps->strides[d] = strides[d] / bytes;
+    if (steps->strides[d] * bytes != strides[d]) return false;
+  }
+  tensor->data = member_of<void*>(array, layout.data);
+  tensor->device_type = kDeviceHost;
+  tensor->device_id = 0;
+  tensor->ndim = rank;
+  tensor->type_code = layout.types[i].code;
+  tensor->type_bits = layout.types[i].bits;
+  tensor->type_lanes = 1;
+  tensor->shape = steps->extents;
+  tensor->strides = steps->strides;
+  tensor->byte_offset = 0;
+  return true;
+}
+
+}  // namespace baracuda::python
+
+#endif  // BARACUDA_SRC_PYTHON_ARRAY_H_
