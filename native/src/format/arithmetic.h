@@ -55,6 +55,19 @@ BARACUDA_HOST_DEVICE inline float reciprocal(float value) {
 #endif
 }
 
+// The same of a magnitude from 2^-125 to 2^125, which is far from the ends of a float's range as its reciprocal is, and of
+// 0, infinities and what is not a number. For a GPU, without the function behind a branch that sees to those ends.
+BARACUDA_HOST_DEVICE inline float usual_reciprocal(float value) {
+#if defined(__CUDA_ARCH__)
+  float guess;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(guess) : "f"(value));
+  const float better = __fmaf_rn(guess, -__fmaf_rn(value, guess, -1.0f), guess);
+  return better == better ? better : guess;  // 0 times infinity is not a number
+#else
+  return reciprocal(value);
+#endif
+}
+
 BARACUDA_HOST_DEVICE inline float add(float a, float b) {
 #if defined(__CUDA_ARCH__)
   return __fadd_rn(a, b);

@@ -196,16 +196,18 @@ struct AnyShare {
   }
 };
 
+constexpr uint32_t kAnyBlocks = 8;  // at once on a multiprocessor, of 64 registers a thread
+
 // A template so that a header may define it.
 template <typename Size>
-__global__ void __launch_bounds__(kQuantisingThreads)
+__global__ void __launch_bounds__(kQuantisingThreads, kAnyBlocks)
     // NOLINTNEXTLINE(readability-avoid-const-params-in-decls)
     quantise_any_kernel(const __grid_constant__ Quantise<Size> quantise);
 
 #if defined(__CUDACC__)
 
 template <typename Size>
-__global__ void __launch_bounds__(kQuantisingThreads)
+__global__ void __launch_bounds__(kQuantisingThreads, kAnyBlocks)
     quantise_any_kernel(const __grid_constant__ Quantise<Size> quantise) {
   const Types types = quantise.types;
   const QuantisedPart<Size>& part = quantise.parts[blockIdx.y];

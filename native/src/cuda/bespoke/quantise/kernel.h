@@ -73,20 +73,34 @@ struct Share {
   }
 };
 
+// Of what there is one of each part, so that the next one is the first: code that takes the first stands once for both.
+template <typename Type>
+__device__ __forceinline__ void exchange(Type (&of_parts)[kMaxParts]) {
+  const Type first = of_parts[0];
+  of_parts[0] = of_parts[1];
+  of_parts[1] = first;
+}
+
 // The largest magnitudes of what shares a scale, for each part: of numbers, and without the infinities where these do not
 // count. Whether some do not count. Every thread of the warp calls it.
 template <typename Source, typename Rule>
-__device__ __forceinline__ bool find_largest(const Quantise<Small>& quantise, const uint4 (&units)[kMaxParts],
-                                             const bool (&is_there)[kMaxParts], uint32_t (&largest)[kMaxParts]) {
-  const auto find = [&](auto largest_in) {
+__device__ __forceinline__ bool find_largest(const Quantise<Small>& quantise, const bool (&is_there)[kMaxParts],
+                                             uint4 (&units)[kMaxParts], uint32_t (&largest)[kMaxParts]) {
+  const int32_t sharing = sharing_of<Source, Rule>(quantise);
 #pragma unroll
-    for (int part = 0; part < kMaxParts; ++part) largest[part] = is_there[part] ? largest_in(units[part]) : 0;
-    share_largest<Source>(largest, sharing_of<Source, Rule>(quantise));
-  };
-  find([](const uint4& unit) { return largest_of<Source>(unit); });
+  for (int part = 0; part < kMaxParts; ++part) largest[part] = is_there[part] ? largest_of<Source>(units[part]) : 0;
+  share_largest<Source>(largest, sharing);
   const uint32_t end = Source::infinity(quantise.types) + (Rule::kCountsInfinities ? 1 : 0);
   if (!__any_sync(kWholeWarp, max(largest[0], largest[1]) >= end)) return false;
-  find([end](const uint4& unit) { return largest_below<Source>(unit, end); });
+  // Seldom: one part after the other, by one code.
+#pragma unroll 1
+  for (int part = 0; part < kMaxParts; ++part) {
+    const bool is_its = part == 0 ? is_there[0] : is_there[1];
+    largest[0] = is_its ? largest_below<Source>(units[0], end) : 0;
+    exchange(units);
+    exchange(largest);
+  }
+  share_largest<Source>(largest, sharing);
   return true;
 }
 
@@ -152,18 +166,38 @@ __global__ void __launch_bounds__(kQuantisingThreads)
   float row_scale = 0;  // of the first thread the first part's, of the second the second's
   if constexpr (kShares) {
     const bool may_be_infinite =
-        find_largest<Source, Rule>(quantise, units, {share_of(0).is_there(), share_of(1).is_there()}, largest);
+        find_largest<Source, Rule>(quantise, {share_of(0).is_there(), share_of(1).is_there()}, units, largest);
     if constexpr (kIsOfRow)
       row_scale = find_row_rules<Source>(quantise.types, turn.first % 2 != 0, largest, may_be_infinite, rules);
   }
   if (looks_on) return;
   typename Share<Source, Rule>::Packed packed[kMaxParts];
-#pragma unroll
-  for (int part = 0; part < kMaxParts; ++part) {
-    if (is_tail(part) || !is_its(part)) continue;
+  const auto quantise_unit = [&](int part) {
     if constexpr (!kIsOfRow)
       rules[part] = Rule(Source::widen(largest[part], quantise.types), scales[part], quantise.types);
     packed[part] = share_of(part).quantised(units[part], rules[part]);
+  };
+  if constexpr (Rule::kHasTail || !kConvertsByHand) {
+#pragma unroll
+    for (int part = 0; part < kMaxParts; ++part)
+      if (!is_tail(part) && is_its(part)) quantise_unit(part);
+  } else {
+    // By code that stands once, each part as if it were the first: it is the largest piece of the kernel.
+    const auto next = [&] {
+      exchange(units);
+      exchange(scales);
+      exchange(largest);
+      exchange(rules);
+      exchange(packed);
+    };
+    const bool is_one = gridDim.y > 1;
+    if (is_one && blockIdx.y > 0) next();
+#pragma unroll 1
+    for (int turns = is_one ? 1 : kMaxParts; turns > 0; --turns) {
+      quantise_unit(0);
+      next();
+    }
+    if (is_one && blockIdx.y == 0) next();
   }
   if (kPlaced == Placing::kRagged && thread == 0 && quantise.record != nullptr)
     record_corruption(quantise.record, quantise.placement.num_rows, quantise.placement.num_requests - 1, -1,

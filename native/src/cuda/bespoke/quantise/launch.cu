@@ -271,17 +271,17 @@ int32_t with_pair(const Append& append, Visitor visit) {
                                                               : with_rule<Halves>(append, visit);
 }
 
-// Which have a kernel of their own: one for each would be more of the library than all the rest of it. Tables are int32 there,
-// but for slots, which are of either width, and what goes with an append_indptr that torch.cumsum made.
+// Which have a kernel of their own: one for each would be more of the library than all the rest of it. Tables of int64, as
+// torch.cumsum makes them, have one where scales are given; slots are of either width.
 template <typename Pair>
 constexpr bool has_usual(Placing placing, bool narrow) noexcept {
   using Rule = typename Pair::Rule;
   constexpr bool kIsHalf = bespoke::kIsHalf<typename Pair::Source>;
   constexpr bool kIsGiven = std::is_same_v<Rule, Given<typename Pair::Source>>;
-  if (placing == Placing::kSlots) return narrow ? kIsHalf && kIsGiven : kIsHalf || kIsGiven;
-  if (kIsHalf && !narrow) return kIsGiven && placing == Placing::kRagged;
-  if (kIsHalf) return kIsGiven || std::is_same_v<Rule, TokenHead>;
-  return kIsGiven && narrow && placing == Placing::kLastPage;
+  constexpr bool kIsTokenHead = std::is_same_v<Rule, TokenHead>;
+  if (placing == Placing::kSlots) return narrow ? kIsHalf && kIsGiven : kIsHalf || kIsGiven || kIsTokenHead;
+  if (kIsHalf) return kIsGiven || (kIsTokenHead && narrow);
+  return narrow && placing == Placing::kLastPage && (kIsGiven || kIsTokenHead);
 }
 
 template <typename Pair, bool kNarrow, typename Visitor>

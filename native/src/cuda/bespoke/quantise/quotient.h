@@ -48,7 +48,7 @@ class Quotients<true> {
   Quotients() = default;
   __device__ __forceinline__ explicit Quotients(float divisor) : nearer_(divisor) {
     const float by = nearer_.divisor();
-    high_ = __frcp_rn(by);
+    high_ = usual_reciprocal(by);
     float rest = __fmaf_rn(-high_, by, 1.0f);
     if (rest < 0.0f) {
       high_ = float_of(bits_of(high_) - 1u);
@@ -79,7 +79,7 @@ class Quotients<false> {
  public:
   Quotients() = default;
   __device__ __forceinline__ explicit Quotients(float divisor) : nearer_(divisor) {
-    reciprocal_ = __frcp_rn(nearer_.divisor());
+    reciprocal_ = usual_reciprocal(nearer_.divisor());
     divisor_ =
         reciprocal_ != 0.0f ? nearer_.divisor() : 0.0f;  // not infinite: what is left over is the number, times 0
   }

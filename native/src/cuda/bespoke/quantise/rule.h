@@ -63,7 +63,7 @@ struct TokenHead : Scaled<Either<E4m3Target, Int8Target>, float> {
   TokenHead() = default;
   __device__ __forceinline__ TokenHead(float amax, float, Types types) : may_be_infinite(true) {
     scale = types.is_second ? token_head_scale(amax, kInt8Top) : token_head_scale(amax, E4m3::kTop);
-    multiplier = reciprocal(scale);
+    multiplier = usual_reciprocal(scale);
   }
 
   template <int kElements>
@@ -89,7 +89,7 @@ struct DsMla : Scaled<E4m3Target, float> {
   DsMla() = default;
   __device__ __forceinline__ DsMla(float amax, float, Types) {
     scale = ds_mla_scale(amax);
-    multiplier = reciprocal(scale);  // exact
+    multiplier = usual_reciprocal(scale);  // exact
   }
 };
 

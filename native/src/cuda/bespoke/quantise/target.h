@@ -19,6 +19,13 @@ __device__ __forceinline__ uint32_t four_bytes(const float* values, Function byt
   return __byte_perm(__byte_perm(bits(0), bits(1), 0x0040), __byte_perm(bits(2), bits(3), 0x0040), 0x5410);
 }
 
+// Whether the conversion to fp8 is many instructions.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 890
+constexpr bool kConvertsByHand = true;
+#else
+constexpr bool kConvertsByHand = false;
+#endif
+
 // From sm_89 on the hardware's conversion, which has the same bits.
 template <typename Fp8>
 struct Fp8Target {
