@@ -43,7 +43,7 @@ class Binding {
   }
 
   BARACUDA_ALWAYS_INLINE void store_pointers() noexcept {
-    visit_operands(given_, [&](auto i) -> int32_t {
+    visit_operands(given_, [&](int i) -> int32_t {
       pointer_in(op_, i) = address_of(*operands_[i]);
       return BARACUDA_OK;
     });
@@ -61,7 +61,7 @@ class Binding {
   }
 
   BARACUDA_ALWAYS_INLINE int32_t check_shapes() const noexcept {
-    return visit_operands(given_, [&](auto i) -> int32_t {
+    return visit_operands(given_, [&](int i) -> int32_t {
       if (Shapes::has_free_length(kOperands[i].shape)) return BARACUDA_OK;
       const Extents expected = shapes_.expected(i);
       if (BARACUDA_LIKELY(has_shape(*operands_[i], expected))) return BARACUDA_OK;
@@ -100,7 +100,7 @@ class Binding {
   }
 
   int32_t take_strides() noexcept {
-    return visit_operands<lies_by_strides>(given_, [&](auto i) -> int32_t {
+    return visit_operands<lies_by_strides>(given_, [&](int i) -> int32_t {
       const Tensor& tensor = *operands_[i];
       if (!strided_) return is_contiguous(tensor) ? BARACUDA_OK : refuse_strides(i, tensor, packing_wanted(tensor));
       if (!has_whole_rows(tensor))
@@ -113,7 +113,7 @@ class Binding {
   // Those of k_scale, v_scale, k_scales and v_scales; of the first two the shapes too.
   int32_t take_scales() noexcept {
     if (BARACUDA_LIKELY(op_.transform == BARACUDA_TRANSFORM_COPY)) return BARACUDA_OK;
-    return visit_operands<is_scale>(given_, [&](auto i) -> int32_t {
+    return visit_operands<is_scale>(given_, [&](int i) -> int32_t {
       return kOperands[i].shape == Shape::kScale ? take_scale(i) : take_scales_strides(i);
     });
   }
@@ -191,7 +191,7 @@ class Binding {
         return fail(BARACUDA_UNSUPPORTED, "source_element is %d; it should be one of %s (1 to 7)", op_.source_element,
                     kElementNames);
     }
-    return visit_operands(given_, [&](auto i) -> int32_t {
+    return visit_operands(given_, [&](int i) -> int32_t {
       const Tensor& tensor = *operands_[i];
       switch (kOperands[i].type) {
         case Type::kSource:
@@ -262,7 +262,7 @@ class Binding {
       const int64_t least = mirrored_ || find_backend(op_.backend)->may_not_state_pages ? 1 : 0;
       BARACUDA_TRY(inference_.extent("total_used_pages", BARACUDA_OPERAND_INDICES, 0, least, &op_.total_used_pages));
     }
-    return visit_operands<says_places>(given_, [&](auto i) -> int32_t {
+    return visit_operands<says_places>(given_, [&](int i) -> int32_t {
       const Tensor* const given = operands_[i];
       if (given == nullptr || kOperands[i].shape == Shape::kBlockTable || is_contiguous(*given)) return BARACUDA_OK;
       return refuse_strides(i, *given, "it should be contiguous");

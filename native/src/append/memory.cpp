@@ -87,33 +87,28 @@ BARACUDA_ALWAYS_INLINE Reach reach_of(const Append& append, const Written& writt
   return over(page, written.page_stride, known_pages(append));
 }
 
-// Entries of an operand that says places.
-uint64_t entries_of(const Op& op, const Append& append, Shape shape) noexcept {
-  const auto batch = static_cast<uint64_t>(op.batch_size);
-  switch (shape) {
-    case Shape::kPageIds:
-      // Where the table's length is not stated, one entry at least is read.
-      if (op.total_used_pages == 0 && append.placement.used_pages != 0) return 1;
-      return static_cast<uint64_t>(op.total_used_pages);
-    case Shape::kPerRequest:
-      return batch;
-    case Shape::kPerRequestAnd1:
-      return batch + 1;
-    case Shape::kPerRow:
-      return static_cast<uint64_t>(rows_of(append));
-    case Shape::kBlockTable:
-      // Rows beyond the last request's are not looked at.
-      if (batch == 0 || op.max_pages == 0) return 0;
-      return saturating_sum(saturating_product(batch - 1, static_cast<uint64_t>(op.block_table_stride)),
-                            static_cast<uint64_t>(op.max_pages));
-    case Shape::kRows:
-    case Shape::kCache:
-    case Shape::kScale:
-    case Shape::kScales:
-      break;
+// Entries of the operands that say places, by their shapes.
+struct Entries {
+  uint64_t of[static_cast<size_t>(Shape::kBlockTable) + 1] = {};
+
+  Entries(const Op& op, const Append& append) noexcept {
+    const auto batch = static_cast<uint64_t>(op.batch_size);
+    // Where the table's length is not stated, one entry at least is read.
+    const bool is_unstated = op.total_used_pages == 0 && append.placement.used_pages != 0;
+    (*this)[Shape::kPageIds] = is_unstated ? 1 : static_cast<uint64_t>(op.total_used_pages);
+    (*this)[Shape::kPerRequest] = batch;
+    (*this)[Shape::kPerRequestAnd1] = batch + 1;
+    (*this)[Shape::kPerRow] = static_cast<uint64_t>(rows_of(append));
+    // Rows beyond the last request's are not looked at.
+    if (batch != 0 && op.max_pages != 0)
+      (*this)[Shape::kBlockTable] =
+          saturating_sum(saturating_product(batch - 1, static_cast<uint64_t>(op.block_table_stride)),
+                         static_cast<uint64_t>(op.max_pages));
   }
-  return 0;
-}
+
+  uint64_t& operator[](Shape shape) noexcept { return of[static_cast<size_t>(shape)]; }
+  uint64_t operator[](Shape shape) const noexcept { return of[static_cast<size_t>(shape)]; }
+};
 
 // Hands out the spans of what an append writes, and then of what it reads, in the order in which they are judged, for
 // as long as true is returned. Whether it always was. `kCopies` says at compile time that there are no scales.
@@ -145,8 +140,9 @@ BARACUDA_ALWAYS_INLINE bool visit_spans(const Op& op, const Append& append, Outp
     if (!input(OperandSpan(BARACUDA_OPERAND_KEY + i, part.rows, reach_of_rows(append, part), alignment))) return false;
   }
   if (nothing_to_do) return true;
-  const auto visit_place = [&](auto i) -> int32_t {
-    const uint64_t entries = entries_of(op, append, kOperands[i].shape);
+  const Entries entries_by_shape(op, append);
+  const auto visit_place = [&](int i) -> int32_t {
+    const uint64_t entries = entries_by_shape[kOperands[i].shape];
     const uint32_t bytes = is_int64(op, i) ? sizeof(int64_t) : sizeof(int32_t);
     const bool is_well =
         entries == 0 || input(OperandSpan(i, pointer_in(op, i), {0, saturating_product(entries, bytes)}, bytes));

@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <type_traits>
 
 #include "append/append.h"
 #include "baracuda_ffi.h"
@@ -206,20 +205,22 @@ constexpr bool is_scale(const Operand& operand) noexcept {
   return operand.shape == Shape::kScale || operand.shape == Shape::kScales;
 }
 
-// Calls `visit` for each of the operands of a kind that are in a set, in order, up to the first that it refuses. Each is
-// a constant to `visit`, so that what the table says of it is settled when this is compiled.
-template <bool (*kIsOfKind)(const Operand&) = is_any, int kFirst = 0, typename Visit>
+// The operands of a kind, as bits.
+template <bool (*kIsOfKind)(const Operand&)>
+constexpr uint32_t operands_of_kind() noexcept {
+  uint32_t operands = 0;
+  for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) operands |= (kIsOfKind(kOperands[i]) ? 1u : 0u) << i;
+  return operands;
+}
+
+// Calls `visit` for each of the operands of a kind that are in a set, in order, up to the first that it refuses.
+template <bool (*kIsOfKind)(const Operand&) = is_any, typename Visit>
 BARACUDA_ALWAYS_INLINE int32_t visit_operands(uint32_t set, const Visit& visit) noexcept {
-  if constexpr (kIsOfKind(kOperands[kFirst])) {
-    if (wants(set, kFirst)) {
-      const int32_t status = visit(std::integral_constant<int, kFirst>());
-      if (!BARACUDA_LIKELY(status == BARACUDA_OK)) return status;
-    }
+  for (uint32_t left = set & operands_of_kind<kIsOfKind>(); left != 0; left &= left - 1) {
+    const int32_t status = visit(lowest_bit(left));
+    if (!BARACUDA_LIKELY(status == BARACUDA_OK)) return status;
   }
-  if constexpr (kFirst + 1 < BARACUDA_NUM_OPERANDS)
-    return visit_operands<kIsOfKind, kFirst + 1>(set, visit);
-  else
-    return BARACUDA_OK;
+  return BARACUDA_OK;
 }
 
 // The operands that there are, as bits.
