@@ -59,7 +59,7 @@ def test_an_api_that_lacks_something() -> None:
     assert methods(None) is None
     assert "api" in abi.message()
     for name, _ in abi.PythonApi._fields_:
-        if name == "reserved":
+        if name == "type_offset":  # it may be 0
             continue
         api = whole_api()
         setattr(api, name, 0)

@@ -201,7 +201,7 @@ int32_t judge_rows(const Append& append, Place* places) noexcept {
   if (ragged) BARACUDA_TRY(judge_append_indptr<kNarrow>(placement));
   int64_t request = 0;
   for (int64_t row = 0; row < placement.num_rows; ++row) {
-    Seen seen = {};
+    Seen seen = nothing_seen();
     if (ragged) request = next_request<kNarrow>(placement, row, request);
     if (find_place_of<kNarrow>(placement, request, row, &seen)) {
       if (places != nullptr) places[row] = {static_cast<int32_t>(seen.page), static_cast<int32_t>(seen.slot)};

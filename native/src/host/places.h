@@ -29,7 +29,7 @@ class Places {
  private:
   template <bool kNarrow>
   bool judge_now(int64_t row, Place* place) const noexcept {
-    Seen seen = {};
+    Seen seen = nothing_seen();
     const Placement& placement = append_.placement;
     const bool served = find_place<kNarrow>(placement, row, &seen);
     if (!served)

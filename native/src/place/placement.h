@@ -83,6 +83,24 @@ struct SeenOf {
 
 using Seen = SeenOf<int64_t>;
 
+// Of a row of which nothing was read yet. One by one: to clear all at once compilers take an instruction that is slow to
+// start, for each row.
+inline Seen nothing_seen() {
+  Seen seen;
+  seen.request = 0;
+  seen.first_row = 0;
+  seen.end_row = 0;
+  seen.begin = 0;
+  seen.end = 0;
+  seen.length = 0;
+  seen.owner = 0;
+  seen.target = 0;
+  seen.entry = 0;
+  seen.page = 0;
+  seen.slot = 0;
+  return seen;
+}
+
 template <typename Int>
 BARACUDA_HOST_DEVICE inline Seen widened(const SeenOf<Int>& seen) {
   return {seen.request, seen.first_row, seen.end_row, seen.begin, seen.end, seen.length,

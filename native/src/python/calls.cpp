@@ -130,10 +130,7 @@ Table table_of(const CopyOp& op) {
 class GivenOperands {
  public:
   GivenOperands(Object* describers, bool for_good, Table table) noexcept
-      : describers_(describers), for_good_(for_good), table_(table) {
-    // One by one: for all at once compilers take an instruction that is slow to start.
-    for (const Tensor*& operand : operands_) operand = nullptr;
-  }
+      : describers_(describers), for_good_(for_good), table_(table) {}
   GivenOperands(const GivenOperands&) = delete;
   GivenOperands& operator=(const GivenOperands&) = delete;
   ~GivenOperands() {
@@ -159,6 +156,9 @@ class GivenOperands {
     return refusal_ != BARACUDA_OK ? refusal_ : BARACUDA_PRIVATE_NOT_JUDGED;
   }
 
+  void leave_out(int operand) { operands_[operand] = nullptr; }
+
+  // Once each operand was read or left out.
   const Tensor* const* tensors() const { return operands_; }
 
  private:
@@ -256,10 +256,15 @@ struct ObjectsOfTuple {
 
 // Reads operands, those that are None left out. Where it returns false, the call is over.
 bool read_all(GivenOperands* given, Objects operands) {
-  for (ptrdiff_t i = 0; i < operands.count; ++i) {
+  int i = 0;
+  for (; i < operands.count; ++i) {
     Object* const operand = operands.first[i];
-    if (operand != api->none && !given->read(static_cast<int>(i), operand)) return false;
+    if (operand == api->none)
+      given->leave_out(i);
+    else if (!given->read(i, operand))
+      return false;
   }
+  for (; i < BARACUDA_NUM_OPERANDS; ++i) given->leave_out(i);
   return true;
 }
 

@@ -210,7 +210,7 @@ class PythonApi(ctypes.Structure):
 
     _fields_ = [
         ("struct_size", c_uint32),
-        ("reserved", c_uint32),
+        ("type_offset", c_uint32),
         *[
             (name, c_void_p)
             for name in (
