@@ -58,7 +58,7 @@ def _layout(numpy: Any) -> ArrayLayout | None:
         for i, (name, code) in enumerate(_TYPES):
             dtype = numpy.dtype(name)
             _kept.append(dtype)
-            layout.types[i] = ArrayType(id(dtype), code, 8 * dtype.itemsize)
+            layout.types[i] = ArrayType(id(dtype), code, dtype.itemsize.bit_length() - 1)
         whole = numpy.zeros((3, 4, 5), numpy.float16)
         frozen = numpy.zeros(6, numpy.int32)
         frozen.flags.writeable = False

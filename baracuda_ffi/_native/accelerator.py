@@ -66,7 +66,7 @@ class _PythonApi(ctypes.Structure):
 
 
 class ArrayType(ctypes.Structure):
-    _fields_ = (("type", c_void_p), ("code", c_uint8), ("bits", c_uint8))
+    _fields_ = (("type", c_void_p), ("code", c_uint8), ("doublings", c_uint8))
 
 
 class ArrayLayout(ctypes.Structure):

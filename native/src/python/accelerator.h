@@ -63,8 +63,8 @@ typedef struct baracuda_array_layout {
   uint32_t num_types;
   struct {
     void* type;
-    uint8_t code; /* DLPack's */
-    uint8_t bits;
+    uint8_t code;      /* DLPack's */
+    uint8_t doublings; /* of a byte, that one has */
   } types[BARACUDA_PRIVATE_ARRAY_TYPES];
 } baracuda_array_layout;
 

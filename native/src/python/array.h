@@ -34,20 +34,21 @@ inline bool read_array(const baracuda_array_layout& layout, const void* array, S
   uint32_t i = 0;
   while (i < layout.num_types && layout.types[i].type != type) ++i;
   if (i == layout.num_types) return false;
-  const int64_t bytes = layout.types[i].bits / 8;
+  const int doublings = layout.types[i].doublings;
+  const int64_t within = (int64_t{1} << doublings) - 1;
   const auto* const extents = member_of<const int64_t*>(array, layout.extents);
   const auto* const strides = member_of<const int64_t*>(array, layout.strides);
   for (int32_t d = 0; d < rank; ++d) {
+    if ((strides[d] & within) != 0) return false;
     steps->extents[d] = extents[d];
-    steps->strides[d] = strides[d] / bytes;
-    if (steps->strides[d] * bytes != strides[d]) return false;
+    steps->strides[d] = strides[d] >> doublings;
   }
   tensor->data = member_of<void*>(array, layout.data);
   tensor->device_type = kDeviceHost;
   tensor->device_id = 0;
   tensor->ndim = rank;
   tensor->type_code = layout.types[i].code;
-  tensor->type_bits = layout.types[i].bits;
+  tensor->type_bits = static_cast<uint8_t>(8u << doublings);
   tensor->type_lanes = 1;
   tensor->shape = steps->extents;
   tensor->strides = steps->strides;
