@@ -18,7 +18,7 @@ from .._model.enums import ElementKind
 from .._model.errors import BaracudaError, Unsupported, invalid_problem, unsupported
 from .._model.foreign import passes, refusal
 from .._native import abi
-from .._native.accelerator import describers
+from .._native.accelerator import describers, slot_offset
 from . import dlpack, exchange, numpy_arrays, torch_tensors
 from .capsule_exporters import exporter_of
 from .described import ELEMENT_TYPES, ON_HOST, Described
@@ -145,7 +145,9 @@ def _describer_of(kind: type) -> Describer:
     return torch_tensors.caution(kind, exchange.find_reader(kind))
 
 
-describers[TensorView] = attrgetter("_capsule")
+describers[TensorView] = _kept_capsule = attrgetter("_capsule")
+if (_offset := slot_offset(TensorView, "_capsule")) is not None:
+    describers[_kept_capsule] = _offset
 
 
 def _tensor_of_numpy(array: Any, name: str, written: bool) -> tuple[int, object]:

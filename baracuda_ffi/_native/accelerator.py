@@ -6,6 +6,7 @@ are: five functions, which ``native/src/python/accelerator.h`` describes.
 from __future__ import annotations
 
 import ctypes
+import sys
 from ctypes import c_char_p, c_int32, c_uint8, c_uint32, c_void_p
 
 TYPE_CHECKING = False
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
     # further offset there also a function of the object and the one object that it may return.
     Caution = tuple[int, int, int, int, Callable[[Any], object], object]
 
-    Describers = dict[type | int | Callable[[Any], object], Describer | Caution | bytes | None]
+    Describers = dict[type | int | Callable[[Any], object], Describer | Caution | bytes | int | None]
 
 SYMBOL = "baracuda_private_python_methods"
 
 # What describes objects, by type, for the library's built-in functions; by the address of a reader what to
-# be cautious of; by a function None if the object may let go of its capsules' memory, or an ``ArrayLayout``
-# by which most objects are read without it. No entry is removed
+# be cautious of; by a function None if the object may let go of its capsules' memory, an ``ArrayLayout`` by
+# which most objects are read without it, or the offset of a capsule that an object keeps. No entry is removed
 # or replaced, since another thread may be using it: a table lives as long as the process, and types that have
 # one are few.
 describers: Describers = {}
@@ -93,6 +94,18 @@ class _PythonMethod(ctypes.Structure):
     """struct baracuda_python_method, and CPython's PyMethodDef."""
 
     _fields_ = (("name", c_char_p), ("function", c_void_p), ("flags", c_int32), ("doc", c_char_p))
+
+
+def slot_offset(kind: type, name: str) -> int | None:
+    """Where the objects of a type have what is in a slot; None where that cannot be told."""
+    if sys.implementation.name != "cpython":
+        return None
+    one: object = object.__new__(kind)
+    mark = object()
+    object.__setattr__(one, name, mark)
+    words = ctypes.c_size_t * (kind.__basicsize__ // ctypes.sizeof(c_void_p))
+    found = [i for i, word in enumerate(words.from_address(id(one))) if word == id(mark)]
+    return ctypes.sizeof(c_void_p) * found[0] if len(found) == 1 else None
 
 
 def _type_offset() -> int:

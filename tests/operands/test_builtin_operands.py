@@ -14,6 +14,7 @@ import pytest
 
 import baracuda_ffi as bf
 from baracuda_ffi._append import operands as _bind
+from baracuda_ffi._native.accelerator import slot_offset
 from support.c_abi import abi
 from support.calls.builtin_calls import (
     NOT_JUDGED,
@@ -170,6 +171,50 @@ def test_a_capsule_that_is_for_a_call_alone_is_not_bound() -> None:
     assert calls.append(unbound(), None, operands) == abi.OK
     assert capsules.calls == 1
     assert_appended(problem, before)
+
+
+class Keeping:
+    """Has the capsule of an exporter."""
+
+    __slots__ = ("capsule", "exporter")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_capsule_that_an_object_keeps_is_read_where_it_is(name: str) -> None:
+    problem = Problem()
+    before = problem.snapshot()
+    calls = Calls(problem)
+    keeping = Keeping()
+    keeping.exporter = LegacyExporter(problem.arrays[name])
+    keeping.capsule = capsule = keeping.exporter._capsule()
+    exported = []
+
+    def export(operand: Any) -> Any:
+        exported.append(operand)
+        return capsule
+
+    offset = slot_offset(Keeping, "capsule")
+    assert offset is not None
+    calls.describers[Keeping] = export
+    calls.describers[export] = offset
+    references = sys.getrefcount(capsule)
+    assert calls.append(unbound(), None, calls.given(**{name: keeping})) == abi.OK
+    assert_appended(problem, before)
+    assert exported == []
+    del keeping.capsule  # what has none is exported
+    references -= 1
+    assert calls.bind(bound_to_nothing(), calls.given(**{name: keeping}))[0] == abi.OK
+    assert exported == [keeping]
+    assert sys.getrefcount(capsule) == references
+
+
+def test_a_slot_is_where_its_object_is() -> None:
+    keeping = Keeping()
+    keeping.capsule, keeping.exporter = marks = object(), object()
+    for name, mark in zip(Keeping.__slots__, marks, strict=True):
+        offset = slot_offset(Keeping, name)
+        assert offset is not None
+        assert ctypes.c_size_t.from_address(id(keeping) + offset).value == id(mark)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])

@@ -82,7 +82,8 @@ typedef struct baracuda_python_method {
  * runs: the memory that it names must be the object's own. Where `self` has None by that function, the object may let
  * go of that memory while it lives, and bind is not given such objects. Where it has a bytes object by that function,
  * a baracuda_array_layout, an object that has its memory by itself, or from another that has, of the same type, and is
- * otherwise as the layout says, is read without the function. For the int of a reader `self` may have a tuple of six,
+ * otherwise as the layout says, is read without the function. Where it has an int by that function, an object keeps its
+ * capsule, which has nothing to give back, at that offset. For the int of a reader `self` may have a tuple of six,
  * which says what the reader is not given: an object has, at offset [0], a pointer to something that has, at offset
  * [1], a word of 64 bits; not given are those with a bit of [2] in that word, and of those that are to be written and
  * have no NULL at offset [3] there the ones for which the function [4] returns anything but [5] itself. What is in

@@ -51,6 +51,7 @@ struct Describer {
   const baracuda_array_layout* layout = nullptr;
   Object* asked_if_written = nullptr;
   Object* wanted = nullptr;
+  size_t capsule_offset = 0;  // of one that the object keeps; 0: none
   size_t pointer_offset = 0;
   size_t word_offset = 0;
   size_t watched_offset = 0;
@@ -69,7 +70,10 @@ Describer read_describer(Object* describers, Object* type) {
     read.exporter = found;
     Object* const said = api->borrow_dict_item(describers, found);
     read.lends_for_a_call = said == api->none;
-    if (said != nullptr && !read.lends_for_a_call)
+    if (said == nullptr || read.lends_for_a_call) return read;
+    if (is_int(said))
+      read.capsule_offset = api->address_of_int(said);
+    else
       read.layout = reinterpret_cast<const baracuda_array_layout*>(api->bytes_of(said));
     return read;
   }
@@ -197,9 +201,12 @@ class GivenOperands {
 
   bool export_to_capsule(int operand, Object* object) {
     if (for_good_ && by_.lends_for_a_call) return false;
-    Object* const capsule = api->own_result(by_.exporter, object, nullptr);
-    if (capsule == nullptr) return false;
-    capsules_[num_capsules_++] = capsule;
+    Object* capsule = by_.capsule_offset != 0 ? member_of<Object*>(object, by_.capsule_offset) : nullptr;
+    if (capsule == nullptr) {
+      capsule = api->own_result(by_.exporter, object, nullptr);
+      if (capsule == nullptr) return false;
+      capsules_[num_capsules_++] = capsule;
+    }
     // DLManagedTensor, which begins with the DLTensor.
     operands_[operand] = static_cast<const Tensor*>(api->capsule_pointer(capsule, "dltensor"));
     return operands_[operand] != nullptr;
