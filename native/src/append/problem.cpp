@@ -370,6 +370,7 @@ BARACUDA_ALWAYS_INLINE void make_placement(const Op& op, bool states_pages, bool
     case BARACUDA_ADDRESSING_POSITIONS:
       place_by(op, kOwners, BARACUDA_OPERAND_BATCH_INDICES, &placement);
       place_by(op, kTargets, BARACUDA_OPERAND_POSITIONS, &placement);
+      placement.requests_a_row = requests_a_row(op);
       break;
     case BARACUDA_ADDRESSING_SLOTS:
       placement.wide = 0;

@@ -48,7 +48,7 @@ struct Placement {
   int32_t used_pages;          // entries of indices; of a row of block_table
   int32_t num_pages;           // in the caches
   Divisor<uint32_t> per_page;  // by page_size; its divisor alone for decodes, which divide nothing
-  uint32_t requests_a_row;     // RAGGED: of evenly many rows each, in 2^-32; at most 2^32 - 1 of these
+  uint32_t requests_a_row;     // RAGGED, POSITIONS: of evenly many rows each, in 2^-32; at most 2^32 - 1 of these
   uint32_t wide;               // bit i: operands[i] is int64, else int32
   Placing placing;
 

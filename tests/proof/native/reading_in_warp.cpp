@@ -1,6 +1,7 @@
 // What the threads of a warp read together of a row on the way to its place, held against the way that the host has for
 // a row by itself, over random tables, damaged ones among them, every array on the heap by itself:
 //   reading_in_warp ROUNDS SEED
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -77,7 +78,8 @@ Tables make_tables() {
   const auto placing = static_cast<Placing>(below(kPlacings));
   const bool is_ragged = placing == Placing::kRagged;
   const bool is_by_request = is_ragged || placing == Placing::kLastPage || placing == Placing::kNewest;
-  const bool is_dense = (is_ragged || placing == Placing::kNewest) && below(2) != 0;
+  const bool is_paged = is_by_request ? placing != Placing::kLastPage : placing == Placing::kPositions;
+  const bool is_dense = is_paged && below(2) != 0;
   const bool by_seq_lens = is_dense || placing == Placing::kNewest || (is_ragged && below(2) != 0);
   const int64_t page_size = 1 + below(20);
   const int64_t num_pages = 1 + below(500);
@@ -127,10 +129,9 @@ Tables make_tables() {
       requests < rows ? static_cast<uint32_t>((static_cast<uint64_t>(requests) << 32) / static_cast<uint64_t>(rows))
                       : UINT32_MAX;
   if (placing == Placing::kPositions) {
-    for (int64_t i = 0; i < rows; ++i) {
-      made.owners.push_back(requests != 0 ? below(requests) : -1);
-      made.targets.push_back(requests != 0 ? below(pages[made.owners.back()] * page_size) : 0);
-    }
+    for (int64_t i = 0; i < rows; ++i) made.owners.push_back(requests != 0 ? below(requests) : -1);
+    if (below(2) != 0) std::sort(made.owners.begin(), made.owners.end());
+    for (const int64_t owner : made.owners) made.targets.push_back(requests != 0 ? below(pages[owner] * page_size) : 0);
   }
   if (placing == Placing::kSlots) {
     placement.skip_slot = below(3) == 0 ? below(num_pages * page_size) : -1;

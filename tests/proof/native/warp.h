@@ -90,7 +90,7 @@ inline unsigned int __ballot_sync(unsigned int, int predicate) {
 }
 template <typename T>
 T __shfl_sync(unsigned int, T value, int from) {
-  return static_cast<T>(warp::meet(static_cast<int64_t>(value))[from % warp::kThreads]);
+  return static_cast<T>(warp::meet(static_cast<int64_t>(value))[static_cast<unsigned int>(from) % warp::kThreads]);
 }
 inline unsigned int __umulhi(unsigned int a, unsigned int b) {
   return static_cast<unsigned int>((uint64_t{a} * b) >> 32);

@@ -1,7 +1,7 @@
-// What is read of a row on the way to its place. The threads of a warp read together what a RAGGED row's request might
-// be, each thread all of one at once: where the row is of one of these, it waits for its request no longer than a
-// decode for its page table. Among more requests than a warp has threads, those are read that the row would be of if
-// each had as many.
+// What is read of a row on the way to its place. The threads of a warp read together what the requests of its rows
+// might be, before they know which these are: for RAGGED each thread all of one request, for POSITIONS where the part
+// of one in the table begins. Where a row is of one of these, it waits for its request no longer than a decode for its
+// page table. Of more requests than a warp reads, it reads those that its first row would be among if each had as many.
 #ifndef BARACUDA_SRC_CUDA_BESPOKE_READING_H_
 #define BARACUDA_SRC_CUDA_BESPOKE_READING_H_
 
@@ -17,7 +17,9 @@ constexpr uint32_t kWholeWarp = 0xffffffffu;
 constexpr int32_t kWarp = 32;
 
 // Whether the threads of a warp work together then, those too that have no row.
-BARACUDA_HOST_DEVICE constexpr bool reads_in_warp(Placing placing) { return placing == Placing::kRagged; }
+BARACUDA_HOST_DEVICE constexpr bool reads_in_warp(Placing placing) {
+  return placing == Placing::kRagged || placing == Placing::kPositions;
+}
 
 // Of none, the warp's last.
 __device__ __forceinline__ int32_t lowest(uint32_t threads) {
@@ -44,15 +46,11 @@ class Reading {
   __device__ __forceinline__ void start(const Placement& placement, Placing placing, const WarpRows<Int>& rows,
                                         Int row) {
     if (placing == Placing::kNewest) read_token<kNarrow>(placement, placing, Int{0}, row, &seen_);
+    if (placing == Placing::kPositions) read_positions(placement, rows, row);
     if (placing != Placing::kRagged) return;
     rows_ = rows;
-    first_ = 0;
+    guess(placement, rows, kWarp);
     const bool are_many = placement.num_requests > kWarp;
-    count_ = min(placement.num_requests, kWarp);
-    if (are_many) {
-      const auto even = static_cast<int32_t>(__umulhi(static_cast<uint32_t>(rows.first), placement.requests_a_row));
-      first_ = max(min(even - kWarp / 2, placement.num_requests - kWarp), 0);
-    }
     read_request<kNarrow>(placement, mine(), &its_);
     if (are_many) {
       step_ = (placement.num_requests + kWarp - 1) / kWarp;
@@ -64,12 +62,42 @@ class Reading {
   __device__ __forceinline__ void finish(const Placement& placement, Placing placing, Int row, SeenOf<Int>* seen) {
     if (placing == Placing::kRagged)
       find_request(placement, row);
+    else if (placing == Placing::kPositions)
+      find_part(placement);
     else if (placing != Placing::kNewest)
       read_token<kNarrow>(placement, placing, Int{0}, row, &seen_);
     *seen = seen_;
   }
 
  private:
+  // Requests of which nothing is known yet, at most so many: first_ .. first_ + count_ - 1.
+  __device__ __forceinline__ void guess(const Placement& placement, const WarpRows<Int>& rows, int32_t most) {
+    first_ = 0;
+    count_ = min(placement.num_requests, most);
+    if (placement.num_requests <= most) return;
+    const auto even = static_cast<int32_t>(__umulhi(static_cast<uint32_t>(rows.first), placement.requests_a_row));
+    first_ = max(min(even - most / 2, placement.num_requests - most), 0);
+  }
+
+  // POSITIONS: the row's entries; and thread i where the i-th request's part of the table begins, which is where that
+  // of the one before ends. A dense table has no such parts, and some number is read for it: a branch would make the
+  // load wait for the row's entries.
+  __device__ __forceinline__ void read_positions(const Placement& placement, const WarpRows<Int>& rows, Int row) {
+    read_position<kNarrow>(placement, row, &seen_);
+    guess(placement, rows, kWarp - 1);
+    const bool dense = placement.table == BARACUDA_TABLE_DENSE;
+    const Int bound = dense ? Int{0} : static_cast<Int>(first_ + min(lane(), count_));
+    begin_ = read_index<kNarrow>(placement, dense ? kOwners : kIndptr, bound);
+  }
+
+  __device__ __forceinline__ void find_part(const Placement& placement) {
+    const Int nth = seen_.request - first_;
+    seen_.begin = __shfl_sync(kWholeWarp, begin_, static_cast<int32_t>(nth));
+    seen_.end = __shfl_sync(kWholeWarp, begin_, static_cast<int32_t>(nth) + 1);
+    const bool is_known = is_below(nth, count_) && placement.table != BARACUDA_TABLE_DENSE;
+    if (!is_known && seen_.request >= 0) read_part<kNarrow>(placement, seen_.request, &seen_);
+  }
+
   __device__ __forceinline__ static int32_t lane() { return static_cast<int32_t>(threadIdx.x % kWarp); }
   __device__ __forceinline__ Int mine() const { return static_cast<Int>(first_ + min(lane(), count_ - 1)); }
 
@@ -139,6 +167,7 @@ class Reading {
   WarpRows<Int> rows_;
   int32_t first_;
   int32_t count_;
+  Int begin_;
   int32_t step_;  // where there are more requests than threads
   Int end_of_step_;
   SeenOf<Int> its_;
