@@ -1,20 +1,18 @@
 """Attention reads what we wrote: FlashInfer's prefill and decode wrappers over a cache that this package
 fills.
 
-Three requests are prefilled and decoded, each step appended by slices of a fused projection into an
-interleaved cache and attended over at once; then a decode step is captured into a CUDA graph with its append.
-Each attention is held against a dense one over all tokens so far. FlashInfer compiles its attention kernels
-when they are first used (minutes); the append is there already.
+Three requests are prefilled and decoded in pages that a ``BlockManager`` gives out. Each step appends slices
+of a fused projection to an interleaved cache, which is attended over at once; then a decode step is captured
+into a CUDA graph with its append. Each attention is held against a dense one over all tokens so far.
+FlashInfer compiles its attention kernels when they are first used (minutes); the append is there already.
 """
 
 from __future__ import annotations
 
-from itertools import chain
-
 import flashinfer
 import torch
 
-from baracuda_ffi.torch import append_paged_kv
+import baracuda_ffi as bf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,33 +26,33 @@ PROMPTS = (5, 40, 17)
 STEPS = 20
 GRAPH_STEPS = 3
 DTYPE = torch.float16
+SIZES = (HEADS, KV_HEADS, HEAD_DIM, PAGE_SIZE)
 WORKSPACE_BYTES = 128 * 2**20
 
 
 class Requests:
-    """Requests with the pages that they have, and all of their K and V, for a dense attention."""
+    """Requests, where their tokens are, and all of their K and V, for a dense attention."""
 
     def __init__(self) -> None:
-        self.lengths = [0] * len(PROMPTS)
-        self.pages: list[list[int]] = [[] for _ in PROMPTS]
+        self.manager = bf.BlockManager(PAGES, PAGE_SIZE)
+        self.sequences = [self.manager.add() for _ in PROMPTS]
         self.keys: list[list[Tensor]] = [[] for _ in PROMPTS]
         self.values: list[list[Tensor]] = [[] for _ in PROMPTS]
-        self._free = torch.randperm(PAGES, generator=torch.Generator().manual_seed(0)).tolist()
+        self.table = bf.PageTable(
+            PAGE_SIZE, len(PROMPTS), PAGES, max_rows=sum(PROMPTS), stream=torch.cuda.current_stream()
+        )
 
     def grow(self, counts: Sequence[int]) -> None:
-        """Count the new tokens, and list the pages that they need."""
-        for request, count in enumerate(counts):
-            self.lengths[request] += count
-            while len(self.pages[request]) * PAGE_SIZE < self.lengths[request]:
-                self.pages[request].append(self._free.pop())
+        """Places for the new tokens, and the table that says which."""
+        for sequence, count in zip(self.sequences, counts, strict=True):
+            self.manager.grow(sequence, count)
+        self.table.update(self.manager, self.sequences, counts)
+        self.manager.commit()
 
-    def table(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """indices, indptr, last_page_len and seq_lens, which count the new tokens."""
-        indptr = [0]
-        for pages in self.pages:
-            indptr.append(indptr[-1] + len(pages))
-        last = [(length - 1) % PAGE_SIZE + 1 for length in self.lengths]
-        return i32(list(chain(*self.pages))), i32(indptr), i32(last), i32(self.lengths)
+    def attended(self, padded: bool = False) -> dict[str, Tensor]:
+        """What a wrapper takes: windows of the table's memory."""
+        view = self.table.attention_view(padded=padded)
+        return {name: torch.as_tensor(array, device="cuda") for name, array in view.items()}
 
     def keep(self, key: Tensor, value: Tensor, counts: Sequence[int]) -> None:
         for request, (keys, values) in enumerate(
@@ -77,13 +75,14 @@ class Requests:
         return torch.cat(outputs)
 
 
-def i32(values: Sequence[int]) -> Tensor:
-    return torch.tensor(values, dtype=torch.int32, device="cuda")
-
-
 def projection(rows: int) -> Tensor:
     """A fused QKV projection's output: ``[rows, heads + 2 kv_heads, head_dim]``."""
     return torch.randn(rows, HEADS + 2 * KV_HEADS, HEAD_DIM, device="cuda", dtype=DTYPE)
+
+
+def pages(view: dict[str, Tensor]) -> list[Tensor]:
+    """What every plan begins with."""
+    return [view[name] for name in ("indptr", "indices", "last_page_len")]
 
 
 def check(step: str, found: Tensor, right: Tensor) -> None:
@@ -98,36 +97,19 @@ def main() -> None:
     workspace = torch.empty(WORKSPACE_BYTES, dtype=torch.uint8, device="cuda")
     requests = Requests()
 
+    def append(key: Tensor, value: Tensor, padded: bool = False) -> None:
+        view = requests.table.append_view("RAGGED", padded=padded)
+        stream = torch.cuda.current_stream()  # that of a capture too
+        bf.append_paged_kv(key, value, kv_data=kv_cache, **view, layout="NHD", stream=stream)
+
     # Prefill, ragged.
     prefill = flashinfer.BatchPrefillWithPagedKVCacheWrapper(workspace, "NHD")
     query, key, value = projection(sum(PROMPTS)).split([HEADS, KV_HEADS, KV_HEADS], dim=1)
     requests.grow(PROMPTS)
     requests.keep(key, value, PROMPTS)
-    indices, indptr, last_page_len, seq_lens = requests.table()
-    append_indptr = i32([0, *torch.tensor(PROMPTS).cumsum(0).tolist()])
-    append_paged_kv(
-        key,
-        value,
-        kv_data=kv_cache,
-        indices=indices,
-        indptr=indptr,
-        seq_lens=seq_lens,
-        append_indptr=append_indptr,
-        layout="NHD",
-        length_convention="AFTER_APPEND",
-    )
-    prefill.plan(
-        append_indptr,
-        indptr,
-        indices,
-        last_page_len,
-        HEADS,
-        KV_HEADS,
-        HEAD_DIM,
-        PAGE_SIZE,
-        causal=True,
-        q_data_type=DTYPE,
-    )
+    append(key, value)
+    view = requests.attended()
+    prefill.plan(view["append_indptr"], *pages(view), *SIZES, causal=True, q_data_type=DTYPE)
     check("prefill", prefill.run(query.contiguous(), kv_cache), requests.dense(query, PROMPTS))
 
     # Decode.
@@ -137,58 +119,33 @@ def main() -> None:
         query, key, value = projection(len(PROMPTS)).split([HEADS, KV_HEADS, KV_HEADS], dim=1)
         requests.grow(one_each)
         requests.keep(key, value, one_each)
-        indices, indptr, last_page_len, seq_lens = requests.table()
-        append_paged_kv(
-            key,
-            value,
-            kv_data=kv_cache,
-            indices=indices,
-            indptr=indptr,
-            seq_lens=seq_lens,
-            layout="NHD",
-            length_convention="AFTER_APPEND",
-        )
-        decode.plan(indptr, indices, last_page_len, HEADS, KV_HEADS, HEAD_DIM, PAGE_SIZE, q_data_type=DTYPE)
-        check(
-            f"decode step {step}",
-            decode.run(query.contiguous(), kv_cache),
-            requests.dense(query, one_each),
-        )
+        append(key, value)
+        decode.plan(*pages(requests.attended()), *SIZES, q_data_type=DTYPE)
+        attended = decode.run(query.contiguous(), kv_cache)
+        check(f"decode step {step}", attended, requests.dense(query, one_each))
 
-    # Decode in a CUDA graph: the wrapper keeps the page table in buffers, which the append reads too.
-    buffers = i32([0] * (len(PROMPTS) + 1)), i32([0] * PAGES), i32([1] * len(PROMPTS))
+    # Decode in a CUDA graph: the append and the wrapper read the table's padded views, which stay where they
+    # are.
+    padded = pages(requests.attended(padded=True))
     captured = flashinfer.BatchDecodeWithPagedKVCacheWrapper(
         workspace,
         "NHD",
         use_cuda_graph=True,
-        paged_kv_indptr_buffer=buffers[0],
-        paged_kv_indices_buffer=buffers[1],
-        paged_kv_last_page_len_buffer=buffers[2],
+        paged_kv_indptr_buffer=padded[0],
+        paged_kv_indices_buffer=padded[1],
+        paged_kv_last_page_len_buffer=padded[2],
     )
     fused = projection(len(PROMPTS))
     query, key, value = fused.split([HEADS, KV_HEADS, KV_HEADS], dim=1)
-    graph_lengths = i32([0] * len(PROMPTS))
 
     def next_step() -> None:
         fused.copy_(projection(len(PROMPTS)))
         requests.grow(one_each)
         requests.keep(key, value, one_each)
-        indices, indptr, last_page_len, seq_lens = requests.table()
-        graph_lengths.copy_(seq_lens)
-        # Copies the table into the wrapper's buffers.
-        captured.plan(indptr, indices, last_page_len, HEADS, KV_HEADS, HEAD_DIM, PAGE_SIZE, q_data_type=DTYPE)
+        captured.plan(*padded, *SIZES, q_data_type=DTYPE)
 
     def append_and_attend() -> Tensor:
-        append_paged_kv(
-            key,
-            value,
-            kv_data=kv_cache,
-            indices=buffers[1],
-            indptr=buffers[0],
-            seq_lens=graph_lengths,
-            layout="NHD",
-            length_convention="AFTER_APPEND",
-        )
+        append(key, value, padded=True)
         return captured.run(query.contiguous(), kv_cache)
 
     next_step()
