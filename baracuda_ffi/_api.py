@@ -1,6 +1,10 @@
-"""The public names, from their modules. The package loads this when the first of them is asked for."""
+"""The public names, from their modules. The package loads this when the first of them is asked for; what an
+append has no use for comes with its own name.
+"""
 
 from __future__ import annotations
+
+from importlib import import_module
 
 from ._append.arguments import PagedKvAppendArgs
 from ._append.bound_launch import BoundLaunch
@@ -46,15 +50,39 @@ from ._model.errors import (
 from ._model.seen_values import SeenValues
 from ._model.workspace import Workspace
 from ._native.about import BuildInfo, build_info, host_max_threads, library_path, set_host_max_threads
-from ._page_tables.blocks.manager import BlockManager
-from ._page_tables.table.page_table import PageTable
-from ._page_tables.validate.finding import PageTableFault, PageTableFinding
-from ._page_tables.validate.validate import validate_page_table
-from ._pages.functional import copy_pages, gather_pages, scatter_pages
 
 _dynamo.read_instead(append_paged_kv, _dynamo.append_in_a_compiled_function)
-for _copies in (copy_pages, gather_pages, scatter_pages):
-    _dynamo.read_instead(_copies, _dynamo.copies_in_a_compiled_function(_copies.__name__))
+
+_COPIES = "._pages.functional"
+_LATER = {
+    "BlockManager": "._page_tables.blocks.manager",
+    "PageTable": "._page_tables.table.page_table",
+    "PageTableFault": "._page_tables.validate.finding",
+    "PageTableFinding": "._page_tables.validate.finding",
+    "copy_pages": _COPIES,
+    "gather_pages": _COPIES,
+    "scatter_pages": _COPIES,
+    "validate_page_table": "._page_tables.validate.validate",
+}
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._page_tables.blocks.manager import BlockManager
+    from ._page_tables.table.page_table import PageTable
+    from ._page_tables.validate.finding import PageTableFault, PageTableFinding
+    from ._page_tables.validate.validate import validate_page_table
+    from ._pages.functional import copy_pages, gather_pages, scatter_pages
+else:
+
+    def __getattr__(name):
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_LATER[name], __package__), name)
+        if _LATER[name] == _COPIES:
+            _dynamo.read_instead(value, _dynamo.copies_in_a_compiled_function(name))
+        globals()[name] = value
+        return value
+
 
 __all__ = [
     "Addressing",
