@@ -369,7 +369,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The only place where the version is written: the build, the library and the Python package read it here. */
+/* The only place where the version is written: the build, the library and all packages read it here. */
 #define BARACUDA_FFI_VERSION_MAJOR 0
 #define BARACUDA_FFI_VERSION_MINOR 1
 #define BARACUDA_FFI_VERSION_PATCH 0
@@ -405,8 +405,8 @@ extern "C" {
   X(I8, int8, 6, 0, 8)                  \
   X(U8, uint8, 7, 1, 8)
 
-/* The operands, one row each: X(enumerator, name, value). The name is that of the struct's member, of the messages and
- * of the Python package's argument; the value is the operand's place in the arrays of _bind. */
+/* The operands, one row each: X(enumerator, name, value). The name is that of the struct's member, and of the messages;
+ * the value is the operand's place in the arrays of _bind. */
 #define BARACUDA_FOR_EACH_OPERAND(X) \
   X(KEY, key, 0)                     \
   X(VALUE, value, 1)                 \
