@@ -108,10 +108,10 @@ def check_counts(function: str, before: bytes, after: bytes, placed_by: OperandS
     ):
         missing = [name for name in of if name not in names]
         if one != other and missing:
+            stay = f"{', '.join(missing)} {'stay' if len(missing) > 1 else 'stays'}"
             raise invalid_problem(
                 function,
-                f"{what} changes from {one} to {other} and {', '.join(missing)} stays; each operand that has "
-                "it should be given",
+                f"{what} changes from {one} to {other} and {stay}; each operand that has it should be given",
             )
 
 

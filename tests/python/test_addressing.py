@@ -372,7 +372,7 @@ def test_what_lies_behind_an_operand_that_stays(guarded: bool, form: str) -> Non
     plan = bf.PagedKvAppendPlan.select(None, desc, bf.PlanPreference(guarded=guarded))
     operands = {name: put(array) for name, array in bound.items()}
     launch = plan.bind(None, bf.PagedKvAppendArgs(**operands))
-    says = r"batch_size changes from 1 to 3 and indptr, key, value stays"
+    says = r"batch_size changes from 1 to 3 and indptr, key, value stay;"
     with pytest.raises(bf.InvalidProblem, match=says):
         launch.rebind(last_page_len=put(int32(0, 0, 0)))
     with pytest.raises(
