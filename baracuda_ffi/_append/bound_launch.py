@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from .._interop.streams import handle_or_host
-from .._model.checks import describe as described
+from .._model.checks import in_words
 from .._model.copying import no_copy
 from .._model.enums import Addressing
 from .._model.errors import invalid_problem
@@ -226,7 +226,7 @@ class BoundLaunch:
         if on_host != (stream is None):
             kind, wanted = ("the host", "None") if on_host else ("CUDA", "a CUDA stream, such as 0")
             raise invalid_problem(
-                _ON, f"stream is {described(stream)} and the launch is for {kind}; it should be {wanted}"
+                _ON, f"stream is {in_words(stream)} and the launch is for {kind}; it should be {wanted}"
             )
         handle = handle_or_host(_ON, stream)
         bound = bind(self._library, BIND_SYMBOL, on_stream(op, handle), operands_of(kept))

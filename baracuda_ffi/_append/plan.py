@@ -5,7 +5,7 @@ from __future__ import annotations
 from ctypes import addressof, c_int32
 
 from .._interop.streams import handle_or_host
-from .._model.checks import describe, instance
+from .._model.checks import in_words, instance
 from .._model.copying import no_pickle
 from .._model.descriptors import KernelSku, PagedKvAppendDescriptor, PrecisionGuarantee
 from .._model.enums import (
@@ -427,7 +427,7 @@ class PagedKvAppendPlan:
         if stream is not None and self._on_host:
             raise invalid_problem(
                 function,
-                f"stream is {describe(stream)} and the plan is for the host; it should be None",
+                f"stream is {in_words(stream)} and the plan is for the host; it should be None",
             )
 
     def _guarded_record(self, function: str, stream: Stream) -> ErrorRecord:

@@ -17,7 +17,7 @@ import numpy as np
 from .._append.operands import RUN_SYMBOL, bind
 from .._append.problem import statement
 from .._interop.tensor_view import TensorView
-from .._model.checks import describe
+from .._model.checks import in_words
 from .._model.errors import unsupported
 from .._native import abi
 from .._native.library import Library, library
@@ -72,7 +72,7 @@ def _array(name: str, value: Any) -> Any:
     try:
         return jnp.asarray(value)
     except TypeError as error:
-        raise unsupported(_ME, f"{name} is {describe(value)}; it should be an array of JAX") from error
+        raise unsupported(_ME, f"{name} is {in_words(value)}; it should be an array of JAX") from error
 
 
 def _like(array: Any) -> Any:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import ctypes
 from math import prod
 
-from .._model.checks import INT64_MAX, describe
+from .._model.checks import INT64_MAX, in_words
 from .._model.errors import BaracudaError, invalid_problem, unsupported
 from .._native import abi
 from . import tensors
@@ -42,7 +42,7 @@ class IndexVector:
             raise invalid_problem(function, f"{name} has {tensor.ndim} dimensions; it should have {rank}")
         if (tensor.type_code, tensor.type_lanes) != (abi.TYPE_INT, 1) or tensor.type_bits not in bits:
             wanted = " or ".join([f"int{width}" for width in bits])
-            raise unsupported(function, f"{name}, {describe(operand)}, is not of {wanted}; it should be")
+            raise unsupported(function, f"{name}, {in_words(operand)}, is not of {wanted}; it should be")
         self.itemsize = tensor.type_bits // 8
         self.shape = tuple([_int64_at(tensor.shape, i) for i in range(rank)])
         if min(self.shape) < 0:

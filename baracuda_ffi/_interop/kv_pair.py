@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ctypes import addressof, c_int64
 
-from .._model.checks import describe
+from .._model.checks import in_words
 from .._model.errors import invalid_problem
 from .._native import abi
 
@@ -41,7 +41,7 @@ class CacheOfPair:
             instead = " (of [2, pages, ...] give kv_data[0] as k_data and kv_data[1] as v_data)"
             raise invalid_problem(
                 "PagedKvAppendArgs",
-                f"kv_data, {describe(self.whole)}, has {has}; it should be [pages, 2, ...], K first"
+                f"kv_data, {in_words(self.whole)}, has {has}; it should be [pages, 2, ...], K first"
                 + (instead if shape and shape[0] == 2 else ""),
             )
         steps = (c_int64 * rank).from_address(whole.strides)[:] if whole.strides else _contiguous(shape)

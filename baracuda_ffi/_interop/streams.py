@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._model.checks import POINTER_MAX, describe
+from .._model.checks import POINTER_MAX, in_words
 from .._model.errors import BaracudaError, invalid_problem
 from .._model.foreign import passes, refusal
 
@@ -33,11 +33,11 @@ def stream_handle(function: str, stream: Any) -> int:
     except Exception as error:
         if passes(error):
             raise
-        raise refusal(function, f"stream, {describe(stream)}, did not tell its handle", error) from error
+        raise refusal(function, f"stream, {in_words(stream)}, did not tell its handle", error) from error
     if handle is None:
         raise invalid_problem(
             function,
-            f"stream is {describe(stream)}; it should be an int handle, CUstream, cudaStream_t, an object "
+            f"stream is {in_words(stream)}; it should be an int handle, CUstream, cudaStream_t, an object "
             "with __cuda_stream__, or a stream of torch, CuPy or Numba",
         )
     if not 0 <= handle <= POINTER_MAX:

@@ -12,8 +12,7 @@ from _weakref import CallableProxyType, ProxyType
 from ctypes import addressof
 from operator import attrgetter
 
-from .._model.checks import POINTER_MAX, extents, integer, steps
-from .._model.checks import describe as describe_value
+from .._model.checks import POINTER_MAX, extents, in_words, integer, steps
 from .._model.enums import ElementKind
 from .._model.errors import BaracudaError, Unsupported, invalid_problem, unsupported
 from .._model.foreign import passes, refusal
@@ -103,10 +102,10 @@ def tensor_of(operand: Any, name: str, written: bool | None = None) -> tuple[int
     except Exception as error:
         if passes(error):
             raise
-        raise refusal(_ME, f"{name}, {describe_value(operand)}, could not be described", error) from error
+        raise refusal(_ME, f"{name}, {in_words(operand)}, could not be described", error) from error
     raise invalid_problem(
         _ME,
-        f"{name} is {describe_value(operand)}; it should be a NumPy array, an object with __dlpack__ or "
+        f"{name} is {in_words(operand)}; it should be a NumPy array, an object with __dlpack__ or "
         f"__cuda_array_interface__, or a TensorView{_instead_of_numbers(operand, name)}",
     )
 
@@ -171,7 +170,7 @@ def _tensor_of_exporter(operand: Any, name: str, written: bool) -> tuple[int, ob
     if written and export.copied:
         raise invalid_problem(
             _ME,
-            f"{name}, {describe_value(operand)}, exports a copy of itself; it is written, so it should "
+            f"{name}, {in_words(operand)}, exports a copy of itself; it is written, so it should "
             "export its own memory",
         )
     return export.tensor, (operand, export)
@@ -185,7 +184,7 @@ def _tensor_of_cuda_array(
     if type(array) in _WEAK:
         raise unsupported(
             _ME,
-            f"{name} is {describe_value(array)}, which keeps no memory alive; it should be the array itself",
+            f"{name} is {in_words(array)}, which keeps no memory alive; it should be the array itself",
         )
     typestr = interface["typestr"]
     element = _parse(typestr, name, typestr)
@@ -218,7 +217,7 @@ def _tensor_of_interface(
 def _unreadable(operand: object, name: str) -> Unsupported:
     return unsupported(
         _ME,
-        f"{name}, {describe_value(operand)}, describes itself by DLPack capsules alone, which an interpreter "
+        f"{name}, {in_words(operand)}, describes itself by DLPack capsules alone, which an interpreter "
         "without ctypes.pythonapi cannot read; it should be a NumPy array, or a TensorView of its memory",
     )
 
@@ -237,7 +236,7 @@ def _check_writable(name: str, operand: object, refused: bool) -> None:
     if refused:
         raise invalid_problem(
             _ME,
-            f"{name}, {describe_value(operand)}, is read-only; it is written, so it should be writable",
+            f"{name}, {in_words(operand)}, is read-only; it is written, so it should be writable",
         )
 
 

@@ -16,7 +16,7 @@ import ctypes
 import sys
 from operator import attrgetter
 
-from .._model.checks import describe
+from .._model.checks import in_words
 from .._model.errors import unsupported
 from .._model.foreign import passes
 from .._native.accelerator import describers
@@ -46,7 +46,7 @@ def check(operand: Any, name: str, written: bool) -> None:
     if _stands_for_others(torch, operand):
         raise unsupported(
             _ME,
-            f"{name}, {describe(operand)}, stands for other tensors and is not the memory to use; it should "
+            f"{name}, {in_words(operand)}, stands for other tensors and is not the memory to use; it should "
             "be a plain tensor, or baracuda_ffi.torch.append_paged_kv be called, which torch can trace",
         )
     if operand.is_neg():

@@ -31,12 +31,12 @@ def integer(function: str, name: str, value: object, low: int, high: int, wanted
         except Exception as error:
             if passes(error):
                 raise
-            raise refusal(function, f"{name}, {describe(value)}, is no integer", error) from error
+            raise refusal(function, f"{name}, {in_words(value)}, is no integer", error) from error
         else:
             if low <= number <= high:
                 return number
             raise invalid_problem(function, f"{name} is {number}; it should be {wanted}")
-    raise invalid_problem(function, f"{name} is {describe(value)}; it should be {wanted}")
+    raise invalid_problem(function, f"{name} is {in_words(value)}; it should be {wanted}")
 
 
 def int32(function: str, name: str, value: object) -> int:
@@ -72,14 +72,14 @@ def several(function: str, name: str, values: object, wanted: str) -> list[Any]:
             if passes(error):
                 raise
             raise refusal(
-                function, f"{name}, {describe(values)}, could not be iterated over", error
+                function, f"{name}, {in_words(values)}, could not be iterated over", error
             ) from error
-    raise invalid_problem(function, f"{name} is {describe(values)}; it should be {wanted}")
+    raise invalid_problem(function, f"{name} is {in_words(values)}; it should be {wanted}")
 
 
 def _integers(function: str, name: str, values: object, low: int, wanted: str) -> tuple[int, ...]:
     if not isinstance(values, (tuple, list)):
-        raise invalid_problem(function, f"{name} is {describe(values)}; it should be a tuple of integers")
+        raise invalid_problem(function, f"{name} is {in_words(values)}; it should be a tuple of integers")
     return tuple(
         [integer(function, f"{name}[{i}]", value, low, INT64_MAX, wanted) for i, value in enumerate(values)]
     )
@@ -89,7 +89,7 @@ def instance(function: str, name: str, value: object, kind: type[T]) -> T:
     if isinstance(value, kind):
         return value
     raise invalid_problem(
-        function, f"{name} is {describe(value)}; it should be {with_article(kind.__name__)}"
+        function, f"{name} is {in_words(value)}; it should be {with_article(kind.__name__)}"
     )
 
 
@@ -104,11 +104,11 @@ def choice(function: str, name: str, value: object, kind: type[E]) -> E:
     names = ", ".join([repr(member) for member in kind.__members__])
     raise invalid_problem(
         function,
-        f"{name} is {describe(value)}; it should be {with_article(kind.__name__)}, or a name: {names}",
+        f"{name} is {in_words(value)}; it should be {with_article(kind.__name__)}, or a name: {names}",
     )
 
 
-def describe(value: object) -> str:
+def in_words(value: object) -> str:
     """A value for a message: small ones as they are, others by their types."""
     if value is None or isinstance(value, (bool, int, float, str)):
         text = repr(value)

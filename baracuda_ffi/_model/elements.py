@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .checks import describe
+from .checks import in_words
 from .enums import ElementKind
 from .errors import invalid_problem
 from .foreign import passes, refusal
@@ -53,11 +53,11 @@ def element_kind(function: str, name: str, value: object, besides: tuple[str, ..
     except Exception as error:
         if passes(error):
             raise
-        raise refusal(function, f"{name}, {describe(value)}, did not tell its name", error) from error
+        raise refusal(function, f"{name}, {in_words(value)}, did not tell its name", error) from error
     if found is None:
         raise invalid_problem(
             function,
-            f"{name} is {describe(value)}; it should be an ElementKind, or a name or dtype of one: "
+            f"{name} is {in_words(value)}; it should be an ElementKind, or a name or dtype of one: "
             + ", ".join([*[kind.name for kind in ElementKind], *besides]),
         )
     return found

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from .._model.checks import describe
+from .._model.checks import in_words
 from .._model.errors import invalid_problem
 from ..torch import append_paged_kv
 
@@ -327,7 +327,7 @@ def _append_nvfp4(
 def _caches(name: str, caches: Caches, layout: str) -> tuple[Tensor, Tensor]:
     """K's and V's, each with all four dimensions."""
     if layout not in _PLACE_OF_SLOT:
-        raise invalid_problem(_ME, f"kv_layout is {describe(layout)}; it should be 'NHD' or 'HND'")
+        raise invalid_problem(_ME, f"kv_layout is {in_words(layout)}; it should be 'NHD' or 'HND'")
     if isinstance(caches, tuple):
         k_data, v_data = caches
     elif isinstance(caches, torch.Tensor):
@@ -337,7 +337,7 @@ def _caches(name: str, caches: Caches, layout: str) -> tuple[Tensor, Tensor]:
             )
         k_data, v_data = caches.unbind(1)
     else:
-        raise invalid_problem(_ME, f"{name} is {describe(caches)}; it should be a tensor, or a tuple of two")
+        raise invalid_problem(_ME, f"{name} is {in_words(caches)}; it should be a tensor, or a tuple of two")
     return _with_slots(k_data, layout), _with_slots(v_data, layout)
 
 
@@ -365,7 +365,7 @@ def _scale(name: str, value: float | Tensor, device: torch.device) -> Tensor:
 def _check_scale(name: str, value: float) -> None:
     if not (math.isfinite(value) and value > 0):
         raise invalid_problem(
-            _ME, f"{name} is {describe(value)}; it should be a positive global decode scale, and finite"
+            _ME, f"{name} is {in_words(value)}; it should be a positive global decode scale, and finite"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .._model.checks import describe
+from .._model.checks import in_words
 from .._model.errors import invalid_problem, unsupported
 from ..torch import append_paged_kv
 
@@ -141,7 +141,7 @@ def _quantisation(
         names = ", ".join([*_COPIES, *_QUANTISED])
         raise unsupported(
             function,
-            f"kv_cache_dtype is {describe(kv_cache_dtype)}; it should be one of {names}, or for "
+            f"kv_cache_dtype is {in_words(kv_cache_dtype)}; it should be one of {names}, or for "
             f"concat_and_cache_mla {_DS_MLA}",
         )
     v_scale = v_scale if v_scale is None else v_scale.reshape(-1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from threading import Lock
 
-from ..._model.checks import INT32_MAX, INT64_MAX, describe, integer
+from ..._model.checks import INT32_MAX, INT64_MAX, in_words, integer
 from ..._model.copying import no_copy
 from ..._model.errors import OUT_OF_PAGES, InvalidProblem, OutOfPages, invalid_problem
 from .pool import Pool
@@ -402,7 +402,7 @@ class BlockManager:
         if known is None:
             raise invalid_problem(
                 f"{_ME}.{function}",
-                f"sequence is {describe(sequence)}; it should be one that add or fork returned and that was "
+                f"sequence is {in_words(sequence)}; it should be one that add or fork returned and that was "
                 "not freed",
             )
         return known
@@ -474,7 +474,7 @@ def _ids(function: str, tokens: Iterable[int]) -> array[int]:
         except (TypeError, OverflowError):
             pass
     raise invalid_problem(
-        f"{_ME}.{function}", f"tokens is {describe(tokens)}; it should be ids of tokens, integers of 64 bits"
+        f"{_ME}.{function}", f"tokens is {in_words(tokens)}; it should be ids of tokens, integers of 64 bits"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from ..._interop.streams import stream_handle
-from ..._model.checks import INT32_MAX, INT64_MAX, describe, integer
+from ..._model.checks import INT32_MAX, INT64_MAX, in_words, integer
 from ..._model.copying import no_copy
 from ..._model.enums import Addressing, LengthConvention, LengthsKind, TableKind
 from ..._model.errors import invalid_problem
@@ -410,7 +410,7 @@ class PageTable:
             if stream is not None:
                 raise invalid_problem(
                     function,
-                    f"stream is {describe(stream)} and the table is in host memory; it should be None, or "
+                    f"stream is {in_words(stream)} and the table is in host memory; it should be None, or "
                     "the table be made for a stream",
                 )
             return 0

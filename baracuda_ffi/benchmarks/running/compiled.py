@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from ..absent import Absent, optional
-from .paths import describe
+from .paths import reason_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def remembered(function: Callable[..., Any]) -> Callable[..., Any]:
                 failures[arguments] = Absent, str(error)
                 raise
             except Exception as error:
-                failures[arguments] = RuntimeError, describe(error)
+                failures[arguments] = RuntimeError, reason_of(error)
                 raise
         return values[arguments]
 

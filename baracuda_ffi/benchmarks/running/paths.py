@@ -70,11 +70,11 @@ def build_all(
         except Absent as error:
             rows.append(Row(candidate.name, candidate.role, ABSENT, why=str(error)))
         except Exception as error:
-            rows.append(Row(candidate.name, candidate.role, FAILED, why=describe(error)))
+            rows.append(Row(candidate.name, candidate.role, FAILED, why=reason_of(error)))
     return paths, rows
 
 
-def describe(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """An error in one line of at most 300 characters."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return text if len(text) <= 300 else f"{text[:297]}..."

@@ -7,7 +7,7 @@ from random import Random
 
 from ..report.results import FAILED, MEASURED, Row
 from ..report.statistics import summarise
-from .paths import describe
+from .paths import reason_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def interleave(
             try:
                 sample = paths[i].sample()
             except Exception as error:
-                failures[i] = describe(error)
+                failures[i] = reason_of(error)
                 continue
             if number >= 0:
                 paths[i].samples.append(sample)

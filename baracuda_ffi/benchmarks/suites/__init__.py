@@ -7,7 +7,7 @@ from importlib import import_module
 
 from ..absent import Absent
 from ..report.results import ABSENT, FAILED, SuiteResult
-from ..running.paths import describe
+from ..running.paths import reason_of
 from ..settings import SUITES, Settings
 
 
@@ -21,7 +21,7 @@ def run_suite(name: str, settings: Settings) -> SuiteResult:
     except Absent as error:
         return SuiteResult(name, ABSENT, why=str(error))
     except Exception as error:
-        return SuiteResult(name, FAILED, seconds=time.perf_counter() - started, why=describe(error))
+        return SuiteResult(name, FAILED, seconds=time.perf_counter() - started, why=reason_of(error))
     return result
 
 

@@ -12,7 +12,7 @@ from ..operands.torch_operands import Operands, operand_sets
 from ..peers import device_copy, flashinfer_python
 from ..report.results import FAILED, MEASURED, OURS, Case, Row, SuiteResult
 from ..running.gpu import torch_with_gpu
-from ..running.paths import Candidate, describe
+from ..running.paths import Candidate, reason_of
 from ..running.progress import Progress
 from ..running.replay import l2_bytes_of, replay_all, sets_beyond
 from . import kernel_paths, kernel_places, kernel_quantised
@@ -173,7 +173,7 @@ def _case(
 
 
 def _no_operands(parameters: Parameters, error: Exception) -> Case:
-    row = Row(kernel_paths.GUARDED, OURS, FAILED, why=f"no operands: {describe(error)}")
+    row = Row(kernel_paths.GUARDED, OURS, FAILED, why=f"no operands: {reason_of(error)}")
     return Case(parameters, "us a launch", [row])
 
 

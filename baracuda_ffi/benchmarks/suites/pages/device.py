@@ -10,7 +10,7 @@ from ...ours import pages as ours
 from ...peers import empty_kernel, page_copies
 from ...report.results import FAILED, FLOOR, LIMIT, OURS, PEER, Case, Row
 from ...running.gpu import torch_with_gpu
-from ...running.paths import Candidate, describe
+from ...running.paths import Candidate, reason_of
 from ...running.progress import Progress
 from ...running.replay import l2_bytes_of, replay_all, sets_beyond
 
@@ -79,7 +79,7 @@ def _case(
     try:
         operands = torch_operands(torch, problem, "cuda", sets, pinned=memory == PINNED)
     except Exception as error:
-        row = Row(name, OURS, FAILED, why=f"no operands: {describe(error)}")
+        row = Row(name, OURS, FAILED, why=f"no operands: {reason_of(error)}")
         return Case(parameters, "us a call", [row])
 
     def copies() -> list[Call]:
