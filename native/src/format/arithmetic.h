@@ -55,8 +55,8 @@ BARACUDA_HOST_DEVICE inline float reciprocal(float value) {
 #endif
 }
 
-// The same of a magnitude from 2^-125 to 2^125, which is far from the ends of a float's range as its reciprocal is, and of
-// 0, infinities and what is not a number. For a GPU, without the function behind a branch that sees to those ends.
+// The same of a magnitude from 2^-125 to 2^125, which is far from the ends of a float's range as its reciprocal is, and
+// of 0, infinities and what is not a number. For a GPU, without the function behind a branch that sees to those ends.
 BARACUDA_HOST_DEVICE inline float usual_reciprocal(float value) {
 #if defined(__CUDA_ARCH__)
   float guess;

@@ -83,8 +83,8 @@ struct SeenOf {
 
 using Seen = SeenOf<int64_t>;
 
-// Of a row of which nothing was read yet. One by one: to clear all at once compilers take an instruction that is slow to
-// start, for each row.
+// Of a row of which nothing was read yet. One by one: to clear all at once compilers take an instruction that is slow
+// to start, for each row.
 inline Seen nothing_seen() {
   Seen seen;
   seen.request = 0;

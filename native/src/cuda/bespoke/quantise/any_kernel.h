@@ -1,6 +1,6 @@
-// The kernel that takes every quantising append: which source, rule and way to a place, and how it gets at memory are chosen
-// where it runs. Each part has threads of its own, and where there are many rows a thread has several units of one: what
-// leads to their place is most of its work.
+// The kernel that takes every quantising append: which source, rule and way to a place, and how it gets at memory are
+// chosen where it runs. Each part has threads of its own, and where there are many rows a thread has several units of
+// one: what leads to their place is most of its work.
 #ifndef BARACUDA_SRC_CUDA_BESPOKE_QUANTISE_ANY_KERNEL_H_
 #define BARACUDA_SRC_CUDA_BESPOKE_QUANTISE_ANY_KERNEL_H_
 
@@ -163,8 +163,8 @@ struct AnyShare {
     return quantise.types.transform == BARACUDA_TRANSFORM_PER_TOKEN_HEAD;
   }
 
-  // The units of a row that shares one scale are gone over twice. Every thread of the warp calls it. `first`: the thread's
-  // first unit.
+  // The units of a row that shares one scale are gone over twice. Every thread of the warp calls it. `first`: the
+  // thread's first unit.
   __device__ __forceinline__ void write(bool is_served, const Seen& seen, const uint4& first, float given) const {
     const bool shares = quantise.types.transform != BARACUDA_TRANSFORM_FP8 && !is_tail;
     const uint32_t end = Source::infinity(quantise.types) + (is_of_row() ? 0 : 1);  // of the magnitudes that count

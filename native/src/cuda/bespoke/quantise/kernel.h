@@ -1,6 +1,6 @@
-// The kernels for quantising appends that are usual: aligned, small, and no row longer than a warp. A thread has a unit of key
-// and one of value, of a head of a token; the threads of elements that share a scale lie side by side in a warp, a power of
-// two of them.
+// The kernels for quantising appends that are usual: aligned, small, and no row longer than a warp. A thread has a unit
+// of key and one of value, of a head of a token; the threads of elements that share a scale lie side by side in a warp,
+// a power of two of them.
 #ifndef BARACUDA_SRC_CUDA_BESPOKE_QUANTISE_KERNEL_H_
 #define BARACUDA_SRC_CUDA_BESPOKE_QUANTISE_KERNEL_H_
 
@@ -81,8 +81,8 @@ __device__ __forceinline__ void exchange(Type (&of_parts)[kMaxParts]) {
   of_parts[1] = first;
 }
 
-// The largest magnitudes of what shares a scale, for each part: of numbers, and without the infinities where these do not
-// count. Whether some do not count. Every thread of the warp calls it.
+// The largest magnitudes of what shares a scale, for each part: of numbers, and without the infinities where these do
+// not count. Whether some do not count. Every thread of the warp calls it.
 template <typename Source, typename Rule>
 __device__ __forceinline__ bool find_largest(const Quantise<Small>& quantise, const bool (&is_there)[kMaxParts],
                                              uint4 (&units)[kMaxParts], uint32_t (&largest)[kMaxParts]) {
@@ -104,8 +104,8 @@ __device__ __forceinline__ bool find_largest(const Quantise<Small>& quantise, co
   return true;
 }
 
-// The rules of rows, of which two threads side by side work out one each: the first that of the first part. The scale of
-// the thread's own. Every thread of the warp calls it.
+// The rules of rows, of which two threads side by side work out one each: the first that of the first part. The scale
+// of the thread's own. Every thread of the warp calls it.
 template <typename Source>
 __device__ __forceinline__ float find_row_rules(Types types, bool is_second, const uint32_t (&largest)[kMaxParts],
                                                 bool may_be_infinite, TokenHead (&rules)[kMaxParts]) {
@@ -136,8 +136,8 @@ __global__ void __launch_bounds__(kQuantisingThreads)
   const bool is_one_of_many = kShares || reads_in_warp(kPlaced);
   if (!is_one_of_many && looks_on) return;
   const Turn<Small> turn = turn_of(quantise, looks_on ? quantise.threads - 1 : thread);
-  // Where there are few rows the parts have blocks of their own: what a thread does for both takes longer than to find the
-  // row's place once more.
+  // Where there are few rows the parts have blocks of their own: what a thread does for both takes longer than to find
+  // the row's place once more.
   const auto is_its = [](int part) { return gridDim.y == 1 || static_cast<int>(blockIdx.y) == part; };
   const auto share_of = [&](int part) {
     return Share<Source, Rule>{quantise, quantise.parts[part], turn, is_its(part)};

@@ -271,8 +271,8 @@ int32_t with_pair(const Append& append, Visitor visit) {
                                                               : with_rule<Halves>(append, visit);
 }
 
-// Which have a kernel of their own: one for each would be more of the library than all the rest of it. Tables of int64, as
-// torch.cumsum makes them, have one where scales are given; slots are of either width.
+// Which have a kernel of their own: one for each would be more of the library than all the rest of it. Tables of int64,
+// as torch.cumsum makes them, have one where scales are given; slots are of either width.
 template <typename Pair>
 constexpr bool has_usual(Placing placing, bool narrow) noexcept {
   using Rule = typename Pair::Rule;

@@ -1,4 +1,5 @@
-// Many numbers divided by one, for the sake of the fp8 that they become: that of the quotient rounded to nearest, to the bit.
+// Many numbers divided by one, for the sake of the fp8 that they become: that of the quotient rounded to nearest, to
+// the bit.
 #ifndef BARACUDA_SRC_CUDA_BESPOKE_QUANTISE_QUOTIENT_H_
 #define BARACUDA_SRC_CUDA_BESPOKE_QUANTISE_QUOTIENT_H_
 
@@ -8,8 +9,8 @@
 
 namespace baracuda::cuda::bespoke {
 
-// Divisors far from 1 are brought nearer, with the numbers: nothing that matters leaves a float's range then. What overflows
-// by that is saturated anyhow, and what underflows is 0.
+// Divisors far from 1 are brought nearer, with the numbers: nothing that matters leaves a float's range then. What
+// overflows by that is saturated anyhow, and what underflows is 0.
 class Nearer {
  public:
   Nearer() = default;
@@ -38,10 +39,11 @@ class Nearer {
 template <bool kFewBits>
 class Quotients;
 
-// By the reciprocal in two floats, of one sign so that what becomes of zeros and infinities is as with a division. Before it
-// is rounded the quotient is off by 2^-46 of itself at most. That could move it across the middle between a tie of two fp8 and
-// a float beside it; but a quotient of a number of so few bits is that near to one only if the divisor's digits are all ones
-// and the tie is a power of two, and then by 2^-48: what is added to the smaller float sees to that.
+// By the reciprocal in two floats, of one sign so that what becomes of zeros and infinities is as with a division.
+// Before it is rounded the quotient is off by 2^-46 of itself at most. That could move it across the middle between a
+// tie of two fp8 and a float beside it; but a quotient of a number of so few bits is that near to one only if the
+// divisor's digits are all ones and the tie is a power of two, and then by 2^-48: what is added to the smaller float
+// sees to that.
 template <>
 class Quotients<true> {
  public:
@@ -72,8 +74,8 @@ class Quotients<true> {
   float low_;
 };
 
-// Markstein's: what the reciprocal, rounded to nearest, makes of a number is twice corrected by what is left over, and is
-// the quotient rounded to nearest then.
+// Markstein's: what the reciprocal, rounded to nearest, makes of a number is twice corrected by what is left over, and
+// is the quotient rounded to nearest then.
 template <>
 class Quotients<false> {
  public:

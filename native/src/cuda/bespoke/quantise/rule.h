@@ -1,5 +1,5 @@
-// How the elements of a unit become those of a cache: by a scale that is given, or by one that threads side by side work out
-// of what they have, and write.
+// How the elements of a unit become those of a cache: by a scale that is given, or by one that threads side by side
+// work out of what they have, and write.
 #ifndef BARACUDA_SRC_CUDA_BESPOKE_QUANTISE_RULE_H_
 #define BARACUDA_SRC_CUDA_BESPOKE_QUANTISE_RULE_H_
 

@@ -12,7 +12,8 @@
 
 namespace baracuda::cuda::bespoke {
 
-// The types of an append that a kernel has instructions for both of: a kernel for each pair would be several times as many.
+// The types of an append that a kernel has instructions for both of: a kernel for each pair would be several times as
+// many.
 struct Types {
   bool is_f32;     // key and value
   bool is_bf16;    // not f16, where they are of 16 bits
@@ -92,8 +93,8 @@ __device__ __forceinline__ uint32_t largest_below(const uint4& unit, uint32_t en
   return largest_of<Source>({below(unit.x), below(unit.y), below(unit.z), below(unit.w)});
 }
 
-// The largest among threads that lie side by side, a power of two of them and as many throughout the warp, for each part. Every
-// thread of the warp calls it.
+// The largest among threads that lie side by side, a power of two of them and as many throughout the warp, for each
+// part. Every thread of the warp calls it.
 template <typename Source, int kParts>
 __device__ __forceinline__ void share_largest(uint32_t (&largest)[kParts], int threads) {
   if constexpr (kIsHalf<Source> && kParts == 2) {

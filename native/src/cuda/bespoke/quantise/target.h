@@ -56,8 +56,8 @@ struct Int8Target {
 
   // Infinities have been brought to at_least_lowest before.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-  // What is too large is what the bytes saturate, but on one side by one step too many; what is not a number is converted
-  // to 0, and is left as it is.
+  // What is too large is what the bytes saturate, but on one side by one step too many; what is not a number is
+  // converted to 0, and is left as it is.
   static __device__ __forceinline__ float at_least_lowest(float value) {
     float clamped;
     asm("max.NaN.f32 %0, %1, %2;" : "=f"(clamped) : "f"(value), "f"(-kInt8Top));
