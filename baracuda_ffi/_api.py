@@ -66,13 +66,9 @@ _LATER = {
 }
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from ._page_tables.blocks.manager import BlockManager
-    from ._page_tables.table.page_table import PageTable
-    from ._page_tables.validate.finding import PageTableFault, PageTableFinding
-    from ._page_tables.validate.validate import validate_page_table
-    from ._pages.functional import copy_pages, gather_pages, scatter_pages
-else:
+if (
+    not TYPE_CHECKING
+):  # in this order: the documentation's reader takes what comes under TYPE_CHECKING for no names
 
     def __getattr__(name):
         if name not in _LATER:
@@ -82,6 +78,13 @@ else:
             _dynamo.read_instead(value, _dynamo.copies_in_a_compiled_function(name))
         globals()[name] = value
         return value
+
+else:
+    from ._page_tables.blocks.manager import BlockManager
+    from ._page_tables.table.page_table import PageTable
+    from ._page_tables.validate.finding import PageTableFault, PageTableFinding
+    from ._page_tables.validate.validate import validate_page_table
+    from ._pages.functional import copy_pages, gather_pages, scatter_pages
 
 
 __all__ = [
