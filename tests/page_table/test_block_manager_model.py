@@ -31,6 +31,9 @@ CALLS = (
     + ["step"] * 4
 )
 
+# What it is about: each has to happen, and often. Copies are the rarest: some rounds make too few.
+ABOUT = ("refused", "evicted", "copied", "found", "fork", "shrink", "preempt", "resume")
+
 
 def call(blocks: PlainBlocks, code: bytes) -> str:
     """Make the call that four bytes say: which, of which sequence, and with which tokens."""
@@ -103,11 +106,8 @@ def test_over_a_hundred_thousand_steps() -> None:
         phases=[Phase.generate],
     )
     rounds = 0
-    while taken["steps"] < STEPS:
+    while taken["steps"] < STEPS or min(taken[what] for what in ABOUT) <= 200:
         run_state_machine_as_test(Machine, settings=how)
         rounds += 1
-        assert rounds < 100
+        assert rounds < 20, taken
     print(dict(taken))
-    # It was about something: each of these happened, and often.
-    for what in ("refused", "evicted", "copied", "found", "fork", "shrink", "preempt", "resume"):
-        assert taken[what] > 200, what
