@@ -15,7 +15,7 @@ namespace baracuda::python {
 template <typename Member>
 Member member_of(const void* object, size_t offset) noexcept {
   Member member;
-  std::memcpy(&member, static_cast<const char*>(object) + offset, sizeof member);
+  std::memcpy(static_cast<void*>(&member), static_cast<const char*>(object) + offset, sizeof(Member));
   return member;
 }
 

@@ -340,7 +340,7 @@ bool is_brief(const Append& append) {
   int64_t row_bytes = 0;
   for (int i = 0; i < append.num_parts; ++i) row_bytes += append.parts[i].row_bytes;
   return row_bytes <= kBytes && append.num_heads <= kBytes &&
-         placement.num_rows * append.num_heads * row_bytes <= kBytes;
+         int64_t{placement.num_rows} * append.num_heads * row_bytes <= kBytes;
 }
 
 bool is_brief(const PageCopy&) { return false; }
