@@ -345,21 +345,22 @@ bool is_brief(const Append& append) {
 
 bool is_brief(const PageCopy&) { return false; }
 
-template <typename Checked>
-int32_t launch(const Checked& checked) {
-  const auto run = [&]() -> int32_t { return launch_checked(checked); };
-  if (is_brief(checked)) return at_the_abi(run);
+template <typename Run>
+int32_t without_gil(const Run& run) {
   ThreadState* const thread = api->save_thread();
-  const int32_t status = at_the_abi(run);
+  const int32_t status = run();
   api->restore_thread(thread);
   return status;
 }
 
+template <typename Checked>
+int32_t launch(const Checked& checked) {
+  const auto run = [&]() -> int32_t { return at_the_abi([&]() -> int32_t { return launch_checked(checked); }); };
+  return is_brief(checked) ? run() : without_gil(run);
+}
+
 int32_t launch_unchecked(const Op* op) {
-  ThreadState* const thread = api->save_thread();
-  const int32_t status = baracuda_paged_kv_append_run(op);
-  api->restore_thread(thread);
-  return status;
+  return without_gil([&]() -> int32_t { return baracuda_paged_kv_append_run(op); });
 }
 
 Object* run(Object*, Object* const* arguments, ptrdiff_t) {
