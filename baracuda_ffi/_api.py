@@ -66,9 +66,8 @@ _LATER = {
 }
 
 TYPE_CHECKING = False
-if (
-    not TYPE_CHECKING
-):  # in this order: the documentation's reader takes what comes under TYPE_CHECKING for no names
+# In this order: the documentation's reader takes what comes under TYPE_CHECKING itself for no names.
+if not TYPE_CHECKING:
 
     def __getattr__(name):
         if name not in _LATER:

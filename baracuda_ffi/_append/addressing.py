@@ -83,8 +83,8 @@ def _bits(given: Iterable[bool]) -> int:
     return sum([1 << i for i, is_given in enumerate(given) if is_given])
 
 
-# By which of PLACE_NAMES are given: the first is 1, the next 2.
 def bits_of(placed_by: OperandSet) -> int:
+    """Which of ``PLACE_NAMES`` are given: the first is 1, the next 2."""
     return _bits([name in placed_by.names for name in PLACE_NAMES])
 
 

@@ -367,11 +367,13 @@ def append_paged_kv(
     capturing, or select a plan.
     """
     ops = None
+    convention: PlainOps | None = None  # of one that is told by its name: plain knows it
     if length_convention is None:
-        convention: PlainOps | None = UNSAID
-    else:
-        by_name = length_convention is not _AFTER and length_convention is not _BEFORE
-        convention = None if by_name else AFTER if length_convention is _AFTER else BEFORE
+        convention = UNSAID
+    elif length_convention is _AFTER:
+        convention = AFTER
+    elif length_convention is _BEFORE:
+        convention = BEFORE
     if convention is not None:
         if layout is _HND:
             ops = convention.hnd_on_host if stream is None else convention.hnd_on_cuda

@@ -14,7 +14,7 @@ from .._model.enums import Addressing, BackendKind, ElementKind, KvLayout, Lengt
 from .._model.errors import InvalidProblem, invalid_problem, unsupported
 from .._native import abi
 from .addressing import DECODE, FIRST_PLACE, PLACE_NAMES, SET_BY_GIVEN, bits_of, set_of
-from .arguments import parts_of, rows_and_caches
+from .arguments import rows_and_caches
 from .operands import CAN_IMPLEMENT_SYMBOL
 from .scales import NONE, kind_of, transform_of
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     # What a plain call says besides its operands: whether the stream is None, and the layout and convention,
     # as given.
     Form = tuple[bool, KvLayout, LengthConvention | None]
+    # And what else says which problem it is: whether there is key alone, guarded, and what was asked for.
+    Choices = tuple[Form, bool, bool, BackendKind | None, Transform | None, ElementKind | None]
 
 SELECT = "PagedKvAppendPlan.select"
 CALL = "append_paged_kv"
@@ -150,8 +152,8 @@ class PlainOps:
 # Of no convention that is said, and of each that there is.
 UNSAID, BEFORE, AFTER = PlainOps(), PlainOps(), PlainOps()
 _HELD = {None: UNSAID, LengthConvention.BEFORE_APPEND: BEFORE, LengthConvention.AFTER_APPEND: AFTER}
-# And those of calls that choose among enumerators, by all that they say.
-_CHOSEN: dict[tuple[object, ...], Ops] = {}
+# And those of all calls that choose among enumerators, by what they say.
+_CHOSEN: dict[Choices, Ops] = {}
 
 
 def special(
@@ -175,7 +177,7 @@ def special(
     key, value, k_data, v_data = operands[:FIRST_PLACE]
     if kv_data is not None or key is None or k_data is None or (value is None) is not (v_data is None):
         if kv_data is None and (key is None or k_data is None):
-            set_of(CALL, operands[FIRST_PLACE:])  # what it raises comes first
+            _set_of(operands)  # what it raises comes first
         k_data, v_data = rows_and_caches(CALL, key, value, k_data, v_data, kv_data)
         operands = (key, value, k_data, v_data, *operands[FIRST_PLACE:])
     kind = NONE
@@ -197,14 +199,10 @@ def special(
         backend = choice(CALL, "backend", backend, BackendKind)
     if type(guarded) is not bool:
         instance(CALL, "guarded", guarded, bool)
+    choices = (form, value is None, guarded, backend, transform, element)
     if error_record is None and skip_slot is None:
-        choices = (form, value is None, guarded, backend, transform, element)
-        ops = _CHOSEN.get(choices)
-        if ops is None:
-            ops = _CHOSEN[choices] = _every_set(form, value, guarded, backend, transform, element)
-        return ops, operands
-    placed_by = set_of(CALL, operands[FIRST_PLACE:][: len(PLACE_NAMES)])
-    special = _chosen(form, placed_by, value, guarded, backend, transform, element)
+        return _CHOSEN.get(choices) or _every_set(choices), operands
+    special = _unstated(choices, _set_of(operands))
     _ask_for_more(special, form[0], error_record, skip_slot)
     return (bytes(special),) * (1 << len(PLACE_NAMES)), operands
 
@@ -212,49 +210,28 @@ def special(
 special.__qualname__ = CALL  # what Python's own errors name
 
 
-def _every_set(
-    form: Form,
-    value: object,
-    guarded: bool,
-    backend: BackendKind | None,
-    transform: Transform | None,
-    element: ElementKind | None,
-) -> Ops:
-    """A problem for each set of operands that goes with the convention."""
+def _every_set(choices: Choices) -> Ops:
+    """A problem for each set of operands that goes with the convention; found in ``_CHOSEN`` from now on."""
+    form, _, guarded, backend, _, _ = choices
     _backend_of_call(form[0], guarded, backend)  # what it raises here is no set's
     ops: list[bytes | None] = [None] * (1 << len(PLACE_NAMES))
     for given, placed_by in SET_BY_GIVEN.items():
         with suppress(InvalidProblem):
-            ops[given] = bytes(_chosen(form, placed_by, value, guarded, backend, transform, element))
-    return tuple(ops)
+            ops[given] = bytes(_unstated(choices, placed_by))
+    made = _CHOSEN[choices] = tuple(ops)
+    return made
+
+
+def _set_of(operands: Operands) -> OperandSet:
+    return set_of(CALL, operands[FIRST_PLACE : FIRST_PLACE + len(PLACE_NAMES)])
 
 
 def op_of(form: Form, ops: Ops, operands: Operands) -> bytes:
     """That of these operands. Raises where there is none."""
-    placed_by = set_of(CALL, operands[FIRST_PLACE:][: len(PLACE_NAMES)])
+    placed_by = _set_of(operands)
     _convention(form, placed_by)
     op = ops[bits_of(placed_by)]
     assert op is not None  # what is missing was raised
-    return op
-
-
-def _chosen(
-    form: Form,
-    placed_by: OperandSet,
-    value: object,
-    guarded: bool,
-    backend: BackendKind | None,
-    transform: Transform | None,
-    element: ElementKind | None,
-) -> abi.Append:
-    on_host, layout, _ = form
-    chosen = _backend_of_call(on_host, guarded, backend)
-    op = _unstated(placed_by, chosen, guarded, layout, _convention(form, placed_by))
-    op.parts = parts_of(value)
-    if transform is not None:
-        op.transform = transform
-    if element is not None:
-        op.element = element
     return op
 
 
@@ -298,24 +275,24 @@ def _backend_of_call(on_host: bool, guarded: bool, wanted: BackendKind | None) -
     return wanted
 
 
-def _unstated(
-    placed_by: OperandSet,
-    backend: BackendKind,
-    guarded: bool,
-    layout: KvLayout,
-    length_convention: LengthConvention,
-) -> abi.Append:
-    """An append that states no extent and no element: the library takes them from the operands."""
+def _unstated(choices: Choices, placed_by: OperandSet) -> abi.Append:
+    """An append that states no extent: the library takes them from the operands."""
+    form, is_k_alone, guarded, wanted, transform, element = choices
+    on_host, layout, _ = form
+    backend = _backend_of_call(on_host, guarded, wanted)
     judged = guarded or backend is BackendKind.BESPOKE
     return abi.Append(
         struct_size=sizeof(abi.Append),
         flags=abi.FLAG_STRIDED | abi.FLAG_INFER | (abi.FLAG_GUARDED if judged else 0),
         backend=backend,
         layout=layout,
-        length_convention=length_convention,
+        length_convention=_convention(form, placed_by),
         addressing=placed_by.addressing,
         table=placed_by.table,
         lengths=placed_by.lengths,
+        parts=abi.PARTS_KEY if is_k_alone else abi.PARTS_KEY_AND_VALUE,
+        transform=transform or Transform.COPY,
+        element=element or 0,
     )
 
 
@@ -349,10 +326,7 @@ def plain(
     if length_convention is not None and type(length_convention) is not LengthConvention:
         length_convention = choice(CALL, "length_convention", length_convention, LengthConvention)
     form = (on_host, layout, length_convention)
-    said = (form, False, False, None, None, None)  # as special would have it
-    ops = _CHOSEN.get(said)
-    if ops is None:
-        ops = _CHOSEN[said] = _every_set(form, True, False, None, None, None)
-        held = _HELD[length_convention]
-        setattr(held, f"{layout.name.lower()}_on_{'host' if on_host else 'cuda'}", ops)
+    choices = (form, False, False, None, None, None)
+    ops = _CHOSEN.get(choices) or _every_set(choices)
+    setattr(_HELD[length_convention], f"{layout.name.lower()}_on_{'host' if on_host else 'cuda'}", ops)
     return form, ops
