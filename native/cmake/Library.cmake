@@ -42,6 +42,7 @@ set(_sources
     pages/problem.cpp
     pages/run.cpp
     python/calls.cpp
+    python/describer.cpp
     xla/handlers.cpp)
 set(_cuda_sources
     cuda/backend.cpp

@@ -74,6 +74,8 @@ struct Api {
   };
 };
 
+extern const Api* api;  // set once, before there is a function that could be called
+
 }  // namespace baracuda::python
 
 #endif  // BARACUDA_SRC_PYTHON_API_H_

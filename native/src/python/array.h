@@ -2,22 +2,13 @@
 #ifndef BARACUDA_SRC_PYTHON_ARRAY_H_
 #define BARACUDA_SRC_PYTHON_ARRAY_H_
 
-#include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include "memory/tensor.h"
 #include "python/accelerator.h"
+#include "python/object.h"
 
 namespace baracuda::python {
-
-// What an object has at an offset.
-template <typename Member>
-Member member_of(const void* object, size_t offset) noexcept {
-  Member member;
-  std::memcpy(static_cast<void*>(&member), static_cast<const char*>(object) + offset, sizeof(Member));
-  return member;
-}
 
 // An array's extents and strides, by themselves: what the object has may be replaced when other Python code runs.
 struct Steps {

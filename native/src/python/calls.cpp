@@ -1,228 +1,32 @@
 // The built-in functions that python/accelerator.h describes. The GIL is held wherever a Python function is called.
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <exception>
 
 #include "abi/struct.h"
 #include "append/append.h"
 #include "append/backend.h"
 #include "append/bind.h"
-#include "append/operands.h"
 #include "append/run.h"
 #include "base/fence.h"
-#include "base/hints.h"
 #include "base/status.h"
 #include "pages/backend.h"
 #include "pages/bind.h"
-#include "pages/operands.h"
 #include "pages/run.h"
 #include "python/accelerator.h"
 #include "python/api.h"
-#include "python/array.h"
+#include "python/given_operands.h"
+#include "python/object.h"
 
 namespace baracuda::python {
-namespace {
 
-const Api* api = nullptr;  // set once, before there is a function that could be called
+const Api* api = nullptr;
+
+namespace {
 
 template <typename Struct = Op>
 Struct* op_in(Object* bytes) {
   return reinterpret_cast<Struct*>(api->bytes_of(bytes));
 }
-
-// Borrowed: the object has it.
-Object* type_of(Object* object) {
-  if (BARACUDA_LIKELY(api->type_offset != 0)) return member_of<Object*>(object, api->type_offset);
-  Object* const type = api->own_type(object);
-  api->release(type);
-  return type;
-}
-
-// Exactly: a bool is an int to Python's conversions.
-bool is_int(Object* object) { return type_of(object) == api->int_type; }
-
-// What a table has for a type. Whatever it points to the table keeps.
-struct Describer {
-  Object* describers = nullptr;
-  Object* type = nullptr;
-  baracuda_tensor_reader reader = nullptr;
-  Object* exporter = nullptr;
-  const baracuda_array_layout* layout = nullptr;
-  Object* asked_if_written = nullptr;
-  Object* wanted = nullptr;
-  size_t capsule_offset = 0;  // of one that the object keeps; 0: none
-  size_t pointer_offset = 0;
-  size_t word_offset = 0;
-  size_t watched_offset = 0;
-  uint64_t mark = 0;
-  bool is_cautious = false;
-  bool lends_for_a_call = false;
-};
-
-Describer read_describer(Object* describers, Object* type) {
-  Describer read;
-  read.describers = describers;
-  read.type = type;
-  Object* const found = api->borrow_dict_item(describers, type);
-  if (found == nullptr) return read;
-  if (!is_int(found)) {
-    read.exporter = found;
-    Object* const said = api->borrow_dict_item(describers, found);
-    read.lends_for_a_call = said == api->none;
-    if (said == nullptr || read.lends_for_a_call) return read;
-    if (is_int(said))
-      read.capsule_offset = api->address_of_int(said);
-    else
-      read.layout = reinterpret_cast<const baracuda_array_layout*>(api->bytes_of(said));
-    return read;
-  }
-  read.reader = reinterpret_cast<baracuda_tensor_reader>(api->address_of_int(found));
-  Object* const caution = api->borrow_dict_item(describers, found);
-  if (caution == nullptr) return read;
-  read.is_cautious = true;
-  read.pointer_offset = api->address_of_int(api->borrow_tuple_item(caution, 0));
-  read.word_offset = api->address_of_int(api->borrow_tuple_item(caution, 1));
-  read.mark = api->address_of_int(api->borrow_tuple_item(caution, 2));
-  read.watched_offset = api->address_of_int(api->borrow_tuple_item(caution, 3));
-  read.asked_if_written = api->borrow_tuple_item(caution, 4);
-  read.wanted = api->borrow_tuple_item(caution, 5);
-  return read;
-}
-
-// Those that were read, by type: what a table has stays as it is, and looking it up takes as long as some of an
-// append's checks. A table that is here is kept, so that none of its types becomes another. A thread has its own, since
-// an interpreter may run them at once.
-constexpr size_t kReadDescribers = 8;
-thread_local Describer read_describers[kReadDescribers];
-
-Describer find_describer(Object* describers, Object* type) {
-  Describer& kept = read_describers[reinterpret_cast<uintptr_t>(type) / 64 % kReadDescribers];
-  if (kept.type == type && kept.describers == describers) return kept;
-  const Describer read = read_describer(describers, type);
-  if (read.reader == nullptr && read.exporter == nullptr) return read;  // it may have something later
-  Object* const before = kept.describers;
-  api->retain(describers);
-  kept = read;
-  if (before != nullptr) api->release(before);
-  return read;
-}
-
-// Whose operands a call is given.
-struct Table {
-  uint32_t written;  // bit i: operand i
-  const char* (*name_of)(int operand);
-};
-
-Table table_of(const Op&) {
-  constexpr uint32_t kWritten = [] {
-    uint32_t bits = 0;
-    for (int i = 0; i < BARACUDA_NUM_OPERANDS; ++i) bits |= (kOperands[i].written ? 1u : 0u) << i;
-    return bits;
-  }();
-  return {kWritten, name_of};
-}
-
-Table table_of(const CopyOp& op) {
-  uint32_t written = 0;
-  for (int i = 0; i < BARACUDA_NUM_COPY_OPERANDS; ++i) written |= (writes(op, i) ? 1u : 0u) << i;
-  return {written, copy_name_of};
-}
-
-// Objects, described by what `describers` has for their types. The shapes are the objects' own: it lives no longer than
-// they do. It gives back what it was lent when it goes, and so goes before the GIL does.
-class GivenOperands {
- public:
-  GivenOperands(Object* describers, bool for_good, Table table) noexcept
-      : describers_(describers), for_good_(for_good), table_(table) {}
-  GivenOperands(const GivenOperands&) = delete;
-  GivenOperands& operator=(const GivenOperands&) = delete;
-  ~GivenOperands() {
-    for (int i = 0; i < num_capsules_; ++i) api->release(capsules_[i]);
-  }
-
-  // Where it returns false, the call is over and has come to outcome().
-  bool read(int operand, Object* object) {
-    Object* const type = type_of(object);
-    if (type != by_.type) by_ = find_describer(describers_, type);
-    if (by_.layout != nullptr && has_memory(object) &&
-        read_array(*by_.layout, object, &steps_[operand], &tensors_[operand])) {
-      operands_[operand] = &tensors_[operand];
-      return true;
-    }
-    if (by_.exporter != nullptr ? !export_to_capsule(operand, object) : !describe(operand, object)) return false;
-    return api->error() == nullptr;
-  }
-
-  // What became of a call that read() ended. Where an error has to go on it stands, and the call returns nothing.
-  int32_t outcome() const {
-    if (api->error() != nullptr && api->error_is(api->exception_type)) api->clear_error();
-    return refusal_ != BARACUDA_OK ? refusal_ : BARACUDA_PRIVATE_NOT_JUDGED;
-  }
-
-  void leave_out(int operand) { operands_[operand] = nullptr; }
-
-  // Once each operand was read or left out.
-  const Tensor* const* tensors() const { return operands_; }
-
- private:
-  // Whether an array's memory is its own, or another's of its type: what else may have it, and where, its exporter
-  // knows.
-  bool has_memory(Object* array) const {
-    Object* base = member_of<Object*>(array, by_.layout->base);
-    while (base != nullptr && type_of(base) == by_.type) base = member_of<Object*>(base, by_.layout->base);
-    return base == nullptr;
-  }
-
-  // Whether the reader may describe it.
-  bool may_read(int operand, Object* object) const {
-    if (!by_.is_cautious) return true;
-    const void* const pointed_to = member_of<const void*>(object, by_.pointer_offset);
-    if ((member_of<uint64_t>(pointed_to, by_.word_offset) & by_.mark) != 0) return false;
-    if ((table_.written >> operand & 1u) == 0) return true;
-    if (member_of<const void*>(pointed_to, by_.watched_offset) == nullptr) return true;
-    Object* const answer = api->own_result(by_.asked_if_written, object, nullptr);
-    if (answer == nullptr) return false;
-    api->release(answer);
-    return answer == by_.wanted;
-  }
-
-  bool describe(int operand, Object* object) {
-    if (by_.reader == nullptr || !may_read(operand, object)) return false;
-    try {
-      if (by_.reader(object, &tensors_[operand]) != 0) return false;
-    } catch (const std::exception& error) {  // not all there is to catch: a thread may be on its way out
-      refusal_ = fail(BARACUDA_UNSUPPORTED, "%s could not be read: %s", table_.name_of(operand), error.what());
-      return false;
-    }
-    operands_[operand] = &tensors_[operand];
-    return true;
-  }
-
-  bool export_to_capsule(int operand, Object* object) {
-    if (for_good_ && by_.lends_for_a_call) return false;
-    Object* capsule = by_.capsule_offset != 0 ? member_of<Object*>(object, by_.capsule_offset) : nullptr;
-    if (capsule == nullptr) {
-      capsule = api->own_result(by_.exporter, object, nullptr);
-      if (capsule == nullptr) return false;
-      capsules_[num_capsules_++] = capsule;
-    }
-    // DLManagedTensor, which begins with the DLTensor.
-    operands_[operand] = static_cast<const Tensor*>(api->capsule_pointer(capsule, "dltensor"));
-    return operands_[operand] != nullptr;
-  }
-
-  Object* const describers_;
-  const bool for_good_;  // whether the memory is used after what is lent goes back and the call is over
-  const Table table_;
-  Describer by_;  // that of the last operand's type
-  int32_t refusal_ = BARACUDA_OK;
-  int num_capsules_ = 0;
-  Tensor tensors_[BARACUDA_NUM_OPERANDS];
-  Steps steps_[BARACUDA_NUM_OPERANDS];
-  Object* capsules_[BARACUDA_NUM_OPERANDS];
-  const Tensor* operands_[BARACUDA_NUM_OPERANDS];
-};
 
 bool is_on_host(const Op& op) {
   const Backend* const backend = find_backend(op.backend);

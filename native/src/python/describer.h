@@ -1,0 +1,36 @@
+// What describes the objects of a type.
+#ifndef BARACUDA_SRC_PYTHON_DESCRIBER_H_
+#define BARACUDA_SRC_PYTHON_DESCRIBER_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "python/accelerator.h"
+#include "python/api.h"
+
+namespace baracuda::python {
+
+// What a table has for a type. Whatever it points to the table keeps.
+struct Describer {
+  Object* describers = nullptr;
+  Object* type = nullptr;
+  baracuda_tensor_reader reader = nullptr;
+  Object* exporter = nullptr;
+  const baracuda_array_layout* layout = nullptr;
+  Object* asked_if_written = nullptr;
+  Object* wanted = nullptr;
+  size_t capsule_offset = 0;  // of one that the object keeps; 0: none
+  size_t pointer_offset = 0;
+  size_t word_offset = 0;
+  size_t watched_offset = 0;
+  uint64_t mark = 0;
+  bool is_cautious = false;
+  bool lends_for_a_call = false;
+};
+
+// By what `describers`, a dict that python/accelerator.h describes, has for the type.
+Describer find_describer(Object* describers, Object* type);
+
+}  // namespace baracuda::python
+
+#endif  // BARACUDA_SRC_PYTHON_DESCRIBER_H_
