@@ -10,24 +10,11 @@
 namespace baracuda::host {
 namespace {
 
-const RowWriters& writers_of(const Element& source) noexcept {
-  const WayToWrite& way = best_way();
-  switch (source.value) {
-    case BARACUDA_ELEMENT_F16:
-      return way.f16;
-    case BARACUDA_ELEMENT_BF16:
-      return way.bf16;
-    default:
-      return way.f32;
-  }
-}
-
 void copy_bytes(const unsigned char* from, size_t bytes, float, unsigned char* to, unsigned char*) noexcept {
   std::memcpy(to, from, bytes);
 }
 
-WriteRow writer_of(const Append& append) noexcept {
-  const RowWriters& writers = writers_of(*append.source_element);
+WriteRow writer_of(const Append& append, const RowWriters& writers) noexcept {
   const int32_t element = append.element->value;
   switch (static_cast<baracuda_transform>(append.transform)) {
     case BARACUDA_TRANSFORM_COPY:
@@ -40,6 +27,25 @@ WriteRow writer_of(const Append& append) noexcept {
       return writers.ds_mla;
     case BARACUDA_TRANSFORM_NVFP4:
       return writers.nvfp4;
+  }
+  return copy_bytes;
+}
+
+WriteRow writer_of(const Append& append) noexcept {
+  const WayToWrite& way = best_way();
+  switch (static_cast<baracuda_element>(append.source_element->value)) {
+    case BARACUDA_ELEMENT_F16:
+      return writer_of(append, way.f16);
+    case BARACUDA_ELEMENT_BF16:
+      return writer_of(append, way.bf16);
+    case BARACUDA_ELEMENT_F32:
+      return writer_of(append, way.f32);
+    case BARACUDA_ELEMENT_NONE:
+    case BARACUDA_ELEMENT_FP8_E4M3:
+    case BARACUDA_ELEMENT_FP8_E5M2:
+    case BARACUDA_ELEMENT_I8:
+    case BARACUDA_ELEMENT_U8:
+      break;  // only copied
   }
   return copy_bytes;
 }
