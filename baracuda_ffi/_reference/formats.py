@@ -148,7 +148,7 @@ def ds_mla_rows(ckv: F32, kpe: Array | None) -> Bytes:
 def nvfp4_rows(numbers: F32, scale: F32) -> tuple[Bytes, Bytes]:
     """NVFP4: two elements a byte, the even one in the low half, and the e4m3 scale of each block. ``scale``
     is the global one, of the rows' leading dimensions."""
-    blocks = numbers.reshape(*numbers.shape[:-1], -1, BLOCK)
+    blocks = numbers.reshape(*numbers.shape[:-1], numbers.shape[-1] // BLOCK, BLOCK)
     scale = np.broadcast_to(scale, blocks.shape[:-1])
     with np.errstate(all="ignore"):
         amax = _amax(blocks, ~np.isnan(blocks))

@@ -97,6 +97,16 @@ def test_one_call(transform: str) -> None:
 
 
 @pytest.mark.parametrize("transform", TRANSFORMS)
+def test_no_rows(transform: str) -> None:
+    given = operands(transform)
+    given |= {name: given[name][:0] for name in ("key", "value", "slot_mapping")}
+    after = expected(transform, given)
+    assert_as(given, after)
+    bf.append_paged_kv(**given, **stated(transform), stream=None)
+    assert_as(given, after)
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
 @pytest.mark.parametrize("guarded", [False, True])
 def test_a_plan(transform: str, guarded: bool) -> None:
     given = operands(transform)
