@@ -277,14 +277,47 @@ def test_what_a_copy_quantises_is_refused() -> None:
     """fp8 rows by a scale, caches that it does not write, a value of another type than key."""
     given = operands("FP8")
     fp8 = {name: given[name].astype(ml_dtypes.float8_e4m3fn) for name in ("key", "value")}
-    with pytest.raises(bf.InvalidProblem, match=r"source_element is 4.*FP8 reads key and value of F16, BF16"):
+    with pytest.raises(bf.InvalidProblem, match=r"key is of type fp8_e4m3; .*FP8 reads key and value of F16"):
         bf.append_paged_kv(**given | fp8, stream=None)
     f16 = {name: np.zeros((PAGES, HEADS, SLOTS, WIDTH), np.float16) for name in ("k_data", "v_data")}
-    with pytest.raises(bf.Unsupported, match=r"element is 1; transform FP8 writes caches of FP8_E4M3"):
+    with pytest.raises(
+        bf.Unsupported, match=r"k_data is of type f16; transform FP8 writes caches of FP8_E4M3"
+    ):
         bf.append_paged_kv(**given | f16, stream=None)
     mixed = {"value": given["value"].astype(np.float32)}
-    with pytest.raises(bf.Unsupported, match=r"value is of type f32; it should be f16"):
+    with pytest.raises(bf.Unsupported, match=r"value is of type f32; it should be f16, as key is"):
         bf.append_paged_kv(**given | mixed, stream=None)
+    doubles = {name: given[name].astype(np.float64) for name in ("key", "value")}
+    with pytest.raises(bf.Unsupported, match=r"key is of type float64; it should be F16, BF16 or F32"):
+        bf.append_paged_kv(**given | doubles, stream=None)
+
+
+def test_caches_of_another_type_are_held_against_caches_and_not_against_rows() -> None:
+    given = operands("FP8")
+    e5m2 = {"v_data": given["v_data"].astype(ml_dtypes.float8_e5m2)}
+    with pytest.raises(
+        bf.Unsupported, match=r"v_data is of type fp8_e5m2; it should be fp8_e4m3, as k_data is$"
+    ):
+        bf.append_paged_kv(**given | e5m2, stream=None)
+    with pytest.raises(bf.Unsupported, match=r"k_data is of type fp8_e4m3; it should be fp8_e5m2$"):
+        bf.append_paged_kv(**given, element="fp8_e5m2", stream=None)
+    given = operands("NVFP4")
+    with pytest.raises(bf.Unsupported, match=r"k_data is of type int8; transform NVFP4 writes caches of U8"):
+        bf.append_paged_kv(
+            **given | {"k_data": given["k_data"].view(np.int8)}, transform="NVFP4", stream=None
+        )
+
+
+def test_a_copy_into_a_quantised_cache_names_what_quantises() -> None:
+    given = {name: operand for name, operand in operands("FP8").items() if "scale" not in name}
+    with pytest.raises(
+        bf.Unsupported, match=r"k_data is of type fp8_e4m3; .*as key is; with k_scale \(FP8\)"
+    ):
+        bf.append_paged_kv(**given, stream=None)
+    with pytest.raises(
+        bf.Unsupported, match=r"key is of type f16; it should be fp8_e4m3; with k_scale \(FP8\)"
+    ):
+        bf.append_paged_kv(**given, element="fp8_e4m3", stream=None)
 
 
 @pytest.mark.parametrize("transform", TRANSFORMS)
@@ -341,7 +374,7 @@ def test_descriptors() -> None:
     with pytest.raises(bf.InvalidProblem, match=r"transform is 7"):
         bf.PagedKvAppendDescriptor(paged_kv=cache, transform=7)  # type: ignore[arg-type]
     copy = bf.PagedKvAppendDescriptor(paged_kv=cache, addressing="SLOTS", source_element="f16")
-    with pytest.raises(bf.Unsupported, match=r"source_element is 1 and element is 4"):
+    with pytest.raises(bf.Unsupported, match=r"source_element is 1 \(f16\) and element is 4 \(fp8_e4m3\)"):
         bf.PagedKvAppendPlan.select(None, copy)
     same = descriptor("FP8")
     assert same == descriptor("FP8")

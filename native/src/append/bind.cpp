@@ -216,9 +216,34 @@ class Binding {
   }
 
   BARACUDA_COLD int32_t refuse_element(int operand, const Element& wanted) const noexcept {
-    const uint32_t others = inference_.types_said_by() & ~(1u << operand);
-    if (others == 0) return refuse_type(operand, *operands_[operand], wanted.name);
-    return refuse_type_beside(operand, *operands_[operand], wanted.name, lowest_bit(others));
+    const Tensor& tensor = *operands_[operand];
+    uint32_t others = inference_.types_said_by() & ~(1u << operand);
+    const char* hint = "";
+    if (op_.transform != BARACUDA_TRANSFORM_COPY)  // rows have one type, and caches another
+      others &= is_row(kOperands[operand]) ? operands_of_kind<is_row>() : operands_of_kind<is_cache>();
+    else if (!mirrored_ && may_be_quantised(operand, wanted))
+      hint = "; with k_scale (FP8), or k_scales (PER_TOKEN_HEAD), rows are quantised";
+    char type[160];
+    std::snprintf(type, sizeof type, "%s%s", wanted.name, hint);
+    if (others == 0) return refuse_type(operand, tensor, type);
+    std::snprintf(type, sizeof type, "%s, as %s is%s", wanted.name, name_of(lowest_bit(others)), hint);
+    return refuse_type(operand, tensor, type);
+  }
+
+  static constexpr bool is_row(const Operand& operand) noexcept { return operand.type == Type::kSource; }
+  static constexpr bool is_cache(const Operand& operand) noexcept { return operand.type == Type::kCache; }
+
+  // Of a copy whose rows and caches have two types: whether some transform reads the one and writes the other.
+  bool may_be_quantised(int operand, const Element& wanted) const noexcept {
+    const Element* const found = element_of(*operands_[operand]);
+    if (found == nullptr) return false;
+    const uint32_t source = element_bit(is_row(kOperands[operand]) ? found->value : wanted.value);
+    const uint32_t element = element_bit(is_row(kOperands[operand]) ? wanted.value : found->value);
+    const auto takes_both = [&](const Transform& transform) {
+      return (transform.sources & source) != 0 && (transform.elements & element) != 0;
+    };
+    return takes_both(kTransforms[BARACUDA_TRANSFORM_FP8]) ||
+           takes_both(kTransforms[BARACUDA_TRANSFORM_PER_TOKEN_HEAD]);
   }
 
   static int32_t check_f32(int operand, const Tensor& tensor) noexcept {

@@ -57,7 +57,7 @@ int32_t Inference::infer() noexcept {
   if (shapes_.headless()) op_.num_heads = 1;
   if (BARACUDA_LIKELY(op_.transform == BARACUDA_TRANSFORM_COPY)) {
     if (op_.element == BARACUDA_ELEMENT_NONE)
-      BARACUDA_TRY(infer_element(BARACUDA_OPERAND_KEY, BARACUDA_OPERAND_V_DATA, &op_.element));
+      BARACUDA_TRY(infer_element(BARACUDA_OPERAND_KEY, BARACUDA_OPERAND_V_DATA, kElementNames, &op_.element));
   } else {
     BARACUDA_TRY(infer_elements());
   }
@@ -82,12 +82,12 @@ int32_t Inference::infer() noexcept {
 }
 
 // Of the operands first .. last. uint8 may stand for whatever the others say that it is.
-int32_t Inference::infer_element(int first, int last, int32_t* inferred) noexcept {
+int32_t Inference::infer_element(int first, int last, const char* names, int32_t* inferred) noexcept {
   bool some_uint8 = false;
   for (int i = first; i <= last; ++i) {
     if (operands_[i] == nullptr) continue;
     const Element* const element = element_of(*operands_[i]);
-    if (element == nullptr) return refuse_type(i, *operands_[i], kElementNames);
+    if (element == nullptr) return refuse_type(i, *operands_[i], names);
     if (element->value == BARACUDA_ELEMENT_U8) {
       some_uint8 = true;
     } else if (*inferred == BARACUDA_ELEMENT_NONE) {
@@ -99,16 +99,33 @@ int32_t Inference::infer_element(int first, int last, int32_t* inferred) noexcep
   return BARACUDA_OK;
 }
 
+// The type that was inferred from the operand `first`, or from the one behind it.
+BARACUDA_COLD int32_t Inference::refuse_inferred(int32_t status, int first, int32_t inferred, const char* does,
+                                                 const char* wanted) const noexcept {
+  const uint32_t said = said_type_ & (3u << first);
+  return fail(status, "%s is of type %s; transform %s %s %s", name_of(said != 0 ? lowest_bit(said) : first),
+              element_name(inferred), kTransforms[op_.transform].name, does, wanted);
+}
+
 // Key and value have one type, and what they are written to another.
 int32_t Inference::infer_elements() noexcept {
-  if (op_.source_element == BARACUDA_ELEMENT_NONE)
-    BARACUDA_TRY(infer_element(BARACUDA_OPERAND_KEY, BARACUDA_OPERAND_VALUE, &op_.source_element));
-  if (op_.element != BARACUDA_ELEMENT_NONE) return BARACUDA_OK;
-  BARACUDA_TRY(infer_element(BARACUDA_OPERAND_K_DATA, BARACUDA_OPERAND_V_DATA, &op_.element));
   const Transform& transform = kTransforms[op_.transform];
-  if (op_.element != BARACUDA_ELEMENT_U8 || (transform.elements & element_bit(op_.element)) != 0) return BARACUDA_OK;
-  return fail(BARACUDA_INVALID_PROBLEM, "element is not stated and k_data is uint8; with transform %s it should be %s",
-              transform.name, transform.element_names);
+  if (op_.source_element == BARACUDA_ELEMENT_NONE) {
+    BARACUDA_TRY(
+        infer_element(BARACUDA_OPERAND_KEY, BARACUDA_OPERAND_VALUE, transform.source_names, &op_.source_element));
+    if (op_.source_element != BARACUDA_ELEMENT_NONE && (transform.sources & element_bit(op_.source_element)) == 0)
+      return refuse_inferred(BARACUDA_INVALID_PROBLEM, BARACUDA_OPERAND_KEY, op_.source_element,
+                             "reads key and value of", transform.source_names);
+  }
+  if (op_.element != BARACUDA_ELEMENT_NONE) return BARACUDA_OK;
+  BARACUDA_TRY(infer_element(BARACUDA_OPERAND_K_DATA, BARACUDA_OPERAND_V_DATA, transform.element_names, &op_.element));
+  if (op_.element == BARACUDA_ELEMENT_NONE || (transform.elements & element_bit(op_.element)) != 0) return BARACUDA_OK;
+  if (op_.element == BARACUDA_ELEMENT_U8)
+    return fail(BARACUDA_INVALID_PROBLEM,
+                "element is not stated and k_data is uint8; with transform %s it should be %s", transform.name,
+                transform.element_names);
+  return refuse_inferred(BARACUDA_UNSUPPORTED, BARACUDA_OPERAND_K_DATA, op_.element, "writes caches of",
+                         transform.element_names);
 }
 
 }  // namespace baracuda

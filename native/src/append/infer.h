@@ -55,8 +55,10 @@ class Inference {
   int32_t check_kept(const char* name, int operand) const noexcept;
   int32_t infer_counts() noexcept;
   int32_t infer_requests() noexcept;
-  int32_t infer_element(int first, int last, int32_t* inferred) noexcept;
+  int32_t infer_element(int first, int last, const char* names, int32_t* inferred) noexcept;
   int32_t infer_elements() noexcept;
+  int32_t refuse_inferred(int32_t status, int first, int32_t inferred, const char* does,
+                          const char* wanted) const noexcept;
 
   Op& op_;
   Operands operands_;

@@ -161,17 +161,16 @@ int32_t check_head_dim(const char* name, int32_t head_dim, bool mirrored) noexce
 int32_t check_element(const Op& op, bool mirrored) noexcept {
   const Element* const element = find_element(op.element);
   if (element == nullptr || (mirrored && !element->is_mirrored))
-    return fail(BARACUDA_UNSUPPORTED, "element is %d%s%s%s; it should be one of f16, bf16, f32, fp8_e4m3, fp8_e5m2%s",
-                op.element, element == nullptr ? "" : " (", element == nullptr ? "" : element->name,
-                element == nullptr ? "" : ")",
+    return fail(BARACUDA_UNSUPPORTED, "element is %d (%s); it should be one of f16, bf16, f32, fp8_e4m3, fp8_e5m2%s",
+                op.element, element_name(op.element),
                 mirrored ? " (1 to 5); a guarded append takes int8 and uint8 too" : ", int8, uint8 (1 to 7)");
   return BARACUDA_OK;
 }
 
 int32_t check_copy(const Op& op) noexcept {
   if (op.source_element == BARACUDA_ELEMENT_NONE || op.source_element == op.element) return BARACUDA_OK;
-  return fail(BARACUDA_UNSUPPORTED, "source_element is %d and element is %d; a copy should have one for both",
-              op.source_element, op.element);
+  return fail(BARACUDA_UNSUPPORTED, "source_element is %d (%s) and element is %d (%s); a copy should have one for both",
+              op.source_element, element_name(op.source_element), op.element, element_name(op.element));
 }
 
 // A stride that is never taken is 0, whatever was stated.

@@ -34,11 +34,6 @@ inline int32_t refuse_type(int operand, const Tensor& tensor, const char* wanted
   return refuse_type(name_of(operand), tensor, wanted);
 }
 
-// Held against another operand's type.
-inline int32_t refuse_type_beside(int operand, const Tensor& tensor, const char* wanted, int other) noexcept {
-  return refuse_type_beside(name_of(operand), tensor, wanted, name_of(other));
-}
-
 }  // namespace baracuda
 
 #endif  // BARACUDA_SRC_APPEND_TENSOR_H_

@@ -9,13 +9,13 @@ namespace {
 int32_t check_elements(const Op& op) noexcept {
   const Transform& transform = kTransforms[op.transform];
   if ((transform.elements & element_bit(op.element)) == 0)
-    return fail(BARACUDA_UNSUPPORTED, "element is %d; transform %s writes caches of %s", op.element, transform.name,
-                transform.element_names);
+    return fail(BARACUDA_UNSUPPORTED, "element is %d (%s); transform %s writes caches of %s", op.element,
+                element_name(op.element), transform.name, transform.element_names);
   const int32_t source = source_element(op);
   if (find_element(source) == nullptr || (transform.sources & element_bit(source)) == 0)
-    return fail(BARACUDA_INVALID_PROBLEM, "source_element is %d%s; transform %s reads key and value of %s",
-                op.source_element, op.source_element == BARACUDA_ELEMENT_NONE ? ", which stands for element" : "",
-                transform.name, transform.source_names);
+    return fail(BARACUDA_INVALID_PROBLEM, "source_element is %d (%s%s); transform %s reads key and value of %s",
+                op.source_element, op.source_element == BARACUDA_ELEMENT_NONE ? "as element, " : "",
+                element_name(source), transform.name, transform.source_names);
   return BARACUDA_OK;
 }
 

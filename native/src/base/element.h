@@ -57,6 +57,12 @@ constexpr const Element* find_element(uint8_t dlpack_code, uint8_t bits) noexcep
   return nullptr;
 }
 
+// In messages.
+constexpr const char* element_name(int32_t value) noexcept {
+  const Element* const element = find_element(value);
+  return element != nullptr ? element->name : "no type";
+}
+
 }  // namespace baracuda
 
 #endif  // BARACUDA_SRC_BASE_ELEMENT_H_

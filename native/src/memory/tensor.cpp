@@ -106,10 +106,4 @@ int32_t refuse_type(const char* name, const Tensor& tensor, const char* wanted) 
   return fail(BARACUDA_UNSUPPORTED, "%s is of type %s; it should be %s", name, is, wanted);
 }
 
-int32_t refuse_type_beside(const char* name, const Tensor& tensor, const char* wanted, const char* other) noexcept {
-  char both[kTextBytes];
-  std::snprintf(both, sizeof both, "%s, as %s is", wanted, other);
-  return refuse_type(name, tensor, both);
-}
-
 }  // namespace baracuda

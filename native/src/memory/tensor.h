@@ -79,9 +79,6 @@ int32_t refuse_strides(const char* name, const Tensor& tensor, const char* wante
 
 int32_t refuse_type(const char* name, const Tensor& tensor, const char* wanted) noexcept;
 
-// What is wanted is another operand's type, and that may be the wrong one.
-int32_t refuse_type_beside(const char* name, const Tensor& tensor, const char* wanted, const char* other) noexcept;
-
 inline bool has_type(const Tensor& tensor, const Element& element) noexcept {
   return tensor.type_code == element.dlpack_code && tensor.type_bits == element.bits && tensor.type_lanes == 1;
 }
