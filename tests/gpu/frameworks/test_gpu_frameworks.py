@@ -35,6 +35,14 @@ def check(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None
         assert found[name].tobytes() == expected[name].tobytes(), name
 
 
+def check_on(stream: Any, backend: Any) -> None:
+    """A plan of the stream appends."""
+    problem = GpuProblem(backend)
+    plan = bf.PagedKvAppendPlan.select(stream, problem.descriptor, bf.PlanPreference())
+    plan.run(stream, bf.Workspace.NONE, problem.args)
+    problem.check_appended()
+
+
 def put_all(framework: Framework, problem: Problem) -> dict[str, Any]:
     from support.devices import cuda
 
@@ -154,31 +162,21 @@ def test_the_current_and_the_default_stream_of_torch(cuda_backend: Any) -> None:
     own = torch.cuda.Stream()
     with torch.cuda.stream(own):
         for stream in (torch.cuda.current_stream(), torch.cuda.default_stream()):
-            problem = GpuProblem(cuda_backend)
-            plan = bf.PagedKvAppendPlan.select(stream, problem.descriptor, bf.PlanPreference())
-            plan.run(stream, bf.Workspace.NONE, problem.args)
-            problem.check_appended()
+            check_on(stream, cuda_backend)
 
 
 def test_the_default_streams_of_cupy_and_numba(cuda_backend: Any) -> None:
     cupy = pytest.importorskip("cupy")
     cuda = pytest.importorskip("numba.cuda")
     for stream in (cupy.cuda.Stream.null, cupy.cuda.Stream.ptds, cuda.default_stream()):
-        problem = GpuProblem(cuda_backend)
-        plan = bf.PagedKvAppendPlan.select(stream, problem.descriptor, bf.PlanPreference())
-        plan.run(stream, bf.Workspace.NONE, problem.args)
-        problem.check_appended()
+        check_on(stream, cuda_backend)
 
 
 def test_a_stream_of_cuda_core(cuda_backend: Any) -> None:
     core = pytest.importorskip("cuda.core")
     device = core.Device(0)
     device.set_current()
-    stream = device.create_stream()
-    problem = GpuProblem(cuda_backend)
-    plan = bf.PagedKvAppendPlan.select(stream, problem.descriptor, bf.PlanPreference())
-    plan.run(stream, bf.Workspace.NONE, problem.args)
-    problem.check_appended()
+    check_on(device.create_stream(), cuda_backend)
 
 
 @pytest.mark.parametrize("symbol", ["f16", "bf16", "f32"])
