@@ -10,6 +10,7 @@ from .._model.copying import no_copy
 from .._model.enums import Addressing
 from .._model.errors import invalid_problem
 from .._native import abi
+from .._native.accelerator import slot_offset
 from .._native.library import NOT_JUDGED
 from .._native.process_lock import ProcessLock
 from .arguments import caches, check_same_parts
@@ -62,13 +63,13 @@ class BoundLaunch:
     """
 
     __slots__ = (
-        "_bind_objects",
         "_bound",
         "_counts_stay",
         "_error_record",
         "_library",
         "_open_counts",
         "_placed_by",
+        "_rebind_objects",
         "_run",
     )
 
@@ -88,7 +89,7 @@ class BoundLaunch:
         self._counts_stay = not open_counts
         self._error_record = error_record  # only to keep it alive
         self._run = library.run
-        self._bind_objects = library.bind_objects
+        self._rebind_objects = library.rebind_objects
         self._bound = bound
 
     def __call__(self) -> None:
@@ -139,28 +140,16 @@ class BoundLaunch:
         BaracudaError
             Whatever ``run`` would raise for the operands; all of them stay then.
         """
-        if others or not self._counts_stay:
-            given: Operands = (key, value, k_data, v_data, indices, indptr, last_page_len)
-            return self._rebind(_with_others(given, **others) if others else given)
-        bind_objects = self._bind_objects  # by itself: CPython takes longer to look up a slot as a method
-        while True:
-            before = self._bound
-            status, bound = bind_objects(before, key, value, k_data, v_data, indices, indptr, last_page_len)
-            if status:
-                return self._rebind((key, value, k_data, v_data, indices, indptr, last_page_len))
-            # Replace what is bound, if it is still what this began from; else begin anew. Both are held here,
-            # so that nothing is let go of between.
-            if _UNINTERRUPTED:
-                self._bound = bound if self._bound is before else self._bound
-                # False too where another thread has replaced this one already: doing it again is as good.
-                if self._bound is bound:
-                    return None
-            elif self._swap_held(before, bound):
-                return None
+        if not others and self._counts_stay:
+            rebind = self._rebind_objects  # by itself: CPython takes longer to look up a slot as a method
+            if not rebind(self, _BOUND_AT, key, value, k_data, v_data, indices, indptr, last_page_len):
+                return
+        given: Operands = (key, value, k_data, v_data, indices, indptr, last_page_len)
+        self._rebind(_with_others(given, **others) if others else given)
 
     def _rebind(self, given: Operands) -> None:
         """The same, of any operands."""
-        bind_objects = self._bind_objects
+        bind_objects = self._library.bind_objects
         descriptions = None  # of operands that bind_objects cannot judge
         while True:
             before = self._bound
@@ -280,11 +269,9 @@ _with_others.__qualname__ = _REBIND  # what Python's own errors name
 _swapping = ProcessLock()
 
 
-# Whether a line without calls is one step: a tenth of the lock's price. From 3.11 on CPython lets other
-# threads, signal handlers and finalisers in only at calls and at jumps back. A build without the GIL ("t")
-# lets threads in everywhere.
-_UNINTERRUPTED = (
-    sys.implementation.name == "cpython"
-    and sys.version_info >= (3, 11)
-    and "t" not in getattr(sys, "abiflags", "")
-)
+# Where a launch has what is bound, for the library to replace it: one step to whoever holds the GIL, at a
+# tenth of the lock's price. What _swap_held does behind the lock is one too, from CPython 3.11 on, which lets
+# other threads in only at calls and at jumps back. 0, not known, where it is not: a build without the GIL
+# ("t") lets threads in everywhere.
+_IS_ONE_STEP = sys.version_info >= (3, 11) and "t" not in getattr(sys, "abiflags", "")
+_BOUND_AT = (slot_offset(BoundLaunch, "_bound") or 0) if _IS_ONE_STEP else 0

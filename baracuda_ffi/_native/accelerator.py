@@ -1,6 +1,6 @@
 """The calls of a decode loop as built-in functions of CPython: a call through ctypes takes longer than the
 library's own work. The package works without them, on any interpreter that has ctypes; this is how much they
-are: five functions, which ``native/src/python/accelerator.h`` describes.
+are: six functions, which ``native/src/python/accelerator.h`` describes.
 """
 
 from __future__ import annotations

@@ -33,10 +33,10 @@ NOT_JUDGED = -1
 class Library:
     """An open library. Arguments are as in the header, pointers as addresses; the prototypes are in ``abi``.
 
-    ``run``, ``bind_objects``, ``append``, ``append_placed`` and ``copy`` are the accelerator's where the
-    interpreter has one; without, ``run`` goes through ctypes like everything else, and the others judge
-    nothing. Operands are checked with the GIL held; everything else releases it, but for a launch on the host
-    that takes less long than that.
+    ``run``, ``bind_objects``, ``rebind_objects``, ``append``, ``append_placed`` and ``copy`` are the
+    accelerator's where the interpreter has one; without, ``run`` goes through ctypes like everything else,
+    and the others judge nothing. Operands are checked with the GIL held; everything else releases it, but for
+    a launch on the host that takes less long than that.
     """
 
     __slots__ = (
@@ -52,6 +52,7 @@ class Library:
         "host_set_max_threads",
         "path",
         "preload",
+        "rebind_objects",
         "run",
         "run_copy",
     )
@@ -62,6 +63,7 @@ class Library:
     preload: Callable[[int, int], int]
     bind: Callable[[int, int, int], int]
     bind_objects: Callable[..., tuple[int, Bound]]  # of a Bound and the operands
+    rebind_objects: Callable[..., int]  # of what has a Bound, where it has it, and the operands
     append: Callable[[bytes, object, Operands], int]
     append_placed: Callable[..., int]  # of Ops, a stream and the operands
     copy: Callable[[bytes, object, Operands], int]  # of a baracuda_paged_kv_copy, by abi.COPY_OPERANDS
@@ -92,9 +94,10 @@ class Library:
         calls = builtin_calls(self._handle)
         self.run = calls.get("run") or (lambda bound: through_ctypes(bound[0]))
         self.bind_objects = calls.get("bind") or _bind_nothing
-        self.append = calls.get("append") or _launch_nothing
-        self.append_placed = calls.get("append_placed") or _launch_nothing
-        self.copy = calls.get("copy") or _launch_nothing
+        self.rebind_objects = calls.get("rebind") or _judge_nothing
+        self.append = calls.get("append") or _judge_nothing
+        self.append_placed = calls.get("append_placed") or _judge_nothing
+        self.copy = calls.get("copy") or _judge_nothing
 
     def function(self, name: str) -> Callable[..., Any]:
         """A function of the header by its name, with its signature set. The mirrored ones are found this
@@ -127,7 +130,7 @@ def _bind_nothing(bound: Bound, *operands: object) -> tuple[int, Bound]:
     return NOT_JUDGED, bound
 
 
-def _launch_nothing(ops: object, stream: object, *operands: object) -> int:
+def _judge_nothing(*of_any_call: object) -> int:
     return NOT_JUDGED
 
 

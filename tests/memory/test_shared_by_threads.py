@@ -159,7 +159,7 @@ def test_a_plan_that_threads_launch_first_at_once(guarded: bool) -> None:
         assert_same_bits(problem.arrays[name], expected[name], name)
 
 
-SWAPS = {"as the interpreter allows": bound_launch._UNINTERRUPTED, "with the lock": False}
+SWAPS = {"as the interpreter allows": bound_launch._BOUND_AT, "with the lock": 0}
 WAYS = {
     "built-in": lambda array: array,  # what bind_objects describes
     "in Python": VersionedExporter,  # what it leaves to Python
@@ -170,7 +170,7 @@ WAYS = {
 @pytest.mark.parametrize("swap", SWAPS)
 def test_no_rebinding_is_lost(swap: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads that rebind different operands of one launch: when all have come back, all have been taken."""
-    monkeypatch.setattr(bound_launch, "_UNINTERRUPTED", SWAPS[swap])
+    monkeypatch.setattr(bound_launch, "_BOUND_AT", SWAPS[swap])
     problems = [Problem(seed=seed) for seed in range(2)]
     problem = problems[0]
     plan = bf.PagedKvAppendPlan.select(None, SMALL.descriptor(problem.num_pages))
@@ -210,7 +210,7 @@ def test_a_launch_keeps_what_it_is_bound_to_whoever_rebinds(
     swap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each thread gives memory that nobody else has: what is bound at the end is alive, no other is."""
-    monkeypatch.setattr(bound_launch, "_UNINTERRUPTED", SWAPS[swap])
+    monkeypatch.setattr(bound_launch, "_BOUND_AT", SWAPS[swap])
     problem = Problem()
     launch = bf.PagedKvAppendPlan.select(None, SMALL.descriptor(problem.num_pages)).bind(
         None, make_args(problem.arrays)

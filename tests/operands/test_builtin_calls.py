@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from baracuda_ffi._native.accelerator import SYMBOL, builtin_calls
+from baracuda_ffi._native.accelerator import SYMBOL, builtin_calls, slot_offset
 from support.c_abi import abi
 from support.calls.builtin_calls import (
     NOT_JUDGED,
@@ -48,9 +48,10 @@ def test_the_table_of_methods() -> None:
     address = methods(whole_api())
     assert address
     size = ctypes.sizeof(abi.PythonMethod)
-    listed = [abi.PythonMethod.from_address(address + i * size) for i in range(6)]
-    assert [method.name for method in listed] == [b"run", b"bind", b"append", b"append_placed", b"copy", None]
-    for method in listed[:5]:
+    listed = [abi.PythonMethod.from_address(address + i * size) for i in range(7)]
+    names = [b"run", b"bind", b"rebind", b"append", b"append_placed", b"copy"]
+    assert [method.name for method in listed] == [*names, None]
+    for method in listed[:-1]:
         assert method.flags == 0x80  # METH_FASTCALL
         assert method.doc.startswith(method.name + b"(")
 
@@ -200,6 +201,68 @@ def test_bind_keeps_what_is_none(name: str) -> None:
     assert new.reads == 1
 
 
+class Holder:
+    """Has what is bound, where the library is told."""
+
+    __slots__ = ("bound", "other")
+
+    def __init__(self, bound: Any) -> None:
+        self.bound, self.other = bound, None
+
+
+BOUND_AT = slot_offset(Holder, "bound")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rebind_replaces_what_is_bound(name: str) -> None:
+    problem, other = Problem(), Problem(seed=3)
+    calls = Calls(problem)
+    _, bound = calls.bind(bound_to_nothing(), calls.given())
+    holder = Holder(bound)
+    operands = one(name, calls.kind(other.arrays[name]))
+    assert calls.rebind(holder, BOUND_AT, *operands) == abi.OK
+    assert holder.bound[:2] == calls.bind(bound, operands)[1][:2]
+    assert (bound[1], holder.other) == (calls.given(), None)
+    assert calls.run(holder.bound) == abi.OK
+
+
+def test_rebind_leaves_what_is_bound_where_it_binds_nothing() -> None:
+    problem = Problem()
+    calls = Calls(problem)
+    _, bound = calls.bind(bound_to_nothing(), calls.given())
+    holder = Holder(bound)
+    flat = calls.kind(problem.arrays["key"].reshape(1, 1, -1, 1, 1))
+    assert calls.rebind(holder, BOUND_AT, flat) == abi.INVALID_PROBLEM
+    assert abi.message().startswith("key")
+    assert calls.rebind(holder, BOUND_AT, object()) == NOT_JUDGED
+    assert calls.rebind(holder, 0, calls.operands["key"]) == NOT_JUDGED
+    assert holder.bound is bound
+
+
+def test_rebind_begins_anew_where_what_is_bound_was_replaced_meanwhile() -> None:
+    """Here by the operand's own exporter; as another thread may that runs then."""
+    problem, other = Problem(), Problem(seed=3)
+    calls = Calls(problem)
+    _, bound = calls.bind(bound_to_nothing(), calls.given())
+    value = calls.kind(other.arrays["value"])
+    _, replaced = calls.bind(bound, one("value", value))
+    holder = Holder(bound)
+
+    class Replacing:
+        exports = 0
+
+    def export(operand: Replacing) -> Any:
+        operand.exports += 1
+        holder.bound = replaced
+        return other.arrays["key"].__dlpack__()
+
+    calls.describers[Replacing] = export
+    key = Replacing()
+    assert calls.rebind(holder, BOUND_AT, key) == abi.OK
+    assert key.exports == 2
+    assert holder.bound[1] == calls.given(key=key, value=value)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_refusal_is_a_status_with_a_message(name: str) -> None:
     problem = Problem()
@@ -284,6 +347,9 @@ def test_references_come_and_go() -> None:
     def all_ways() -> None:
         _, bound = calls.bind(nothing, calls.given())
         calls.run(calls.bind(bound, one("key", calls.operands["key"]))[1])
+        holder = Holder(bound)
+        assert calls.rebind(holder, BOUND_AT, *one("key", calls.operands["key"])) == abi.OK
+        assert calls.rebind(holder, BOUND_AT, *wrong) == abi.INVALID_PROBLEM
         calls.append(op, None, calls.given())
         assert calls.append(op, None, foreign) == NOT_JUDGED
         assert calls.bind(nothing, foreign) == (NOT_JUDGED, None)
@@ -303,7 +369,7 @@ def test_references_come_and_go() -> None:
 def test_where_there_are_no_functions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither an older library nor another interpreter is a reason not to work."""
     library = ctypes.CDLL(bf.library_path())
-    assert sorted(builtin_calls(library)) == ["append", "append_placed", "bind", "copy", "run"]
+    assert sorted(builtin_calls(library)) == ["append", "append_placed", "bind", "copy", "rebind", "run"]
     older: Any = object()
     assert builtin_calls(older) == {}
     without = types.SimpleNamespace(**{SYMBOL: lambda api: None})

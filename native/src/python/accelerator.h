@@ -99,6 +99,10 @@ typedef struct baracuda_python_method {
  *   run(bound)                     baracuda_paged_kv_append_run, the GIL released; returns the status
  *   bind(bound, *operands)         checked as by _bind, the GIL held; returns the status, and a new bound with these
  *                                  operands, one that is None as it was (None where the status is not 0)
+ *   rebind(holder, offset, *operands)
+ *                                  binds likewise in place of the bound that the object `holder` has at `offset`, an
+ *                                  int (0: not known), anew where that was replaced meanwhile; returns the status. Not
+ *                                  for interpreters that have no GIL
  *   append(op, stream, operands)   _bind, the GIL held, then _run on `stream`, an int, or None for the host, the GIL
  *                                  released; returns the status
  *   append_placed(ops, stream, *operands)
@@ -106,11 +110,11 @@ typedef struct baracuda_python_method {
  *   copy(op, stream, operands)     likewise of a baracuda_paged_kv_copy, with the operands of baracuda_copy_operand
  *
  * They trust their caller for all that, but a stream or an operand may be any object. The status is
- * BARACUDA_PRIVATE_NOT_JUDGED, and nothing was done, for operands of which `ops` has none, for an operand whose type
- * has nothing in `self`, that its reader or bind is not given, or where any of that raised an Exception (which is
- * cleared; what is no Exception, such as KeyboardInterrupt, goes on), and for a stream that is not of the backend's
- * kind. Returns NULL for an `api` that lacks something. The functions of the first one are kept, and hold for the
- * process. */
+ * BARACUDA_PRIVATE_NOT_JUDGED, and nothing was done, for operands of which `ops` has none, for an offset that is not
+ * known, for an operand whose type has nothing in `self`, that its reader or bind is not given, or where any of that
+ * raised an Exception (which is cleared; what is no Exception, such as KeyboardInterrupt, goes on), and for a stream
+ * that is not of the backend's kind. Returns NULL for an `api` that lacks something. The functions of the first one are
+ * kept, and hold for the process. */
 #define BARACUDA_PRIVATE_NOT_JUDGED (-1)
 BARACUDA_API const baracuda_python_method* baracuda_private_python_methods(const baracuda_python_api* api);
 

@@ -191,26 +191,45 @@ int32_t bind_objects(Object* describers, Objects operands, bool for_good, Struct
   return at_the_abi([&]() -> int32_t { return bind_checked(op, given.tensors(), checked); });
 }
 
-Object* bind(Object* describers, Object* const* arguments, ptrdiff_t count) {
-  const Objects operands = {arguments + 1, count - 1};
-  Object* const bytes = api->borrow_tuple_item(arguments[0], 0);
+// Has the objects bound in place of what `before` has. Where there is no memory the status is that of what is right,
+// but nothing is bound.
+int32_t bind_in_place(Object* describers, Object* before, Objects operands, Object** owned_bound) {
+  Object* const bytes = api->borrow_tuple_item(before, 0);
   Op op;
   Append append;
-  int32_t status = read_struct(op_in(bytes), &op);
-  if (status == BARACUDA_OK) status = bind_objects(describers, operands, true, &op, &append);
+  BARACUDA_TRY(read_struct(op_in(bytes), &op));
+  BARACUDA_TRY(bind_objects(describers, operands, true, &op, &append));
   Object* owned_bytes = nullptr;
-  if (status == BARACUDA_OK) status = write_bytes(op, bytes, &owned_bytes);
-  Object* const owned_status = own_status(status);
-  if (owned_status == nullptr) {
-    if (owned_bytes != nullptr) api->release(owned_bytes);
-    return nullptr;
+  BARACUDA_TRY(write_bytes(op, bytes, &owned_bytes));
+  Object* const keep = own_merged(operands, api->borrow_tuple_item(before, 1));
+  *owned_bound = own_tuple_of({owned_bytes, keep, own_checked(append)});
+  return BARACUDA_OK;
+}
+
+Object* bind(Object* describers, Object* const* arguments, ptrdiff_t count) {
+  Object* bound = nullptr;
+  Object* const status = own_status(bind_in_place(describers, arguments[0], {arguments + 1, count - 1}, &bound));
+  if (status == nullptr) return nullptr;
+  if (bound == nullptr) api->retain(bound = api->none);
+  return own_tuple_of({status, bound});
+}
+
+Object* rebind(Object* describers, Object* const* arguments, ptrdiff_t count) {
+  Object* const holder = arguments[0];
+  const auto offset = static_cast<size_t>(api->address_of_int(arguments[1]));
+  if (offset == 0) return api->own_int(BARACUDA_PRIVATE_NOT_JUDGED);
+  while (true) {
+    auto* const before = member_of<Object*>(holder, offset);
+    api->retain(before);
+    Object* bound = nullptr;
+    const int32_t status = bind_in_place(describers, before, {arguments + 2, count - 2}, &bound);
+    const bool is_ours = bound != nullptr && member_of<Object*>(holder, offset) == before;
+    if (is_ours) set_member(holder, offset, bound);
+    api->release(before);
+    if (bound == nullptr) return own_status(status);
+    api->release(is_ours ? before : bound);
+    if (is_ours) return api->own_int(status);
   }
-  if (status == BARACUDA_OK) {
-    Object* const keep = own_merged(operands, api->borrow_tuple_item(arguments[0], 1));
-    return own_tuple_of({owned_status, own_tuple_of({owned_bytes, keep, own_checked(append)})});
-  }
-  api->retain(api->none);
-  return own_tuple_of({owned_status, api->none});
 }
 
 // One call, from objects to a launch.
@@ -286,6 +305,7 @@ extern "C" const baracuda_python_method* baracuda_private_python_methods(const b
   static const baracuda_python_method methods[] = {
       method("run", run, "run(bound) -> status"),
       method("bind", bind, "bind(bound, *operands) -> (status, bound or None)"),
+      method("rebind", rebind, "rebind(holder, offset, *operands) -> status"),
       method("append", kAppend, "append(op, stream, operands) -> status"),
       method("append_placed", append_placed, "append_placed(ops, stream, *operands) -> status"),
       method("copy", kCopy, "copy(op, stream, operands) -> status"),

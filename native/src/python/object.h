@@ -18,6 +18,10 @@ Member member_of(const void* object, size_t offset) noexcept {
   return member;
 }
 
+inline void set_member(Object* object, size_t offset, Object* owned) noexcept {
+  std::memcpy(reinterpret_cast<char*>(object) + offset, static_cast<const void*>(&owned), sizeof owned);
+}
+
 // Borrowed: the object has it.
 inline Object* type_of(Object* object) {
   if (BARACUDA_LIKELY(api->type_offset != 0)) return member_of<Object*>(object, api->type_offset);

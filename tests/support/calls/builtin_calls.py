@@ -25,7 +25,7 @@ class Calls:
         self.describers: dict[Any, Any] = {self.kind: self.kind.reader}
         functions = builtin_calls(abi.library(), self.describers)
         self.run, self._bind, self.append = functions["run"], functions["bind"], functions["append"]
-        self.append_placed = functions["append_placed"]
+        self.append_placed, self.rebind = functions["append_placed"], functions["rebind"]
         self.operands = {name: self.kind(array) for name, array in problem.arrays.items()}
 
     def bind(self, bound: Any, operands: tuple[Any, ...]) -> Any:
