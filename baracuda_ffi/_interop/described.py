@@ -30,6 +30,13 @@ ELEMENT_TYPES: dict[object, ElementType] = {
     "i64": (abi.TYPE_INT, 64),
 }
 
+# By the name of a NumPy scalar type, for types that NumPy's own notation has no letter for (ml_dtypes').
+NAMED_TYPES = {
+    "bfloat16": ELEMENT_TYPES[ElementKind.BF16],
+    "float8_e4m3fn": ELEMENT_TYPES[ElementKind.FP8_E4M3],
+    "float8_e5m2": ELEMENT_TYPES[ElementKind.FP8_E5M2],
+}
+
 ON_HOST = (abi.DEVICE_HOST, 0)
 
 

@@ -13,6 +13,7 @@ import sys
 from .._model.foreign import passes
 from .._native import abi
 from .._native.accelerator import ArrayLayout, ArrayType, describers
+from .described import NAMED_TYPES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,17 +24,28 @@ if TYPE_CHECKING:
 _WRITEABLE = 0x400
 _WARN_ON_WRITE = 1 << 31
 
-_TYPES = (
-    ("float16", abi.TYPE_FLOAT),
-    ("float32", abi.TYPE_FLOAT),
-    ("int32", abi.TYPE_INT),
-    ("int64", abi.TYPE_INT),
-    ("uint8", abi.TYPE_UINT),
-    ("int8", abi.TYPE_INT),
-)
+# By the names of NumPy's own types, and of those that ml_dtypes gives it, DLPack's codes.
+_CODES = {
+    "float16": abi.TYPE_FLOAT,
+    "float32": abi.TYPE_FLOAT,
+    "int32": abi.TYPE_INT,
+    "int64": abi.TYPE_INT,
+    "uint8": abi.TYPE_UINT,
+    "int8": abi.TYPE_INT,
+} | {name: code for name, (code, _) in NAMED_TYPES.items()}
+_PLACES = {name: place for place, name in enumerate(_CODES)}
 
-# The types of NumPy's own that layouts name by address.
-_kept: list[object] = []
+# The dtypes by whose addresses types are known, as they are met: ml_dtypes may be imported after the first
+# append. Of one that has not been met there is an address that is no dtype's; behind the last there is none.
+_dtypes: dict[str, Any] = {}
+_types = (ArrayType * (len(_CODES) + 1))(*[ArrayType(id(_dtypes))] * len(_CODES))
+
+
+def read_too(numpy: Any, dtype: Any) -> None:
+    """Arrays of a dtype, which is its type's own and no copy of it, are read from now on."""
+    name = dtype.type.__name__
+    if name in _CODES and dtype is numpy.dtype(dtype.type) and _dtypes.setdefault(name, dtype) is dtype:
+        _types[_PLACES[name]] = ArrayType(id(dtype), _CODES[name], dtype.itemsize.bit_length() - 1)
 
 
 def exporter_of(numpy: Any) -> Callable[[Any], object]:
@@ -53,12 +65,10 @@ def _layout(numpy: Any) -> ArrayLayout | None:
     members = ("data", "rank", "extents", "strides", "base", "type", "flags")
     layout = ArrayLayout(**{name: head + i * word for i, name in enumerate(members)})
     layout.wanted_flags, layout.unwanted_flags = _WRITEABLE, _WARN_ON_WRITE
-    layout.num_types = len(_TYPES)
+    layout.types = ctypes.addressof(_types)
     try:
-        for i, (name, code) in enumerate(_TYPES):
-            dtype = numpy.dtype(name)
-            _kept.append(dtype)
-            layout.types[i] = ArrayType(id(dtype), code, dtype.itemsize.bit_length() - 1)
+        for name in ("float16", "float32", "int32", "int64", "uint8", "int8"):
+            read_too(numpy, numpy.dtype(name))
         whole = numpy.zeros((3, 4, 5), numpy.float16)
         frozen = numpy.zeros(6, numpy.int32)
         frozen.flags.writeable = False

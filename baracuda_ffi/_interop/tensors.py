@@ -13,14 +13,13 @@ from ctypes import addressof
 from operator import attrgetter
 
 from .._model.checks import POINTER_MAX, extents, in_words, integer, steps
-from .._model.enums import ElementKind
 from .._model.errors import BaracudaError, Unsupported, invalid_problem, unsupported
 from .._model.foreign import passes, refusal
 from .._native import abi
 from .._native.accelerator import describers, slot_offset
 from . import dlpack, exchange, numpy_arrays, torch_tensors
 from .capsule_exporters import exporter_of
-from .described import ELEMENT_TYPES, ON_HOST, Described
+from .described import NAMED_TYPES, ON_HOST, Described
 from .kv_pair import CacheOfPair
 from .tensor_view import TensorView
 
@@ -33,13 +32,6 @@ if TYPE_CHECKING:
     from .described import ElementType
 
 _ME = "PagedKvAppendArgs"
-
-# By the name of a NumPy scalar type, for types that NumPy's own notation has no letter for (ml_dtypes').
-_NAMED_TYPES = {
-    "bfloat16": ELEMENT_TYPES[ElementKind.BF16],
-    "float8_e4m3fn": ELEMENT_TYPES[ElementKind.FP8_E4M3],
-    "float8_e5m2": ELEMENT_TYPES[ElementKind.FP8_E5M2],
-}
 
 _KINDS = {
     "f": abi.TYPE_FLOAT,
@@ -88,7 +80,7 @@ def tensor_of(operand: Any, name: str, written: bool | None = None) -> tuple[int
             array = operand if issubclass(kind, numpy.ndarray) else operand.view()
             _check_unmasked(name, getattr(array, "mask", None), numpy)
             if type(array).__dlpack__ is numpy.ndarray.__dlpack__:
-                return _tensor_of_numpy(array, name, written)
+                return _tensor_of_numpy(numpy, array, name, written)
         exports = hasattr(operand, "__dlpack__")
         if exports and dlpack.CAPSULES:
             return _tensor_of_exporter(operand, name, written)
@@ -149,7 +141,7 @@ if (_offset := slot_offset(TensorView, "_capsule")) is not None:
     describers[_kept_capsule] = _offset
 
 
-def _tensor_of_numpy(array: Any, name: str, written: bool) -> tuple[int, object]:
+def _tensor_of_numpy(numpy: Any, array: Any, name: str, written: bool) -> tuple[int, object]:
     if dlpack.CAPSULES:
         try:
             # The quickest way to ask NumPy. It exports no read-only array so, and no type that DLPack lacks.
@@ -159,8 +151,12 @@ def _tensor_of_numpy(array: Any, name: str, written: bool) -> tuple[int, object]
             pass
     interface = array.__array_interface__
     dtype = array.dtype
-    named = _NAMED_TYPES.get(dtype.type.__name__)
-    element = named if named and dtype.isnative else _parse(interface["typestr"], name, dtype)
+    named = NAMED_TYPES.get(dtype.type.__name__)
+    if named and dtype.isnative:
+        element = named
+        numpy_arrays.read_too(numpy, dtype)
+    else:
+        element = _parse(interface["typestr"], name, dtype)
     return _tensor_of_interface(array, interface, ON_HOST, element, dtype.itemsize, name, written)
 
 

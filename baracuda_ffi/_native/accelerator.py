@@ -67,15 +67,17 @@ class _PythonApi(ctypes.Structure):
 
 
 class ArrayType(ctypes.Structure):
+    """struct baracuda_array_type."""
+
     _fields_ = (("type", c_void_p), ("code", c_uint8), ("doublings", c_uint8))
 
 
 class ArrayLayout(ctypes.Structure):
-    """struct baracuda_array_layout: offsets in an object, flags, and types."""
-
-    MOST_TYPES = 8
+    """struct baracuda_array_layout: the address of types, one without a type behind the last; offsets in an
+    object; and flags."""
 
     _fields_ = (
+        ("types", c_void_p),
         ("data", c_uint32),
         ("rank", c_uint32),
         ("extents", c_uint32),
@@ -85,8 +87,6 @@ class ArrayLayout(ctypes.Structure):
         ("flags", c_uint32),
         ("wanted_flags", c_uint32),
         ("unwanted_flags", c_uint32),
-        ("num_types", c_uint32),
-        ("types", ArrayType * MOST_TYPES),
     )
 
 

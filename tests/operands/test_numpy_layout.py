@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,12 @@ import pytest
 
 import baracuda_ffi as bf
 from baracuda_ffi._interop import numpy_arrays
-from baracuda_ffi._native.accelerator import ArrayLayout, describers
+from baracuda_ffi._native.accelerator import ArrayLayout, ArrayType, describers
 from support.c_abi import abi
 from support.calls.builtin_calls import Calls, assert_left_to_others, bound_to_nothing, members, unbound
 from support.calls.operands import INPUTS, NAMES
-from support.problems.problem import Problem, assert_appended, assert_unchanged
+from support.problems.elements import BF16, FP8_E4M3, FP8_E5M2, Element
+from support.problems.problem import SMALL, Problem, assert_appended, assert_unchanged
 
 pytestmark = pytest.mark.skipif(
     sys.implementation.name != "cpython" or "t" in sys.abiflags, reason="arrays are exported there"
@@ -53,6 +55,34 @@ def test_arrays_are_read_where_they_lie() -> None:
     status, exported = others.bind(bound_to_nothing(), others.given())
     assert (status, others.exports) == (abi.OK, len(NAMES))
     assert members(bound[0]) == members(exported[0])
+
+
+@pytest.mark.parametrize("element", [BF16, FP8_E4M3, FP8_E5M2], ids=lambda element: element.symbol)
+def test_arrays_of_ml_dtypes_are_read_so_once_they_have_been_met(element: Element) -> None:
+    problem = Problem(replace(SMALL, element=element))
+    before = problem.snapshot()
+    bf.append_paged_kv(**problem.arrays, stream=None)
+    assert_appended(problem, before)
+    problem = Problem(problem.case)
+    calls = Arrays(problem)
+    assert calls.append(unbound(), None, calls.given()) == abi.OK
+    assert calls.exports == 0
+    assert_appended(problem, before)
+
+
+def test_arrays_of_ml_dtypes_are_left_to_others_until_then() -> None:
+    problem = Problem(replace(SMALL, element=BF16))
+    before = problem.snapshot()
+    calls = Arrays(problem)
+    place = numpy_arrays._PLACES["bfloat16"]
+    met = ArrayType.from_buffer_copy(numpy_arrays._types[place])
+    numpy_arrays._types[place] = ArrayType(id(calls))
+    try:
+        assert_left_to_others(calls, calls.given())
+    finally:
+        numpy_arrays._types[place] = met
+    assert calls.exports == 2
+    assert_unchanged(problem.arrays, before)
 
 
 def swapped(array: Any) -> Any:

@@ -14,8 +14,6 @@
 extern "C" {
 #endif
 
-#define BARACUDA_PRIVATE_ARRAY_TYPES 8
-
 typedef struct baracuda_python_api {
   uint32_t struct_size; /* sizeof(baracuda_python_api) */
   uint32_t type_offset; /* where an object has its type; 0: not known */
@@ -47,10 +45,18 @@ typedef struct baracuda_python_api {
  * such a function (dltensor_from_py_object_no_sync). */
 typedef int (*baracuda_tensor_reader)(void* object, baracuda_tensor* out);
 
+typedef struct baracuda_array_type {
+  void* type;        /* NULL behind the last */
+  uint8_t code;      /* DLPack's */
+  uint8_t doublings; /* of a byte, that one has */
+} baracuda_array_type;
+
 /* Where the objects of a type of arrays, in the host's memory, have what describes them: offsets in an object. The
  * pointers to extents and to strides in bytes, of which there are as many as `rank` says, are to int64; `base` is what
- * has the memory, NULL for the object itself. What an object has at `type` is one of `types`. */
+ * has the memory, NULL for the object itself. What an object has at `type` is one of `types`, which may become more
+ * while the GIL is held. */
 typedef struct baracuda_array_layout {
+  const baracuda_array_type* types;
   uint32_t data;
   uint32_t rank; /* of an int32, as is flags */
   uint32_t extents;
@@ -60,12 +66,6 @@ typedef struct baracuda_array_layout {
   uint32_t flags;
   uint32_t wanted_flags; /* all of them */
   uint32_t unwanted_flags;
-  uint32_t num_types;
-  struct {
-    void* type;
-    uint8_t code;      /* DLPack's */
-    uint8_t doublings; /* of a byte, that one has */
-  } types[BARACUDA_PRIVATE_ARRAY_TYPES];
 } baracuda_array_layout;
 
 /* PyMethodDef. */

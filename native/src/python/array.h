@@ -22,10 +22,10 @@ inline bool read_array(const baracuda_array_layout& layout, const void* array, S
   const auto rank = member_of<int32_t>(array, layout.rank);
   if ((flags & (layout.wanted_flags | layout.unwanted_flags)) != layout.wanted_flags || rank > kMaxRank) return false;
   const auto* const type = member_of<const void*>(array, layout.type);
-  uint32_t i = 0;
-  while (i < layout.num_types && layout.types[i].type != type) ++i;
-  if (i == layout.num_types) return false;
-  const int doublings = layout.types[i].doublings;
+  const baracuda_array_type* found = layout.types;
+  while (found->type != type && found->type != nullptr) ++found;
+  if (found->type == nullptr) return false;
+  const int doublings = found->doublings;
   const int64_t within = (int64_t{1} << doublings) - 1;
   const auto* const extents = member_of<const int64_t*>(array, layout.extents);
   const auto* const strides = member_of<const int64_t*>(array, layout.strides);
@@ -38,7 +38,7 @@ inline bool read_array(const baracuda_array_layout& layout, const void* array, S
   tensor->device_type = kDeviceHost;
   tensor->device_id = 0;
   tensor->ndim = rank;
-  tensor->type_code = layout.types[i].code;
+  tensor->type_code = found->code;
   tensor->type_bits = static_cast<uint8_t>(8u << doublings);
   tensor->type_lanes = 1;
   tensor->shape = steps->extents;
