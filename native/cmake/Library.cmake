@@ -21,6 +21,7 @@ set(_sources
     cuda/flashinfer/limits.cpp
     host/backend.cpp
     host/judge.cpp
+    host/places.cpp
     host/formats/avx2.cpp
     host/formats/avx512.cpp
     host/formats/neon.cpp

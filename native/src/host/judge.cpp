@@ -125,9 +125,8 @@ int32_t refuse_length(const Append& append, const Seen& seen) noexcept {
       before && seen.length == append.placement.page_size() ? " (a full page: list a new page id, and length 0)" : "");
 }
 
-// A decode's refusals by its page table name the entries; the others what every corruption has. By value, so that what
-// was seen of a row that is right never has to be in memory.
-int32_t refuse_decode(const Append& append, Seen seen, int32_t operand) noexcept {
+// A decode's refusals by its page table name the entries; the others what every corruption has.
+int32_t refuse_decode(const Append& append, const Seen& seen, int32_t operand) noexcept {
   switch (operand) {
     case BARACUDA_OPERAND_INDPTR:
       return refuse_part(append, seen);
@@ -194,37 +193,39 @@ int64_t next_request(const Placement& placement, int64_t row, int64_t request) n
   return request;
 }
 
-template <bool kNarrow>
+template <bool kNarrow, bool kByLastPage>
 int32_t judge_rows(const Append& append, Place* places) noexcept {
   const Placement& placement = append.placement;
-  const bool ragged = placement.placing == Placing::kRagged;
-  if (ragged) BARACUDA_TRY(judge_append_indptr<kNarrow>(placement));
+  if (placement.placing == Placing::kRagged) BARACUDA_TRY(judge_append_indptr<kNarrow>(placement));
   int64_t request = 0;
-  for (int64_t row = 0; row < placement.num_rows; ++row) {
-    Seen seen = nothing_seen();
-    if (ragged) request = next_request<kNarrow>(placement, row, request);
-    if (find_place_of<kNarrow>(placement, request, row, &seen)) {
-      if (places != nullptr) places[row] = {static_cast<int32_t>(seen.page), static_cast<int32_t>(seen.slot)};
-      continue;
-    }
-    const Corruption corruption = corruption_of(placement, placement.placing, row, seen);
-    if (corruption.reason != BARACUDA_CORRUPT_NONE || append.mirrored)
-      return placement.placing == Placing::kLastPage ? refuse_decode(append, seen, corruption.operand)
-                                                     : refuse_row(placement, row, seen.request, corruption);
-    if (places != nullptr) places[row] = {-1, 0};
-  }
-  return judge_indptr<kNarrow>(placement);
+  int32_t refused = BARACUDA_OK;
+  const bool all_judged = find_places<kNarrow, kByLastPage>(
+      placement, 0, placement.num_rows, places,
+      [&placement, &request](int64_t row) noexcept { return request = next_request<kNarrow>(placement, row, request); },
+      [&append, &placement, &refused](int64_t row, const Seen& seen) noexcept {
+        const Corruption corruption = corruption_of(placement, placement.placing, row, seen);
+        if (corruption.reason == BARACUDA_CORRUPT_NONE && !append.mirrored) return true;
+        refused = placement.placing == Placing::kLastPage ? refuse_decode(append, seen, corruption.operand)
+                                                          : refuse_row(placement, row, seen.request, corruption);
+        return false;
+      });
+  return all_judged ? judge_indptr<kNarrow>(placement) : refused;
+}
+
+// Where the number of pages is known.
+int32_t judge_stated(const Append& append, Place* places) noexcept {
+  if (!is_narrow(append.placement)) return judge_rows<false, false>(append, places);
+  return append.placement.placing == Placing::kLastPage ? judge_rows<true, true>(append, places)
+                                                        : judge_rows<true, false>(append, places);
 }
 
 }  // namespace
 
 int32_t judge(const Append& append, Place* places) noexcept {
-  if (!append.states_pages) {
-    Append bounded = append;
-    bounded.placement.num_pages = addressable_pages(append);
-    return judge_rows<false>(bounded, places);
-  }
-  return is_narrow(append.placement) ? judge_rows<true>(append, places) : judge_rows<false>(append, places);
+  if (append.states_pages) return judge_stated(append, places);
+  Append bounded = append;
+  bounded.placement.num_pages = addressable_pages(append);
+  return judge_stated(bounded, places);
 }
 
 int32_t check_page_table(const Append& append) { return append.guarded ? BARACUDA_OK : judge(append, nullptr); }

@@ -5,14 +5,9 @@
 #include <cstdint>
 
 #include "append/append.h"
+#include "host/places.h"
 
 namespace baracuda::host {
-
-// Where a row goes; page -1 for padding.
-struct Place {
-  int32_t page;
-  int32_t slot;
-};
 
 // Finds the place of each row, reading each entry of the table once for it: what is judged here is what the copy uses,
 // whoever writes to the table meanwhile. Refuses the first row that is corrupt. `places` has rows_of(append) elements,

@@ -130,14 +130,15 @@ inline void RowConversion::write_token(int64_t row, const Place& place, const Pl
 
 void RowConversion::write(int64_t first, int64_t last) const noexcept {
   const DefaultFloatMode mode;
-  Place places[2];  // of this row and of the next, by turns
-  bool is_served = first < last && places_.find(first, &places[0]);
-  for (int64_t row = first; row < last; ++row) {
-    const Place& place = places[(row - first) & 1];
-    Place& next = places[(row - first + 1) & 1];
-    const bool is_next_served = row + 1 < last && places_.find(row + 1, &next);
-    if (is_served) write_token(row, place, is_next_served ? &next : nullptr);
-    is_served = is_next_served;
+  Place memory[kPlacesAtOnce];
+  int64_t end = first;
+  for (int64_t begin = first; begin < last; begin = end) {
+    const Place* const places = places_.find(begin, last, memory, &end);
+    for (int64_t row = begin; row < end; ++row) {
+      const Place* const place = places + (row - begin);
+      const bool is_next_served = row + 1 < end && place[1].is_served();
+      if (place->is_served()) write_token(row, *place, is_next_served ? place + 1 : nullptr);
+    }
   }
 }
 

@@ -29,14 +29,10 @@ class RowCopy {
   void write(int64_t first, int64_t last) const noexcept;
 
  private:
-  // Of no row from `end` on.
-  void find_target(int64_t row, int64_t end, Target* target) const noexcept;
-  void find_source(int64_t row, Source* source) const noexcept;
-
   const Append& append_;
   Places places_;
   WayToCopy way_;
-  Runs runs_[kMaxParts] = {};
+  Runs parts_[kMaxParts] = {};
   uint64_t token_bytes_ = 0;
 };
 

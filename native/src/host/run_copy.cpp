@@ -12,6 +12,13 @@
 #endif
 
 namespace baracuda::host {
+namespace {
+
+BARACUDA_ALWAYS_INLINE unsigned char* cache_of(const Runs& part, const Place& place) {
+  return part.cache + (place.page * part.page_stride + place.slot * part.slot_stride);
+}
+
+}  // namespace
 
 #if defined(BARACUDA_HOST_SSE2)
 
@@ -79,92 +86,118 @@ BARACUDA_ALWAYS_INLINE size_t copy_up_to_line(unsigned char* to, const unsigned 
   return length;
 }
 
-inline void copy_run_sse2(unsigned char* to, const unsigned char* from, size_t bytes) {
-  for (; bytes >= kLineBytes; bytes -= kLineBytes, to += kLineBytes, from += kLineBytes)
-    for (size_t i = 0; i < kLineBytes; i += kVectorBytes) copy_vector(to + i, from + i);
-  copy_rest(to, from, bytes);
+BARACUDA_ALWAYS_INLINE void copy_line_sse2(unsigned char* to, const unsigned char* from) {
+  for (size_t i = 0; i < kLineBytes; i += kVectorBytes) copy_vector(to + i, from + i);
 }
 
-inline void stream_run_sse2(unsigned char* to, const unsigned char* from, size_t bytes) {
-  const size_t head = copy_up_to_line(to, from, bytes);
-  to += head;
-  from += head;
-  bytes -= head;
-  for (; bytes >= kLineBytes; bytes -= kLineBytes, to += kLineBytes, from += kLineBytes)
-    for (size_t i = 0; i < kLineBytes; i += kVectorBytes)
-      _mm_stream_si128(reinterpret_cast<__m128i*>(to + i), _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i)));
-  copy_rest(to, from, bytes);
+BARACUDA_ALWAYS_INLINE void stream_line_sse2(unsigned char* to, const unsigned char* from) {
+  for (size_t i = 0; i < kLineBytes; i += kVectorBytes)
+    _mm_stream_si128(reinterpret_cast<__m128i*>(to + i), _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i)));
 }
 
 #if defined(BARACUDA_HOST_AVX)
 
-BARACUDA_HOST_AVX inline void copy_run_avx(unsigned char* to, const unsigned char* from, size_t bytes) {
-  for (; bytes >= kLineBytes; bytes -= kLineBytes, to += kLineBytes, from += kLineBytes) {
-    const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-    const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from) + 1);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), low);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to) + 1, high);
-  }
-  copy_rest(to, from, bytes);
+BARACUDA_HOST_AVX inline void copy_line_avx(unsigned char* to, const unsigned char* from) {
+  const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+  const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from) + 1);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), low);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to) + 1, high);
 }
 
-BARACUDA_HOST_AVX inline void stream_run_avx(unsigned char* to, const unsigned char* from, size_t bytes) {
-  const size_t head = copy_up_to_line(to, from, bytes);
-  to += head;
-  from += head;
-  bytes -= head;
-  for (; bytes >= kLineBytes; bytes -= kLineBytes, to += kLineBytes, from += kLineBytes) {
-    const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-    const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from) + 1);
-    _mm256_stream_si256(reinterpret_cast<__m256i*>(to), low);
-    _mm256_stream_si256(reinterpret_cast<__m256i*>(to) + 1, high);
-  }
-  copy_rest(to, from, bytes);
+BARACUDA_HOST_AVX inline void stream_line_avx(unsigned char* to, const unsigned char* from) {
+  const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+  const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from) + 1);
+  _mm256_stream_si256(reinterpret_cast<__m256i*>(to), low);
+  _mm256_stream_si256(reinterpret_cast<__m256i*>(to) + 1, high);
 }
 
 #endif
 
-using CopyRun = void (*)(unsigned char* to, const unsigned char* from, size_t bytes);
-using PrepareRun = void (*)(const unsigned char* to, size_t bytes);
+// 64 bytes.
+using CopyLine = void (*)(unsigned char* to, const unsigned char* from);
 
-// Each run is prepared while the one before it, or the other part, is copied.
-template <CopyRun kCopy, PrepareRun kPrepare>
-BARACUDA_ALWAYS_INLINE void copy_token(const Runs* runs, int num_parts, const Target& to, const Source& from,
-                                       const Target& next) noexcept {
-  if (next.is_served())
-    for (int part = 0; part < num_parts; ++part) kPrepare(next.parts[part], runs[part].bytes);
-  for (int part = 0; part < num_parts; ++part) {
-    const Runs each = runs[part];
-    unsigned char* cache = to.parts[part];
-    const unsigned char* source = from.parts[part];
-    const unsigned char* prepared = next.parts[part];
-    for (int64_t left = each.count; left > 0; --left) {
-      if (prepared != nullptr && left > 1) kPrepare(prepared += each.cache_stride, each.bytes);
-      kCopy(cache, source, each.bytes);
-      cache += each.cache_stride;
-      source += each.source_stride;
+// One run, and where the next one goes, if there is one.
+using CopyRun = void (*)(unsigned char* to, const unsigned char* from, size_t bytes, bool has_next,
+                         const unsigned char* next);
+
+// Through the caches. While a line is copied, the same one of the next run is asked for.
+template <CopyLine kCopyLine>
+BARACUDA_ALWAYS_INLINE void copy_run(unsigned char* to, const unsigned char* from, size_t bytes, bool has_next,
+                                     const unsigned char* next) {
+  const unsigned char* const end = from + bytes / kLineBytes * kLineBytes;
+  if (has_next && bytes < kPrefetchBelowBytes) {
+    prefetch(next + bytes - 1);
+    for (; from != end; to += kLineBytes, from += kLineBytes, next += kLineBytes) {
+      prefetch(next);
+      kCopyLine(to, from);
+    }
+  } else {
+    for (; from != end; to += kLineBytes, from += kLineBytes) kCopyLine(to, from);
+  }
+  copy_rest(to, from, bytes % kLineBytes);
+}
+
+// Past them.
+template <CopyLine kStreamLine>
+BARACUDA_ALWAYS_INLINE void stream_run(unsigned char* to, const unsigned char* from, size_t bytes, bool has_next,
+                                       const unsigned char* next) {
+  if (has_next) prepare_streamed(next, bytes);
+  const size_t head = copy_up_to_line(to, from, bytes);
+  to += head;
+  from += head;
+  bytes -= head;
+  for (; bytes >= kLineBytes; bytes -= kLineBytes, to += kLineBytes, from += kLineBytes) kStreamLine(to, from);
+  copy_rest(to, from, bytes);
+}
+
+// Key of all tokens, and then value: what is known of a part stays in registers, and its rows follow each other.
+template <CopyRun kCopyRun>
+BARACUDA_ALWAYS_INLINE void copy_part(const Runs& runs, int64_t first, const Place* places, int64_t count) noexcept {
+  const Runs part = runs;  // which no byte that is written can be one of
+  const unsigned char* source = part.source + first * part.token_stride;
+  for (int64_t token = 0; token < count; ++token, source += part.token_stride) {
+    if (!places[token].is_served()) continue;
+    const bool has_next = token + 1 < count && places[token + 1].is_served();
+    unsigned char* to = cache_of(part, places[token]);
+    const unsigned char* next = cache_of(part, places[has_next ? token + 1 : token]);
+    if (part.count == 1) {  // the loop below would cost as much as a short run
+      kCopyRun(to, source, part.bytes, has_next, next);
+      continue;
+    }
+    const unsigned char* from = source;
+    for (int64_t left = part.count; left > 0; --left) {
+      kCopyRun(to, from, part.bytes, has_next, next);
+      to += part.cache_stride;
+      from += part.source_stride;
+      next += part.cache_stride;
     }
   }
 }
 
-void copy_sse2(const Runs* runs, int num_parts, const Target& to, const Source& from, const Target& next) noexcept {
-  copy_token<copy_run_sse2, prefetch_run>(runs, num_parts, to, from, next);
+template <CopyRun kCopyRun>
+BARACUDA_ALWAYS_INLINE void copy_parts(const Runs* parts, int num_parts, int64_t first, const Place* places,
+                                       int64_t count) noexcept {
+  for (int i = 0; i < num_parts; ++i) copy_part<kCopyRun>(parts[i], first, places, count);
 }
 
-void stream_sse2(const Runs* runs, int num_parts, const Target& to, const Source& from, const Target& next) noexcept {
-  copy_token<stream_run_sse2, prepare_streamed>(runs, num_parts, to, from, next);
+void copy_sse2(const Runs* parts, int num_parts, int64_t first, const Place* places, int64_t count) noexcept {
+  copy_parts<copy_run<copy_line_sse2>>(parts, num_parts, first, places, count);
+}
+
+void stream_sse2(const Runs* parts, int num_parts, int64_t first, const Place* places, int64_t count) noexcept {
+  copy_parts<stream_run<stream_line_sse2>>(parts, num_parts, first, places, count);
 }
 
 #if defined(BARACUDA_HOST_AVX)
 
-BARACUDA_HOST_AVX void copy_avx(const Runs* runs, int num_parts, const Target& to, const Source& from,
-                                const Target& next) noexcept {
-  copy_token<copy_run_avx, prefetch_run>(runs, num_parts, to, from, next);
+BARACUDA_HOST_AVX void copy_avx(const Runs* parts, int num_parts, int64_t first, const Place* places,
+                                int64_t count) noexcept {
+  copy_parts<copy_run<copy_line_avx>>(parts, num_parts, first, places, count);
 }
 
-BARACUDA_HOST_AVX void stream_avx(const Runs* runs, int num_parts, const Target& to, const Source& from,
-                                  const Target& next) noexcept {
-  copy_token<stream_run_avx, prepare_streamed>(runs, num_parts, to, from, next);
+BARACUDA_HOST_AVX void stream_avx(const Runs* parts, int num_parts, int64_t first, const Place* places,
+                                  int64_t count) noexcept {
+  copy_parts<stream_run<stream_line_avx>>(parts, num_parts, first, places, count);
 }
 
 #endif
@@ -193,10 +226,17 @@ WayToCopy streaming_copy() noexcept {
 
 namespace {
 
-void copy(const Runs* runs, int num_parts, const Target& to, const Source& from, const Target&) noexcept {
-  for (int i = 0; i < num_parts; ++i)
-    for (int64_t run = 0; run < runs[i].count; ++run)
-      std::memcpy(to.parts[i] + run * runs[i].cache_stride, from.parts[i] + run * runs[i].source_stride, runs[i].bytes);
+void copy(const Runs* parts, int num_parts, int64_t first, const Place* places, int64_t count) noexcept {
+  for (int64_t token = 0; token < count; ++token) {
+    if (!places[token].is_served()) continue;
+    for (int i = 0; i < num_parts; ++i) {
+      const Runs& part = parts[i];
+      const unsigned char* const source = part.source + (first + token) * part.token_stride;
+      unsigned char* const cache = cache_of(part, places[token]);
+      for (int64_t run = 0; run < part.count; ++run)
+        std::memcpy(cache + run * part.cache_stride, source + run * part.source_stride, part.bytes);
+    }
+  }
 }
 
 void finish() noexcept {}

@@ -5,34 +5,28 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "append/append.h"
+#include "host/places.h"
 
 namespace baracuda::host {
 
 // A token's key, or its value, or some of a page's: contiguous runs of bytes, as many in its source as in its cache, at
-// any addresses.
+// any addresses. And where they are, of each token and of each place.
 struct Runs {
   int64_t count;
   size_t bytes;
   int64_t source_stride;  // from one run to the next
   int64_t cache_stride;
+  const unsigned char* source;  // of the first token
+  int64_t token_stride;
+  unsigned char* cache;  // of the first slot of the first page
+  int64_t page_stride;
+  int64_t slot_stride;
 };
-
-// Where the first run of each part is, in its source or in its cache; nullptr for a token that is not to be written.
-template <typename Byte>
-struct FirstRuns {
-  Byte* parts[kMaxParts];
-
-  bool is_served() const noexcept { return parts[0] != nullptr; }
-};
-
-using Target = FirstRuns<unsigned char>;
-using Source = FirstRuns<const unsigned char>;
 
 struct WayToCopy {
-  // One token's runs, from the source to the cache, which do not overlap. `next`, if it is served, is where the token
-  // after it goes, so that memory is on its way by then.
-  void (*copy)(const Runs* runs, int num_parts, const Target& to, const Source& from, const Target& next) noexcept;
+  // The runs of `count` tokens from the first-th on, each to its place, if it is served. `places` are theirs. Sources
+  // and caches do not overlap.
+  void (*copy)(const Runs* parts, int num_parts, int64_t first, const Place* places, int64_t count) noexcept;
 
   // Called by a thread that has copied before another may look at what it wrote.
   void (*finish)() noexcept;

@@ -69,8 +69,7 @@ BARACUDA_HOST_DEVICE inline bool is_place(const Placement& placement, const Seen
 // All of it, for a row of the request that was found, where the append is RAGGED. Whether it is to be served, and if so
 // in which page and slot of `seen`.
 template <bool kNarrow>
-inline bool find_place_of(const Placement& placement, int64_t request, int64_t row, Seen* seen) {
-  const Placing placing = placement.placing;
+inline bool find_place_of(const Placement& placement, Placing placing, int64_t request, int64_t row, Seen* seen) {
   read_token<kNarrow>(placement, placing, request, row, seen);
   if (!find_entry(placement, placing, row, seen)) return false;
   load_page<kNarrow>(placement, placing, seen);
@@ -81,7 +80,7 @@ inline bool find_place_of(const Placement& placement, int64_t request, int64_t r
 template <bool kNarrow>
 inline bool find_place(const Placement& placement, int64_t row, Seen* seen) {
   const int64_t request = placement.placing == Placing::kRagged ? find_request<kNarrow>(placement, row) : 0;
-  return find_place_of<kNarrow>(placement, request, row, seen);
+  return find_place_of<kNarrow>(placement, placement.placing, request, row, seen);
 }
 
 // Why there was no place for the row, by what was seen of it.

@@ -91,22 +91,33 @@ class PagesCopy {
                              to + its_slice * part.dimensions[0].to_stride);
     const auto piece = static_cast<int64_t>(kBytesAtOnce);
     const int64_t at = its_slice * piece;
-    copy_runs({1, static_cast<size_t>(std::min(piece, part.run_bytes - at)), 0, 0}, from + at, to + at);
+    copy_runs({1, 0, 0}, std::min(piece, part.run_bytes - at), from + at, to + at);
   }
 
-  // All of a part from a dimension on.
+  // All of a part from its first-th dimension on.
   void copy_dimensions(const PagePart& part, int first, const unsigned char* from, unsigned char* to) const noexcept {
-    const auto run = static_cast<size_t>(part.run_bytes);
-    if (first == part.num_dimensions) return copy_runs({1, run, 0, 0}, from, to);
-    const PageDimension& dimension = part.dimensions[first];
-    if (first == part.num_dimensions - 1)
-      return copy_runs({dimension.extent, run, dimension.from_stride, dimension.to_stride}, from, to);
-    for (int64_t i = 0; i < dimension.extent; ++i)
-      copy_dimensions(part, first + 1, from + i * dimension.from_stride, to + i * dimension.to_stride);
+    copy_steps(part.dimensions + first, part.dimensions + part.num_dimensions, part.run_bytes, from, to);
   }
 
-  void copy_runs(const Runs& runs, const unsigned char* from, unsigned char* to) const noexcept {
-    way_.copy(&runs, 1, Target{{to, nullptr}}, Source{{from, nullptr}}, Target{});
+  void copy_steps(const PageDimension* steps, const PageDimension* end, int64_t run_bytes, const unsigned char* from,
+                  unsigned char* to) const noexcept {
+    if (steps == end) return copy_runs({1, 0, 0}, run_bytes, from, to);
+    if (steps + 1 == end) return copy_runs(*steps, run_bytes, from, to);
+    for (int64_t i = 0; i < steps->extent; ++i)
+      copy_steps(steps + 1, end, run_bytes, from + i * steps->from_stride, to + i * steps->to_stride);
+  }
+
+  void copy_runs(const PageDimension& steps, int64_t run_bytes, const unsigned char* from,
+                 unsigned char* to) const noexcept {
+    Runs runs{};
+    runs.count = steps.extent;
+    runs.bytes = static_cast<size_t>(run_bytes);
+    runs.source_stride = steps.from_stride;
+    runs.cache_stride = steps.to_stride;
+    runs.source = from;
+    runs.cache = to;
+    const Place here = {0, 0};
+    way_.copy(&runs, 1, 0, &here, 1);
   }
 
   const PageCopy& copy_;
