@@ -30,7 +30,7 @@ void write_rows(const Append& append, const Place* places) noexcept {
   work.context = &rows;
   work.items = append.placement.num_rows;
   work.items_at_once = static_cast<int32_t>(std::max<uint64_t>(kBytesAtOnce / rows.token_bytes(), 1));
-  run_in_threads(work, threads_for(rows.bytes()));
+  run_in_threads(work);
 }
 
 int32_t write_all(const Append& append, const Place* places) noexcept {

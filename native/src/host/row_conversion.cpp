@@ -97,10 +97,6 @@ void RowConversion::add(const Part& part, WriteRow write, size_t element_bytes) 
   token_bytes_ = saturating_sum(token_bytes_, saturating_product(static_cast<uint64_t>(count), bytes));
 }
 
-uint64_t RowConversion::bytes() const noexcept {
-  return saturating_product(token_bytes_, static_cast<uint64_t>(rows_of(append_)));
-}
-
 // A token's rows are asked for while those of the token before it are written.
 inline void RowConversion::write_token(int64_t row, const Place& place, const Place* next) const noexcept {
   for (int i = 0; i < num_parts_; ++i) {

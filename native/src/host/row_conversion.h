@@ -18,9 +18,8 @@ class RowConversion {
   // As RowCopy, of any other transform.
   RowConversion(const Append& append, const Place* places) noexcept;
 
-  // What one token reads, key and value together, and what all of them do; at least 1.
+  // What one token reads, key and value together; at least 1.
   uint64_t token_bytes() const noexcept { return token_bytes_; }
-  uint64_t bytes() const noexcept;
 
   // Writes the rows first .. last - 1 that may be served, and their scales, whatever the thread's rounding and denormal
   // mode is. As RowCopy.

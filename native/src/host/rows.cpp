@@ -22,11 +22,7 @@ RowCopy::RowCopy(const Append& append, const Place* places) noexcept : append_(a
     // Rows of a cache that overlap each other may be more bytes than there is memory.
     token_bytes_ = saturating_sum(token_bytes_, saturating_product(static_cast<uint64_t>(runs.count), runs.bytes));
   }
-  way_ = way_for(bytes());
-}
-
-uint64_t RowCopy::bytes() const noexcept {
-  return saturating_product(token_bytes_, static_cast<uint64_t>(rows_of(append_)));
+  way_ = way_for(saturating_product(token_bytes_, static_cast<uint64_t>(rows_of(append))));
 }
 
 void RowCopy::write(int64_t first, int64_t last) const noexcept {

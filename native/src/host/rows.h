@@ -20,9 +20,8 @@ class RowCopy {
   // is guarded, whose rows are judged here.
   RowCopy(const Append& append, const Place* places) noexcept;
 
-  // What one token copies, key and value together, and what all of them do; at least 1.
+  // What one token copies, key and value together; at least 1.
   uint64_t token_bytes() const noexcept { return token_bytes_; }
-  uint64_t bytes() const noexcept;
 
   // Copies the rows first .. last - 1 that may be served. They are visible to whoever synchronises with this thread
   // afterwards. Threads may copy at once what names no slot in common.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <cmath>
 #include <thread>
 
 #include "base/cancellation.h"
@@ -16,16 +18,15 @@
 namespace baracuda::host {
 namespace {
 
-// The least bytes of key and value that each of a few threads is made for, and each of more than these. Starting and
-// ending one takes some tens of microseconds, up to 100 where a sleeping CPU must be woken, and its turn where all are
-// busy; a core copies the former in 25 to 100. They are started one after another, which is what bounds how many are
-// worth it.
-constexpr uint64_t kBytesOfFew = uint64_t{1} << 20;
-constexpr uint64_t kBytesOfMany = uint64_t{2} << 20;
-constexpr int32_t kFew = 4;
+using Clock = std::chrono::steady_clock;
 
-// A copy of fewer bytes than this is one thread's.
-constexpr uint64_t kLeastBytes = uint64_t{4} << 20;
+// What would take the calling thread less is its own. Starting and ending a thread takes some tens of microseconds, up
+// to 100 where a sleeping CPU must be woken, and its turn where all are busy.
+constexpr std::chrono::microseconds kWorthHelp{150};
+
+// Threads are started one after another, each as long after the one before. So a time that is shared by n of them ends
+// soonest where n is about the root of what it is in these.
+constexpr std::chrono::microseconds kStart{20};
 
 // Memory bandwidth is spent long before this many cores copy.
 constexpr int32_t kMostThreads = 64;
@@ -63,9 +64,18 @@ class SignalsBlocked {
 #endif
 };
 
+// How many threads, the calling one included, are worth it for what would take it so long alone.
+int32_t threads_for(Clock::duration alone) noexcept {
+  const double starts = std::chrono::duration<double>(alone) / std::chrono::duration<double>(kStart);
+  const auto worth = static_cast<int32_t>(std::min<double>(std::sqrt(starts), kMostThreads));
+  const int32_t setting = thread_limit();
+  return std::min(worth, setting > 0 ? std::min(setting, usable_cpus()) : usable_cpus());
+}
+
+// The threads that do what is left of some work, from its first-th item on.
 class Crew {
  public:
-  explicit Crew(const Work& work) noexcept : work_(work) {}
+  Crew(const Work& work, int32_t first) noexcept : work_(work), next_(first) {}
 
   void run(int32_t threads) noexcept {
     std::thread others[kMostThreads - 1];
@@ -91,25 +101,29 @@ class Crew {
   }
 
   const Work& work_;
-  std::atomic<int64_t> next_{0};
+  std::atomic<int64_t> next_;
 };
 
 }  // namespace
 
-int32_t threads_for(uint64_t bytes) noexcept {
-  if (bytes < kLeastBytes) return 1;
-  const int32_t setting = max_threads.load(std::memory_order_relaxed);
-  if (setting == 1) return 1;
-  const int32_t most = setting > 0 ? std::min(setting, usable_cpus()) : usable_cpus();
-  const auto of_many = static_cast<int32_t>(std::min<uint64_t>(bytes / kBytesOfMany, kMostThreads));
-  const auto of_few = static_cast<int32_t>(std::min<uint64_t>(bytes / kBytesOfFew, kFew));
-  return std::min(most, std::max(of_few, of_many));
-}
-
-void run_in_threads(const Work& work, int32_t threads) noexcept {
-  if (threads <= 1) return work.process(work.context, 0, work.items);
-  const CancellationHeld held;
-  Crew(work).run(std::min(threads, kMostThreads));
+void run_in_threads(const Work& work) noexcept {
+  const int32_t at_once = work.items_at_once;
+  int32_t first = 0;
+  if (work.items > at_once && thread_limit() != 1) {
+    for (Clock::time_point began = Clock::now(); work.items - first > at_once;) {
+      work.process(work.context, first, first + at_once);
+      first += at_once;
+      const Clock::time_point ended = Clock::now();
+      const Clock::duration alone = (ended - began) * ((work.items - first) / at_once);
+      if (alone >= kWorthHelp) {
+        const CancellationHeld held;
+        Crew(work, first).run(threads_for(alone));
+        return;
+      }
+      began = ended;
+    }
+  }
+  work.process(work.context, first, work.items);
 }
 
 void set_thread_limit(int32_t limit) noexcept { max_threads.store(limit, std::memory_order_relaxed); }

@@ -11,10 +11,6 @@ namespace baracuda::host {
 void set_thread_limit(int32_t limit) noexcept;
 int32_t thread_limit() noexcept;
 
-// How many threads a copy of `bytes` is worth, the calling one included: bounded by the setting, by
-// the CPUs that the calling thread may run on, and by what a thread costs.
-int32_t threads_for(uint64_t bytes) noexcept;
-
 // What a thread takes at a time: little enough that all finish together, enough that taking it costs nothing.
 inline constexpr uint64_t kBytesAtOnce = uint64_t{256} << 10;
 
@@ -26,9 +22,10 @@ struct Work {
   int32_t items_at_once;  // at least 1
 };
 
-// Processes all of it with up to `threads` threads, the calling one included, and returns when every item is done and
-// every thread is gone. Threads that cannot be had are done without.
-void run_in_threads(const Work& work, int32_t threads) noexcept;
+// Processes all of it and returns when every item is done and every thread is gone. The calling thread begins alone and
+// has others join it where what is left would take it long enough: as many as that is worth, as the setting allows, and
+// as there are CPUs that it may run on. Threads that cannot be had are done without.
+void run_in_threads(const Work& work) noexcept;
 
 }  // namespace baracuda::host
 

@@ -137,7 +137,7 @@ int32_t copy_all(const PageCopy& copy, const PagePair* pairs) noexcept {
   work.items = static_cast<int32_t>(pages.items());
   const uint64_t item_bytes = std::max<uint64_t>(pages.bytes() / static_cast<uint64_t>(pages.items()), 1);
   work.items_at_once = static_cast<int32_t>(std::max<uint64_t>(kBytesAtOnce / item_bytes, 1));
-  run_in_threads(work, threads_for(pages.bytes()));
+  run_in_threads(work);
   return BARACUDA_OK;
 }
 
