@@ -17,10 +17,11 @@ from .._model.errors import BaracudaError, Unsupported, invalid_problem, unsuppo
 from .._model.foreign import passes, refusal
 from .._native import abi
 from .._native.accelerator import describers, slot_offset
-from . import dlpack, exchange, numpy_arrays, torch_tensors
+from . import dlpack, exchange, torch_tensors
 from .capsule_exporters import exporter_of
 from .described import NAMED_TYPES, ON_HOST, Described
 from .kv_pair import CacheOfPair
+from .layouts import numpy_arrays
 from .tensor_view import TensorView
 
 TYPE_CHECKING = False

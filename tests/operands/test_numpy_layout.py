@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from baracuda_ffi._interop import numpy_arrays
+from baracuda_ffi._interop.layouts import numpy_arrays
 from baracuda_ffi._native.accelerator import ArrayLayout, ArrayType, describers
 from support.c_abi import abi
 from support.calls.builtin_calls import Calls, assert_left_to_others, bound_to_nothing, members, unbound

@@ -10,10 +10,10 @@ from __future__ import annotations
 import ctypes
 import sys
 
-from .._model.foreign import passes
-from .._native import abi
-from .._native.accelerator import ArrayLayout, ArrayType, describers
-from .described import NAMED_TYPES
+from ..._model.foreign import passes
+from ..._native import abi
+from ..._native.accelerator import ArrayLayout, ArrayType, describers
+from ..described import NAMED_TYPES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
