@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from ctypes import c_char_p, c_int32, c_uint8, c_uint32, c_void_p
+from ctypes import c_char_p, c_int32, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     # object that returns a plain DLPack capsule, "dltensor", of memory that the object keeps.
     Describer = int | Callable[[Any], object]
 
-    # Which objects of a reader are left to Python: an offset in the object of a pointer, an offset there of
-    # a word of 64 bits, and bits of which it may have none; for those to be written that have no NULL at a
-    # further offset there also a function of the object and the one object that it may return.
-    Caution = tuple[int, int, int, int, Callable[[Any], object], object]
+    # A ``TensorLayout``, by which most objects are read without their reader, and some are left to Python; of
+    # those that are written and have something at ``watched`` all but those of which the function returns
+    # that object.
+    Caution = tuple[bytes, Callable[[Any], object], object]
 
     Describers = dict[type | int | Callable[[Any], object], Describer | Caution | bytes | int | None]
 
 SYMBOL = "baracuda_private_python_methods"
 
-# What describes objects, by type, for the library's built-in functions; by the address of a reader what to
-# be cautious of; by a function None if the object may let go of its capsules' memory, an ``ArrayLayout`` by
+# What describes objects, by type, for the library's built-in functions; by the address of a reader a
+# ``Caution``; by a function None if the object may let go of its capsules' memory, an ``ArrayLayout`` by
 # which most objects are read without it, or the offset of a capsule that an object keeps. No entry is removed
 # or replaced, since another thread may be using it: a table lives as long as the process, and types that have
 # one are few.
@@ -87,6 +87,37 @@ class ArrayLayout(ctypes.Structure):
         ("flags", c_uint32),
         ("wanted_flags", c_uint32),
         ("unwanted_flags", c_uint32),
+    )
+
+
+class TensorType(ctypes.Structure):
+    _fields_ = (("type", c_uint16), ("code", c_uint8), ("doublings", c_uint8))
+
+
+class TensorLayout(ctypes.Structure):
+    """struct baracuda_tensor_layout: keys, offsets, and types."""
+
+    MOST_TYPES = 12
+
+    _fields_ = (
+        ("strange", c_uint64),
+        ("plain", c_uint64),
+        ("object", c_uint32),
+        ("keys", c_uint32),
+        ("watched", c_uint32),
+        ("rank", c_uint32),
+        ("extents", c_uint32),
+        ("strides", c_uint32),
+        ("first", c_uint32),
+        ("elements", c_uint32),
+        ("type", c_uint32),
+        ("device", c_uint32),
+        ("storage", c_uint32),
+        ("data", c_uint32),
+        ("shared", c_uint32),
+        ("on_cuda", c_uint32),
+        ("num_types", c_uint32),
+        ("types", TensorType * MOST_TYPES),
     )
 
 

@@ -10,6 +10,8 @@ import pytest
 
 import baracuda_ffi as bf
 from baracuda_ffi._interop import exchange, torch_tensors
+from baracuda_ffi._interop.layouts import torch_tensors as layouts
+from baracuda_ffi._interop.layouts.torch_tensors import layout_of
 from baracuda_ffi._native.accelerator import describers
 from support.calls.every_call import Call, assert_refused, every_call
 from support.calls.operands import CACHES, INPUTS, NAMES, make_args, select
@@ -235,7 +237,7 @@ def test_a_torch_that_is_made_otherwise(
     """Then tensors are described in Python, where each is asked."""
     negative = torch._neg_view
     change(monkeypatch)
-    assert torch_tensors._mark(torch) is None
+    assert layout_of(torch, torch_tensors._keys_of_others) is None
     monkeypatch.setattr(torch_tensors, "describers", {})
     assert torch_tensors.caution(torch.Tensor, 4096) == 0
     problem = Problem(CASE)
@@ -252,13 +254,11 @@ def test_a_torch_that_is_made_otherwise(
 
 def test_a_tensor_that_never_required_grad_is_not_asked() -> None:
     """Where what autograd has of a tensor was found, it says so by being nothing."""
-    mark = torch_tensors._mark(torch)
-    if mark is None:
+    layout = layout_of(torch, torch_tensors._keys_of_others)
+    if layout is None:
         pytest.skip("this torch does not tell its keys")
-    _, keys, _, watched = mark
-    assert watched != keys
+    assert layout.watched != layout.keys
 
 
 def test_a_torch_whose_autograd_is_elsewhere() -> None:
-    tensor = torch.zeros(2)
-    assert torch_tensors._offset_of_change(tensor._cdata, lambda: None) is None
+    assert layouts._place_of_change(torch.zeros(2), lambda: None) is None

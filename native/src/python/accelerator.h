@@ -14,6 +14,8 @@
 extern "C" {
 #endif
 
+#define BARACUDA_PRIVATE_TENSOR_TYPES 12
+
 typedef struct baracuda_python_api {
   uint32_t struct_size; /* sizeof(baracuda_python_api) */
   uint32_t type_offset; /* where an object has its type; 0: not known */
@@ -68,6 +70,36 @@ typedef struct baracuda_array_layout {
   uint32_t unwanted_flags;
 } baracuda_array_layout;
 
+/* Where the objects of torch's tensor types have what describes them: offsets in what an object points to at `object`.
+ * Those of a tensor with a bit of `strange` in its keys, a word of 64 bits, are never read. Where all of its keys are
+ * in `plain`, it has its extents and strides there, int64 each, if there are at most five; `first`, of an int64, is
+ * where its elements begin in its storage, which it points to and which points to the memory. With `num_types` 0 only
+ * what is up to `watched` is known. */
+typedef struct baracuda_tensor_layout {
+  uint64_t strange;
+  uint64_t plain;
+  uint32_t object; /* in an object */
+  uint32_t keys;
+  uint32_t watched; /* of a pointer, NULL where nobody watches what is written */
+  uint32_t rank;    /* of an int64 */
+  uint32_t extents;
+  uint32_t strides;
+  uint32_t first;
+  uint32_t elements; /* of an int64: how many; one of none has no memory */
+  uint32_t type;     /* of a uint16 */
+  uint32_t device;   /* of an int8, torch's type of device, and of another, its index */
+  uint32_t storage;
+  uint32_t data;    /* in a storage */
+  uint32_t shared;  /* in a storage: of a byte, 0 where its memory may be had without its being told */
+  uint32_t on_cuda; /* whether what torch calls CUDA is */
+  uint32_t num_types;
+  struct {
+    uint16_t type;     /* torch's */
+    uint8_t code;      /* DLPack's */
+    uint8_t doublings; /* of a byte, that one has */
+  } types[BARACUDA_PRIVATE_TENSOR_TYPES];
+} baracuda_tensor_layout;
+
 /* PyMethodDef. */
 typedef struct baracuda_python_method {
   const char* name; /* NULL after the last */
@@ -82,17 +114,16 @@ typedef struct baracuda_python_method {
  * runs: the memory that it names must be the object's own. Where `self` has None by that function, the object may let
  * go of that memory while it lives, and bind is not given such objects. Where it has a bytes object by that function,
  * a baracuda_array_layout, an object that has its memory by itself, or from another that has, of the same type, and is
- * otherwise as the layout says, is read without the function. Where it has an int by that function, an object keeps its
- * capsule, which has nothing to give back, at that offset. For the int of a reader `self` may have a tuple of six,
- * which says what the reader is not given: an object has, at offset [0], a pointer to something that has, at offset
- * [1], a word of 64 bits; not given are those with a bit of [2] in that word, and of those that are to be written and
- * have no NULL at offset [3] there the ones for which the function [4] returns anything but [5] itself. What is in
- * `self` stays there. In what follows `op` is a bytes object that holds a baracuda_paged_kv_append of its struct_size;
- * `operands` a tuple of at most BARACUDA_NUM_OPERANDS objects, in baracuda_operand's order, None (or the end) where
- * there is none; `ops` a tuple of an op, or None, for each way to give operands that say places: bit i of its place
- * there is whether operand BARACUDA_OPERAND_INDICES + i is given, up to seq_lens; and `bound` a tuple of two: an op,
- * and the operands that keep its memory. One that bind made has a third, what the op was found to be, with which run
- * does not check it again.
+ * otherwise as the layout says, is read without the function. Where it has an int by that function, an object keeps
+ * its capsule, which has nothing to give back, at that offset. For the int of a reader `self` may have a tuple of
+ * three: a bytes object, a baracuda_tensor_layout, by which most objects are read without the reader; a function, and
+ * what it returns of an object that may be written though it has something at `watched`. What is in `self` stays
+ * there. In what follows `op` is a bytes object that holds a baracuda_paged_kv_append of its struct_size; `operands` a
+ * tuple of at most BARACUDA_NUM_OPERANDS objects, in baracuda_operand's order, None (or the end) where there is none;
+ * `ops` a tuple of an op, or None, for each way to give operands that say places: bit i of its place there is whether
+ * operand BARACUDA_OPERAND_INDICES + i is given, up to seq_lens; and `bound` a tuple of two: an op, and the operands
+ * that keep its memory. One that bind made has a third, what the op was found to be, with which run does not check it
+ * again.
  *
  * Where the GIL is released for a launch, it is kept for one of the host that takes less long than releasing it does.
  *

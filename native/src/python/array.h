@@ -1,4 +1,4 @@
-// Arrays whose objects say themselves where their memory lies, read without a call of Python's.
+// Arrays and tensors whose objects say themselves where their memory lies, read without a call of anybody's.
 #ifndef BARACUDA_SRC_PYTHON_ARRAY_H_
 #define BARACUDA_SRC_PYTHON_ARRAY_H_
 
@@ -44,6 +44,40 @@ inline bool read_array(const baracuda_array_layout& layout, const void* array, S
   tensor->shape = steps->extents;
   tensor->strides = steps->strides;
   tensor->byte_offset = 0;
+  return true;
+}
+
+// Whether a tensor, of those that may be read, is as the layout says; described in `described` then. Its shape is its
+// own.
+inline bool read_tensor(const baracuda_tensor_layout& layout, const void* tensor, Tensor* described) noexcept {
+  if (layout.num_types == 0) return false;
+  const auto rank = member_of<int64_t>(tensor, layout.rank);
+  const auto* const storage = member_of<const void*>(tensor, layout.storage);
+  if ((member_of<uint64_t>(tensor, layout.keys) & ~layout.plain) != 0 || rank > kMaxRank || storage == nullptr ||
+      member_of<uint8_t>(storage, layout.shared) != 0)
+    return false;
+  const auto type = member_of<uint16_t>(tensor, layout.type);
+  uint32_t i = 0;
+  while (i < layout.num_types && layout.types[i].type != type) ++i;
+  if (i == layout.num_types) return false;
+  constexpr int8_t kHost = 0;
+  constexpr int8_t kCuda = 1;
+  const auto device = member_of<int8_t>(tensor, layout.device);
+  if (device != kHost && !(device == kCuda && layout.on_cuda != 0)) return false;
+  const int doublings = layout.types[i].doublings;
+  const auto data = member_of<uintptr_t>(storage, layout.data);
+  const bool has_memory = data != 0 && member_of<int64_t>(tensor, layout.elements) != 0;
+  const auto first = member_of<uint64_t>(tensor, layout.first);
+  described->data = has_memory ? reinterpret_cast<void*>(data + (first << doublings)) : nullptr;
+  described->device_type = device == kHost ? kDeviceHost : kDeviceCuda;
+  described->device_id = device == kHost ? 0 : member_of<int8_t>(tensor, layout.device + 1);
+  described->ndim = static_cast<int32_t>(rank);
+  described->type_code = layout.types[i].code;
+  described->type_bits = static_cast<uint8_t>(8u << doublings);
+  described->type_lanes = 1;
+  described->shape = reinterpret_cast<int64_t*>(reinterpret_cast<uintptr_t>(tensor) + layout.extents);
+  described->strides = reinterpret_cast<int64_t*>(reinterpret_cast<uintptr_t>(tensor) + layout.strides);
+  described->byte_offset = 0;
   return true;
 }
 

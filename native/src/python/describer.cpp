@@ -19,19 +19,15 @@ Describer read_describer(Object* describers, Object* type) {
     if (is_int(said))
       read.capsule_offset = api->address_of_int(said);
     else
-      read.layout = reinterpret_cast<const baracuda_array_layout*>(api->bytes_of(said));
+      read.arrays = reinterpret_cast<const baracuda_array_layout*>(api->bytes_of(said));
     return read;
   }
   read.reader = reinterpret_cast<baracuda_tensor_reader>(api->address_of_int(found));
   Object* const caution = api->borrow_dict_item(describers, found);
   if (caution == nullptr) return read;
-  read.is_cautious = true;
-  read.pointer_offset = api->address_of_int(api->borrow_tuple_item(caution, 0));
-  read.word_offset = api->address_of_int(api->borrow_tuple_item(caution, 1));
-  read.mark = api->address_of_int(api->borrow_tuple_item(caution, 2));
-  read.watched_offset = api->address_of_int(api->borrow_tuple_item(caution, 3));
-  read.asked_if_written = api->borrow_tuple_item(caution, 4);
-  read.wanted = api->borrow_tuple_item(caution, 5);
+  read.tensors = reinterpret_cast<const baracuda_tensor_layout*>(api->bytes_of(api->borrow_tuple_item(caution, 0)));
+  read.asked_if_written = api->borrow_tuple_item(caution, 1);
+  read.wanted = api->borrow_tuple_item(caution, 2);
   return read;
 }
 

@@ -3,7 +3,6 @@
 #define BARACUDA_SRC_PYTHON_DESCRIBER_H_
 
 #include <cstddef>
-#include <cstdint>
 
 #include "python/accelerator.h"
 #include "python/api.h"
@@ -16,15 +15,11 @@ struct Describer {
   Object* type = nullptr;
   baracuda_tensor_reader reader = nullptr;
   Object* exporter = nullptr;
-  const baracuda_array_layout* layout = nullptr;
+  const baracuda_array_layout* arrays = nullptr;    // beside an exporter
+  const baracuda_tensor_layout* tensors = nullptr;  // beside a reader, as are the following two
   Object* asked_if_written = nullptr;
   Object* wanted = nullptr;
   size_t capsule_offset = 0;  // of one that the object keeps; 0: none
-  size_t pointer_offset = 0;
-  size_t word_offset = 0;
-  size_t watched_offset = 0;
-  uint64_t mark = 0;
-  bool is_cautious = false;
   bool lends_for_a_call = false;
 };
 

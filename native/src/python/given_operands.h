@@ -53,10 +53,13 @@ class GivenOperands {
   bool read(int operand, Object* object) {
     Object* const type = type_of(object);
     if (type != by_.type) by_ = find_describer(describers_, type);
-    if (by_.layout != nullptr && has_memory(object) &&
-        read_array(*by_.layout, object, &steps_[operand], &tensors_[operand])) {
-      operands_[operand] = &tensors_[operand];
-      return true;
+    if (by_.arrays != nullptr && has_memory(object) &&
+        read_array(*by_.arrays, object, &steps_[operand], &tensors_[operand]))
+      return take(operand);
+    if (by_.tensors != nullptr) {
+      const void* const tensor = member_of<const void*>(object, by_.tensors->object);
+      if (!may_read(operand, object, tensor)) return false;
+      if (read_tensor(*by_.tensors, tensor, &tensors_[operand])) return take(operand);
     }
     if (by_.exporter != nullptr ? !export_to_capsule(operand, object) : !describe(operand, object)) return false;
     return api->error() == nullptr;
@@ -77,18 +80,22 @@ class GivenOperands {
   // Whether an array's memory is its own, or another's of its type: what else may have it, and where, its exporter
   // knows.
   bool has_memory(Object* array) const {
-    Object* base = member_of<Object*>(array, by_.layout->base);
-    while (base != nullptr && type_of(base) == by_.type) base = member_of<Object*>(base, by_.layout->base);
+    Object* base = member_of<Object*>(array, by_.arrays->base);
+    while (base != nullptr && type_of(base) == by_.type) base = member_of<Object*>(base, by_.arrays->base);
     return base == nullptr;
   }
 
-  // Whether the reader may describe it.
-  bool may_read(int operand, Object* object) const {
-    if (!by_.is_cautious) return true;
-    const void* const pointed_to = member_of<const void*>(object, by_.pointer_offset);
-    if ((member_of<uint64_t>(pointed_to, by_.word_offset) & by_.mark) != 0) return false;
+  bool take(int operand) {
+    operands_[operand] = &tensors_[operand];
+    return true;
+  }
+
+  // Whether an object that has `tensor` may be read, by whatever.
+  bool may_read(int operand, Object* object, const void* tensor) const {
+    const baracuda_tensor_layout& layout = *by_.tensors;
+    if ((member_of<uint64_t>(tensor, layout.keys) & layout.strange) != 0) return false;
     if ((table_.written >> operand & 1u) == 0) return true;
-    if (member_of<const void*>(pointed_to, by_.watched_offset) == nullptr) return true;
+    if (member_of<const void*>(tensor, layout.watched) == nullptr) return true;
     Object* const answer = api->own_result(by_.asked_if_written, object, nullptr);
     if (answer == nullptr) return false;
     api->release(answer);
@@ -96,15 +103,14 @@ class GivenOperands {
   }
 
   bool describe(int operand, Object* object) {
-    if (by_.reader == nullptr || !may_read(operand, object)) return false;
+    if (by_.reader == nullptr) return false;
     try {
       if (by_.reader(object, &tensors_[operand]) != 0) return false;
     } catch (const std::exception& error) {  // not all there is to catch: a thread may be on its way out
       refusal_ = fail(BARACUDA_UNSUPPORTED, "%s could not be read: %s", table_.name_of(operand), error.what());
       return false;
     }
-    operands_[operand] = &tensors_[operand];
-    return true;
+    return take(operand);
   }
 
   bool export_to_capsule(int operand, Object* object) {

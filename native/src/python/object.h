@@ -18,8 +18,9 @@ Member member_of(const void* object, size_t offset) noexcept {
   return member;
 }
 
-inline void set_member(Object* object, size_t offset, Object* owned) noexcept {
-  std::memcpy(reinterpret_cast<char*>(object) + offset, static_cast<const void*>(&owned), sizeof owned);
+template <typename Member>
+void set_member(void* object, size_t offset, Member member) noexcept {
+  std::memcpy(static_cast<char*>(object) + offset, static_cast<const void*>(&member), sizeof(Member));
 }
 
 // Borrowed: the object has it.
