@@ -40,6 +40,5 @@ else:
         return sorted([*globals(), *__getattr__("__all__")])
 
     def _load(module):
-        from importlib import import_module
-
-        return import_module(f".{module}", __name__)
+        # As importlib.import_module, which loads two modules for it.
+        return __import__(module, globals(), None, ("__name__",), 1)

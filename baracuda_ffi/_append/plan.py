@@ -7,16 +7,7 @@ from ctypes import addressof, c_int32
 from .._interop.streams import handle_or_host
 from .._model.checks import in_words, instance
 from .._model.copying import no_pickle
-from .._model.descriptors import KernelSku, PagedKvAppendDescriptor, PrecisionGuarantee
-from .._model.enums import (
-    ArchSku,
-    AttentionKind,
-    BackendKind,
-    ElementKind,
-    MathPrecision,
-    OpCategory,
-    Transform,
-)
+from .._model.descriptors import PagedKvAppendDescriptor
 from .._model.errors import (
     WORKSPACE_TOO_SMALL,
     BaracudaError,
@@ -30,7 +21,6 @@ from .._native import abi
 from .._native.library import NOT_JUDGED, library
 from .addressing import NUM_FORMS, form_of, kind_of_form, set_for
 from .arguments import PagedKvAppendArgs
-from .bound_launch import BoundLaunch
 from .counts import OpenCounts
 from .operands import BIND_SYMBOL, CAN_IMPLEMENT_SYMBOL, RUN_SYMBOL, append_any, bind, on_stream
 from .preference import PlanPreference
@@ -43,8 +33,11 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from .._interop.protocols import Stream
+    from .._model.enums import BackendKind
+    from .._model.sku import KernelSku, PrecisionGuarantee
     from .._native.library import Library, Operands
     from .addressing import OperandSet
+    from .bound_launch import BoundLaunch
     from .error_record import ErrorRecord
     from .record_pool import PooledRecord
 
@@ -65,6 +58,8 @@ class PagedKvAppendPlan:
 
     __slots__ = (
         "_append",
+        "_arch",
+        "_backend",
         "_desc",
         "_error_record",
         "_library",
@@ -73,11 +68,11 @@ class PagedKvAppendPlan:
         "_ops",
         "_placed_by",
         "_pooled",
-        "_sku",
     )
 
     _desc: PagedKvAppendDescriptor
-    _sku: KernelSku
+    _backend: BackendKind
+    _arch: int  # of the code that runs: compute capability n / 10, or 0 for the host's
     _library: Library
     _append: Callable[[bytes, object, Operands], int]  # the library's
     _ops: tuple[bytes | None, ...]  # the problem, as a baracuda_paged_kv_append, by the form of the operands
@@ -162,7 +157,8 @@ class PagedKvAppendPlan:
 
         plan = object.__new__(cls)
         plan._desc = desc
-        plan._sku = _sku(desc, backend, arch.value)
+        plan._backend = backend
+        plan._arch = arch.value
         plan._library = opened
         plan._append = opened.append
         plan._placed_by = placed_by
@@ -281,6 +277,8 @@ class PagedKvAppendPlan:
         BaracudaError
             What ``run`` would raise.
         """
+        from .bound_launch import BoundLaunch
+
         handle = self._handle(stream, _BIND, args)
         operands, op = self._operands_and_op(args, _BIND)
         if self._pooled is not None:
@@ -356,9 +354,11 @@ class PagedKvAppendPlan:
         Returns
         -------
         KernelSku
-            The same one at every call.
+            An equal one at every call.
         """
-        return self._sku
+        from .._model.sku import sku_of
+
+        return sku_of(self._desc, self._backend, self._arch)
 
     def precision_guarantee(self) -> PrecisionGuarantee:
         """What is promised of the numbers.
@@ -370,7 +370,7 @@ class PagedKvAppendPlan:
             one slot. A copy computes nothing; what the other transforms write is what float32 gives, each
             operation rounded to nearest even.
         """
-        return self._sku.precision_guarantee
+        return self.sku().precision_guarantee
 
     @property
     def descriptor(self) -> PagedKvAppendDescriptor:
@@ -378,7 +378,8 @@ class PagedKvAppendPlan:
         return self._desc
 
     def __repr__(self) -> str:
-        return f"<PagedKvAppendPlan {self._sku.backend.name} {self._sku.arch.name}: {self._desc!r}>"
+        sku = self.sku()
+        return f"<PagedKvAppendPlan {sku.backend.name} {sku.arch.name}: {self._desc!r}>"
 
     def __copy__(self) -> PagedKvAppendPlan:
         return self
@@ -452,24 +453,3 @@ class PagedKvAppendPlan:
         except BaracudaError:
             self.can_implement(args)
             raise
-
-
-def _sku(desc: PagedKvAppendDescriptor, backend: BackendKind, arch: int) -> KernelSku:
-    cache = desc.paged_kv
-    copies = desc.transform is Transform.COPY
-    return KernelSku(
-        category=OpCategory.ATTENTION,
-        op=AttentionKind.PAGED_ATTENTION,
-        element=cache.element,
-        aux_element=None if copies else desc.source_element,
-        layout=cache.layout,
-        epilogue=None if copies else desc.transform.name,
-        arch=ArchSku(arch),
-        backend=backend,
-        precision_guarantee=PrecisionGuarantee(
-            math_precision=MathPrecision.F32,
-            accumulator=cache.element if copies else ElementKind.F32,
-            bit_stable_on_same_hardware=True,
-            deterministic=True,
-        ),
-    )

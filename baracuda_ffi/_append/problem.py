@@ -4,7 +4,6 @@ call's, which states nothing that its operands say.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from ctypes import sizeof
 
 from .._model.checks import INT64_MAX, choice, instance, integer
@@ -216,8 +215,10 @@ def _every_set(choices: Choices) -> Ops:
     _backend_of_call(form[0], guarded, backend)  # what it raises here is no set's
     ops: list[bytes | None] = [None] * (1 << len(PLACE_NAMES))
     for given, placed_by in SET_BY_GIVEN.items():
-        with suppress(InvalidProblem):
+        try:  # noqa: SIM105 -- contextlib is loaded for nothing else
             ops[given] = bytes(_unstated(choices, placed_by))
+        except InvalidProblem:
+            pass
     made = _CHOSEN[choices] = tuple(ops)
     return made
 

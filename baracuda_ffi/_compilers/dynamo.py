@@ -32,6 +32,12 @@ def read_instead(function: Callable[..., Any], compiled: Callable[..., Any]) -> 
     setattr(function, _ATTRIBUTE, compiled)
 
 
+def read_instead_of(name: str, function: Callable[..., Any]) -> None:
+    """Have Dynamo read torch's operator where the package's public function of this name is called."""
+    append = name == "append_paged_kv"
+    read_instead(function, append_in_a_compiled_function if append else copies_in_a_compiled_function(name))
+
+
 def append_in_a_compiled_function(
     key: Any, value: Any = None, k_data: Any = None, *others: Any, stream: Any, **options: Any
 ) -> None:

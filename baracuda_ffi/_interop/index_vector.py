@@ -4,7 +4,6 @@ outside an append."""
 from __future__ import annotations
 
 import ctypes
-from math import prod
 
 from .._model.checks import INT64_MAX, in_words
 from .._model.errors import BaracudaError, invalid_problem, unsupported
@@ -49,7 +48,9 @@ class IndexVector:
             raise invalid_problem(
                 function, f"{name} has {min(self.shape)} entries; it should have at least 0"
             )
-        self.count = prod(self.shape)
+        self.count = 1
+        for extent in self.shape:
+            self.count *= extent
         if self.count * self.itemsize > INT64_MAX:
             raise invalid_problem(
                 function,

@@ -1,4 +1,4 @@
-"""What a plan is selected for, and what it says of itself. All are frozen and hashable."""
+"""What a plan is selected for. All are frozen and hashable."""
 
 from __future__ import annotations
 
@@ -6,15 +6,10 @@ from .checks import INT64_MAX, choice, instance, int32, integer
 from .elements import element_kind
 from .enums import (
     Addressing,
-    ArchSku,
-    AttentionKind,
-    BackendKind,
     ElementKind,
     KvLayout,
     LengthConvention,
     LengthsKind,
-    MathPrecision,
-    OpCategory,
     TableKind,
     Transform,
 )
@@ -230,107 +225,3 @@ def convention_of(
         "length_convention is None; with append_indptr and seq_lens it should be stated: AFTER_APPEND where "
         "seq_lens count the new tokens, as the attention that follows wants them, else BEFORE_APPEND",
     )
-
-
-class PrecisionGuarantee(Frozen):
-    """The numerical promises of a plan. Mirrors baracuda-kernels' ``PrecisionGuarantee``.
-
-    A copy computes nothing. What every other transform writes is what float32 gives, one operation at a
-    time, each rounded to nearest even, and the CPU writes the same bytes as the GPU. Two rows of one append
-    that name one slot leave that slot undefined, whatever the transform.
-
-    Parameters
-    ----------
-    math_precision : MathPrecision
-        What is computed in; for a copy baracuda-kernels' value.
-    accumulator : ElementKind
-        The type of what is between the operations: F32. For a copy baracuda-kernels' value, the caches'
-        element.
-    bit_stable_on_same_hardware : bool
-        Whether two runs on one device give the same bits.
-    deterministic : bool
-        Whether the result depends on the operands alone.
-    """
-
-    _fields = ("math_precision", "accumulator", "bit_stable_on_same_hardware", "deterministic")
-    __slots__ = _fields
-
-    math_precision: MathPrecision
-    accumulator: ElementKind
-    bit_stable_on_same_hardware: bool
-    deterministic: bool
-
-    def __init__(
-        self,
-        *,
-        math_precision: MathPrecision,
-        accumulator: ElementKind,
-        bit_stable_on_same_hardware: bool,
-        deterministic: bool,
-    ) -> None:
-        self._set(math_precision, accumulator, bit_stable_on_same_hardware, deterministic)
-
-
-class KernelSku(Frozen):
-    """The identity of the kernel that a plan runs: a key for telemetry and autotuning. Mirrors
-    baracuda-kernels' ``KernelSku``.
-
-    Parameters
-    ----------
-    category : OpCategory
-        The family of the kernel.
-    op : AttentionKind
-        The operation in that family.
-    element : ElementKind
-        The caches' element.
-    aux_element : ElementKind or None
-        The element of key and value; None for a copy, whose is the caches'.
-    layout : KvLayout or None
-        The cache's; baracuda-kernels, which knows only HND, leaves it empty.
-    epilogue : str or None
-        The transform, by its name; None for a copy.
-    arch : ArchSku
-        The architecture of the machine code that runs, as the driver chose it.
-    backend : BackendKind
-        Who does the append.
-    precision_guarantee : PrecisionGuarantee
-        What is promised of the numbers.
-    """
-
-    _fields = (
-        "category",
-        "op",
-        "element",
-        "aux_element",
-        "layout",
-        "epilogue",
-        "arch",
-        "backend",
-        "precision_guarantee",
-    )
-    __slots__ = _fields
-
-    category: OpCategory
-    op: AttentionKind
-    element: ElementKind
-    aux_element: ElementKind | None
-    layout: KvLayout | None
-    epilogue: str | None
-    arch: ArchSku
-    backend: BackendKind
-    precision_guarantee: PrecisionGuarantee
-
-    def __init__(
-        self,
-        *,
-        category: OpCategory,
-        op: AttentionKind,
-        element: ElementKind,
-        aux_element: ElementKind | None,
-        layout: KvLayout | None,
-        epilogue: str | None,
-        arch: ArchSku,
-        backend: BackendKind,
-        precision_guarantee: PrecisionGuarantee,
-    ) -> None:
-        self._set(category, op, element, aux_element, layout, epilogue, arch, backend, precision_guarantee)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from threading import RLock
+from _thread import RLock  # threading would be loaded for nothing else
 
 
 class ProcessLock:

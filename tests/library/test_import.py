@@ -44,6 +44,17 @@ def test_few_modules_are_loaded() -> None:
     assert len(added) < 40
 
 
+def test_a_name_loads_what_it_needs() -> None:
+    def ours(name: str) -> set[str]:
+        loaded = modules_after(f"import baracuda_ffi as bf\nbf.{name}")
+        return {module.partition(".")[2] for module in loaded if module.startswith("baracuda_ffi.")}
+
+    not_a_call = {"_append.bound_launch", "_append.error_record", "_native.about"}
+    assert ours("ElementKind") == {"_api", "_model", "_model.enums"}
+    assert not {"_append.one_call", *not_a_call} & ours("PagedKvAppendPlan")
+    assert not {"_append.plan", *not_a_call} & ours("append_paged_kv")
+
+
 def test_neither_the_library_nor_a_driver_is_loaded() -> None:
     program = "import baracuda_ffi\nmaps = open('/proc/self/maps').read()\nassert 'baracuda' not in maps\n"
     assert "baracuda_ffi" in modules_after(program + "assert 'libcuda' not in maps")

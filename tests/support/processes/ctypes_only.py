@@ -18,11 +18,11 @@ SYMBOL = "baracuda_private_python_methods"
 
 
 def load_the_package() -> None:
-    """Now it has found out what there is."""
-    import baracuda_ffi._api
+    """All of it: now it has found out what there is."""
+    import baracuda_ffi
     from baracuda_ffi._native.library import library
 
-    assert baracuda_ffi._api
+    assert all(hasattr(baracuda_ffi, name) for name in baracuda_ffi.__all__)
     assert isinstance(library().append, types.FunctionType), "the built-in functions are there"
 
 
