@@ -114,9 +114,10 @@ def in_words(value: object) -> str:
         text = repr(value)
         if len(text) <= 60:
             return text
-    kind = type(value)
+    kind = value if isinstance(value, type) else type(value)
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-    return with_article(f"{module}{kind.__qualname__}")
+    name = f"{module}{kind.__qualname__}"
+    return f"the type {name}" if kind is value else with_article(name)
 
 
 def with_article(name: str) -> str:

@@ -176,6 +176,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
         one_liner(key=zeros(BATCH, HEADS, HEAD_DIM, dtype=np.float64)),
         ("key is of type float64", "f16, bf16, f32, fp8_e4m3, fp8_e5m2, int8 or uint8"),
     ),
+    "a type": (one_liner(element=np.float64), ("element is the type numpy.float64", "FP8_E4M3, FP8_E5M2")),
     "a list": (one_liner(indices=[2, 3]), ("indices is a list", "numpy.array makes one")),
     "vLLM's caches": (
         one_liner(k_data=None, v_data=None, kv_data=zeros(2, PAGES, HEADS, PAGE_SIZE, HEAD_DIM)),
