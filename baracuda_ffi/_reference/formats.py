@@ -182,7 +182,7 @@ def ds_mla_numbers(rows: Bytes, rope: ElementKind) -> F32:
 
 def nvfp4_numbers(codes: Bytes, block_scales: Bytes, scale: F32) -> F32:
     """NVFP4: the numbers of packed rows. ``scale`` is the global one, of shape to be multiplied with rows."""
-    halves = np.stack([codes & 15, codes >> 4], axis=-1).reshape(*codes.shape[:-1], -1, BLOCK)
+    halves = np.stack([codes & 15, codes >> 4], axis=-1).reshape(*block_scales.shape, BLOCK)
     step = from_fp8(block_scales, ElementKind.FP8_E4M3)[..., None]
-    held = (from_e2m1(halves) * step).reshape(*codes.shape[:-1], -1)
+    held = (from_e2m1(halves) * step).reshape(*codes.shape[:-1], 2 * codes.shape[-1])
     return held * scale

@@ -312,6 +312,18 @@ def test_nvfp4_there_and_back() -> None:
     assert (np.abs(read.reshape(5, 2, 4, 16) - rows.reshape(5, 2, 4, 16)) <= 0.2 * amax).all()
 
 
+def test_nothing_is_written_and_read() -> None:
+    """Of no rows, and of no pages."""
+    one = np.array([[1.0]], np.float32)
+    packed, scales = formats.nvfp4_rows(np.zeros((0, 2, 64), np.float32), one)
+    assert (packed.shape, scales.shape) == ((0, 2, 32), (0, 2, 4))
+    assert formats.nvfp4_numbers(packed, scales, one).shape == (0, 2, 64)
+    rows = formats.ds_mla_rows(np.zeros((0, 512), np.float32), None)
+    assert formats.ds_mla_numbers(rows, ElementKind.F16).shape == (0, 576)
+    codes, of_rows = formats.quantised_by_row(np.zeros((0, 2, 8), np.float32), E4M3)
+    assert (codes.shape, of_rows.shape) == ((0, 2, 8), (0, 2))
+
+
 def test_every_code_is_reached() -> None:
     """What is written by some number, of every format: nothing else is ever there."""
     numbers = np.concatenate([every_f16(), every_bf16()])
