@@ -355,6 +355,8 @@ def _indices(tensor: Tensor) -> Tensor:
 def _scale(name: str, value: float | Tensor, device: torch.device) -> Tensor:
     """A global scale in the memory of a device, ``[1]``. It is looked at where the CPU has it."""
     if isinstance(value, torch.Tensor):
+        if value.numel() != 1:
+            raise invalid_problem(_ME, f"{name} has shape {list(value.shape)}; it should have one element")
         if value.is_cpu and not torch.compiler.is_compiling():
             _check_scale(name, value.item())
         return value.to(device).reshape(1)
@@ -363,7 +365,7 @@ def _scale(name: str, value: float | Tensor, device: torch.device) -> Tensor:
 
 
 def _check_scale(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
+    if not (hasattr(value, "__float__") and math.isfinite(value) and value > 0):
         raise invalid_problem(
             _ME, f"{name} is {in_words(value)}; it should be a positive global decode scale, and finite"
         )

@@ -144,5 +144,6 @@ def _quantisation(
             f"kv_cache_dtype is {in_words(kv_cache_dtype)}; it should be one of {names}, or for "
             f"concat_and_cache_mla {_DS_MLA}",
         )
-    v_scale = v_scale if v_scale is None else v_scale.reshape(-1)
-    return {"transform": "FP8", "element": element, "k_scale": k_scale.reshape(-1), "v_scale": v_scale}
+    # vLLM's may have any dimensions; what is no tensor the append refuses, and says why.
+    scales = [scale.reshape(-1) if isinstance(scale, torch.Tensor) else scale for scale in (k_scale, v_scale)]
+    return {"transform": "FP8", "element": element, "k_scale": scales[0], "v_scale": scales[1]}

@@ -290,6 +290,23 @@ def test_global_scales_that_are_none(scale: float, as_tensor: bool) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("scale", "says"),
+    [
+        (torch.ones(2), r"k_scale has shape \[2\]; it should have one element"),
+        ("1", "k_scale is '1'; it should"),
+    ],
+    ids=["two", "text"],
+)
+def test_global_scales_that_are_no_number(where: str, scale: Any, says: str) -> None:
+    key, (data, scales) = random(1, HEADS, WIDTH, where=where), nvfp4_caches(where)
+    scale = scale.to(where) if isinstance(scale, torch.Tensor) else scale
+    with pytest.raises(bf.InvalidProblem, match=says):
+        ours.nvfp4_quantize_append_paged_kv_cache_with_slot_mapping(
+            key, key, torch.tensor([0], device=where), data, scales, scale, 1.0
+        )
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 def test_compiled(where: str) -> None:
     torch._dynamo.reset()

@@ -169,6 +169,17 @@ def test_a_format_that_is_another_functions(name: str) -> None:
         ours.reshape_and_cache_flash(key, key, *caches, slots("cpu"), name, UNUSED, UNUSED)
 
 
+def test_a_number_for_a_scale_is_refused_and_the_message_says_why(where: str) -> None:
+    key = random(ROWS, HEADS, WIDTH, where=where)
+    caches = pair(where, "NHD", torch.uint8)
+    number: Any = 0.5
+    with pytest.raises(bf.InvalidProblem, match=r"k_scale is 0\.5; .*frozen into a CUDA graph"):
+        ours.reshape_and_cache_flash(key, key, *caches, slots(where), "fp8", number, number)
+    cache = torch.zeros(BLOCKS, BLOCK, 2 * WIDTH, dtype=torch.uint8, device=where)
+    with pytest.raises(bf.InvalidProblem, match=r"k_scale is 0\.5; .*frozen into a CUDA graph"):
+        ours.concat_and_cache_mla(key[:, 0], key[:, 1], cache, slots(where), "fp8", number)
+
+
 def test_rows_of_another_type_than_the_cache(where: str) -> None:
     key, caches = random(ROWS, HEADS, WIDTH, where=where), pair(where, "NHD", torch.float16)
     with pytest.raises(bf.Unsupported, match="is of type"):
