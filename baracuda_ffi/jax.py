@@ -54,7 +54,7 @@ def append_paged_kv(
         As for ``baracuda_ffi.append_paged_kv``, as arrays of JAX, or tracers of them. XLA's arrays are
         packed: a slice of a fused projection is copied by XLA before it is appended.
     slot_mapping, block_table, seq_lens, k_scale, v_scale, k_scales, v_scales, kv_data
-        The same.
+        The same. A number for a scale would be a constant of the compiled program, as any is in JAX.
     error_record
         64 bytes, int32 ``[16]`` of zeros, with guarded. Read what a guarded append left there by
         ``ErrorRecord(numpy.array(record).view(numpy.int64)).check(None)``.
