@@ -27,6 +27,7 @@ void write_rows(const Append& append, const Place* places) noexcept {
   work.process = [](const void* context, int32_t first, int32_t last) noexcept {
     static_cast<const Rows*>(context)->write(first, last);
   };
+  work.finish = rows.finish();
   work.context = &rows;
   work.items = append.placement.num_rows;
   work.items_at_once = static_cast<int32_t>(std::max<uint64_t>(kBytesAtOnce / rows.token_bytes(), 1));

@@ -9,6 +9,7 @@
 #include "host/formats/row_writers.h"
 #include "host/judge.h"
 #include "host/places.h"
+#include "host/threads.h"
 
 namespace baracuda::host {
 
@@ -24,6 +25,7 @@ class RowConversion {
   // Writes the rows first .. last - 1 that may be served, and their scales, whatever the thread's rounding and denormal
   // mode is. As RowCopy.
   void write(int64_t first, int64_t last) const noexcept;
+  static Finish finish() noexcept { return nullptr; }
 
  private:
   struct Rows {

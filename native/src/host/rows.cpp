@@ -32,7 +32,6 @@ void RowCopy::write(int64_t first, int64_t last) const noexcept {
     const Place* const places = places_.find(row, last, memory, &end);
     way_.copy(parts_, append_.num_parts, row, places, end - row);
   }
-  way_.finish();
 }
 
 }  // namespace baracuda::host

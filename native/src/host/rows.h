@@ -9,6 +9,7 @@
 #include "host/judge.h"
 #include "host/places.h"
 #include "host/run_copy.h"
+#include "host/threads.h"
 
 namespace baracuda::host {
 
@@ -23,9 +24,10 @@ class RowCopy {
   // What one token copies, key and value together; at least 1.
   uint64_t token_bytes() const noexcept { return token_bytes_; }
 
-  // Copies the rows first .. last - 1 that may be served. They are visible to whoever synchronises with this thread
-  // afterwards. Threads may copy at once what names no slot in common.
+  // Copies the rows first .. last - 1 that may be served. Once the thread has finished they are visible to whoever
+  // synchronises with it. Threads may copy at once what names no slot in common.
   void write(int64_t first, int64_t last) const noexcept;
+  Finish finish() const noexcept { return way_.finish; }
 
  private:
   const Append& append_;

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "host/places.h"
+#include "host/threads.h"
 
 namespace baracuda::host {
 
@@ -29,7 +30,7 @@ struct WayToCopy {
   void (*copy)(const Runs* parts, int num_parts, int64_t first, const Place* places, int64_t count) noexcept;
 
   // Called by a thread that has copied before another may look at what it wrote.
-  void (*finish)() noexcept;
+  Finish finish;
 };
 
 // For a call that copies so many bytes: through the caches of the CPU where these can hold them, else past them, so

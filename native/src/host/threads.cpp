@@ -72,6 +72,10 @@ int32_t threads_for(Clock::duration alone) noexcept {
   return std::min(worth, setting > 0 ? std::min(setting, usable_cpus()) : usable_cpus());
 }
 
+void finish(const Work& work) noexcept {
+  if (work.finish != nullptr) work.finish();
+}
+
 // The threads that do what is left of some work, from its first-th item on.
 class Crew {
  public:
@@ -94,7 +98,7 @@ class Crew {
   void help() noexcept {
     for (;;) {
       const int64_t first = next_.fetch_add(work_.items_at_once, std::memory_order_relaxed);
-      if (first >= work_.items) return;
+      if (first >= work_.items) return finish(work_);
       const int64_t last = std::min<int64_t>(first + work_.items_at_once, work_.items);
       work_.process(work_.context, static_cast<int32_t>(first), static_cast<int32_t>(last));
     }
@@ -124,6 +128,7 @@ void run_in_threads(const Work& work) noexcept {
     }
   }
   work.process(work.context, first, work.items);
+  finish(work);
 }
 
 void set_thread_limit(int32_t limit) noexcept { max_threads.store(limit, std::memory_order_relaxed); }

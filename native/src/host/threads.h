@@ -14,9 +14,13 @@ int32_t thread_limit() noexcept;
 // What a thread takes at a time: little enough that all finish together, enough that taking it costs nothing.
 inline constexpr uint64_t kBytesAtOnce = uint64_t{256} << 10;
 
+// What a thread does at the end of its share of some work; nullptr for nothing.
+using Finish = void (*)() noexcept;
+
 // Work cut into items 0 .. items-1, handed out in order, each to exactly one of the threads that ask.
 struct Work {
   void (*process)(const void* context, int32_t first, int32_t last) noexcept;
+  Finish finish;
   const void* context;
   int32_t items;
   int32_t items_at_once;  // at least 1

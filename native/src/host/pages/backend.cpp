@@ -36,10 +36,11 @@ class PagesCopy {
   }
 
   uint64_t bytes() const noexcept { return bytes_; }
+  Finish finish() const noexcept { return way_.finish; }
   int64_t items() const noexcept { return copy_.num_copies * static_cast<int64_t>(slices_of_page()); }
 
-  // Slices first .. last - 1. They are visible to whoever synchronises with this thread afterwards. Threads may copy at
-  // once what names no page in common.
+  // Slices first .. last - 1. Once the thread has finished they are visible to whoever synchronises with it. Threads
+  // may copy at once what names no page in common.
   void copy(int64_t first, int64_t last) const noexcept {
     const auto of_page = static_cast<int64_t>(slices_of_page());
     for (int64_t item = first; item < last;) {
@@ -51,7 +52,6 @@ class PagesCopy {
       if (!find_pair(i, &pair)) continue;
       for (int64_t slice = begin; slice < end; ++slice) copy_slice(pair, slice);
     }
-    way_.finish();
   }
 
  private:
@@ -133,6 +133,7 @@ int32_t copy_all(const PageCopy& copy, const PagePair* pairs) noexcept {
   work.process = [](const void* context, int32_t first, int32_t last) noexcept {
     static_cast<const PagesCopy*>(context)->copy(first, last);
   };
+  work.finish = pages.finish();
   work.context = &pages;
   work.items = static_cast<int32_t>(pages.items());
   const uint64_t item_bytes = std::max<uint64_t>(pages.bytes() / static_cast<uint64_t>(pages.items()), 1);
