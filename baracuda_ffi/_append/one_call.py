@@ -265,6 +265,7 @@ def append_paged_kv(
     stream: Stream,
     layout: KvLayout | Literal["HND", "NHD"] = KvLayout.HND,
     length_convention: LengthConvention | Literal["BEFORE_APPEND", "AFTER_APPEND"] | None = None,
+    guarded: bool = False,
     **options: Any,  # those of special: CPython looks each one up that is not given
 ) -> None:
     """Write rows of key and value to their places in a paged cache, the problem taken from the operands.
@@ -374,15 +375,17 @@ def append_paged_kv(
         convention = AFTER
     elif length_convention is _BEFORE:
         convention = BEFORE
+    if guarded is not False and convention is not None:
+        # plain refuses what is neither.
+        convention = convention.guarded if guarded is True else None  # type: ignore[redundant-expr]
     if convention is not None:
         if layout is _HND:
             ops = convention.hnd_on_host if stream is None else convention.hnd_on_cuda
         elif layout is _NHD:
             ops = convention.nhd_on_host if stream is None else convention.nhd_on_cuda
     if ops is None:
-        (_, layout, length_convention), ops = plain(stream is None, layout, length_convention)
-    opened = native_library.loaded or native_library.library()
-    append = opened.append_placed  # by itself: CPython takes longer to look up a slot as a method
+        (_, layout, length_convention), ops = plain(stream is None, layout, length_convention, guarded)
+    k_scale = v_scale = k_scales = v_scales = None
     if (
         options
         or key is None  # type: ignore[redundant-expr]
@@ -390,34 +393,40 @@ def append_paged_kv(
         or k_data is None
         or v_data is None
     ):
-        operands: Operands = (key, value, k_data, v_data, indices, indptr, last_page_len, append_indptr)
-        operands += (batch_indices, positions, slot_mapping, block_table, seq_lens)
         form: Any = (stream is None, layout, length_convention)
-        ops, operands = special(form, operands, **options)
-        status = append(ops, stream, *operands)
-    else:
-        status = append(
-            ops,
-            stream,
-            key,
-            value,
-            k_data,
-            v_data,
-            indices,
-            indptr,
-            last_page_len,
-            append_indptr,
-            batch_indices,
-            positions,
-            slot_mapping,
-            block_table,
-            seq_lens,
+        places: Operands = (indices, indptr, last_page_len, append_indptr)
+        places += (batch_indices, positions, slot_mapping, block_table, seq_lens)
+        ops, (k_data, v_data, k_scale, v_scale, k_scales, v_scales) = special(
+            form, guarded, places, key, value, k_data, v_data, **options
         )
-        if status == NOT_JUDGED:
-            operands = (key, value, k_data, v_data, indices, indptr, last_page_len, append_indptr)
-            operands += (batch_indices, positions, slot_mapping, block_table, seq_lens)
+    opened = native_library.loaded or native_library.library()
+    append = opened.append_placed  # by itself: CPython takes longer to look up a slot as a method
+    status = append(
+        ops,
+        stream,
+        key,
+        value,
+        k_data,
+        v_data,
+        indices,
+        indptr,
+        last_page_len,
+        append_indptr,
+        batch_indices,
+        positions,
+        slot_mapping,
+        block_table,
+        seq_lens,
+        k_scale,
+        v_scale,
+        k_scales,
+        v_scales,
+    )
     if status == NOT_JUDGED:
         form = (stream is None, layout, length_convention)
+        operands: Operands = (key, value, k_data, v_data, indices, indptr, last_page_len, append_indptr)
+        operands += (batch_indices, positions, slot_mapping, block_table, seq_lens)
+        operands += (k_scale, v_scale, k_scales, v_scales)
         op = op_of(form, ops, operands)
         append_any(opened, op, stream, handle_or_host(CALL, stream), operands)
     elif status:

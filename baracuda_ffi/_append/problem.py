@@ -5,6 +5,7 @@ call's, which states nothing that its operands say.
 from __future__ import annotations
 
 from ctypes import sizeof
+from types import NoneType
 
 from .._model.checks import INT64_MAX, choice, instance, integer
 from .._model.descriptors import convention_of
@@ -136,12 +137,15 @@ def check_preference(
 
 
 class PlainOps:
-    """The problems of calls that say nothing but a layout and where they are, of one length convention; None
-    until first asked for. Set once, or by threads at once to the same."""
+    """The problems of calls that say nothing but a layout and where they are, of one length convention, and
+    of those that are guarded; None until first asked for. Set once, or by threads at once to the same."""
 
-    __slots__ = ("hnd_on_cuda", "hnd_on_host", "nhd_on_cuda", "nhd_on_host")
+    __slots__ = ("guarded", "hnd_on_cuda", "hnd_on_host", "nhd_on_cuda", "nhd_on_host")
 
-    def __init__(self) -> None:
+    guarded: PlainOps
+
+    def __init__(self, guarded: PlainOps | None = None) -> None:
+        self.guarded = guarded or self
         self.hnd_on_cuda: Ops | None = None
         self.hnd_on_host: Ops | None = None
         self.nhd_on_cuda: Ops | None = None
@@ -149,18 +153,24 @@ class PlainOps:
 
 
 # Of no convention that is said, and of each that there is.
-UNSAID, BEFORE, AFTER = PlainOps(), PlainOps(), PlainOps()
+UNSAID, BEFORE, AFTER = PlainOps(PlainOps()), PlainOps(PlainOps()), PlainOps(PlainOps())
 _HELD = {None: UNSAID, LengthConvention.BEFORE_APPEND: BEFORE, LengthConvention.AFTER_APPEND: AFTER}
 # And those of all calls that choose among enumerators, by what they say.
 _CHOSEN: dict[Choices, Ops] = {}
+# And those of plain calls as they say it: by names too, of which there are few.
+_TOLD: dict[tuple[bool, object, object, bool], tuple[Form, Ops]] = {}
 
 
+# Not by keywords alone: CPython looks each one up that is not given.
 def special(
     form: Form,
-    operands: Operands,
+    guarded: bool,
+    places: Operands,
+    key: object,
+    value: object,
+    k_data: object,
+    v_data: object,
     /,
-    *,
-    guarded: bool = False,
     backend: BackendKind | Literal["FLASHINFER", "HOST", "BESPOKE"] | None = None,
     error_record: ErrorRecord | None = None,
     transform: Transform | Literal["COPY", "FP8", "PER_TOKEN_HEAD", "FP8_DS_MLA", "NVFP4"] | None = None,
@@ -171,14 +181,12 @@ def special(
     v_scales: Operand | None = None,
     kv_data: Operand | None = None,
     skip_slot: int | None = None,
-) -> tuple[Ops, Operands]:
-    """The problems and the operands of a call that is not plain."""
-    key, value, k_data, v_data = operands[:FIRST_PLACE]
+) -> tuple[Ops, tuple[Any, Any, Any, Any, Any, Any]]:
+    """The problems of a call that is not plain, and its caches and scales."""
     if kv_data is not None or key is None or k_data is None or (value is None) is not (v_data is None):
         if kv_data is None and (key is None or k_data is None):
-            _set_of(operands)  # what it raises comes first
+            set_of(CALL, places)  # what it raises comes first
         k_data, v_data = rows_and_caches(CALL, key, value, k_data, v_data, kv_data)
-        operands = (key, value, k_data, v_data, *operands[FIRST_PLACE:])
     kind = NONE
     if (
         k_scale is not None
@@ -187,23 +195,21 @@ def special(
         or v_scales is not None
         or (v_data is None and value is not None)
     ):
-        scales = (k_scale, v_scale, k_scales, v_scales)
-        kind = kind_of(CALL, value, v_data, scales)
-        operands += scales
+        kind = kind_of(CALL, value, v_data, (k_scale, v_scale, k_scales, v_scales))
     if kind != NONE or transform is not None:
         transform = transform_of(CALL, transform, kind, has_value=value is not None)
     if element is not None and type(element) is not ElementKind:
         element = element_kind(CALL, "element", element)
     if backend is not None and type(backend) is not BackendKind:
         backend = choice(CALL, "backend", backend, BackendKind)
-    if type(guarded) is not bool:
-        instance(CALL, "guarded", guarded, bool)
     choices = (form, value is None, guarded, backend, transform, element)
     if error_record is None and skip_slot is None:
-        return _CHOSEN.get(choices) or _every_set(choices), operands
-    special = _unstated(choices, _set_of(operands))
-    _ask_for_more(special, form[0], error_record, skip_slot)
-    return (bytes(special),) * (1 << len(PLACE_NAMES)), operands
+        ops = _CHOSEN.get(choices) or _every_set(choices)
+    else:
+        asking = _unstated(choices, set_of(CALL, places))
+        _ask_for_more(asking, form[0], error_record, skip_slot)
+        ops = (bytes(asking),) * (1 << len(PLACE_NAMES))
+    return ops, (k_data, v_data, k_scale, v_scale, k_scales, v_scales)
 
 
 special.__qualname__ = CALL  # what Python's own errors name
@@ -223,13 +229,9 @@ def _every_set(choices: Choices) -> Ops:
     return made
 
 
-def _set_of(operands: Operands) -> OperandSet:
-    return set_of(CALL, operands[FIRST_PLACE : FIRST_PLACE + len(PLACE_NAMES)])
-
-
 def op_of(form: Form, ops: Ops, operands: Operands) -> bytes:
     """That of these operands. Raises where there is none."""
-    placed_by = _set_of(operands)
+    placed_by = set_of(CALL, operands[FIRST_PLACE : FIRST_PLACE + len(PLACE_NAMES)])
     _convention(form, placed_by)
     op = ops[bits_of(placed_by)]
     assert op is not None  # what is missing was raised
@@ -306,13 +308,19 @@ def statement(
     on_host: bool,
     layout: KvLayout | str = KvLayout.HND,
     length_convention: LengthConvention | str | None = None,
+    guarded: bool = False,
     **given: Any,
 ) -> tuple[bytes, Operands]:
     """The problem that ``append_paged_kv`` would state, and its operands, for a caller that has none yet to
     look at, as a compiler that traces. ``given`` are its arguments by their names. Raises what it would."""
-    operands = tuple([given.pop(name, None) for name in (*abi.OPERANDS[:FIRST_PLACE], *PLACE_NAMES)])
-    form, _ = plain(on_host, layout, length_convention)
-    ops, operands = special(form, operands, **given)
+    key, value, k_data, v_data, *places = [
+        given.pop(name, None) for name in (*abi.OPERANDS[:FIRST_PLACE], *PLACE_NAMES)
+    ]
+    form, _ = plain(on_host, layout, length_convention, guarded)
+    ops, (k_data, v_data, *scales) = special(
+        form, guarded, tuple(places), key, value, k_data, v_data, **given
+    )
+    operands = (key, value, k_data, v_data, *places, *scales)
     return op_of(form, ops, operands), operands
 
 
@@ -320,14 +328,27 @@ def plain(
     on_host: bool,
     layout: KvLayout | str,
     length_convention: LengthConvention | str | None,
+    guarded: bool,
 ) -> tuple[Form, Ops]:
     """The problems of a call that says nothing else, and what it says."""
+    told = (on_host, layout, length_convention, guarded)
+    is_known = (
+        type(layout) in (KvLayout, str)
+        and type(length_convention) in (LengthConvention, str, NoneType)
+        and type(guarded) is bool
+    )
+    if is_known and (found := _TOLD.get(told)) is not None:
+        return found
     if type(layout) is not KvLayout:
         layout = choice(CALL, "layout", layout, KvLayout)
     if length_convention is not None and type(length_convention) is not LengthConvention:
         length_convention = choice(CALL, "length_convention", length_convention, LengthConvention)
+    instance(CALL, "guarded", guarded, bool)
     form = (on_host, layout, length_convention)
-    choices = (form, False, False, None, None, None)
+    choices = (form, False, guarded, None, None, None)
     ops = _CHOSEN.get(choices) or _every_set(choices)
-    setattr(_HELD[length_convention], f"{layout.name.lower()}_on_{'host' if on_host else 'cuda'}", ops)
+    held = _HELD[length_convention].guarded if guarded else _HELD[length_convention]
+    setattr(held, f"{layout.name.lower()}_on_{'host' if on_host else 'cuda'}", ops)
+    if is_known:
+        _TOLD[told] = form, ops
     return form, ops

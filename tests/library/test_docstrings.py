@@ -136,8 +136,8 @@ def keywords_handed_on(function: Callable[..., Any], others: str) -> list[str]:
         handed = any(k.arg is None and getattr(k.value, "id", "") == others for k in call.keywords)
         taker = function.__globals__.get(getattr(call.func, "id", ""))
         if handed and taker is not None:
-            parameters = inspect.signature(taker).parameters.values()
-            return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+            parameters = list(inspect.signature(taker).parameters.values())
+            return [p.name for p in parameters[len(call.args) :] if p.kind is not p.POSITIONAL_ONLY]
     return []
 
 
