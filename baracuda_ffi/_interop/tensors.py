@@ -117,15 +117,19 @@ def _instead_of_numbers(operand: object, name: str) -> str:
 
 def _reader_of(kind: type) -> int:
     """The address of the type's reader, 0 if it has none. It, or what else describes the type's objects, is
-    known to the library's built-in functions from then on. The first to look sets it for good: another thread
+    known to the library's built-in functions from then on. The first to tell sets it for good: another thread
     may be using what it found."""
     found = describers.get(kind)
     if found is None:
-        found = describers.setdefault(kind, _describer_of(kind))
+        found = _describer_of(kind)
+        if found is None:
+            return exchange.find_reader(kind)
+        found = describers.setdefault(kind, found)
     return found if type(found) is int else 0
 
 
-def _describer_of(kind: type) -> Describer:
+def _describer_of(kind: type) -> Describer | None:
+    """None where that cannot be told now, but may be later."""
     numpy = sys.modules.get("numpy")
     # Only NumPy's own: a subclass may export memory that its capsule keeps and the array does not. What NumPy
     # does not export so, read-only arrays and types that DLPack lacks, is described in Python.

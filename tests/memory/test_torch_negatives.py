@@ -144,6 +144,9 @@ NOT_THERE: dict[str, Callable[[Any], Any]] = {
     "meta": lambda tensor: tensor.to("meta"),
     "zero": lambda tensor: torch._efficientzerotensor(tensor.shape),
     "resized to nothing": lambda tensor: emptied(tensor.clone()),
+    "a view of what was resized to nothing": lambda tensor: emptied(
+        torch.cat([tensor, tensor])[len(tensor) :]
+    ),
 }
 
 

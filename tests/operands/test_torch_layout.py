@@ -13,7 +13,7 @@ import pytest
 
 import baracuda_ffi as bf
 from baracuda_ffi import ElementKind
-from baracuda_ffi._interop import exchange, torch_tensors
+from baracuda_ffi._interop import exchange, tensors, torch_tensors
 from baracuda_ffi._interop.layouts import torch_tensors as layouts
 from baracuda_ffi._native.accelerator import TensorLayout, describers
 from support.c_abi import abi
@@ -234,6 +234,50 @@ def test_a_torch_that_is_made_otherwise(
     assert calls.append(unbound(), None, calls.given()) == abi.OK
     assert calls.reads == len(NAMES)
     assert_appended(problem, before)
+
+
+def inside_a_transform(call: Callable[[], None]) -> None:
+    def inside(given: Any) -> Any:
+        call()
+        return given
+
+    torch.vmap(inside)(torch.zeros(2, 3))
+
+
+def among_fake_tensors(call: Callable[[], None]) -> None:
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        call()
+
+
+def under_a_mode_that_makes_nothing(call: Callable[[], None]) -> None:
+    from torch.overrides import TorchFunctionMode
+
+    class Refusing(TorchFunctionMode):
+        def __torch_function__(self, function: Any, *others: Any) -> Any:
+            raise RuntimeError("nothing is made here")
+
+    with Refusing():
+        call()
+
+
+@pytest.mark.parametrize("so", [inside_a_transform, among_fake_tensors, under_a_mode_that_makes_nothing])
+def test_places_are_not_told_by_tensors_that_are_not_plain(
+    so: Callable[[Callable[[], None]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the first append of a process is under a mode, the next one that is not tells them."""
+    known: dict[Any, Any] = {}
+    monkeypatch.setattr(tensors, "describers", known)
+    monkeypatch.setattr(torch_tensors, "describers", known)
+    problem = Problem()
+    operand = as_tensor(problem.arrays["key"])
+    read: list[int] = []
+    so(lambda: read.append(tensors._reader_of(type(operand))))
+    assert (read, known) == ([READER], {})
+    assert tensors.tensor_of(operand, "key")
+    assert known[torch.Tensor] == READER
+    assert TensorLayout.from_buffer_copy(known[READER][0]).num_types == len(layouts._TYPES)
 
 
 @pytest.mark.gpu
