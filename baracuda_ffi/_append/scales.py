@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
+    from .._model.errors import InvalidProblem
     from .._native.library import Operands
 
 _FIRST = abi.OPERANDS.index("k_scale")
@@ -49,24 +50,26 @@ def kind_of(function: str, value: object, v_data: object, scales: Operands) -> i
     k_given, v_given, k_written, v_written = scales
     if k_given is None and v_given is None and k_written is None and v_written is None:
         return NONE  # mostly
-    kind = NONE
-    for bit, k_place in ((GIVEN, 0), (WRITTEN, 2)):
-        k_scale, v_scale = scales[k_place], scales[k_place + 1]
-        k_name, v_name = SCALE_NAMES[k_place], SCALE_NAMES[k_place + 1]
-        if k_scale is not None:
-            kind |= bit
-        elif v_scale is not None:
-            raise invalid_problem(
-                function, f"{k_name} is None and {v_name} is given; key should have one too"
-            )
-        if k_scale is not None and (v_scale is None) != (value is None):
-            raise invalid_problem(
-                function,
-                f"{v_name} is None; value should have one too, which may be the same array as {k_name}"
-                if v_scale is None
-                else f"{v_name} is given and value is None; it should be None, as there is no value",
-            )
-    return kind
+    given, written = k_given is not None, k_written is not None
+    has_value = value is not None
+    if (v_given is not None) is not (given and has_value) or (v_written is not None) is not (
+        written and has_value
+    ):
+        raise _unpaired(function, has_value, scales)
+    return given * GIVEN | written * WRITTEN
+
+
+def _unpaired(function: str, has_value: bool, scales: Operands) -> InvalidProblem:
+    k_place = 0 if (scales[1] is not None) is not (scales[0] is not None and has_value) else 2
+    k_scale, v_scale = scales[k_place : k_place + 2]
+    k_name, v_name = SCALE_NAMES[k_place : k_place + 2]
+    if k_scale is None:
+        says = f"{k_name} is None and {v_name} is given; key should have one too"
+    elif v_scale is None:
+        says = f"{v_name} is None; value should have one too, which may be the same array as {k_name}"
+    else:
+        says = f"{v_name} is given and value is None; it should be None, as there is no value"
+    return invalid_problem(function, says)
 
 
 def check_no_scales(function: str, scales: Operands, takes: str) -> None:

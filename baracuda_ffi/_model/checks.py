@@ -93,13 +93,21 @@ def instance(function: str, name: str, value: object, kind: type[T]) -> T:
     )
 
 
+# Members by their types and names as they were given.
+_named: dict[tuple[type, str], Any] = {}
+
+
 def choice(function: str, name: str, value: object, kind: type[E]) -> E:
     """A member of ``kind``, or the one that a string names."""
     if isinstance(value, kind):
         return value
+    if type(value) is str and (kind, value) in _named:
+        return _named[kind, value]  # type: ignore[no-any-return]
     if isinstance(value, str):
         found = kind.__members__.get(str.upper(value))
         if found is not None:
+            if type(value) is str:
+                _named[kind, value] = found
             return found
     names = ", ".join([repr(member) for member in kind.__members__])
     raise invalid_problem(
