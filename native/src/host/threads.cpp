@@ -67,7 +67,7 @@ class SignalsBlocked {
 // How many threads, the calling one included, are worth it for what would take it so long alone.
 int32_t threads_for(Clock::duration alone) noexcept {
   const double starts = std::chrono::duration<double>(alone) / std::chrono::duration<double>(kStart);
-  const auto worth = static_cast<int32_t>(std::min<double>(std::sqrt(starts), kMostThreads));
+  const auto worth = static_cast<int32_t>(std::min<double>(std::round(std::sqrt(starts)), kMostThreads));
   const int32_t setting = thread_limit();
   return std::min(worth, setting > 0 ? std::min(setting, usable_cpus()) : usable_cpus());
 }

@@ -12,7 +12,7 @@ void set_thread_limit(int32_t limit) noexcept;
 int32_t thread_limit() noexcept;
 
 // What a thread takes at a time: little enough that all finish together, enough that taking it costs nothing.
-inline constexpr uint64_t kBytesAtOnce = uint64_t{256} << 10;
+inline constexpr uint64_t kBytesAtOnce = uint64_t{128} << 10;
 
 // What a thread does at the end of its share of some work; nullptr for nothing.
 using Finish = void (*)() noexcept;
