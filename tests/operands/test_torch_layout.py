@@ -13,7 +13,7 @@ import pytest
 
 import baracuda_ffi as bf
 from baracuda_ffi import ElementKind
-from baracuda_ffi._interop import exchange, tensors, torch_tensors
+from baracuda_ffi._interop import arrays, exchange, tensors, torch_tensors
 from baracuda_ffi._interop.layouts import torch_tensors as layouts
 from baracuda_ffi._native.accelerator import TensorLayout, describers
 from support.c_abi import abi
@@ -268,12 +268,12 @@ def test_places_are_not_told_by_tensors_that_are_not_plain(
 ) -> None:
     """Where the first append of a process is under a mode, the next one that is not tells them."""
     known: dict[Any, Any] = {}
-    monkeypatch.setattr(tensors, "describers", known)
+    monkeypatch.setattr(arrays, "describers", known)
     monkeypatch.setattr(torch_tensors, "describers", known)
     problem = Problem()
     operand = as_tensor(problem.arrays["key"])
     read: list[int] = []
-    so(lambda: read.append(tensors._reader_of(type(operand))))
+    so(lambda: read.append(arrays._reader_of(type(operand))))
     assert (read, known) == ([READER], {})
     assert tensors.tensor_of(operand, "key")
     assert known[torch.Tensor] == READER
