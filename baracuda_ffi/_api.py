@@ -17,7 +17,6 @@ _MODULES = {
     "_model.enums": (
         "Addressing",
         "BackendKind",
-        "Corruption",
         "ElementKind",
         "KvLayout",
         "LengthConvention",
@@ -45,7 +44,7 @@ _MODULES = {
         "OpCategory",
         "PrecisionGuarantee",
     ),
-    "_model.seen_values": ("SeenValues",),
+    "_model.seen_values": ("Corruption", "SeenValues"),
     "_model.workspace": ("Workspace",),
     "_native.about": ("BuildInfo", "build_info", "host_max_threads", "library_path", "set_host_max_threads"),
     "_page_tables.blocks.manager": ("BlockManager",),
@@ -85,7 +84,6 @@ else:
     from ._model.enums import (
         Addressing,
         BackendKind,
-        Corruption,
         ElementKind,
         KvLayout,
         LengthConvention,
@@ -105,7 +103,7 @@ else:
         Unsupported,
         WorkspaceTooSmall,
     )
-    from ._model.seen_values import SeenValues
+    from ._model.seen_values import Corruption, SeenValues
     from ._model.sku import ArchSku, AttentionKind, KernelSku, MathPrecision, OpCategory, PrecisionGuarantee
     from ._model.workspace import Workspace
     from ._native.about import BuildInfo, build_info, host_max_threads, library_path, set_host_max_threads

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ._model.elements import ElementLike
-    from ._model.enums import Corruption
-    from ._model.seen_values import SeenValues
+    from ._model.seen_values import Corruption, SeenValues
 
     Array = NDArray[Any]
     AnyTransform = Transform | Literal["COPY", "FP8", "PER_TOKEN_HEAD", "FP8_DS_MLA", "NVFP4"]

@@ -8,9 +8,8 @@ from ctypes import addressof
 from .._interop.index_vector import IndexVector
 from .._interop.streams import stream_handle
 from .._model.copying import no_copy
-from .._model.enums import Corruption
 from .._model.errors import INVALID_PROBLEM, CorruptPageTable, invalid_problem
-from .._model.seen_values import SeenValues
+from .._model.seen_values import Corruption, SeenValues
 from .._native import abi
 
 TYPE_CHECKING = False

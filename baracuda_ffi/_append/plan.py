@@ -6,7 +6,6 @@ from ctypes import addressof, c_int32
 
 from .._interop.streams import handle_or_host
 from .._model.checks import in_words, instance
-from .._model.copying import no_pickle
 from .._model.descriptors import PagedKvAppendDescriptor
 from .._model.errors import (
     WORKSPACE_TOO_SMALL,
@@ -390,6 +389,8 @@ class PagedKvAppendPlan:
         return self
 
     def __reduce__(self) -> NoReturn:
+        from .._model.copying import no_pickle
+
         raise no_pickle(
             self, "it was selected for a device of this process", "pickle its descriptor, and select there"
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from .._model.checks import INT32_MAX, POINTER_MAX, extents, integer, steps
-from .._model.copying import no_pickle
 from .._model.elements import element_kind
 from .._model.enums import ElementKind
 from .._model.frozen import Frozen
@@ -123,4 +122,6 @@ class TensorView(Frozen):
         return self
 
     def __reduce__(self) -> NoReturn:
+        from .._model.copying import no_pickle
+
         raise no_pickle(self, "its ptr is an address of this process", "pickle what owns the memory")

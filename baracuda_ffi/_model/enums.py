@@ -121,27 +121,3 @@ class BackendKind(IntEnum):
     BESPOKE = 3
     """CUDA: a kernel of this library, always guarded: each row is judged before it is written, whatever the
     operands' strides, widths and alignment. baracuda-kernels' name for kernels of its own."""
-
-
-class Corruption(IntEnum):
-    """Why a guarded append did not serve a row, or a guarded copy of pages was not made."""
-
-    INDPTR = 1
-    """Its two entries of indptr are negative, decreasing, or beyond ``total_used_pages``."""
-    PAGE = 2
-    """The id of its last page is ``num_total_pages`` or more."""
-    LAST_PAGE_LEN = 3
-    """Its length is outside the range of the length convention."""
-    BATCH_INDEX = 4
-    """Its row's batch index is ``batch_size`` or more."""
-    POSITION = 5
-    """Its row's position is negative, or beyond the pages of its request."""
-    SLOT = 6
-    """Its row's slot is beyond the last page."""
-    APPEND_INDPTR = 7
-    """Its entries of append_indptr are not from 0, decreasing, beyond the rows, or say more rows than
-    tokens."""
-    SOURCE = 8
-    """The page that it copies is ``num_total_pages`` or more."""
-    DESTINATION = 9
-    """The page that it copies to is ``num_total_pages`` or more."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .enums import Corruption
-    from .seen_values import SeenValues
+    from .seen_values import Corruption, SeenValues
 
 # The statuses of baracuda_ffi.h.
 OK = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from .checks import INT64_MAX, POINTER_MAX, integer
-from .copying import no_pickle
 from .frozen import Frozen
 
 TYPE_CHECKING = False
@@ -52,6 +51,8 @@ class Workspace(Frozen):
 
     def __reduce__(self) -> tuple[object, ...]:
         if self.ptr:
+            from .copying import no_pickle
+
             raise no_pickle(self, "its ptr is an address of this process", "make one where it is used")
         return super().__reduce__()
 

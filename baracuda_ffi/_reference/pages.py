@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .._model.checks import instance
-from .._model.enums import Corruption
 from .._model.errors import invalid_problem
-from .._model.seen_values import SeenValues
+from .._model.seen_values import Corruption, SeenValues
 from .checks import check_arrays, check_indices, check_written, refuse_shape
 
 TYPE_CHECKING = False

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from .._model.enums import Corruption
-from .._model.seen_values import SeenValues
+from .._model.seen_values import Corruption, SeenValues
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
