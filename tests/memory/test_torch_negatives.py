@@ -264,4 +264,4 @@ def test_a_tensor_that_never_required_grad_is_not_asked() -> None:
 
 
 def test_a_torch_whose_autograd_is_elsewhere() -> None:
-    assert layouts._place_of_change(torch.zeros(2), lambda: None) is None
+    assert layouts._place_of_change(torch.zeros(2), 64, lambda: None) is None

@@ -78,6 +78,27 @@ def test_what_is_found_of_this_torch() -> None:
     assert layout.num_types == len(layouts._TYPES) <= TensorLayout.MOST_TYPES
 
 
+def test_nothing_behind_a_tensor_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How large torch's own object is differs by its release, and is nowhere said."""
+    allocated = getattr(ctypes.CDLL(None), "malloc_usable_size", None)
+    if allocated is None:
+        pytest.skip("needs an allocator that tells how much there is")
+    allocated.restype, allocated.argtypes = ctypes.c_size_t, (ctypes.c_void_p,)
+    read = ctypes.string_at
+    sizes = []
+
+    def watched(address: int, size: int) -> bytes:
+        if size != torch.Tensor.__basicsize__:  # not Python's own, which is not allocated by itself
+            sizes.append((size, allocated(address)))
+        return read(address, size)
+
+    monkeypatch.setattr(ctypes, "string_at", watched)
+    layout = layout_of(torch)
+    assert layout is not None
+    assert layout.num_types == len(layouts._TYPES)
+    assert all(size <= there for size, there in sizes)
+
+
 def without_places() -> TensorLayout:
     """By which every tensor is left to torch's own function."""
     layout = layout_of(torch)

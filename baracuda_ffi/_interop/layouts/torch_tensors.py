@@ -43,8 +43,8 @@ _TYPES = (
 _ON_CPU, _ON_META = bytes((0, 0xFF)), bytes((14, 0xFF))
 
 _BYTE, _HALF, _WORD = (sizeof(kind) for kind in (ctypes.c_uint8, ctypes.c_uint16, ctypes.c_uint64))
-# c10 asserts that a TensorImpl has no more than 208 bytes on 64-bit machines; its end holds nothing wanted.
-_IMPL_BYTES = 24 * _WORD
+# c10 asserts that a TensorImpl has no more on 64-bit machines. It ends with its keys: nothing behind is read.
+_MOST_IMPL_BYTES = 26 * _WORD
 # A StorageImpl has more.
 _STORAGE_BYTES = 8 * _WORD
 
@@ -77,8 +77,8 @@ def _find_keys(torch: Any, strange: Iterable[Any], layout: TensorLayout) -> None
         [ctypes.string_at(id(tensor), torch.Tensor.__basicsize__) for tensor in tensors],
         [_word(tensor._cdata) for tensor in tensors],
     )
-    in_impl = _place([_impl(tensor) for tensor in tensors], [_word(word) for word in keys])
-    watched = _place_of_change(plain, plain.requires_grad_)
+    in_impl = _first_place(tensors, [_word(word) for word in keys])
+    watched = _place_of_change(plain, in_impl, plain.requires_grad_)
     # What a tensor's dispatch keys say is never 0: then each tensor is asked.
     layout.watched = in_impl if watched is None else watched
     layout.keys = in_impl
@@ -90,7 +90,7 @@ def _find_the_rest(torch: Any, layout: TensorLayout) -> None:
     flat = torch.empty(4096, device="cpu")
     views = (flat.as_strided((2, 3, 5, 7), (1009, 307, 53, 11), 13), flat.as_strided((17, 19), (23, 3), 29))
     tensors = (*views, torch.empty((), device="cpu"))
-    impls = [_impl(tensor) for tensor in tensors]
+    impls = [_impl(tensor, layout.keys) for tensor in tensors]
     layout.rank = _place(impls, [_word(tensor.dim()) for tensor in tensors])
     layout.extents = _place(impls[:2], [b"".join(map(_word, view.shape)) for view in views])
     layout.strides = _place(impls[:2], [b"".join(map(_word, view.stride())) for view in views])
@@ -99,10 +99,12 @@ def _find_the_rest(torch: Any, layout: TensorLayout) -> None:
     layout.storage = _place(impls, [_word(tensor.untyped_storage()._cdata) for tensor in tensors])
     typed = [torch.empty(3, dtype=getattr(torch, name), device="cpu") for name, _, _ in _TYPES]
     layout.type = _place(
-        [_impl(tensor) for tensor in typed], [_half(number) for _, number, _ in _TYPES], _HALF
+        [_impl(tensor, layout.keys) for tensor in typed], [_half(number) for _, number, _ in _TYPES], _HALF
     )
     placed = (*tensors, torch.empty(3, device="meta"))
-    layout.device = _place([_impl(tensor) for tensor in placed], [_ON_CPU] * len(tensors) + [_ON_META], _HALF)
+    layout.device = _place(
+        [_impl(tensor, layout.keys) for tensor in placed], [_ON_CPU] * len(tensors) + [_ON_META], _HALF
+    )
     # What torch calls CUDA may be another's.
     layout.on_cuda = torch.version.hip is None
     _find_memory(torch, layout, flat)
@@ -137,8 +139,8 @@ def _half(value: int) -> bytes:
     return value.to_bytes(_HALF, sys.byteorder)
 
 
-def _impl(tensor: Any) -> bytes:
-    return ctypes.string_at(tensor._cdata, _IMPL_BYTES)
+def _impl(tensor: Any, size: int) -> bytes:
+    return ctypes.string_at(tensor._cdata, size)
 
 
 def _storage(tensor: Any) -> bytes:
@@ -158,15 +160,21 @@ def _place(contents: Sequence[bytes], values: Sequence[bytes], step: int = _WORD
     return found[0]
 
 
-def _place_of_change(tensor: Any, change: Callable[[], object]) -> int | None:
+def _first_place(tensors: Sequence[Any], values: Sequence[bytes]) -> int:
+    """The first offset at which each of the tensors has its word."""
+    for end in range(_WORD, _MOST_IMPL_BYTES + 1, _WORD):
+        if all(_impl(tensor, end).endswith(value) for tensor, value in zip(tensors, values, strict=True)):
+            return end - _WORD
+    raise LookupError("no such place")
+
+
+def _place_of_change(tensor: Any, size: int, change: Callable[[], object]) -> int | None:
     """The one offset at which a tensor has a word that was 0 before ``change`` and is not after."""
-    before = _impl(tensor)
+    before = _impl(tensor, size)
     change()
-    after = _impl(tensor)
+    after = _impl(tensor, size)
     none = _word(0)
     found = [
-        at
-        for at in range(0, _IMPL_BYTES, _WORD)
-        if before.startswith(none, at) and not after.startswith(none, at)
+        at for at in range(0, size, _WORD) if before.startswith(none, at) and not after.startswith(none, at)
     ]
     return found[0] if len(found) == 1 else None
