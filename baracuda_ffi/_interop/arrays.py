@@ -107,7 +107,7 @@ def _tensor_of_numpy(numpy: Any, array: Any, name: str, written: bool) -> tuple[
     interface = array.__array_interface__
     dtype = array.dtype
     named = NAMED_TYPES.get(dtype.type.__name__)
-    if named and dtype.isnative:
+    if named and named[1] == 8 * dtype.itemsize and dtype.isnative:
         element = named
         numpy_arrays.read_too(numpy, dtype)
     else:

@@ -16,7 +16,8 @@ from support.calls.faults import FAULTS, Fault
 from support.calls.operands import NAMES, make_args, select
 from support.devices.backends import HostBackend
 from support.devices.bits import Array, assert_same_bits
-from support.problems.problem import SMALL, Problem
+from support.problems.elements import BF16
+from support.problems.problem import SMALL, Problem, assert_unchanged
 
 
 def memory_of(array: Array) -> Array:
@@ -131,6 +132,16 @@ def test_types_that_are_no_element(dtype: str) -> None:
     with pytest.raises(bf.Unsupported, match="key") as caught:
         plan.can_implement(make_args(problem.arrays | {"key": wrong}))
     assert "16" in caught.value.message
+
+
+def test_a_type_of_a_known_name_and_another_size() -> None:
+    problem = Problem(replace(SMALL, element=BF16))
+    namesake = np.dtype((type("bfloat16", (np.void,), {}), 1))
+    before = problem.snapshot()
+    wrong = np.zeros(problem.arrays["key"].shape, namesake)
+    with pytest.raises(bf.Unsupported, match="key has dtype"):
+        bf.append_paged_kv(**problem.arrays | {"key": wrong}, stream=None)
+    assert_unchanged(problem.arrays, before)
 
 
 @pytest.mark.parametrize("dtype", [">i4", "i1", "f4", "b1", "M8[s]", "U1"])
