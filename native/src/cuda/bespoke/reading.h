@@ -110,7 +110,8 @@ class Reading {
     const uint32_t behind_first = threads_with(its_.end_row > rows_.first);
     const uint32_t behind_last = threads_with(its_.end_row > rows_.last);
     take_from(lowest(row == rows_.first ? behind_first : behind_last));
-    const bool is_its = (row == rows_.first || row == rows_.last) && (placement.num_requests <= kWarp || is_of(row));
+    const bool is_asked = row == rows_.first || row == rows_.last;
+    const bool is_its = (is_asked && placement.num_requests <= kWarp) || is_of(row);
     if (!BARACUDA_LIKELY(threads_with(is_its) == kWholeWarp)) find_each(placement, row, is_its);
   }
 

@@ -24,6 +24,14 @@ __device__ __forceinline__ void load_if(bool condition, const uint4* from, uint4
                : "l"(from), "r"(static_cast<uint32_t>(condition)));
 }
 
+// What is not loaded is 0.
+__device__ __forceinline__ void load_or_zero_if(bool condition, const uint4* from, uint4* vector) {
+  *vector = {};
+  asm volatile(BARACUDA_LOAD_IF("%5", "v4.u32", "{%0, %1, %2, %3}, [%4]")
+               : "+r"(vector->x), "+r"(vector->y), "+r"(vector->z), "+r"(vector->w)
+               : "l"(from), "r"(static_cast<uint32_t>(condition)));
+}
+
 __device__ __forceinline__ void load_if(bool condition, const uint2* from, uint2* vector) {
   asm volatile(BARACUDA_LOAD_IF("%3", "v2.u32", "{%0, %1}, [%2]")
                : "=r"(vector->x), "=r"(vector->y)
@@ -175,6 +183,7 @@ __device__ __forceinline__ void store_bytes_if(bool condition, unsigned char* to
 // A host compiler would not take the instructions.
 template <typename Vector>
 void load_if(bool condition, const Vector* from, Vector* vector);
+void load_or_zero_if(bool condition, const uint4* from, uint4* vector);
 template <typename Vector>
 void store_if(bool condition, Vector* to, const Vector& vector);
 void load_shared_if(bool condition, const float* from, float* number);

@@ -103,6 +103,8 @@ bool are_scales_small(const Append& append, const Part& part) noexcept {
          is_below_end(append.num_heads, part.scales_head_stride, steps.written);
 }
 
+constexpr int32_t kFewUnits = 2;
+
 // What is read, and by which rule it is written.
 template <typename From, typename By>
 struct Pair {
@@ -125,26 +127,38 @@ struct Pair {
     return {int64_t{sizeof(uint4)}, pack_bytes(append, part), units_of(its)};
   }
 
-  static int32_t head_threads_of(const Append& append) noexcept {
-    const int32_t units = most_units_of(append);
-    if (Rule::kSharing != kRow) return units;
+  // Of threads that have so many units each.
+  static int32_t head_threads_of(const Append& append, int32_t units) noexcept {
+    const int32_t most = most_units_of(append);
+    if (Rule::kSharing > 0) return ((most - 1) / kGrain + 1) * (kGrain / units);
+    const int32_t least = (most - 1) / units + 1;
+    if (Rule::kSharing != kRow) return least;
     int32_t threads = 1;
-    while (threads < kWarp && threads < units) threads *= 2;
+    while (threads < kWarp && threads < least) threads *= 2;
     return threads;
   }
 
   // The least of them that is a number of scales, where these are no row's.
   static constexpr int32_t kGrain = Rule::kSharing > 0 ? Rule::kSharing / kUnit<Source> : 1;
 
+  // Of a thread of a usual kernel: few, unless there are many threads even so.
+  static int32_t units_of_thread(const Append& append) noexcept {
+    const int32_t most = Rule::kSharing > 0 ? std::min(kMostUnits, kGrain) : kMostUnits;
+    return are_many(append, head_threads_of(append, kFewUnits)) ? most : kFewUnits;
+  }
+
   // So few that all rows together do not have many threads, as far as each has a few units then.
   static int32_t few_head_threads_of(const Append& append) noexcept {
-    constexpr int32_t kFewUnits = 4;
-    constexpr int64_t kManyThreads = int64_t{1} << 17;  // about half of what the largest GPUs hold at once
-    const int32_t most = head_threads_of(append);
+    const int32_t most = head_threads_of(append, 1);
     int32_t threads = most;
-    while (threads > kGrain && threads * kFewUnits > most && threads_of(append, threads) > kManyThreads)
+    while (threads > kGrain && threads * kMostUnits > most && are_many(append, threads))
       threads = kGrain * ((threads / kGrain + 1) / 2);
     return threads;
+  }
+
+  static bool are_many(const Append& append, int32_t head_threads) noexcept {
+    constexpr int64_t kMany = int64_t{1} << 17;  // half of what the largest GPUs hold at once
+    return product(threads_of(append, head_threads), num_parts(append)) > kMany;
   }
 
   static int64_t threads_of(const Append& append, int32_t head_threads) noexcept {
@@ -153,9 +167,8 @@ struct Pair {
 
   // Whether one of the kernels for usual appends takes it, as far as addresses, strides and widths go.
   static bool is_usual(const Append& append) noexcept {
-    const int32_t units = most_units_of(append);
-    if (Rule::kSharing == kRow && (units < kMaxParts || units > kWarp)) return false;
-    if (threads_of(append, head_threads_of(append)) >= kSmallEnd) return false;
+    if (Rule::kSharing == kRow && most_units_of(append) > kWarp * kFewUnits) return false;
+    if (threads_of(append, head_threads_of(append, 1)) >= kSmallEnd) return false;
     for (int i = 0; i < num_parts(append); ++i) {
       const Part its = part_of(append, i);
       if (!is_small(append, its, steps_of(append, i, its)) || !are_scales_small(append, its)) return false;
@@ -164,52 +177,53 @@ struct Pair {
   }
 };
 
-template <typename Size>
-QuantisedPart<Size> made_of(const Append& append, int part, const Steps& steps,
-                            const ScaleSteps& scale_steps) noexcept {
-  using Offset = typename Size::Offset;
-  const Part its = part_of(append, part);
-  const auto in_scales = [&](int64_t stride) {
-    return static_cast<Offset>(its.scales != nullptr ? stride / scale_steps.written : 0);
-  };
-  return {its.rows,
-          its.cache,
-          static_cast<Offset>(its.token_stride / steps.row),
-          static_cast<Offset>(its.head_stride / steps.row),
-          static_cast<Offset>(its.page_stride / steps.cache),
-          static_cast<Offset>(its.slot_stride / steps.cache),
-          static_cast<Offset>(its.cache_head_stride / steps.cache),
-          units_of(its),
-          static_cast<int32_t>(its.row_bytes / element_bytes_of(append)),
-          its.scale,
-          static_cast<Offset>(its.scale != nullptr ? its.scale_head_stride / scale_steps.given : 0),
-          its.scales,
-          in_scales(its.scales_page_stride),
-          in_scales(its.scales_slot_stride),
-          in_scales(its.scales_head_stride)};
-}
-
 template <typename Pair, typename Size>
-Quantise<Size> quantise_of(const Append& append, int32_t head_threads) noexcept {
+Quantise<Size> quantise_of(const Append& append, int32_t units, int32_t head_threads) noexcept {
   using Index = typename Size::Index;
   return {static_cast<Index>(Pair::threads_of(append, head_threads)),
           Divisor<Index>(static_cast<uint64_t>(head_threads) * static_cast<uint64_t>(append.num_heads)),
           Divisor<Index>(static_cast<uint64_t>(head_threads)),
-          Pair::Rule::kSharing == kRow ? head_threads : Pair::kGrain,
+          Pair::Rule::kSharing == kRow ? head_threads : Pair::kGrain / units,
+          units,
           Pair::keeps_to_packs(append),
           types_of(append),
           {},
           append.placement,
+          {},
           append.record};
 }
 
 template <typename Size>
-int32_t enqueue(const Driver& driver, const Kernel& kernel, const Append& append, Quantise<Size>* quantise,
-                int parts_apart) noexcept {
+void add_part(const Append& append, int part, const Steps& steps, const ScaleSteps& scale_steps,
+              Quantise<Size>* quantise) noexcept {
+  using Offset = typename Size::Offset;
+  const Part its = part_of(append, part);
+  quantise->rows[part] = {its.rows,
+                          its.scale,
+                          static_cast<Offset>(its.token_stride / steps.row),
+                          static_cast<Offset>(its.head_stride / steps.row),
+                          static_cast<Offset>(its.scale != nullptr ? its.scale_head_stride / scale_steps.given : 0),
+                          units_of(its)};
+  const auto in_scales = [&](int64_t stride) {
+    return static_cast<Offset>(its.scales != nullptr ? stride / scale_steps.written : 0);
+  };
+  quantise->caches[part] = {its.cache,
+                            static_cast<Offset>(its.page_stride / steps.cache),
+                            static_cast<Offset>(its.slot_stride / steps.cache),
+                            static_cast<Offset>(its.cache_head_stride / steps.cache),
+                            in_scales(its.scales_page_stride),
+                            in_scales(its.scales_slot_stride),
+                            in_scales(its.scales_head_stride),
+                            its.scales,
+                            static_cast<int32_t>(its.row_bytes / element_bytes_of(append))};
+}
+
+template <typename Size>
+int32_t enqueue(const Driver& driver, const Kernel& kernel, const Append& append, Quantise<Size>* quantise) noexcept {
   const uint64_t blocks = (uint64_t{quantise->threads} - 1) / kQuantisingThreads + 1;
   void* parameters[] = {quantise};
   return cuda::launch(driver, kernel,
-                      {static_cast<int64_t>(blocks), static_cast<uint32_t>(parts_apart), kQuantisingThreads, 1},
+                      {static_cast<int64_t>(blocks), static_cast<uint32_t>(num_parts(append)), kQuantisingThreads, 1},
                       append.stream, parameters);
 }
 
@@ -223,12 +237,11 @@ struct Usual {
   static bool takes(const Append& append) noexcept { return Pair::is_usual(append); }
 
   static int32_t launch(const Driver& driver, const Append& append) {
-    Quantise<Small> quantise = quantise_of<Pair, Small>(append, Pair::head_threads_of(append));
+    const int32_t units = Pair::units_of_thread(append);
+    Quantise<Small> quantise = quantise_of<Pair, Small>(append, units, Pair::head_threads_of(append, units));
     for (int i = 0; i < num_parts(append); ++i)
-      quantise.parts[i] =
-          made_of<Small>(append, i, Pair::steps_of(append, i, part_of(append, i)), scale_steps_of(append));
-    constexpr uint32_t kFewThreads = 1u << 16;  // a fraction of what a GPU holds at once
-    return enqueue(driver, kernel(), append, &quantise, quantise.threads <= kFewThreads ? num_parts(append) : 1);
+      add_part(append, i, Pair::steps_of(append, i, part_of(append, i)), scale_steps_of(append), &quantise);
+    return enqueue(driver, kernel(), append, &quantise);
   }
 };
 
@@ -240,9 +253,9 @@ struct Any {
   static bool takes(const Append&) noexcept { return true; }
 
   static int32_t launch(const Driver& driver, const Append& append) {
-    Quantise<Large> quantise = quantise_of<Pair, Large>(append, Pair::few_head_threads_of(append));
-    for (int i = 0; i < num_parts(append); ++i) quantise.parts[i] = made_of<Large>(append, i, {1, 1, 0}, {1, 1});
-    return enqueue(driver, kernel(), append, &quantise, num_parts(append));
+    Quantise<Large> quantise = quantise_of<Pair, Large>(append, 1, Pair::few_head_threads_of(append));
+    for (int i = 0; i < num_parts(append); ++i) add_part(append, i, {1, 1, 0}, {1, 1}, &quantise);
+    return enqueue(driver, kernel(), append, &quantise);
   }
 };
 
@@ -272,16 +285,24 @@ int32_t with_pair(const Append& append, Visitor visit) {
 }
 
 // Which have a kernel of their own: one for each would be more of the library than all the rest of it. Tables of int64,
-// as torch.cumsum makes them, have one where scales are given; slots are of either width.
+// as torch.cumsum makes them, have one where scales are given, and a decode has where they are of rows; a kernel for
+// slots takes either width.
 template <typename Pair>
 constexpr bool has_usual(Placing placing, bool narrow) noexcept {
   using Rule = typename Pair::Rule;
   constexpr bool kIsHalf = bespoke::kIsHalf<typename Pair::Source>;
   constexpr bool kIsGiven = std::is_same_v<Rule, Given<typename Pair::Source>>;
   constexpr bool kIsTokenHead = std::is_same_v<Rule, TokenHead>;
-  if (placing == Placing::kSlots) return narrow ? kIsHalf && kIsGiven : kIsHalf || kIsGiven || kIsTokenHead;
-  if (kIsHalf) return kIsGiven || (kIsTokenHead && narrow);
+  if (placing == Placing::kSlots) return narrow && (kIsHalf || kIsGiven || kIsTokenHead);
+  if (kIsHalf) return kIsGiven || (kIsTokenHead && (narrow || placing == Placing::kLastPage));
   return narrow && placing == Placing::kLastPage && (kIsGiven || kIsTokenHead);
+}
+
+// Whether int32 suffices: of int64 slots too, where a cache has no more of them.
+bool are_numbers_narrow(const Placement& placement) noexcept {
+  if (placement.placing == Placing::kSlots && int64_t{placement.num_pages} * placement.page_size() <= INT32_MAX)
+    return true;
+  return is_narrow(placement);
 }
 
 template <typename Pair, bool kNarrow, typename Visitor>
@@ -297,7 +318,7 @@ int32_t with_usual_of(const Append& append, Visitor visit) {
 // Calls `visit` with an append's kernel, as far as addresses, strides and widths do not matter.
 template <typename Pair, typename Visitor>
 int32_t with_usual(const Append& append, Visitor visit) {
-  if (is_narrow(append.placement) && has_usual<Pair>(append.placement.placing, true))
+  if (are_numbers_narrow(append.placement) && has_usual<Pair>(append.placement.placing, true))
     return with_usual_of<Pair, true>(append, visit);
   return with_usual_of<Pair, false>(append, visit);
 }

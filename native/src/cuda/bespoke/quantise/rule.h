@@ -28,10 +28,10 @@ struct Given {
 
   Given() = default;
   __device__ __forceinline__ Given(float, float scale, Types) : by(scale) {}
-  template <int kElements>
-  __device__ __forceinline__ Pack<Target, kElements> encode(float (&values)[kElements], Types types) const {
+  template <int kElements, typename Packed, int kPacks>
+  __device__ __forceinline__ void encode(float (&values)[kElements], Types types, Packed (&packs)[kPacks]) const {
     by.divide(values);
-    return Packing<Target, kElements>::of(values, types);
+    Packing<Target>::into(values, types, packs);
   }
 };
 
@@ -44,11 +44,11 @@ struct Scaled {
   Scale scale;
   float multiplier;
 
-  template <int kElements>
-  __device__ __forceinline__ Pack<Target, kElements> encode(float (&values)[kElements], Types types) const {
+  template <int kElements, typename Packed, int kPacks>
+  __device__ __forceinline__ void encode(float (&values)[kElements], Types types, Packed (&packs)[kPacks]) const {
 #pragma unroll
     for (float& value : values) value = multiply(value, multiplier);
-    return Packing<Target, kElements>::of(values, types);
+    Packing<Target>::into(values, types, packs);
   }
 };
 
@@ -66,16 +66,15 @@ struct TokenHead : Scaled<Either<E4m3Target, Int8Target>, float> {
     multiplier = usual_reciprocal(scale);
   }
 
-  template <int kElements>
-  __device__ __forceinline__ Pack<Target, kElements> encode(float (&values)[kElements], Types types) const {
+  template <int kElements, typename Packed, int kPacks>
+  __device__ __forceinline__ void encode(float (&values)[kElements], Types types, Packed (&packs)[kPacks]) const {
 #pragma unroll
     for (float& value : values) value = multiply(value, multiplier);
-    if (!types.is_second) return pack<E4m3Target>(values);
-    if (may_be_infinite) {
+    if (types.is_second && may_be_infinite) {
 #pragma unroll
       for (float& value : values) value = Int8Target::at_least_lowest(value);
     }
-    return pack<Int8Target>(values);
+    Packing<Target>::into(values, types, packs);
   }
 };
 

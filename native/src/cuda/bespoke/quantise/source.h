@@ -52,30 +52,50 @@ __device__ __forceinline__ uint32_t element_of(const uint4& unit, int i) {
     return words[i];
 }
 
-template <typename Source>
-__device__ __forceinline__ void widen(const uint4& unit, Types types, float (&values)[kUnit<Source>]) {
-  if (types.is_bf16) {
+// Each of the units.
+template <typename Source, int kUnits>
+__device__ __forceinline__ void widen(const uint4 (&units)[kUnits], Types types,
+                                      float (&values)[kUnits * kUnit<Source>]) {
+  const auto widen_all = [&](Types of) {
 #pragma unroll
-    for (int i = 0; i < kUnit<Source>; ++i)
-      values[i] = Source::widen(element_of<Source>(unit, i), {false, true, false, 0});
-  } else {
-#pragma unroll
-    for (int i = 0; i < kUnit<Source>; ++i)
-      values[i] = Source::widen(element_of<Source>(unit, i), {false, false, false, 0});
-  }
+    for (int i = 0; i < kUnits * kUnit<Source>; ++i)
+      values[i] = Source::widen(element_of<Source>(units[i / kUnit<Source>], i % kUnit<Source>), of);
+  };
+  if (types.is_bf16)
+    widen_all({false, true, false, 0});
+  else
+    widen_all({false, false, false, 0});
 }
 
-// The largest magnitude of a unit, as an element's bits without the sign: of what is not a number above all others.
+// The larger magnitudes of two words' elements, as their bits without the sign: above all others is what is not a
+// number.
+template <typename Source>
+__device__ __forceinline__ uint32_t larger(uint32_t magnitudes, uint32_t word) {
+  if constexpr (kIsHalf<Source>)
+    return __vmaxu2(magnitudes, word & 0x7fff7fffu);
+  else
+    return max(magnitudes, word & ~kSignBit);
+}
+
+// The largest of a unit's.
 template <typename Source>
 __device__ __forceinline__ uint32_t largest_of(const uint4& unit) {
-  if constexpr (kIsHalf<Source>) {
-    constexpr uint32_t kMagnitudes = 0x7fff7fffu;
-    const uint32_t pair = __vmaxu2(__vmaxu2(unit.x & kMagnitudes, unit.y & kMagnitudes),
-                                   __vmaxu2(unit.z & kMagnitudes, unit.w & kMagnitudes));
-    return max(pair & 0xffffu, pair >> 16);
-  } else {
-    return max(max(unit.x & ~kSignBit, unit.y & ~kSignBit), max(unit.z & ~kSignBit, unit.w & ~kSignBit));
+  uint32_t most = 0;
+  for (const uint32_t word : {unit.x, unit.y, unit.z, unit.w}) most = larger<Source>(most, word);
+  return kIsHalf<Source> ? max(most & 0xffffu, most >> 16) : most;
+}
+
+// Of each unit's.
+template <typename Source, int kRows, int kColumns>
+__device__ __forceinline__ uint32_t largest_of(const uint4 (&units)[kRows][kColumns]) {
+  uint4 most = {};
+#pragma unroll
+  for (int n = 0; n < kRows * kColumns; ++n) {
+    const uint4& unit = units[n / kColumns][n % kColumns];
+    most = {larger<Source>(most.x, unit.x), larger<Source>(most.y, unit.y), larger<Source>(most.z, unit.z),
+            larger<Source>(most.w, unit.w)};
   }
+  return largest_of<Source>(most);
 }
 
 // The same among those below `end`; 0 where none is.
@@ -93,27 +113,15 @@ __device__ __forceinline__ uint32_t largest_below(const uint4& unit, uint32_t en
   return largest_of<Source>({below(unit.x), below(unit.y), below(unit.z), below(unit.w)});
 }
 
-// The largest among threads that lie side by side, a power of two of them and as many throughout the warp, for each
-// part. Every thread of the warp calls it.
-template <typename Source, int kParts>
-__device__ __forceinline__ void share_largest(uint32_t (&largest)[kParts], int threads) {
-  if constexpr (kIsHalf<Source> && kParts == 2) {
-    uint32_t pair = largest[0] | largest[1] << 16;
+// The largest among threads that lie side by side, a power of two of them and as many throughout the warp. Every thread
+// of the warp calls it.
+__device__ __forceinline__ uint32_t among_threads(uint32_t largest, int threads) {
 #pragma unroll
-    for (int distance = 1; distance < kWarp; distance *= 2) {
-      if (distance >= threads) break;
-      pair = __vmaxu2(pair, __shfl_xor_sync(kWholeWarp, pair, distance));
-    }
-    largest[0] = pair & 0xffffu;
-    largest[1] = pair >> 16;
-  } else {
-#pragma unroll
-    for (int distance = 1; distance < kWarp; distance *= 2) {
-      if (distance >= threads) break;
-#pragma unroll
-      for (uint32_t& each : largest) each = max(each, __shfl_xor_sync(kWholeWarp, each, distance));
-    }
+  for (int distance = 1; distance < kWarp; distance *= 2) {
+    if (distance >= threads) break;
+    largest = max(largest, __shfl_xor_sync(kWholeWarp, largest, distance));
   }
+  return largest;
 }
 
 }  // namespace baracuda::cuda::bespoke

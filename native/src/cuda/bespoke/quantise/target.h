@@ -128,17 +128,30 @@ struct Either {
   static constexpr int kBits = First::kBits;
 };
 
-template <typename Target, int kElements>
+// Packs of as many elements each.
+template <typename Target, int kElements, typename Packed, int kPacks>
+__device__ __forceinline__ void pack_each(const float (&values)[kElements], Packed (&packs)[kPacks]) {
+  using Values = float[kElements / kPacks];
+#pragma unroll
+  for (int i = 0; i < kPacks; ++i) packs[i] = pack<Target>(reinterpret_cast<const Values*>(&values)[i]);
+}
+
+template <typename Target>
 struct Packing {
-  static __device__ __forceinline__ Pack<Target, kElements> of(const float (&values)[kElements], Types) {
-    return pack<Target>(values);
+  template <int kElements, typename Packed, int kPacks>
+  static __device__ __forceinline__ void into(const float (&values)[kElements], Types, Packed (&packs)[kPacks]) {
+    pack_each<Target>(values, packs);
   }
 };
 
-template <typename First, typename Second, int kElements>
-struct Packing<Either<First, Second>, kElements> {
-  static __device__ __forceinline__ Pack<First, kElements> of(const float (&values)[kElements], Types types) {
-    return types.is_second ? pack<Second>(values) : pack<First>(values);
+template <typename First, typename Second>
+struct Packing<Either<First, Second>> {
+  template <int kElements, typename Packed, int kPacks>
+  static __device__ __forceinline__ void into(const float (&values)[kElements], Types types, Packed (&packs)[kPacks]) {
+    if (types.is_second)
+      pack_each<Second>(values, packs);
+    else
+      pack_each<First>(values, packs);
   }
 };
 

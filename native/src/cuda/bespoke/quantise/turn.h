@@ -14,36 +14,49 @@ namespace baracuda::cuda::bespoke {
 
 constexpr uint32_t kQuantisingThreads = 128;
 
-// Offsets are in steps that whoever makes it states.
+// That a thread of a usual kernel may have, where there are many rows.
+constexpr int kMostUnits = 4;
+
+// Where a part's rows lie, and the scale that is given. Here and below, offsets are in steps that whoever makes them
+// states.
 template <typename Size>
-struct QuantisedPart {
-  const unsigned char* rows;
-  unsigned char* cache;
-  typename Size::Offset token;  // in rows
-  typename Size::Offset head;
-  typename Size::Offset page;  // in the cache
-  typename Size::Offset slot;
-  typename Size::Offset cache_head;
-  int32_t units;     // of a row; 0 where there is no such part
-  int32_t elements;  // of a row
+struct QuantisedRows {
+  const unsigned char* data;
   const unsigned char* scale;
+  typename Size::Offset token;
+  typename Size::Offset head;
   typename Size::Offset scale_head;
-  unsigned char* scales;
+  int32_t units;  // of a row; 0 where there is no such part
+};
+
+// Where they go, and the scales that are written.
+template <typename Size>
+struct QuantisedCache {
+  unsigned char* data;
+  typename Size::Offset page;
+  typename Size::Offset slot;
+  typename Size::Offset head;
   typename Size::Offset scales_page;
   typename Size::Offset scales_slot;
   typename Size::Offset scales_head;
+  unsigned char* scales;
+  int32_t elements;  // of a row
 };
 
+// A kernel's argument, of which a thread waits for every 256 bytes that it is the first to look at: what is asked for
+// first, by way of the placement too, comes first.
 template <typename Size>
 struct Quantise {
   typename Size::Index threads;
   Divisor<typename Size::Index> token_threads;
   Divisor<typename Size::Index> head_threads;
   int32_t sharing;  // threads that share a scale
+  int32_t units;    // of a thread of a usual kernel
   bool at_once;     // every address keeps to whole units and packs
   Types types;
-  QuantisedPart<Size> parts[kMaxParts];
+  QuantisedRows<Size> rows[kMaxParts];
   Placement placement;
+  QuantisedCache<Size> caches[kMaxParts];
   baracuda_error_record* record;
 };
 
@@ -69,30 +82,53 @@ __device__ __forceinline__ Turn<Size> turn_of(const Quantise<Size>& quantise, ty
 template <bool kNarrow, typename Int, typename Size>
 class Way {
  public:
+  __device__ __forceinline__ Way(const Quantise<Size>& quantise, Placing placing, typename Size::Index row)
+      : placement_(quantise.placement), placing_(placing), row_(static_cast<Int>(row)) {}
+
   // Starts reading; other reads may follow.
-  __device__ __forceinline__ Way(const Quantise<Size>& quantise, Placing placing, typename Size::Index thread,
-                                 typename Size::Index row)
-      : placement_(quantise.placement), placing_(placing), row_(static_cast<Int>(row)) {
+  __device__ __forceinline__ void start(const Quantise<Size>& quantise, typename Size::Index thread) {
     using Index = typename Size::Index;
     const auto row_of = [&](Index of) {
       return static_cast<Int>(quantise.token_threads.divide(of < quantise.threads ? of : quantise.threads - 1));
     };
     const Index first = thread - thread % kWarp;
-    reading_.start(placement_, placing, {row_of(first), row_of(first + kWarp - 1)}, row_);
+    reading_.start(placement_, placing_, {row_of(first), row_of(first + kWarp - 1)}, row_);
   }
 
   // Finds the row's entry of the page table and reads which page it names, to be judged when it is there.
   __device__ __forceinline__ bool find_page(SeenOf<Int>* seen) {
-    reading_.finish(placement_, placing_, row_, seen);
+    if (kTakesAnySlot && placing_ == Placing::kSlots) {
+      slot_ = read_index<false>(placement_, kTargets, int64_t{row_});
+      seen->request = -1;
+      seen->target = slot_ == static_cast<int32_t>(slot_) ? static_cast<Int>(slot_) : -1;
+    } else {
+      reading_.finish(placement_, placing_, row_, seen);
+    }
+    return load_found(seen);
+  }
+
+  // The same of a row of which that was read.
+  __device__ __forceinline__ bool load_found(SeenOf<Int>* seen) const {
     const bool found = find_entry(placement_, placing_, row_, seen);
     if (found) load_page<kNarrow>(placement_, placing_, seen);
     return found;
   }
 
+  // All that was seen.
+  __device__ __forceinline__ Seen all_of(const SeenOf<Int>& seen) const {
+    Seen all = widened(seen);
+    if (kTakesAnySlot && placing_ == Placing::kSlots) all.target = slot_;
+    return all;
+  }
+
  private:
+  // Slots of int64 too, of which a cache has no more than an int32 counts: others are as good as none.
+  static constexpr bool kTakesAnySlot = kNarrow;
+
   const Placement& placement_;
   const Placing placing_;
   const Int row_;
+  int64_t slot_;
   Reading<kNarrow, Int> reading_;
 };
 
