@@ -181,10 +181,9 @@ class BoundLaunch:
 
     def _swap_held(self, before: Bound, after: Bound) -> bool:
         with _swapping.held():
-            if self._bound is not before:
-                return False
-            self._bound = after
-            return True
+            # One statement: whoever traces may let other threads in between two.
+            self._bound = after if (found := self._bound) is before else found
+            return found is before
 
     def on(self, stream: Stream) -> BoundLaunch:
         """The same launch on another stream of the kind and the device that this one is for; this one stays

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +17,7 @@ from baracuda_ffi._native.accelerator import describers
 from support.c_abi import abi
 from support.c_abi.tensors import as_view
 from support.calls.exporters import LegacyExporter, OneCapsule, VersionedExporter, exchange_type
-from support.calls.operands import CACHES, make_args
+from support.calls.operands import CACHES, NAMES, make_args
 from support.devices.bits import assert_same_bits
 from support.problems.problem import SMALL, Problem, assert_appended
 from support.processes.python import output_of
@@ -203,6 +204,36 @@ def test_no_rebinding_is_lost(swap: str, way: str, monkeypatch: pytest.MonkeyPat
     launch.rebind(**problems[1].arrays)
     launch()
     assert_appended(problems[1], before)
+
+
+@pytest.mark.skipif(bound_launch._BOUND_AT == 0, reason="rebindings wait for each other there")
+def test_no_rebinding_is_lost_while_one_is_stepped_through() -> None:
+    """A debugger stops at each line of one, and other threads run."""
+    problem = Problem()
+    plan = bf.PagedKvAppendPlan.select(None, SMALL.descriptor(problem.num_pages))
+    launch = plan.bind(None, make_args(problem.arrays))
+    others = {name: array.copy() for name, array in problem.arrays.items()}
+    stops: list[int] = []
+
+    def stop_at_lines(frame: Any, event: str, _: object) -> Any:
+        code = bound_launch.BoundLaunch._swap_held.__code__
+        if event == "line" and frame.f_code is code and frame.f_lineno not in stops:
+            stops.append(frame.f_lineno)
+            name = NAMES[len(stops)]
+            run_together([lambda: launch.rebind(**{name: others[name]})])
+        return stop_at_lines
+
+    key = VersionedExporter(others["key"])
+    before = sys.gettrace()
+    sys.settrace(stop_at_lines)
+    try:
+        launch.rebind(key=key)
+    finally:
+        sys.settrace(before)
+    assert len(stops) >= 3
+    bound = abi.Append.from_buffer_copy(launch._bound[0])
+    for name in NAMES[: len(stops) + 1]:
+        assert getattr(bound, name) == others[name].ctypes.data, name
 
 
 @pytest.mark.parametrize("swap", SWAPS)
