@@ -39,19 +39,11 @@ BARACUDA_HOST_DEVICE inline void read_token(const Placement& placement, Placing 
 template <typename Int>
 BARACUDA_HOST_DEVICE inline bool find_entry(const Placement& placement, Placing placing, Int row, SeenOf<Int>* seen) {
   seen->page = -1;
-  switch (placing) {
-    case Placing::kLastPage:
-      return find_last_entry(placement, seen);
-    case Placing::kNewest:
-      return find_newest(placement, seen);
-    case Placing::kRagged:
-      return find_row(placement, row, seen);
-    case Placing::kPositions:
-      return find_position(placement, seen);
-    case Placing::kSlots:
-      return find_slot(placement, seen);
-  }
-  return false;
+  if (placing == Placing::kLastPage) return find_last_entry(placement, seen);
+  if (placing == Placing::kSlots) return find_slot(placement, seen);
+  Int position;
+  const bool is_said = is_token(placement, placing, row, *seen, &position);
+  return find_token(placement, position, seen) && is_said;
 }
 
 // Reads the page's id where find_entry found it.
@@ -83,22 +75,14 @@ inline bool find_place(const Placement& placement, int64_t row, Seen* seen) {
   return find_place_of<kNarrow>(placement, placement.placing, request, row, seen);
 }
 
-// Why there was no place for the row, by what was seen of it.
+// Why there was no place for the row, by what was seen of it. `is_judged`: RAGGED, and there is nothing wrong with it
+// but its page, if that; what else there is to see was not kept.
 BARACUDA_HOST_DEVICE inline Corruption corruption_of(const Placement& placement, Placing placing, int64_t row,
-                                                     const Seen& seen) {
-  switch (placing) {
-    case Placing::kLastPage:
-      return last_page_corruption(placement, seen);
-    case Placing::kNewest:
-      return newest_corruption(placement, seen);
-    case Placing::kRagged:
-      return row_corruption(placement, row, seen);
-    case Placing::kPositions:
-      return position_corruption(placement, seen);
-    case Placing::kSlots:
-      return slot_corruption(placement, seen);
-  }
-  return padding();
+                                                     const Seen& seen, bool is_judged = false) {
+  if (is_judged) return page_corruption(placement, seen);
+  if (placing == Placing::kLastPage) return last_page_corruption(placement, seen);
+  if (placing == Placing::kSlots) return slot_corruption(placement, seen);
+  return token_corruption(placement, placing, row, seen);
 }
 
 // What is wrong with a RAGGED append as a whole: rows that append_indptr says and key does not have, for which there is

@@ -14,17 +14,17 @@ namespace baracuda {
 
 // The operands that say places, by what they say. Bits of Placement::wide.
 enum PlaceOperand : uint32_t {
-  kPages = 0,    // indices, or block_table
-  kIndptr = 1,   // indptr
-  kLengths = 2,  // last_page_len, or seq_lens
-  kOwners = 3,   // append_indptr, or batch_indices
-  kTargets = 4,  // positions, or slot_mapping
+  kIndptr = 0,   // indptr
+  kOwners = 1,   // append_indptr, or batch_indices
+  kTargets = 2,  // positions, or slot_mapping
+  kLengths = 3,  // last_page_len, or seq_lens
+  kPages = 4,    // indices, or block_table
   kNumPlaceOperands = 5
 };
 
 // The ways to a place. An append has one for all of its rows, and a kernel may be made for one: choosing for each row
 // costs a GPU a tenth of a small append.
-enum class Placing : int32_t {
+enum class Placing : int16_t {
   kLastPage,   // LAST_PAGE by last_page_len
   kNewest,     // LAST_PAGE by seq_lens
   kRagged,     // RAGGED
@@ -32,24 +32,24 @@ enum class Placing : int32_t {
   kSlots       // SLOTS
 };
 
-// Which place, for all rows of an append. A kernel's argument too: what few kernels look at, or none before it has
-// written, comes last, since a thread waits for every 64 bytes of it that it is the first to look at.
+// Which place, for all rows of an append. A kernel's argument too, of which what kernels look at before they ask for
+// anything comes first, and together: a thread waits for every 64 bytes of it that it is the first to look at.
 struct Placement {
+  int32_t num_requests;
+  uint32_t requests_a_row;     // RAGGED, POSITIONS: of evenly many rows each, in 2^-32; at most 2^32 - 1 of these
+  int32_t table;               // baracuda_table
+  int32_t used_pages;          // entries of indices; of a row of block_table
+  int32_t num_rows;            // rows that the operands say; for RAGGED as many as key has
+  Divisor<uint32_t> per_page;  // by page_size; its divisor alone for decodes, which divide nothing
   const void* operands[kNumPlaceOperands];  // nullptr where the addressing has none
   union {                                   // no append has both
     int64_t table_stride;                   // of block_table, in entries
     int64_t skip_slot;                      // SLOTS: a slot that is padding; -1 where none is set
   };
-  int32_t table;       // baracuda_table
   int32_t lengths;     // baracuda_lengths
   int32_t counts_new;  // lengths count the new tokens too (AFTER_APPEND): 1, else 0
-  int32_t num_requests;
-  int32_t num_rows;            // rows that the operands say; for RAGGED as many as key has
-  int32_t used_pages;          // entries of indices; of a row of block_table
-  int32_t num_pages;           // in the caches
-  Divisor<uint32_t> per_page;  // by page_size; its divisor alone for decodes, which divide nothing
-  uint32_t requests_a_row;     // RAGGED, POSITIONS: of evenly many rows each, in 2^-32; at most 2^32 - 1 of these
-  uint32_t wide;               // bit i: operands[i] is int64, else int32
+  int32_t num_pages;   // in the caches
+  uint16_t wide;       // bit i: operands[i] is int64, else int32
   Placing placing;
 
   BARACUDA_HOST_DEVICE int32_t page_size() const { return static_cast<int32_t>(per_page.divisor); }
@@ -107,6 +107,10 @@ BARACUDA_HOST_DEVICE inline Seen widened(const SeenOf<Int>& seen) {
           seen.owner,   seen.target,    seen.entry,   seen.page,  seen.slot};
 }
 
+// Of what was worked out before: no branch is made of it, which would keep a GPU from loading meanwhile, and no number.
+BARACUDA_HOST_DEVICE constexpr bool all(bool one, bool other) { return one && other; }
+BARACUDA_HOST_DEVICE constexpr bool any(bool one, bool other) { return one || other; }
+
 // One read, whoever writes to the table meanwhile: what is judged must be what is used.
 template <typename Index>
 BARACUDA_HOST_DEVICE inline Index read_once(const Index* entry) {
@@ -116,6 +120,21 @@ BARACUDA_HOST_DEVICE inline Index read_once(const Index* entry) {
   return __atomic_load_n(entry, __ATOMIC_RELAXED);
 #else
   return *static_cast<const volatile Index*>(entry);
+#endif
+}
+
+// The same, and before what follows, whatever is done with it.
+template <typename Index>
+BARACUDA_HOST_DEVICE inline Index read_now(const Index* entry) {
+#if defined(__CUDA_ARCH__)
+  Index value;
+  if constexpr (sizeof(Index) == sizeof(int64_t))
+    asm volatile("ld.global.s64 %0, [%1];" : "=l"(value) : "l"(entry));
+  else
+    asm volatile("ld.global.s32 %0, [%1];" : "=r"(value) : "l"(entry));
+  return value;
+#else
+  return read_once(entry);
 #endif
 }
 

@@ -65,7 +65,7 @@ BARACUDA_HOST_DEVICE inline void read_part(const Placement& placement, Int reque
 
 template <typename Int>
 BARACUDA_HOST_DEVICE inline bool is_part(const Placement& placement, const SeenOf<Int>& seen) {
-  return seen.begin >= 0 && seen.end >= seen.begin && seen.end <= placement.used_pages;
+  return all(all(seen.begin >= 0, seen.end >= seen.begin), seen.end <= placement.used_pages);
 }
 
 // And its length.
@@ -82,19 +82,29 @@ BARACUDA_HOST_DEVICE inline Int room_of(const Placement& placement, const SeenOf
   return product(difference(seen.end, seen.begin), static_cast<Int>(placement.page_size()));
 }
 
-// Where the page is listed of a token of the request whose part was read, and its slot there. Whether the part has room
-// for a token at that position; a negative one wraps.
+// Where the first page is listed of the request whose part was read.
+template <typename Int>
+BARACUDA_HOST_DEVICE inline Int first_entry(const Placement& placement, const SeenOf<Int>& seen) {
+  return placement.table == BARACUDA_TABLE_DENSE ? product(seen.request, static_cast<Int>(placement.table_stride))
+                                                 : seen.begin;
+}
+
+// Where the page of a token at that position is listed, by where the first one is, and its slot there.
+template <typename Int>
+BARACUDA_HOST_DEVICE inline void locate_token(const Placement& placement, Int first, Int position, SeenOf<Int>* seen) {
+  const Int nth = pages_before(placement, position);
+  seen->entry = sum(first, nth);
+  seen->slot = difference(position, product(nth, static_cast<Int>(placement.page_size())));
+}
+
+// The same of the request whose part was read. Whether the part has room for a token at that position; a negative one
+// wraps.
 template <typename Int>
 BARACUDA_HOST_DEVICE inline bool find_token(const Placement& placement, Int position, SeenOf<Int>* seen) {
   using Unsigned = std::make_unsigned_t<Int>;
   const bool has_room = static_cast<Unsigned>(position) < static_cast<Unsigned>(room_of(placement, *seen));
   if (sizeof(Int) == sizeof(int64_t) && !has_room) return false;  // a division by bits, of what is no position
-  const Int nth = pages_before(placement, position);
-  const Int first = placement.table == BARACUDA_TABLE_DENSE
-                        ? static_cast<Int>(seen->request * static_cast<Int>(placement.table_stride))
-                        : seen->begin;
-  seen->entry = sum(first, nth);
-  seen->slot = difference(position, product(nth, static_cast<Int>(placement.page_size())));
+  locate_token(placement, first_entry(placement, *seen), position, seen);
   return has_room && is_part(placement, *seen);
 }
 
@@ -106,14 +116,7 @@ BARACUDA_HOST_DEVICE inline bool is_total(const Placement& placement, const Seen
   const Int before = difference(room_of(placement, seen), static_cast<Int>(placement.page_size()));
   *total = sum(by_last_page ? before : Int{0}, seen.length);
   const Int most = by_last_page ? static_cast<Int>(placement.page_size()) : seen.length;
-  return seen.length >= placement.counts_new && seen.length <= most;
-}
-
-// LAST_PAGE by seq_lens: the request's newest token.
-template <typename Int>
-BARACUDA_HOST_DEVICE inline bool find_newest(const Placement& placement, SeenOf<Int>* seen) {
-  const bool counted = seen->length >= placement.counts_new;
-  return find_token(placement, difference(seen->length, static_cast<Int>(placement.counts_new)), seen) && counted;
+  return all(seen.length >= placement.counts_new, seen.length <= most);
 }
 
 // Which request the row of a RAGGED append is of: the first whose rows end behind it. The last one for rows behind all.
@@ -140,11 +143,21 @@ BARACUDA_HOST_DEVICE inline void read_request(const Placement& placement, Int re
   read_tokens<kNarrow>(placement, request, seen);
 }
 
-// Whether the rows of the request that was read are some of key's, and this is one of them.
+// Whether the rows of the request that was read are some of key's. The first request's begin at 0.
+template <typename Int>
+BARACUDA_HOST_DEVICE inline bool are_rows(const Placement& placement, const SeenOf<Int>& seen) {
+  return all(all(seen.first_row >= 0, any(seen.request != 0, seen.first_row == 0)), seen.end_row <= placement.num_rows);
+}
+
+// Whether the row is one of them.
+template <typename Int>
+BARACUDA_HOST_DEVICE inline bool is_among(Int row, const SeenOf<Int>& seen) {
+  return all(row >= seen.first_row, row < seen.end_row);
+}
+
 template <typename Int>
 BARACUDA_HOST_DEVICE inline bool is_row(const Placement& placement, Int row, const SeenOf<Int>& seen) {
-  const Int most = seen.request == 0 ? Int{0} : row;  // the first request's rows begin at 0
-  return seen.first_row >= 0 && seen.first_row <= most && row < seen.end_row && seen.end_row <= placement.num_rows;
+  return are_rows(placement, seen) && is_among(row, seen);
 }
 
 // What has to be added to a request's tokens for the position of its row.
@@ -153,13 +166,51 @@ BARACUDA_HOST_DEVICE inline Int from_total(const Placement& placement, Int row, 
   return difference(row, placement.counts_new != 0 ? seen.end_row : seen.first_row);
 }
 
-// RAGGED: the row of the request that was found and read for it.
+// Whether there is a token for the row by what was read of it, and at which position of its request: where that has no
+// pages it may be any. For LAST_PAGE by seq_lens the request's newest.
 template <typename Int>
-BARACUDA_HOST_DEVICE inline bool find_row(const Placement& placement, Int row, SeenOf<Int>* seen) {
-  const bool is_its = is_row(placement, row, *seen);
+BARACUDA_HOST_DEVICE inline bool is_token(const Placement& placement, Placing placing, Int row, const SeenOf<Int>& seen,
+                                          Int* position) {
+  if (placing == Placing::kPositions) {
+    *position = seen.target;
+    return seen.request >= 0;
+  }
+  if (placing == Placing::kNewest) {
+    *position = difference(seen.length, static_cast<Int>(placement.counts_new));
+    return seen.length >= placement.counts_new;
+  }
   Int total;
-  const bool counted = is_total(placement, *seen, &total);
-  return find_token(placement, sum(total, from_total(placement, row, *seen)), seen) && is_its && counted;
+  const bool counted = is_total(placement, seen, &total);
+  *position = sum(total, from_total(placement, row, seen));
+  return all(is_row(placement, row, seen), counted);
+}
+
+// What the rows of a RAGGED request have in common: a row's position is the row and `before_row`, their pages are
+// listed from `first` on, and there is room for tokens at positions below `room`: none where no row is to be served.
+template <typename Int>
+struct Common {
+  Int before_row;
+  Int first;
+  Int room;
+};
+
+template <typename Int>
+BARACUDA_HOST_DEVICE inline Common<Int> common_of(const Placement& placement, const SeenOf<Int>& seen) {
+  Int total;
+  const bool counted = is_total(placement, seen, &total);
+  const bool is_sound = all(counted, all(is_part(placement, seen), are_rows(placement, seen)));
+  return {sum(total, from_total(placement, Int{0}, seen)), first_entry(placement, seen),
+          is_sound ? room_of(placement, seen) : Int{0}};
+}
+
+// The same as find_entry() for a row of the request, by that.
+template <typename Int>
+BARACUDA_HOST_DEVICE inline bool find_entry_by(const Placement& placement, Int row, const Common<Int>& common,
+                                               SeenOf<Int>* seen) {
+  using Unsigned = std::make_unsigned_t<Int>;
+  const Int position = sum(row, common.before_row);
+  locate_token(placement, common.first, position, seen);
+  return static_cast<Unsigned>(position) < static_cast<Unsigned>(common.room);
 }
 
 // Reads the row's two entries of POSITIONS.
@@ -168,12 +219,6 @@ BARACUDA_HOST_DEVICE inline void read_position(const Placement& placement, Int r
   seen->owner = read_index<kNarrow>(placement, kOwners, row);
   seen->target = read_index<kNarrow>(placement, kTargets, row);
   seen->request = is_below(seen->owner, placement.num_requests) ? seen->owner : -1;
-}
-
-// POSITIONS: the token of the request whose part was read.
-template <typename Int>
-BARACUDA_HOST_DEVICE inline bool find_position(const Placement& placement, SeenOf<Int>* seen) {
-  return find_token(placement, seen->target, seen) && seen->request >= 0;
 }
 
 // SLOTS: the slot of the whole cache that was read.
@@ -215,14 +260,6 @@ BARACUDA_HOST_DEVICE inline Corruption length_corruption(const Placement& placem
           seen.length < 1 ? int64_t{1} : int64_t{placement.page_size()} + 1};
 }
 
-BARACUDA_HOST_DEVICE inline Corruption newest_corruption(const Placement& placement, const Seen& seen) {
-  if (!is_part(placement, seen)) return part_corruption(placement, seen);
-  if (seen.length < placement.counts_new) return length_corruption(placement, seen);
-  const int64_t limit = room_of(placement, seen) + placement.counts_new;
-  if (seen.length >= limit) return {BARACUDA_CORRUPT_LAST_PAGE_LEN, BARACUDA_OPERAND_SEQ_LENS, seen.length, limit};
-  return page_corruption(placement, seen);
-}
-
 // Of a row that is none of the request's; those behind all are padding.
 BARACUDA_HOST_DEVICE inline Corruption rows_corruption(const Placement& placement, int64_t row, const Seen& seen) {
   constexpr int32_t kReason = BARACUDA_CORRUPT_APPEND_INDPTR;
@@ -237,30 +274,33 @@ BARACUDA_HOST_DEVICE inline Corruption rows_corruption(const Placement& placemen
   return {kReason, kOperand, end, end > placement.num_rows ? int64_t{placement.num_rows} + 1 : row + 1};
 }
 
-BARACUDA_HOST_DEVICE inline Corruption row_corruption(const Placement& placement, int64_t row, const Seen& seen) {
-  if (!is_row(placement, row, seen)) return rows_corruption(placement, row, seen);
-  if (!is_part(placement, seen)) return part_corruption(placement, seen);
-  if (placement.lengths == BARACUDA_LENGTHS_LAST_PAGE_LEN && seen.begin == seen.end) return padding();
-  int64_t total;
-  if (!is_total(placement, seen, &total)) return length_corruption(placement, seen);
+// Of a row that is a token of the request whose part was read.
+BARACUDA_HOST_DEVICE inline Corruption total_corruption(const Placement& placement, Placing placing, int64_t row,
+                                                        const Seen& seen) {
+  const bool is_newest = placing == Placing::kNewest;
+  if (!is_newest && placement.lengths == BARACUDA_LENGTHS_LAST_PAGE_LEN && seen.begin == seen.end) return padding();
+  int64_t total = seen.length;
+  if (is_newest ? total < placement.counts_new : !is_total(placement, seen, &total))
+    return length_corruption(placement, seen);
   // Held against the total before anything is added to it, which may be any number.
-  const int64_t added = from_total(placement, row, seen);
+  const int64_t added = is_newest ? -int64_t{placement.counts_new} : from_total(placement, row, seen);
   const int64_t limit = room_of(placement, seen) - added;
   if (total >= limit) return {BARACUDA_CORRUPT_LAST_PAGE_LEN, BARACUDA_OPERAND_SEQ_LENS, total, limit};
-  if (total + added < 0)
-    return {BARACUDA_CORRUPT_APPEND_INDPTR, BARACUDA_OPERAND_APPEND_INDPTR, seen.end_row, seen.first_row + total + 1};
-  return page_corruption(placement, seen);
+  if (is_newest || total + added >= 0) return page_corruption(placement, seen);
+  return {BARACUDA_CORRUPT_APPEND_INDPTR, BARACUDA_OPERAND_APPEND_INDPTR, seen.end_row, seen.first_row + total + 1};
 }
 
-BARACUDA_HOST_DEVICE inline Corruption position_corruption(const Placement& placement, const Seen& seen) {
-  if (seen.owner < 0) return padding();
-  if (seen.request < 0)
+BARACUDA_HOST_DEVICE inline Corruption token_corruption(const Placement& placement, Placing placing, int64_t row,
+                                                        const Seen& seen) {
+  if (placing == Placing::kPositions && seen.owner < 0) return padding();
+  if (placing == Placing::kPositions && seen.request < 0)
     return {BARACUDA_CORRUPT_BATCH_INDEX, BARACUDA_OPERAND_BATCH_INDICES, seen.owner, placement.num_requests};
+  if (placing == Placing::kRagged && !is_row(placement, row, seen)) return rows_corruption(placement, row, seen);
   if (!is_part(placement, seen)) return part_corruption(placement, seen);
+  if (placing != Placing::kPositions) return total_corruption(placement, placing, row, seen);
   const int64_t room = room_of(placement, seen);
-  if (seen.target < 0 || seen.target >= room)
-    return {BARACUDA_CORRUPT_POSITION, BARACUDA_OPERAND_POSITIONS, seen.target, seen.target < 0 ? 0 : room};
-  return page_corruption(placement, seen);
+  if (seen.target >= 0 && seen.target < room) return page_corruption(placement, seen);
+  return {BARACUDA_CORRUPT_POSITION, BARACUDA_OPERAND_POSITIONS, seen.target, seen.target < 0 ? 0 : room};
 }
 
 BARACUDA_HOST_DEVICE inline Corruption slot_corruption(const Placement& placement, const Seen& seen) {
