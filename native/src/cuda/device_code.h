@@ -26,6 +26,7 @@ unsigned int __vcmpltu2(unsigned int a, unsigned int b);
 unsigned int __byte_perm(unsigned int a, unsigned int b, unsigned int which);
 unsigned int __funnelshift_r(unsigned int low, unsigned int high, unsigned int shift);
 int __ffs(int bits);
+int __clz(int bits);
 unsigned int __umulhi(unsigned int a, unsigned int b);
 int atomicCAS(int* address, int expected, int desired);
 unsigned int __ballot_sync(unsigned int threads, int predicate);

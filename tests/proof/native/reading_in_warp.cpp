@@ -175,8 +175,8 @@ bool is_same(const Corruption& a, const Corruption& b) {
          (a.reason == BARACUDA_CORRUPT_NONE || (a.operand == b.operand && a.seen == b.seen && a.limit == b.limit));
 }
 
-// `kNarrow` with int32_t, as a kernel has it; else the arithmetic of any.
-template <typename Index, bool kNarrow>
+// `kNarrow` with int32_t, as a kernel has it; else the arithmetic of any. `kAtOnce`: of a Reading.
+template <typename Index, bool kNarrow, bool kAtOnce>
 void check_tables(Counts* counts) {
   using Int = std::conditional_t<kNarrow, int32_t, int64_t>;
   Tables tables = make_tables();
@@ -204,18 +204,17 @@ void check_tables(Counts* counts) {
   const auto row_of = [&](int64_t vector) { return static_cast<Int>(std::min(vector, vectors - 1) / token_vectors); };
   for (int warps = 0; warps < 3; ++warps) {
     const int64_t first = below((vectors + warp::kThreads - 1) / warp::kThreads) * warp::kThreads;
+    const bool are_few = below(2) != 0;
     warp::run([&](int lane) {
       const Int row = row_of(first + lane);
-      Reading<kNarrow, Int> reading = {};
+      Reading<kNarrow, Int, kAtOnce> reading = {};
       SeenOf<Int> seen = {};
-      reading.start(placement, placing, {row_of(first), row_of(first + warp::kThreads - 1)}, row);
-      reading.finish(placement, placing, row, &seen);
+      reading.start(placement, placing, {row_of(first), row_of(first + warp::kThreads - 1)}, row, are_few);
+      int calls = 0;
+      const bool found = reading.find_page(placement, placing, row, &seen, [&] { ++calls; });
+      REQUIRE(calls == (found ? 1 : 0), "row %lld: %d", static_cast<long long>(row), calls);
       if (first + lane >= vectors) return;
-      bool served = baracuda::find_entry(placement, placing, row, &seen);
-      if (served) {
-        baracuda::load_page<kNarrow>(placement, placing, &seen);
-        served = baracuda::is_place(placement, seen);
-      }
+      const bool served = found && baracuda::is_place(placement, seen);
       ++counts->rows;
       counts->served += served ? 1 : 0;
       REQUIRE(!served || (seen.page >= 0 && seen.page < placement.num_pages && seen.slot >= 0 &&
@@ -227,16 +226,15 @@ void check_tables(Counts* counts) {
       }
       Seen wanted = {};
       const bool is_wanted = baracuda::find_place<false>(placement, row, &wanted);
-      const Seen wide = baracuda::widened(seen);
-      REQUIRE(served == is_wanted && wide.request == wanted.request && wide.page == wanted.page &&
-                  (!served || wide.slot == wanted.slot),
+      REQUIRE(served == is_wanted && seen.request == wanted.request && seen.page == wanted.page &&
+                  (!served || seen.slot == wanted.slot),
               "placing %d, %d requests, row %lld: page %lld and %lld", static_cast<int>(placing),
-              placement.num_requests, static_cast<long long>(row), static_cast<long long>(wide.page),
+              placement.num_requests, static_cast<long long>(row), static_cast<long long>(seen.page),
               static_cast<long long>(wanted.page));
       if (served) return;
-      const Corruption found = baracuda::corruption_of(placement, placing, row, wide);
-      counts->corrupt += found.reason != BARACUDA_CORRUPT_NONE ? 1 : 0;
-      REQUIRE(is_same(found, baracuda::corruption_of(placement, placing, row, wanted)), "placing %d, row %lld",
+      const Corruption why = reading.corruption(placement, placing, row, seen);
+      counts->corrupt += why.reason != BARACUDA_CORRUPT_NONE ? 1 : 0;
+      REQUIRE(is_same(why, baracuda::corruption_of(placement, placing, row, wanted)), "placing %d, row %lld",
               static_cast<int>(placing), static_cast<long long>(row));
     });
   }
@@ -249,9 +247,10 @@ int main(int argc, char** argv) {
   random_bits.seed(std::strtoull(argv[2], nullptr, 10));
   Counts counts;
   for (int64_t left = std::strtoll(argv[1], nullptr, 10); left > 0; --left) {
-    check_tables<int64_t, false>(&counts);
-    check_tables<int32_t, true>(&counts);
-    check_tables<int32_t, false>(&counts);
+    check_tables<int64_t, false, false>(&counts);
+    check_tables<int32_t, true, true>(&counts);
+    check_tables<int32_t, true, false>(&counts);
+    check_tables<int32_t, false, false>(&counts);
   }
   std::printf("reading_in_warp: %ld rows, %ld served, %ld corrupt, %ld where append_indptr is out of order\n",
               counts.rows, counts.served, counts.corrupt, counts.out_of_order);

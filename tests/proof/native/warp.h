@@ -95,6 +95,8 @@ T __shfl_sync(unsigned int, T value, int from) {
 inline unsigned int __umulhi(unsigned int a, unsigned int b) {
   return static_cast<unsigned int>((uint64_t{a} * b) >> 32);
 }
+inline int __any_sync(unsigned int threads, int predicate) { return __ballot_sync(threads, predicate) != 0 ? 1 : 0; }
+inline int __clz(int bits) { return bits == 0 ? 32 : __builtin_clz(static_cast<unsigned int>(bits)); }
 inline int __ffs(int bits) { return __builtin_ffs(bits); }
 inline int min(int a, int b) { return std::min(a, b); }
 inline int max(int a, int b) { return std::max(a, b); }

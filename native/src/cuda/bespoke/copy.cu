@@ -18,18 +18,6 @@ namespace {
 
 Image image(kernels_of_cuda_bespoke_copy);
 
-template <typename Size>
-Strides<Size> strides_of(const Part& part, const Cut& cut) noexcept {
-  using Offset = typename Size::Offset;
-  const auto vectors = [&cut](int64_t bytes) { return bytes / cut.vector_bytes; };
-  return {static_cast<Offset>(vectors(part.token_stride)),
-          static_cast<Offset>(vectors(part.head_stride) - cut.row_vectors),
-          static_cast<Offset>(vectors(part.page_stride)),
-          static_cast<Offset>(vectors(part.slot_stride)),
-          static_cast<Offset>(vectors(part.cache_head_stride) - cut.row_vectors),
-          static_cast<typename Size::Index>(vectors(part.row_bytes))};
-}
-
 template <typename Vector, typename Size, bool kAlike, bool kNarrow, int kPlacing>
 struct Kernel {
   static cuda::Kernel kernel() noexcept {
@@ -38,24 +26,34 @@ struct Kernel {
 
   static int32_t launch(const Driver& driver, const Append& append, const Cut& cut) {
     using Index = typename Size::Index;
-    Copy<Vector, Size, kAlike> copy = {
-        static_cast<uint32_t>(cut.vector_bytes),
-        static_cast<Index>(cut.vectors),
-        Divisor<Index>(static_cast<uint64_t>(cut.row_vectors) * static_cast<uint64_t>(append.num_heads)),
-        Divisor<Index>(static_cast<uint64_t>(cut.row_vectors)),
-        {},
-        {},
-        {},
-        append.placement,
-        append.record};
+    Copy<Vector, Size, kAlike> copy = {};
+    copy.vectors = static_cast<Index>(cut.vectors);
+    copy.token_vectors =
+        Divisor<Index>(static_cast<uint64_t>(cut.row_vectors) * static_cast<uint64_t>(append.num_heads));
+    copy.placement = append.placement;
+    copy.row_vectors = Divisor<Index>(static_cast<uint64_t>(cut.row_vectors));
+    copy.vector_bytes = static_cast<uint32_t>(cut.vector_bytes);
+    copy.record = append.record;
     for (int i = 0; i < append.num_parts; ++i) {
       copy.rows[i] = reinterpret_cast<const Pointed<Vector>*>(append.parts[i].rows);
       copy.caches[i] = reinterpret_cast<Pointed<Vector>*>(append.parts[i].cache);
-      if (i == 0 || !kAlike) copy.strides[i] = strides_of<Size>(append.parts[i], cut);
+      if (i == 0 || !kAlike) set_strides(i, append.parts[i], cut, &copy);
     }
     const int64_t blocks = (cut.vectors - 1) / kThreads + 1;
     void* parameters[] = {&copy};
     return cuda::launch(driver, kernel(), {blocks, 1, kThreads, 1}, append.stream, parameters);
+  }
+
+ private:
+  static void set_strides(int i, const Part& part, const Cut& cut, Copy<Vector, Size, kAlike>* copy) noexcept {
+    using Offset = typename Size::Offset;
+    const auto vectors = [&cut](int64_t bytes) { return bytes / cut.vector_bytes; };
+    copy->strides[i] = {static_cast<Offset>(vectors(part.token_stride)),
+                        static_cast<Offset>(vectors(part.head_stride) - cut.row_vectors),
+                        static_cast<Offset>(vectors(part.cache_head_stride) - cut.row_vectors)};
+    copy->cache_strides[i] = {static_cast<Offset>(vectors(part.page_stride)),
+                              static_cast<Offset>(vectors(part.slot_stride))};
+    copy->part_vectors[i] = static_cast<typename Size::Index>(vectors(part.row_bytes));
   }
 };
 
@@ -66,9 +64,10 @@ using Usual = Kernel<uint4, Small, kAlike, kNarrow, kPlacing>;
 // And one for all others, which is slower.
 using Unusual = Kernel<AnyVector, Large, false, false, kAnyPlacing>;
 
-// Parts unlike each other and int64 tables are not both usual, but for slots, which engines have in int64.
+// Parts unlike each other and int64 tables are not both usual, but for slots, which engines have in int64: there parts
+// unlike each other have one kernel for either width.
 constexpr bool is_usual(int placing, bool alike, bool narrow) noexcept {
-  return alike || narrow || placing == static_cast<int>(Placing::kSlots);
+  return alike || narrow != (placing == static_cast<int>(Placing::kSlots));
 }
 
 // Calls `visit` with the kernel of what is aligned and small.
@@ -90,7 +89,8 @@ int32_t with_kernel(const Append& append, const Cut& cut, Visitor visit) {
   const bool narrow = is_narrow(append.placement);
   if (has_parts_alike(append))
     return narrow ? with_usual<true, true>(placing, visit) : with_usual<true, false>(placing, visit);
-  return narrow ? with_usual<false, true>(placing, visit) : with_usual<false, false>(placing, visit);
+  return narrow && placing != Placing::kSlots ? with_usual<false, true>(placing, visit)
+                                              : with_usual<false, false>(placing, visit);
 }
 
 }  // namespace

@@ -22,16 +22,20 @@ namespace baracuda::cuda::bespoke {
 
 constexpr uint32_t kThreads = 128;
 
-// From one place to the next, in vectors. A head's are less the vectors of a row: what is added to them counts the
+// From one row to the next, in vectors. A head's are less the vectors of a row: what is added to them counts the
 // vectors of a token.
 template <typename Size>
 struct Strides {
-  typename Size::Offset token;  // in rows
+  typename Size::Offset token;
   typename Size::Offset head;
-  typename Size::Offset page;  // in the cache
-  typename Size::Offset slot;
   typename Size::Offset cache_head;
-  typename Size::Index row_vectors;  // 0 where there is no such part
+};
+
+// From one page, and slot, of the cache to the next.
+template <typename Size>
+struct CacheStrides {
+  typename Size::Offset page;
+  typename Size::Offset slot;
 };
 
 // Vectors of 16 bytes or fewer, as many as `vector_bytes` says where the kernel runs.
@@ -46,17 +50,22 @@ using Held = std::conditional_t<kIsAnyVector<Vector>, uint4, Vector>;
 template <typename Vector>
 using Pointed = std::conditional_t<kIsAnyVector<Vector>, unsigned char, Vector>;
 
-// `kAlike`: both parts are there, with the same strides and widths, which strides[0] says.
+// `kAlike`: both parts are there, with the same strides and widths, which strides[0] says. What is looked at first
+// comes first: a thread waits for every 64 bytes of a kernel's argument that it is the first to look at.
 template <typename Vector, typename Size, bool kAlike>
 struct Copy {
-  uint32_t vector_bytes;
+  static constexpr int kParts = kAlike ? 1 : kMaxParts;
+
   typename Size::Index vectors;
   Divisor<typename Size::Index> token_vectors;  // of the wider part
   Divisor<typename Size::Index> row_vectors;
+  Strides<Size> strides[kParts];
   const Pointed<Vector>* rows[kMaxParts];
-  Pointed<Vector>* caches[kMaxParts];
-  Strides<Size> strides[kAlike ? 1 : kMaxParts];
   Placement placement;
+  CacheStrides<Size> cache_strides[kParts];
+  Pointed<Vector>* caches[kMaxParts];
+  uint32_t vector_bytes;
+  typename Size::Index part_vectors[kParts];  // of a row; 0 where there is no such part
   baracuda_error_record* record;
 };
 
@@ -99,54 +108,57 @@ __global__ void __launch_bounds__(kThreads) append_kernel(const __grid_constant_
   const Placing placing = kPlacing == kAnyPlacing ? copy.placement.placing : static_cast<Placing>(kPlacing);
   const Index thread = static_cast<Index>(blockIdx.x) * kThreads + threadIdx.x;
   // Where the threads of a warp read together, those that are too many look on.
+  const bool looks_on = thread >= copy.vectors;
   const bool is_one_of_many = reads_in_warp(placing);
-  if (!is_one_of_many && thread >= copy.vectors) return;
-  const Index i = is_one_of_many && thread >= copy.vectors ? copy.vectors - 1 : thread;
+  if (!is_one_of_many && looks_on) return;
+  const Index i = is_one_of_many && looks_on ? copy.vectors - 1 : thread;
   const Index row = copy.token_vectors.divide(i);
   const Index within = i - row * copy.token_vectors.divisor;
   const Index head = copy.row_vectors.divide(within);
-  const auto strides = [&](int part) -> const Strides<Size>& { return copy.strides[kAlike ? 0 : part]; };
+  const auto nth = [](int part) { return kAlike ? 0 : part; };
   const auto has = [&](int part) {
-    return kAlike || within - head * copy.row_vectors.divisor < strides(part).row_vectors;
+    return kAlike || within - head * copy.row_vectors.divisor < copy.part_vectors[nth(part)];
   };
 
   using Int = std::conditional_t<kNarrow, int32_t, int64_t>;
   const auto row_of = [&](Index of) { return static_cast<Int>(copy.token_vectors.divide(min(of, copy.vectors - 1))); };
   const Index first_thread = thread - thread % kWarp;
   const auto its_row = static_cast<Int>(row);
-  Reading<kNarrow, Int> reading;
-  reading.start(copy.placement, placing, {row_of(first_thread), row_of(first_thread + kWarp - 1)}, its_row);
+  Reading<kNarrow, Int, kNarrow> reading;
+  reading.start(copy.placement, placing, {row_of(first_thread), row_of(first_thread + kWarp - 1)}, its_row,
+                copy.vectors <= kFewThreads);
   Held<Vector> vectors[kMaxParts];
   for (int part = 0; part < kMaxParts; ++part) {
-    const Index from = row * strides(part).token + head * strides(part).head + within;
+    const Strides<Size>& strides = copy.strides[nth(part)];
+    const Index from = row * strides.token + head * strides.head + within;
     load_vector_if<Vector>(has(part), vector_at<Vector>(copy.rows[part], static_cast<Offset>(from), copy.vector_bytes),
                            copy.vector_bytes, &vectors[part]);
   }
+
   SeenOf<Int> seen;
-  reading.finish(copy.placement, placing, its_row, &seen);
-  if (thread >= copy.vectors) return;
-  // One thread says what is wrong with the append as a whole.
-  const bool is_speaker = placing == Placing::kRagged && thread == 0;
   bool served = false;
-  if (find_entry(copy.placement, placing, its_row, &seen)) {
-    load_page<kNarrow>(copy.placement, placing, &seen);
+  reading.find_page(copy.placement, placing, its_row, &seen, [&] {
     served = is_place(copy.placement, seen);
     for (int part = 0; part < kMaxParts; ++part) {
+      const CacheStrides<Size>& strides = copy.cache_strides[nth(part)];
       const Index in_page =
-          static_cast<Index>(seen.slot) * strides(part).slot + head * strides(part).cache_head + within;
-      const int64_t to = int64_t{static_cast<Offset>(seen.page)} * strides(part).page + static_cast<Offset>(in_page);
-      store_vector_if<Vector>(served && has(part), vector_at<Vector>(copy.caches[part], to, copy.vector_bytes),
-                              copy.vector_bytes, vectors[part]);
+          static_cast<Index>(seen.slot) * strides.slot + head * copy.strides[nth(part)].cache_head + within;
+      const int64_t to = int64_t{static_cast<Offset>(seen.page)} * strides.page + static_cast<Offset>(in_page);
+      store_vector_if<Vector>(served && !looks_on && has(part),
+                              vector_at<Vector>(copy.caches[part], to, copy.vector_bytes), copy.vector_bytes,
+                              vectors[part]);
     }
-    if (served && !is_speaker) return;
-  }
+  });
+  // One thread says what is wrong with the append as a whole.
+  const bool is_speaker = placing == Placing::kRagged && thread == 0;
+  if (looks_on || (served && !is_speaker)) return;
   if (copy.record == nullptr) return;
   if (is_speaker)
     record_corruption(copy.record, copy.placement.num_rows, copy.placement.num_requests - 1, -1,
                       lost_rows_of<kNarrow>(copy.placement));
   if (!served && within == 0)
     record_corruption(copy.record, static_cast<int64_t>(row), seen.request, seen.page,
-                      corruption_of(copy.placement, placing, static_cast<int64_t>(row), widened(seen)));
+                      reading.corruption(copy.placement, placing, its_row, seen));
 }
 
 #endif  // defined(__CUDACC__)

@@ -2,6 +2,9 @@
 // might be, before they know which these are: for RAGGED each thread all of one request, for POSITIONS where the part
 // of one in the table begins. Where a row is of one of these, it waits for its request no longer than a decode for its
 // page table. Of more requests than a warp reads, it reads those that its first row would be among if each had as many.
+//
+// The order of what is done here is that of the machine code, by which loads that many threads wait for are asked for
+// before those of rows, and those before anything is judged: a branch, or what is worked out behind one, is in the way.
 #ifndef BARACUDA_SRC_CUDA_BESPOKE_READING_H_
 #define BARACUDA_SRC_CUDA_BESPOKE_READING_H_
 
@@ -16,6 +19,11 @@ namespace baracuda::cuda {
 constexpr uint32_t kWholeWarp = 0xffffffffu;
 constexpr int32_t kWarp = 32;
 
+// Of so few threads in a launch a multiprocessor has a few warps, which wait for each other's loads hardly at all.
+constexpr uint32_t kFewThreads = 32768;
+// Entries of int32 that are so many apart cost a warp little more than such that lie side by side.
+constexpr int32_t kNearby = 8;
+
 // Whether the threads of a warp work together then, those too that have no row.
 BARACUDA_HOST_DEVICE constexpr bool reads_in_warp(Placing placing) {
   return placing == Placing::kRagged || placing == Placing::kPositions;
@@ -25,6 +33,9 @@ BARACUDA_HOST_DEVICE constexpr bool reads_in_warp(Placing placing) {
 __device__ __forceinline__ int32_t lowest(uint32_t threads) {
   return (__ffs(static_cast<int>(threads)) - 1) & (kWarp - 1);
 }
+
+// Of none -1.
+__device__ __forceinline__ int32_t highest(uint32_t threads) { return kWarp - 1 - __clz(static_cast<int>(threads)); }
 
 __device__ __forceinline__ uint32_t threads_with(bool condition) {
   return __ballot_sync(kWholeWarp, condition ? 1 : 0);
@@ -38,27 +49,64 @@ struct WarpRows {
 };
 
 // A thread's part in it: what it knows of a request, of requests first_ .. first_ + count_ - 1, and of its row. The
-// last request is known to all threads for which there is none.
-template <bool kNarrow, typename Int>
+// last request is known to all threads for which there is none. `kAtOnce`: has code of its own for a warp all of whose
+// rows are of requests that were read together; of int32 tables.
+template <bool kNarrow, typename Int, bool kAtOnce>
 class Reading {
+  static_assert(kNarrow || !kAtOnce, "what threads tell each other is int32");
+
  public:
-  // Starts reading what has to be asked for before anything else; other reads may follow.
-  __device__ __forceinline__ void start(const Placement& placement, Placing placing, const WarpRows<Int>& rows,
-                                        Int row) {
+  // Starts reading what has to be asked for before anything else; other reads may follow. `are_few`: threads in the
+  // launch, kFewThreads at most.
+  __device__ __forceinline__ void start(const Placement& placement, Placing placing, const WarpRows<Int>& rows, Int row,
+                                        bool are_few) {
     if (placing == Placing::kNewest) read_token<kNarrow>(placement, placing, Int{0}, row, &seen_);
     if (placing == Placing::kPositions) read_positions(placement, rows, row);
     if (placing != Placing::kRagged) return;
     rows_ = rows;
     guess(placement, rows, kWarp);
-    const bool are_many = placement.num_requests > kWarp;
-    read_request<kNarrow>(placement, mine(), &its_);
-    if (are_many) {
-      step_ = (placement.num_requests + kWarp - 1) / kWarp;
-      end_of_step_ = end_of(placement, min((lane() + 1) * step_, placement.num_requests));
-    }
+    if constexpr (kAtOnce)
+      read_in_order(placement);
+    else
+      read_request<kNarrow>(placement, mine(), &its_);
+    const bool is_cheap = any(are_few, placement.num_requests <= kNearby * kWarp);
+    is_begun_ = all(placement.num_requests > kWarp, is_cheap);
+    const int32_t step = step_among(placement.num_requests);
+    if (is_begun_) end_of_step_ = end_of_step(placement, 0, step, placement.num_requests);
   }
 
-  // What was read of the thread's row. Every thread of the warp calls it.
+  // Finds the row's entry of the page table, reads which page it names, which is to be judged, and calls `then` where
+  // there is one, before the page is there. Whether there is one. Every thread of the warp calls it.
+  template <typename Then>
+  __device__ __forceinline__ bool find_page(const Placement& placement, Placing placing, Int row, SeenOf<Int>* seen,
+                                            const Then& then) {
+    if constexpr (kAtOnce) {
+      is_at_once_ = placing == Placing::kRagged && find_row_at_once(placement, row, seen);
+      const bool by_position = placing == Placing::kPositions;
+      if (is_at_once_ || (by_position && find_position_at_once(placement, seen))) {
+        then();
+        return true;
+      }
+      if (by_position && is_known_) return false;
+    }
+    finish(placement, placing, row, seen);
+    const bool found = find_entry(placement, placing, row, seen);
+    if constexpr (kAtOnce) {
+      if (placing == Placing::kLastPage || placing == Placing::kNewest) {
+        const uintptr_t page = address_of_page(placement, seen->entry);
+        if (!found) return false;
+        seen->page = page_at(page);
+        then();
+        return true;
+      }
+    }
+    if (!found) return false;
+    load_page<kNarrow>(placement, placing, seen);
+    then();
+    return true;
+  }
+
+  // What was read of the thread's row, all of it. Every thread of the warp calls it.
   __device__ __forceinline__ void finish(const Placement& placement, Placing placing, Int row, SeenOf<Int>* seen) {
     if (placing == Placing::kRagged)
       find_request(placement, row);
@@ -69,14 +117,48 @@ class Reading {
     *seen = seen_;
   }
 
+  // Why there was no place for the row, of which that was seen.
+  __device__ __forceinline__ Corruption corruption(const Placement& placement, Placing placing, Int row,
+                                                   const SeenOf<Int>& seen) const {
+    return corruption_of(placement, placing, static_cast<int64_t>(row), widened(seen), is_at_once_);
+  }
+
  private:
   // Requests of which nothing is known yet, at most so many: first_ .. first_ + count_ - 1.
   __device__ __forceinline__ void guess(const Placement& placement, const WarpRows<Int>& rows, int32_t most) {
     first_ = 0;
     count_ = min(placement.num_requests, most);
-    if (placement.num_requests <= most) return;
     const auto even = static_cast<int32_t>(__umulhi(static_cast<uint32_t>(rows.first), placement.requests_a_row));
     first_ = max(min(even - most / 2, placement.num_requests - most), 0);
+  }
+
+  // RAGGED: the thread's request. A dense table has no parts, and some numbers are read for them: a branch would make
+  // the other loads wait.
+  __device__ __forceinline__ void read_in_order(const Placement& placement) {
+    const Int request = mine();
+    const auto next = static_cast<Int>(request + 1);
+    const bool dense = placement.table == BARACUDA_TABLE_DENSE;
+    const PlaceOperand bounds = dense ? kOwners : kIndptr;
+    its_.request = request;
+    its_.first_row = read_now(placement, kOwners, request);
+    its_.end_row = read_now(placement, kOwners, next);
+    its_.begin = read_now(placement, bounds, request);
+    its_.end = read_now(placement, bounds, next);
+    its_.length = read_now(placement, kLengths, request);
+  }
+
+  // An entry, before what follows.
+  __device__ __forceinline__ static Int read_now(const Placement& placement, PlaceOperand operand, Int entry) {
+    const void* const data = placement.operands[operand];
+    if (!kNarrow && (placement.wide >> operand & 1u) != 0)
+      return static_cast<Int>(baracuda::read_now(static_cast<const int64_t*>(data) + entry));
+    return baracuda::read_now(static_cast<const int32_t*>(data) + entry);
+  }
+
+  __device__ __forceinline__ static void take_whole(const Placement& placement, SeenOf<Int>* seen) {
+    const bool dense = placement.table == BARACUDA_TABLE_DENSE;
+    seen->begin = dense ? Int{0} : seen->begin;
+    seen->end = dense ? placement.used_pages : seen->end;
   }
 
   // POSITIONS: the row's entries; and thread i where the i-th request's part of the table begins, which is where that
@@ -90,43 +172,103 @@ class Reading {
     begin_ = read_index<kNarrow>(placement, dense ? kOwners : kIndptr, bound);
   }
 
-  __device__ __forceinline__ void find_part(const Placement& placement) {
+  // POSITIONS: whether the part of the row's request is known in the warp.
+  __device__ __forceinline__ bool take_part(const Placement& placement) {
+    const bool dense = placement.table == BARACUDA_TABLE_DENSE;
     const Int nth = seen_.request - first_;
     seen_.begin = __shfl_sync(kWholeWarp, begin_, static_cast<int32_t>(nth));
     seen_.end = __shfl_sync(kWholeWarp, begin_, static_cast<int32_t>(nth) + 1);
-    const bool is_known = is_below(nth, count_) && placement.table != BARACUDA_TABLE_DENSE;
-    if (!is_known && seen_.request >= 0) read_part<kNarrow>(placement, seen_.request, &seen_);
+    take_whole(placement, &seen_);
+    return any(dense, is_below(nth, count_));
+  }
+
+  __device__ __forceinline__ void find_part(const Placement& placement) {
+    if (!kAtOnce) is_known_ = take_part(placement);
+    if (!is_known_ && seen_.request >= 0) read_part<kNarrow>(placement, seen_.request, &seen_);
+  }
+
+  __device__ __forceinline__ bool find_position_at_once(const Placement& placement, SeenOf<Int>* seen) {
+    is_known_ = take_part(placement);
+    *seen = seen_;
+    const bool found = all(find_entry(placement, Placing::kPositions, Int{0}, seen), is_known_);
+    if (found) load_page<kNarrow>(placement, Placing::kPositions, seen);
+    return found;
   }
 
   __device__ __forceinline__ static int32_t lane() { return static_cast<int32_t>(threadIdx.x % kWarp); }
   __device__ __forceinline__ Int mine() const { return static_cast<Int>(first_ + min(lane(), count_ - 1)); }
 
-  __device__ __forceinline__ static Int end_of(const Placement& placement, int32_t behind) {
+  __device__ __forceinline__ static int32_t step_among(int32_t requests) { return (requests + kWarp - 1) / kWarp; }
+
+  // Each thread has a step of requests, of those from `first` on: which row the last of its ends behind.
+  __device__ __forceinline__ static Int end_of_step(const Placement& placement, int32_t first, int32_t step,
+                                                    int32_t among) {
+    const int32_t behind = first + min((lane() + 1) * step, among);
     return read_index<kNarrow>(placement, kOwners, static_cast<Int>(behind));
+  }
+
+  // Where the page's id is, worked out before what follows: not once it is known to be one.
+  __device__ __forceinline__ static uintptr_t address_of_page(const Placement& placement, Int entry) {
+    auto address =
+        reinterpret_cast<uintptr_t>(placement.operands[kPages]) + static_cast<uintptr_t>(entry) * sizeof(int32_t);
+#if defined(__CUDA_ARCH__)
+    asm volatile("" : "+l"(address));
+#endif
+    return address;
+  }
+  __device__ __forceinline__ static Int page_at(uintptr_t address) {
+    return read_once(reinterpret_cast<const int32_t*>(address));  // NOLINT(performance-no-int-to-ptr)
+  }
+
+  // Mostly the requests of the warp's rows are among those that were read. What a request's rows have in common is
+  // worked out by the thread that knows it. Whether it is so for all rows of the warp, whose pages are read then.
+  __device__ __forceinline__ bool find_row_at_once(const Placement& placement, Int row, SeenOf<Int>* seen) {
+    take_whole(placement, &its_);
+    const Common<Int> its = common_of(placement, its_);
+    const uint32_t know_first = threads_with(is_among(rows_.first, its_));
+    const uint32_t know_last = threads_with(is_among(rows_.last, its_));
+    // Rows between are of the request that both are of.
+    const uint32_t know = (row == rows_.last && row != rows_.first ? kWholeWarp : know_first) &
+                          (row == rows_.first ? kWholeWarp : know_last);
+    const int32_t thread = highest(know);
+    const auto told = [thread](Int value) { return __shfl_sync(kWholeWarp, value, thread); };
+    seen->request = static_cast<Int>(first_ + min(thread & (kWarp - 1), count_ - 1));
+    const Common<Int> common = {told(its.before_row), told(its.first), told(its.room)};
+    const bool found = all(find_entry_by(placement, row, common, seen), know != 0);
+    const uintptr_t page = address_of_page(placement, seen->entry);
+    if (__any_sync(kWholeWarp, found ? 0 : 1) != 0) return false;
+    seen->page = page_at(page);
+    return true;
   }
 
   // Mostly the warp has one row, or two, and their requests are among those that were read.
   __device__ __forceinline__ void find_request(const Placement& placement, Int row) {
-    const uint32_t behind_first = threads_with(its_.end_row > rows_.first);
-    const uint32_t behind_last = threads_with(its_.end_row > rows_.last);
-    take_from(lowest(row == rows_.first ? behind_first : behind_last));
-    const bool is_asked = row == rows_.first || row == rows_.last;
-    const bool is_its = (is_asked && placement.num_requests <= kWarp) || is_of(row);
-    if (!BARACUDA_LIKELY(threads_with(is_its) == kWholeWarp)) find_each(placement, row, is_its);
+    bool is_its = false;
+    if constexpr (!kAtOnce) {
+      const uint32_t behind_first = threads_with(its_.end_row > rows_.first);
+      const uint32_t behind_last = threads_with(its_.end_row > rows_.last);
+      take_from(lowest(row == rows_.first ? behind_first : behind_last));
+      const bool is_asked = row == rows_.first || row == rows_.last;
+      is_its = (is_asked && placement.num_requests <= kWarp) || is_among(row, seen_);
+      if (BARACUDA_LIKELY(threads_with(is_its) == kWholeWarp)) return;
+    }
+    find_each(placement, row, is_its);
   }
 
-  // Rows that follow each other are mostly of one request.
+  // Rows that follow each other are mostly of one request, or of requests that are read together.
   __device__ __forceinline__ void find_each(const Placement& placement, Int row, bool is_found) {
 #pragma unroll 1
-    for (uint32_t pending; (pending = threads_with(!is_found)) != 0;) {
+    for (uint32_t pending = threads_with(!is_found); pending != 0; pending = threads_with(!is_found)) {
       const Int asked = __shfl_sync(kWholeWarp, row, lowest(pending));
       if (placement.num_requests > kWarp) {
         search(placement, asked);
         read_request<kNarrow>(placement, mine(), &its_);
       }
       const SeenOf<Int> before = seen_;
-      take_from(lowest(threads_with(its_.end_row > asked)));
-      const bool is_its = row == asked || is_of(row);
+      const uint32_t behind_asked = threads_with(its_.end_row > asked);
+      const uint32_t behind_last = threads_with(its_.end_row > rows_.last);
+      take_from(lowest(row == rows_.last ? behind_last : behind_asked));
+      const bool is_its = row == asked || is_among(row, seen_);
       if (is_found || !is_its) seen_ = before;
       is_found = is_found || is_its;
     }
@@ -143,15 +285,14 @@ class Reading {
     seen_.length = its(its_.length);
   }
 
-  __device__ __forceinline__ bool is_of(Int row) const { return row >= seen_.first_row && row < seen_.end_row; }
-
   // The first request whose rows end behind the one asked for is among first_ .. first_ + count_ - 1 then; where there
   // is none, the last one is.
   __device__ __forceinline__ void search(const Placement& placement, Int asked) {
     int32_t among = placement.num_requests;
-    int32_t step = step_;
+    int32_t step = step_among(among);
     Int end = end_of_step_;
     first_ = 0;
+    if (!is_begun_) end = end_of_step(placement, first_, step, among);
 #pragma unroll 1
     while (true) {
       const uint32_t behind = threads_with(end > asked);
@@ -159,17 +300,19 @@ class Reading {
       first_ += passed;
       among = min(step, among - passed);
       if (among <= kWarp) break;
-      step = (among + kWarp - 1) / kWarp;
-      end = end_of(placement, first_ + min((lane() + 1) * step, among));
+      step = step_among(among);
+      end = end_of_step(placement, first_, step, among);
     }
-    count_ = among;
+    count_ = min(kWarp, placement.num_requests - first_);
   }
 
+  bool is_at_once_ = false;
+  bool is_known_;  // POSITIONS: the part of the row's request
   WarpRows<Int> rows_;
   int32_t first_;
   int32_t count_;
   Int begin_;
-  int32_t step_;  // where there are more requests than threads
+  bool is_begun_;  // the search among more requests than threads
   Int end_of_step_;
   SeenOf<Int> its_;
   SeenOf<Int> seen_;

@@ -92,7 +92,7 @@ class Way {
       return static_cast<Int>(quantise.token_threads.divide(of < quantise.threads ? of : quantise.threads - 1));
     };
     const Index first = thread - thread % kWarp;
-    reading_.start(placement_, placing_, {row_of(first), row_of(first + kWarp - 1)}, row_);
+    reading_.start(placement_, placing_, {row_of(first), row_of(first + kWarp - 1)}, row_, true);
   }
 
   // Finds the row's entry of the page table and reads which page it names, to be judged when it is there.
@@ -129,7 +129,7 @@ class Way {
   const Placing placing_;
   const Int row_;
   int64_t slot_;
-  Reading<kNarrow, Int> reading_;
+  Reading<kNarrow, Int, false> reading_;
 };
 
 }  // namespace baracuda::cuda::bespoke
