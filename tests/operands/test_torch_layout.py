@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import ctypes
 import dataclasses
+import random
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
@@ -190,6 +193,92 @@ def test_tensors_that_are_left_to_torch(name: str, change: Callable[[Any], Any])
         assert members(bound[0]) == members(expected[1][0])
     elif status != NOT_JUDGED:
         assert message == abi.message()
+
+
+def storage_replaced(tensor: Any) -> Any:
+    tensor.set_(torch.zeros_like(tensor))
+    return tensor
+
+
+def data_replaced(tensor: Any) -> Any:
+    tensor.data = torch.zeros_like(tensor)[None].transpose(0, -1)
+    return tensor
+
+
+def resized(tensor: Any) -> Any:
+    return tensor.resize_(
+        (2,) * (1 + tensor.dim() % 8)
+    )  # to more dimensions than fit into a tensor, and back
+
+
+def swapped(tensor: Any) -> Any:
+    torch.utils.swap_tensors(tensor, torch.zeros((2, 3), dtype=tensor.dtype))
+    return tensor
+
+
+KEPT: list[Any] = []
+
+
+def shared(tensor: Any) -> Any:
+    KEPT.append(tensor)  # or the memory would be the clone's alone
+    return torch._lazy_clone(tensor)
+
+
+def lent(tensor: Any) -> Any:
+    KEPT.append(torch._lazy_clone(tensor))
+    return tensor
+
+
+def told(tensor: Any) -> Any:
+    tensor.data_ptr()  # what was shared has memory of its own from here on
+    return tensor
+
+
+HISTORY: tuple[Callable[[Any], Any], ...] = (
+    lambda tensor: tensor.transpose(0, -1),
+    lambda tensor: tensor[1:] if tensor.dim() else tensor,
+    lambda tensor: tensor.select(-1, 0),
+    lambda tensor: tensor[None],
+    lambda tensor: tensor.expand(3, *tensor.shape),
+    lambda tensor: tensor.as_strided((2, 2), (1, 0), 1),
+    lambda tensor: tensor.clone(),
+    lambda tensor: torch.stack([tensor, tensor])[1],
+    lambda tensor: torch.nn.Parameter(tensor, requires_grad=False),
+    storage_replaced,
+    data_replaced,
+    resized,
+    swapped,
+    shared,
+    lent,
+    told,
+)
+
+
+@pytest.mark.parametrize("name", ["key", "k_data", "last_page_len"])
+def test_tensors_with_a_past_are_read_alike(name: str) -> None:
+    """Whatever was done to one, and whether it is right or refused, with the same words."""
+    problem = Problem()
+    calls, others = Tensors(problem), Tensors(problem, without_places())
+    rng = random.Random(0)
+    outcomes = collections.Counter()
+    for _ in range(1000):
+        operand = as_tensor(problem.arrays[name].copy())
+        for change in rng.choices(HISTORY, k=rng.randrange(4)):
+            with contextlib.suppress(RuntimeError, IndexError):  # what torch does not do
+                operand = change(operand)
+        given = calls.given(**{name: operand})
+        status, bound = calls.bind((STRIDED, ()), given)
+        message = abi.message()
+        expected_status, expected = others.bind((STRIDED, ()), given)
+        assert status == expected_status
+        if status == abi.OK:
+            assert members(bound[0]) == members(expected[0])
+        elif status != NOT_JUDGED:
+            assert message == abi.message()
+        outcomes[status] += 1
+    assert min(outcomes[abi.OK], outcomes[abi.INVALID_PROBLEM]) > 100
+    assert calls.reads < others.reads // 10
+    KEPT.clear()
 
 
 @pytest.mark.parametrize("name", NAMES)
