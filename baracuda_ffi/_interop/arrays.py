@@ -10,8 +10,7 @@ from .._model.checks import POINTER_MAX, extents, in_words, integer, steps
 from .._model.errors import Unsupported, invalid_problem, unsupported
 from .._native import abi
 from .._native.accelerator import describers
-from . import dlpack, exchange, torch_tensors
-from .capsule_exporters import exporter_of
+from . import dlpack
 from .described import NAMED_TYPES, ON_HOST, Described
 from .layouts import numpy_arrays
 
@@ -46,13 +45,18 @@ def tensor_of_array(operand: Any, name: str, written: bool) -> tuple[int, object
     """As ``tensors.tensor_of``; None for what knows no protocol. Any error of the operand's own passes
     through."""
     kind = type(operand)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and kind is numpy.ndarray:
+        _reader_of(kind)
+        return _tensor_of_numpy(numpy, operand, name, written)
+    from . import exchange, torch_tensors  # of which NumPy's arrays have no need
+
     reader = _reader_of(kind)
     torch_tensors.check(operand, name, written)
     if reader:
         tensor = abi.Tensor()
         exchange.read(reader, operand, tensor)
         return addressof(tensor), (operand, tensor)
-    numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(operand, numpy.ndarray):
         # What passes for an array may be a proxy, weak even; a view keeps the array itself.
         array = operand if issubclass(kind, numpy.ndarray) else operand.view()
@@ -78,7 +82,9 @@ def _reader_of(kind: type) -> int:
     if found is None:
         found = _describer_of(kind)
         if found is None:
-            return exchange.find_reader(kind)
+            from .exchange import find_reader
+
+            return find_reader(kind)
         found = describers.setdefault(kind, found)
     return found if type(found) is int else 0
 
@@ -90,6 +96,9 @@ def _describer_of(kind: type) -> Describer | None:
     # does not export so, read-only arrays and types that DLPack lacks, is described in Python.
     if numpy is not None and kind is numpy.ndarray:
         return numpy_arrays.exporter_of(numpy)
+    from . import exchange, torch_tensors
+    from .capsule_exporters import exporter_of
+
     lender = exporter_of(kind)
     if lender is not None:
         return lender
