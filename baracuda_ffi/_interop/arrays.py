@@ -45,7 +45,7 @@ def tensor_of_array(operand: Any, name: str, written: bool) -> tuple[int, object
     """As ``tensors.tensor_of``; None for what knows no protocol. Any error of the operand's own passes
     through."""
     kind = type(operand)
-    numpy = sys.modules.get("numpy")
+    numpy = _numpy()
     if numpy is not None and kind is numpy.ndarray:
         _reader_of(kind)
         return _tensor_of_numpy(numpy, operand, name, written)
@@ -74,6 +74,12 @@ def tensor_of_array(operand: Any, name: str, written: bool) -> tuple[int, object
     return None
 
 
+def _numpy() -> Any:
+    """None where nobody has imported it, or while it is being imported."""
+    numpy = sys.modules.get("numpy")
+    return numpy if hasattr(numpy, "ndarray") else None
+
+
 def _reader_of(kind: type) -> int:
     """The address of the type's reader, 0 if it has none. It, or what else describes the type's objects, is
     known to the library's built-in functions from then on. The first to tell sets it for good: another thread
@@ -91,7 +97,7 @@ def _reader_of(kind: type) -> int:
 
 def _describer_of(kind: type) -> Describer | None:
     """None where that cannot be told now, but may be later."""
-    numpy = sys.modules.get("numpy")
+    numpy = _numpy()
     # Only NumPy's own: a subclass may export memory that its capsule keeps and the array does not. What NumPy
     # does not export so, read-only arrays and types that DLPack lacks, is described in Python.
     if numpy is not None and kind is numpy.ndarray:

@@ -4,6 +4,8 @@ CPU.
 
 from __future__ import annotations
 
+import sys
+import types
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -183,3 +185,14 @@ def test_a_tensor_view_of_nonsense(changes: dict[str, Any]) -> None:
     } | changes
     with pytest.raises(bf.InvalidProblem, match=next(iter(changes))):
         bf.TensorView(**fields)
+
+
+def test_while_another_thread_imports_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not its array has nothing to do with a module that is empty as yet."""
+    problem = Problem()
+    before = problem.snapshot()
+    exporters = {name: VersionedExporter(array) for name, array in problem.arrays.items()}
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "numpy", types.ModuleType("numpy"))
+        bf.append_paged_kv(**exporters, stream=None)
+    assert_appended(problem, before)
