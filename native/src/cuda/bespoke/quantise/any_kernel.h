@@ -128,25 +128,25 @@ __device__ __forceinline__ void store_pack(bool at_once, unsigned char* to, uint
 template <typename Source>
 struct AnyShare {
   const Quantise<Large>& quantise;
-  const QuantisedRows<Large>& rows;
-  const QuantisedCache<Large>& cache;
+  const QuantisedPart<Large>& part;
   bool is_tail;
   Turn<Large> turn;
 
-  __device__ __forceinline__ int32_t elements(int32_t unit) const { return cache.elements - unit * kUnit<Source>; }
+  __device__ __forceinline__ int32_t elements(int32_t unit) const { return part.elements - unit * kUnit<Source>; }
 
   __device__ __forceinline__ void load(int32_t unit, uint4* loaded) const {
     const unsigned char* const from =
-        rows.data + (static_cast<int64_t>(turn.row) * rows.token + static_cast<int64_t>(turn.head) * rows.head +
+        part.rows + (static_cast<int64_t>(turn.row) * part.token + static_cast<int64_t>(turn.head) * part.head +
                      unit * int64_t{sizeof(uint4)});
-    load_unit<Source>(unit < rows.units, quantise.at_once, from, elements(unit), loaded);
+    load_unit<Source>(unit < part.units, quantise.at_once, from, elements(unit), loaded);
   }
 
   __device__ __forceinline__ void store(const Seen& seen, int32_t unit, const uint4& made) const {
     const int32_t of_rule = quantise.types.transform == BARACUDA_TRANSFORM_NVFP4 ? kUnit<Source> / 2 : kUnit<Source>;
     const int32_t pack_bytes = is_tail ? int32_t{sizeof(uint4)} : of_rule;
-    unsigned char* const to = cache.data + (seen.page * cache.page + seen.slot * cache.slot +
-                                            static_cast<int64_t>(turn.head) * cache.head + int64_t{unit} * pack_bytes);
+    unsigned char* const to =
+        part.cache + (seen.page * part.page + seen.slot * part.slot +
+                      static_cast<int64_t>(turn.head) * part.cache_head + int64_t{unit} * pack_bytes);
     store_pack(quantise.at_once, to, made, pack_bytes, min(elements(unit), kUnit<Source>) * pack_bytes / kUnit<Source>);
   }
 
@@ -154,8 +154,8 @@ struct AnyShare {
   __device__ __forceinline__ void store_scale(const Seen& seen, int32_t unit, const AnyRule<Source>& rule) const {
     const int32_t nth = is_of_row() ? 0 : unit / quantise.sharing;
     if (unit != nth * quantise.sharing) return;
-    rule.store_scale(cache.scales + (seen.page * cache.scales_page + seen.slot * cache.scales_slot +
-                                     static_cast<int64_t>(turn.head) * cache.scales_head),
+    rule.store_scale(part.scales + (seen.page * part.scales_page + seen.slot * part.scales_slot +
+                                    static_cast<int64_t>(turn.head) * part.scales_head),
                      nth);
   }
 
@@ -169,7 +169,7 @@ struct AnyShare {
     const bool shares = quantise.types.transform != BARACUDA_TRANSFORM_FP8 && !is_tail;
     const uint32_t end = Source::infinity(quantise.types) + (is_of_row() ? 0 : 1);  // of the magnitudes that count
     const auto step = static_cast<int32_t>(quantise.head_threads.divisor);
-    const int32_t count = (rows.units + step - 1) / step;
+    const int32_t count = (part.units + step - 1) / step;
     const int32_t turns = shares && is_of_row() ? 2 * count : count;
     AnyRule<Source> rule(given, quantise.types);
     uint32_t largest = 0;
@@ -182,13 +182,13 @@ struct AnyShare {
       next = i + 1 == count ? turn.first : next + step;
       if (i + 1 < turns) load(next, &ahead);
       if (shares && i < count) {
-        if (at < rows.units) largest = max(largest, largest_below<Source>(unit, end));
+        if (at < part.units) largest = max(largest, largest_below<Source>(unit, end));
         if (!is_of_row() || i + 1 == count) {
           rule.scale_by(among_threads(largest, quantise.sharing));
           largest = 0;
         }
       }
-      if (!is_served || at >= rows.units || i + count < turns) continue;
+      if (!is_served || at >= part.units || i + count < turns) continue;
       store(seen, at, is_tail ? unit : rule.encode(unit));
       if (shares) store_scale(seen, at, rule);
     }
@@ -209,8 +209,7 @@ template <typename Size>
 __global__ void __launch_bounds__(kQuantisingThreads, kAnyBlocks)
     quantise_any_kernel(const __grid_constant__ Quantise<Size> quantise) {
   const Types types = quantise.types;
-  const QuantisedRows<Size>& rows = quantise.rows[blockIdx.y];
-  const QuantisedCache<Size>& cache = quantise.caches[blockIdx.y];
+  const QuantisedPart<Size>& part = quantise.parts[blockIdx.y];
   const bool is_tail = types.transform == BARACUDA_TRANSFORM_FP8_DS_MLA && blockIdx.y > 0;
   const uint64_t thread = uint64_t{blockIdx.x} * kQuantisingThreads + threadIdx.x;
   // The threads of a warp work together: those that are too many look on.
@@ -219,19 +218,19 @@ __global__ void __launch_bounds__(kQuantisingThreads, kAnyBlocks)
   // Calls it with a thread's share, by the source.
   const auto with_share = [&](auto function) {
     if (types.is_f32)
-      function(AnyShare<Floats>{quantise, rows, cache, is_tail, turn});
+      function(AnyShare<Floats>{quantise, part, is_tail, turn});
     else
-      function(AnyShare<Halves>{quantise, rows, cache, is_tail, turn});
+      function(AnyShare<Halves>{quantise, part, is_tail, turn});
   };
 
   const Placing placing = quantise.placement.placing;
   Way<false, int64_t, Size> way(quantise, placing, turn.row);
   way.start(quantise, static_cast<typename Size::Index>(thread));
   uint4 first = {};  // the zeros in a tail's place
-  if (rows.data != nullptr) with_share([&](const auto& share) { share.load(turn.first, &first); });
+  if (part.rows != nullptr) with_share([&](const auto& share) { share.load(turn.first, &first); });
   float given = 0;
-  if (rows.scale != nullptr)
-    load_shared_if(true, reinterpret_cast<const float*>(rows.scale + static_cast<int64_t>(turn.head) * rows.scale_head),
+  if (part.scale != nullptr)
+    load_shared_if(true, reinterpret_cast<const float*>(part.scale + static_cast<int64_t>(turn.head) * part.scale_head),
                    &given);
   Seen seen;
   const bool found = way.find_page(&seen);

@@ -104,6 +104,7 @@ bool are_scales_small(const Append& append, const Part& part) noexcept {
 }
 
 constexpr int32_t kFewUnits = 2;
+constexpr int64_t kManyThreads = int64_t{1} << 17;  // half of what the largest GPUs hold at once
 
 // What is read, and by which rule it is written.
 template <typename From, typename By>
@@ -141,24 +142,26 @@ struct Pair {
   // The least of them that is a number of scales, where these are no row's.
   static constexpr int32_t kGrain = Rule::kSharing > 0 ? Rule::kSharing / kUnit<Source> : 1;
 
-  // Of a thread of a usual kernel: few, unless there are many threads even so.
+  // Of a thread of a usual kernel: few, unless there are many threads even so. Where a scale is worked out there are
+  // somewhat sooner: more of the units that share it are a thread's.
   static int32_t units_of_thread(const Append& append) noexcept {
     const int32_t most = Rule::kSharing > 0 ? std::min(kMostUnits, kGrain) : kMostUnits;
-    return are_many(append, head_threads_of(append, kFewUnits)) ? most : kFewUnits;
+    const int64_t threads = threads_of_parts(append, head_threads_of(append, kFewUnits));
+    const bool are_many = Rule::kSharing == kNone ? threads > kManyThreads : threads >= kManyThreads;
+    return are_many ? most : kFewUnits;
   }
 
   // So few that all rows together do not have many threads, as far as each has a few units then.
   static int32_t few_head_threads_of(const Append& append) noexcept {
     const int32_t most = head_threads_of(append, 1);
     int32_t threads = most;
-    while (threads > kGrain && threads * kMostUnits > most && are_many(append, threads))
+    while (threads > kGrain && threads * kMostUnits > most && threads_of_parts(append, threads) > kManyThreads)
       threads = kGrain * ((threads / kGrain + 1) / 2);
     return threads;
   }
 
-  static bool are_many(const Append& append, int32_t head_threads) noexcept {
-    constexpr int64_t kMany = int64_t{1} << 17;  // half of what the largest GPUs hold at once
-    return product(threads_of(append, head_threads), num_parts(append)) > kMany;
+  static int64_t threads_of_parts(const Append& append, int32_t head_threads) noexcept {
+    return product(threads_of(append, head_threads), num_parts(append));
   }
 
   static int64_t threads_of(const Append& append, int32_t head_threads) noexcept {
@@ -180,17 +183,18 @@ struct Pair {
 template <typename Pair, typename Size>
 Quantise<Size> quantise_of(const Append& append, int32_t units, int32_t head_threads) noexcept {
   using Index = typename Size::Index;
-  return {static_cast<Index>(Pair::threads_of(append, head_threads)),
-          Divisor<Index>(static_cast<uint64_t>(head_threads) * static_cast<uint64_t>(append.num_heads)),
-          Divisor<Index>(static_cast<uint64_t>(head_threads)),
-          Pair::Rule::kSharing == kRow ? head_threads : Pair::kGrain / units,
-          units,
-          Pair::keeps_to_packs(append),
-          types_of(append),
-          {},
-          append.placement,
-          {},
-          append.record};
+  Quantise<Size> quantise{};
+  static_cast<QuantisingThreads<Size>&>(quantise) = {
+      static_cast<Index>(Pair::threads_of(append, head_threads)),
+      Divisor<Index>(static_cast<uint64_t>(head_threads) * static_cast<uint64_t>(append.num_heads)),
+      Divisor<Index>(static_cast<uint64_t>(head_threads)),
+      Pair::Rule::kSharing == kRow ? head_threads : Pair::kGrain / units,
+      units,
+      Pair::keeps_to_packs(append),
+      types_of(append)};
+  quantise.placement = append.placement;
+  quantise.record = append.record;
+  return quantise;
 }
 
 template <typename Size>
@@ -198,24 +202,17 @@ void add_part(const Append& append, int part, const Steps& steps, const ScaleSte
               Quantise<Size>* quantise) noexcept {
   using Offset = typename Size::Offset;
   const Part its = part_of(append, part);
-  quantise->rows[part] = {its.rows,
-                          its.scale,
-                          static_cast<Offset>(its.token_stride / steps.row),
-                          static_cast<Offset>(its.head_stride / steps.row),
-                          static_cast<Offset>(its.scale != nullptr ? its.scale_head_stride / scale_steps.given : 0),
-                          units_of(its)};
   const auto in_scales = [&](int64_t stride) {
     return static_cast<Offset>(its.scales != nullptr ? stride / scale_steps.written : 0);
   };
-  quantise->caches[part] = {its.cache,
-                            static_cast<Offset>(its.page_stride / steps.cache),
-                            static_cast<Offset>(its.slot_stride / steps.cache),
-                            static_cast<Offset>(its.cache_head_stride / steps.cache),
-                            in_scales(its.scales_page_stride),
-                            in_scales(its.scales_slot_stride),
-                            in_scales(its.scales_head_stride),
-                            its.scales,
-                            static_cast<int32_t>(its.row_bytes / element_bytes_of(append))};
+  quantise->set(
+      part,
+      {its.rows, its.cache, static_cast<Offset>(its.token_stride / steps.row),
+       static_cast<Offset>(its.head_stride / steps.row), static_cast<Offset>(its.page_stride / steps.cache),
+       static_cast<Offset>(its.slot_stride / steps.cache), static_cast<Offset>(its.cache_head_stride / steps.cache),
+       units_of(its), static_cast<int32_t>(its.row_bytes / element_bytes_of(append)), its.scale,
+       static_cast<Offset>(its.scale != nullptr ? its.scale_head_stride / scale_steps.given : 0), its.scales,
+       in_scales(its.scales_page_stride), in_scales(its.scales_slot_stride), in_scales(its.scales_head_stride)});
 }
 
 template <typename Size>
@@ -285,8 +282,7 @@ int32_t with_pair(const Append& append, Visitor visit) {
 }
 
 // Which have a kernel of their own: one for each would be more of the library than all the rest of it. Tables of int64,
-// as torch.cumsum makes them, have one where scales are given, and a decode has where they are of rows; a kernel for
-// slots takes either width.
+// as torch.cumsum makes them, have one where scales are given; a kernel for slots takes either width.
 template <typename Pair>
 constexpr bool has_usual(Placing placing, bool narrow) noexcept {
   using Rule = typename Pair::Rule;
@@ -294,7 +290,7 @@ constexpr bool has_usual(Placing placing, bool narrow) noexcept {
   constexpr bool kIsGiven = std::is_same_v<Rule, Given<typename Pair::Source>>;
   constexpr bool kIsTokenHead = std::is_same_v<Rule, TokenHead>;
   if (placing == Placing::kSlots) return narrow && (kIsHalf || kIsGiven || kIsTokenHead);
-  if (kIsHalf) return kIsGiven || (kIsTokenHead && (narrow || placing == Placing::kLastPage));
+  if (kIsHalf) return kIsGiven || (kIsTokenHead && narrow);
   return narrow && placing == Placing::kLastPage && (kIsGiven || kIsTokenHead);
 }
 

@@ -34,14 +34,14 @@ struct Share {
   static constexpr bool kIsTile = Rule::kSharing > 0;
 
   const Quantise<Small>& quantise;
-  const QuantisedRows<Small>& rows;
+  const QuantisedRows& rows;
   const Turn<Small>& turn;
   int32_t first;       // unit
   int32_t step;        // from one unit to the next: the threads that share a scale lie side by side
   int32_t last_round;  // from the first unit to the first of the last round
   uint32_t reach;      // the units that are there lie below first + reach
 
-  __device__ __forceinline__ Share(const Quantise<Small>& append, const QuantisedRows<Small>& of_part,
+  __device__ __forceinline__ Share(const Quantise<Small>& append, const QuantisedRows& of_part,
                                    const Turn<Small>& its_turn)
       : quantise(append), rows(of_part), turn(its_turn) {}
 
@@ -98,8 +98,7 @@ class Destination {
  public:
   using Packed = Pack<typename Rule::Target, kUnit<Source>>;
 
-  __device__ __forceinline__ Destination(const Share<Source, Rule>& share, const QuantisedCache<Small>& cache,
-                                         bool is_tail) {
+  __device__ __forceinline__ Destination(const Share<Source, Rule>& share, const QuantisedCache& cache, bool is_tail) {
     const auto head = static_cast<Offset>(share.turn.head);
     // Of what a kernel is given, much is read again where it is needed, and waited for. A sum is kept: with 0, which
     // the compiler cannot know it to be.

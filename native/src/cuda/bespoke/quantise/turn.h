@@ -7,6 +7,7 @@
 #include "append/append.h"
 #include "cuda/bespoke/quantise/source.h"
 #include "cuda/bespoke/reading.h"
+#include "cuda/bespoke/width.h"
 #include "place/divisor.h"
 #include "place/place.h"
 
@@ -17,36 +18,48 @@ constexpr uint32_t kQuantisingThreads = 128;
 // That a thread of a usual kernel may have, where there are many rows.
 constexpr int kMostUnits = 4;
 
-// Where a part's rows lie, and the scale that is given. Here and below, offsets are in steps that whoever makes them
-// states.
+// Offsets are in steps that whoever makes it states.
 template <typename Size>
-struct QuantisedRows {
-  const unsigned char* data;
-  const unsigned char* scale;
-  typename Size::Offset token;
+struct QuantisedPart {
+  const unsigned char* rows;
+  unsigned char* cache;
+  typename Size::Offset token;  // in rows
   typename Size::Offset head;
-  typename Size::Offset scale_head;
-  int32_t units;  // of a row; 0 where there is no such part
-};
-
-// Where they go, and the scales that are written.
-template <typename Size>
-struct QuantisedCache {
-  unsigned char* data;
-  typename Size::Offset page;
+  typename Size::Offset page;  // in the cache
   typename Size::Offset slot;
-  typename Size::Offset head;
+  typename Size::Offset cache_head;
+  int32_t units;     // of a row; 0 where there is no such part
+  int32_t elements;  // of a row
+  const unsigned char* scale;
+  typename Size::Offset scale_head;
+  unsigned char* scales;
   typename Size::Offset scales_page;
   typename Size::Offset scales_slot;
   typename Size::Offset scales_head;
-  unsigned char* scales;
-  int32_t elements;  // of a row
 };
 
-// A kernel's argument, of which a thread waits for every 256 bytes that it is the first to look at: what is asked for
-// first, by way of the placement too, comes first.
+// What of a usual kernel's part is asked for first, and the rest.
+struct QuantisedRows {
+  const unsigned char* data;
+  const unsigned char* scale;
+  Small::Offset token;
+  Small::Offset head;
+  Small::Offset scale_head;
+  int32_t units;
+};
+struct QuantisedCache {
+  unsigned char* data;
+  Small::Offset page;
+  Small::Offset slot;
+  Small::Offset head;
+  Small::Offset scales_page;
+  Small::Offset scales_slot;
+  Small::Offset scales_head;
+  unsigned char* scales;
+};
+
 template <typename Size>
-struct Quantise {
+struct QuantisingThreads {
   typename Size::Index threads;
   Divisor<typename Size::Index> token_threads;
   Divisor<typename Size::Index> head_threads;
@@ -54,9 +67,35 @@ struct Quantise {
   int32_t units;    // of a thread of a usual kernel
   bool at_once;     // every address keeps to whole units and packs
   Types types;
-  QuantisedRows<Size> rows[kMaxParts];
+};
+
+// And the parts, and what leads to their places.
+template <typename Size>
+struct PlacedParts : QuantisingThreads<Size> {
+  QuantisedPart<Size> parts[kMaxParts];
   Placement placement;
-  QuantisedCache<Size> caches[kMaxParts];
+
+  void set(int part, const QuantisedPart<Size>& its) { parts[part] = its; }
+};
+
+// A thread waits for every 256 bytes of a kernel's argument that it is the first to look at: what is asked for first is
+// in the first ones.
+template <>
+struct PlacedParts<Small> : QuantisingThreads<Small> {
+  QuantisedRows rows[kMaxParts];
+  Placement placement;
+  QuantisedCache caches[kMaxParts];
+
+  void set(int part, const QuantisedPart<Small>& its) {
+    rows[part] = {its.rows, its.scale, its.token, its.head, its.scale_head, its.units};
+    caches[part] = {its.cache,       its.page,        its.slot,        its.cache_head,
+                    its.scales_page, its.scales_slot, its.scales_head, its.scales};
+  }
+};
+
+// A kernel's argument.
+template <typename Size>
+struct Quantise : PlacedParts<Size> {
   baracuda_error_record* record;
 };
 
