@@ -15,10 +15,10 @@ namespace baracuda {
 // The operands that say places, by what they say. Bits of Placement::wide.
 enum PlaceOperand : uint32_t {
   kIndptr = 0,   // indptr
-  kOwners = 1,   // append_indptr, or batch_indices
-  kTargets = 2,  // positions, or slot_mapping
-  kLengths = 3,  // last_page_len, or seq_lens
-  kPages = 4,    // indices, or block_table
+  kLengths = 1,  // last_page_len, or seq_lens
+  kOwners = 2,   // append_indptr, or batch_indices
+  kPages = 3,    // indices, or block_table
+  kTargets = 4,  // positions, or slot_mapping
   kNumPlaceOperands = 5
 };
 
