@@ -21,9 +21,9 @@ from baracuda_ffi._compilers import xla_target  # noqa: E402
 NATIVE = Path(__file__).parents[2] / "native"
 CXX = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
 
-#: Ours, XLA's, and their members in pairs.
+#: Ours, XLA's, and their members in pairs. What XLA's extensions begin with has had two names.
 STRUCTS = {
-    ("Extension", "XLA_FFI_Extension_Base"): "struct_size type next",
+    ("Extension", "{extension}"): "struct_size type next",
     ("Version", "XLA_FFI_Api_Version"): (
         "struct_size extensions:extension_start major_version minor_version"
     ),
@@ -74,9 +74,17 @@ CONSTANTS = {
 }
 
 
+def header_of_jaxlib() -> Path:
+    return Path(jax.ffi.include_dir()) / "xla" / "ffi" / "api" / "c_api.h"
+
+
 def claims() -> list[str]:
+    text = header_of_jaxlib().read_text()
+    names = ("XLA_FFI_InternalExtension", "XLA_FFI_Extension_Base")
+    [extension] = [name for name in names if f"}} {name};" in text]
     found = []
-    for (ours, theirs), members in STRUCTS.items():
+    for (ours, named), members in STRUCTS.items():
+        theirs = named.format(extension=extension)
         for pair in members.split():
             our, _, their = pair.partition(":")
             their = their or our
@@ -120,6 +128,6 @@ def test_the_private_header() -> None:
 
 def test_the_version_that_xla_is_told() -> None:
     """That of jaxlib's own header, of which some releases take no other."""
-    text = (Path(jax.ffi.include_dir()) / "xla" / "ffi" / "api" / "c_api.h").read_text()
+    text = header_of_jaxlib().read_text()
     assert f"#define XLA_FFI_API_MINOR {xla_target._minor_version()}\n" in text
     assert "#define XLA_FFI_API_MAJOR 0\n" in text
