@@ -57,6 +57,8 @@ _MODULES = {
 TYPE_CHECKING = False
 # In this order: the documentation's reader takes what comes under TYPE_CHECKING itself for no names.
 if not TYPE_CHECKING:
+    from . import _load
+
     _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
     def __getattr__(name):
@@ -67,10 +69,6 @@ if not TYPE_CHECKING:
             _load("_compilers.dynamo").read_instead_of(name, value)
         globals()[name] = value
         return value
-
-    def _load(module):
-        # importlib.import_module is what it says, and loads two modules for it.
-        return __import__(module, globals(), None, ("__name__",), 1)
 
 else:
     from ._append.arguments import PagedKvAppendArgs
