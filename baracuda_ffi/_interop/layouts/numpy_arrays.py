@@ -25,14 +25,15 @@ _WRITEABLE = 0x400
 _WARN_ON_WRITE = 1 << 31
 
 # By the names of NumPy's own types, and of those that ml_dtypes gives it, DLPack's codes.
-_CODES = {
+_OWN_CODES = {
     "float16": abi.TYPE_FLOAT,
     "float32": abi.TYPE_FLOAT,
     "int32": abi.TYPE_INT,
     "int64": abi.TYPE_INT,
     "uint8": abi.TYPE_UINT,
     "int8": abi.TYPE_INT,
-} | {name: code for name, (code, _) in NAMED_TYPES.items()}
+}
+_CODES = _OWN_CODES | {name: code for name, (code, _) in NAMED_TYPES.items()}
 _PLACES = {name: place for place, name in enumerate(_CODES)}
 
 # The dtypes by whose addresses types are known, as they are met: ml_dtypes may be imported after the first
@@ -67,7 +68,7 @@ def _layout(numpy: Any) -> ArrayLayout | None:
     layout.wanted_flags, layout.unwanted_flags = _WRITEABLE, _WARN_ON_WRITE
     layout.types = ctypes.addressof(_types)
     try:
-        for name in ("float16", "float32", "int32", "int64", "uint8", "int8"):
+        for name in _OWN_CODES:
             read_too(numpy, numpy.dtype(name))
         whole = numpy.zeros((3, 4, 5), numpy.float16)
         frozen = numpy.zeros(6, numpy.int32)
