@@ -14,7 +14,7 @@ from .._model.enums import Addressing, BackendKind, ElementKind, KvLayout, Lengt
 from .._model.errors import InvalidProblem, invalid_problem, unsupported
 from .._native import abi
 from .addressing import DECODE, FIRST_PLACE, PLACE_NAMES, SET_BY_GIVEN, bits_of, set_of
-from .arguments import rows_and_caches
+from .arguments import parts_of, rows_and_caches
 from .operands import CAN_IMPLEMENT_SYMBOL
 from .scales import NONE, kind_of, transform_of
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     # What a plain call says besides its operands: whether the stream is None, and the layout and convention,
     # as given.
     Form = tuple[bool, KvLayout, LengthConvention | None]
-    # And what else says which problem it is: whether there is key alone, guarded, and what was asked for.
-    Choices = tuple[Form, bool, bool, BackendKind | None, Transform | None, ElementKind | None]
+    # And what else says which problem it is: its parts, guarded, and what was asked for.
+    Choices = tuple[Form, int, bool, BackendKind | None, Transform | None, ElementKind | None]
 
 SELECT = "PagedKvAppendPlan.select"
 CALL = "append_paged_kv"
@@ -202,7 +202,7 @@ def special(
         element = element_kind(CALL, "element", element)
     if backend is not None and type(backend) is not BackendKind:
         backend = choice(CALL, "backend", backend, BackendKind)
-    choices = (form, value is None, guarded, backend, transform, element)
+    choices = (form, parts_of(value), guarded, backend, transform, element)
     if error_record is None and skip_slot is None:
         ops = _CHOSEN.get(choices) or _every_set(choices)
     else:
@@ -280,7 +280,7 @@ def _backend_of_call(on_host: bool, guarded: bool, wanted: BackendKind | None) -
 
 def _unstated(choices: Choices, placed_by: OperandSet) -> abi.Append:
     """An append that states no extent: the library takes them from the operands."""
-    form, is_k_alone, guarded, wanted, transform, element = choices
+    form, parts, guarded, wanted, transform, element = choices
     on_host, layout, _ = form
     backend = _backend_of_call(on_host, guarded, wanted)
     judged = guarded or backend is BackendKind.BESPOKE
@@ -293,7 +293,7 @@ def _unstated(choices: Choices, placed_by: OperandSet) -> abi.Append:
         addressing=placed_by.addressing,
         table=placed_by.table,
         lengths=placed_by.lengths,
-        parts=abi.PARTS_KEY if is_k_alone else abi.PARTS_KEY_AND_VALUE,
+        parts=parts,
         transform=transform or Transform.COPY,
         element=element or 0,
     )
@@ -345,7 +345,7 @@ def plain(
         length_convention = choice(CALL, "length_convention", length_convention, LengthConvention)
     instance(CALL, "guarded", guarded, bool)
     form = (on_host, layout, length_convention)
-    choices = (form, False, guarded, None, None, None)
+    choices = (form, abi.PARTS_KEY_AND_VALUE, guarded, None, None, None)
     ops = _CHOSEN.get(choices) or _every_set(choices)
     held = _HELD[length_convention].guarded if guarded else _HELD[length_convention]
     setattr(held, f"{layout.name.lower()}_on_{'host' if on_host else 'cuda'}", ops)
