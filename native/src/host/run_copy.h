@@ -1,4 +1,4 @@
-// The ways to copy one token's bytes into a cache, and a page's.
+// The ways to copy tokens' bytes to their places in a cache, and a page's.
 #ifndef BARACUDA_SRC_HOST_RUN_COPY_H_
 #define BARACUDA_SRC_HOST_RUN_COPY_H_
 

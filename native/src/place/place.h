@@ -68,13 +68,6 @@ inline bool find_place_of(const Placement& placement, Placing placing, int64_t r
   return is_place(placement, *seen);
 }
 
-// The same for a row by itself.
-template <bool kNarrow>
-inline bool find_place(const Placement& placement, int64_t row, Seen* seen) {
-  const int64_t request = placement.placing == Placing::kRagged ? find_request<kNarrow>(placement, row) : 0;
-  return find_place_of<kNarrow>(placement, placement.placing, request, row, seen);
-}
-
 // Why there was no place for the row, by what was seen of it. `is_judged`: RAGGED, and there is nothing wrong with it
 // but its page, if that; what else there is to see was not kept.
 BARACUDA_HOST_DEVICE inline Corruption corruption_of(const Placement& placement, Placing placing, int64_t row,

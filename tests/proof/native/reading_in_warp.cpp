@@ -225,7 +225,8 @@ void check_tables(Counts* counts) {
         return;
       }
       Seen wanted = {};
-      const bool is_wanted = baracuda::find_place<false>(placement, row, &wanted);
+      const int64_t request = placing == Placing::kRagged ? baracuda::find_request<false>(placement, row) : 0;
+      const bool is_wanted = baracuda::find_place_of<false>(placement, placing, request, row, &wanted);
       REQUIRE(served == is_wanted && seen.request == wanted.request && seen.page == wanted.page &&
                   (!served || seen.slot == wanted.slot),
               "placing %d, %d requests, row %lld: page %lld and %lld", static_cast<int>(placing),
