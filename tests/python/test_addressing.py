@@ -452,3 +452,46 @@ def test_pages_without_room_for_the_new_tokens(dense: bool, length: int) -> None
         assert f"is {length}" in message
         assert "list another page" in message or "list more pages" in message
         assert not re.search(r"below 0|below -|most -", message)
+
+
+TWO_PAGES = {"indices": int32(1, 2), "indptr": int32(0, 2)}
+
+
+@pytest.mark.parametrize(
+    ("operands", "says"),
+    [
+        ({"slot_mapping": int32(12)}, r"slot_mapping is 12; .* below 12 \(num_total_pages \* page_size\)$"),
+        (
+            {"indices": int32(1, 3), "indptr": int32(0, 2), "seq_lens": int32(7)},
+            r"indices is 3; it should be below 3 \(num_total_pages\)$",
+        ),
+        (
+            {"block_table": int32(1, 3).reshape(1, 2), "seq_lens": int32(7)},
+            r"block_table is 3; it should be below 3 \(num_total_pages\)$",
+        ),
+        (
+            {"indices": int32(1, 2), "indptr": int32(0, 3), "seq_lens": int32(7)},
+            r"indptr is 3; it should be below 3 \(.* at most the entries of indices\)$",
+        ),
+        (
+            TWO_PAGES | {"batch_indices": int32(1), "positions": int32(0)},
+            r"batch_indices is 1; it should be below 1 \(the number of requests, by indptr\)$",
+        ),
+        (
+            TWO_PAGES | {"batch_indices": int32(0), "positions": int32(8)},
+            r"positions is 8; it should be below 8 \(.*list another page\)$",
+        ),
+        (
+            TWO_PAGES | {"last_page_len": int32(5), "append_indptr": int32(0, 1)},
+            r"last_page_len is 5; it should be below 5 \(1 to page_size, the new tokens counted\)$",
+        ),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_a_refused_row_says_what_its_limit_is(operands: dict[str, Any], says: str) -> None:
+    cache = np.zeros((3, 1, 4, 8), np.float16)
+    if "seq_lens" in operands or "last_page_len" in operands:
+        operands = operands | {"length_convention": "AFTER_APPEND"}
+    with pytest.raises(bf.InvalidProblem, match=says):
+        bf.append_paged_kv(np.ones((1, 1, 8), np.float16), None, cache, None, **operands, stream=None)
+    assert not cache.any()

@@ -137,13 +137,31 @@ int32_t refuse_decode(const Append& append, const Seen& seen, int32_t operand) n
   }
 }
 
+// What the limit is, or what keeps it.
 const char* hint_of(const Placement& placement, const Corruption& corruption) noexcept {
-  if (corruption.operand == BARACUDA_OPERAND_INDPTR) return swap_hint(placement);
-  if (corruption.operand == BARACUDA_OPERAND_SEQ_LENS && corruption.seen >= corruption.limit)
-    return " (its pages have no room for the token: list another page)";
-  if (corruption.operand == BARACUDA_OPERAND_APPEND_INDPTR)
-    return " (it should rise from 0, by no more rows than the request has tokens)";
-  return "";
+  const bool is_beyond = corruption.seen >= corruption.limit;
+  switch (corruption.operand) {
+    case BARACUDA_OPERAND_INDPTR:
+      return look_swapped(placement) ? swap_hint(placement)
+                                     : " (indptr rises from at least 0 to at most the entries of indices)";
+    case BARACUDA_OPERAND_INDICES:
+    case BARACUDA_OPERAND_BLOCK_TABLE:
+      return is_beyond ? " (num_total_pages)" : "";
+    case BARACUDA_OPERAND_LAST_PAGE_LEN:
+      return " (1 to page_size, the new tokens counted)";
+    case BARACUDA_OPERAND_SEQ_LENS:
+      return is_beyond ? " (its pages have no room for the token: list another page)" : "";
+    case BARACUDA_OPERAND_APPEND_INDPTR:
+      return " (it should rise from 0, by no more rows than the request has tokens)";
+    case BARACUDA_OPERAND_BATCH_INDICES:
+      return is_beyond ? " (the number of requests, by indptr)" : "";
+    case BARACUDA_OPERAND_POSITIONS:
+      return is_beyond ? " (its request's pages have no room for the token: list another page)" : "";
+    case BARACUDA_OPERAND_SLOT_MAPPING:
+      return is_beyond ? " (num_total_pages * page_size)" : "";
+    default:
+      return "";
+  }
 }
 
 int32_t refuse_row(const Placement& placement, int64_t row, int64_t request, Corruption corruption) noexcept {
