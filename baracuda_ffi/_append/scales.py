@@ -45,7 +45,7 @@ def kind_of(function: str, value: object, v_data: object, scales: Operands) -> i
     """What the operands give. ``scales`` are those of ``SCALE_NAMES``. Raises ``InvalidProblem`` for a scale
     that a part lacks, or that has no part."""
     if value is not None and v_data is None:
-        check_no_scales(function, scales, _TAKES[ONE_CACHE])
+        _check_no_scales(function, scales)
         return ONE_CACHE
     k_given, v_given, k_written, v_written = scales
     if k_given is None and v_given is None and k_written is None and v_written is None:
@@ -72,10 +72,15 @@ def _unpaired(function: str, has_value: bool, scales: Operands) -> InvalidProble
     return invalid_problem(function, says)
 
 
-def check_no_scales(function: str, scales: Operands, takes: str) -> None:
+def _check_no_scales(function: str, scales: Operands) -> None:
+    """Of a value without a cache of its own."""
     for name, scale in zip(SCALE_NAMES, scales, strict=False):
         if scale is not None:
-            raise invalid_problem(function, f"{name} is given; this append takes {takes}")
+            raise invalid_problem(
+                function,
+                f"value and {name} are given and v_data is None; v_data should be given too, or no scale, "
+                "with transform=FP8_DS_MLA, which has one cache for both",
+            )
 
 
 def transform_of(

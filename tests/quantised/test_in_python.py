@@ -171,7 +171,7 @@ def test_bytes_whose_type_is_stated(element: str) -> None:
     append_paged_kv_reference(**after, element=element)
     bf.append_paged_kv(**given, element=element, stream=None)
     assert_as(given, after)
-    with pytest.raises(bf.InvalidProblem, match=r"element is not stated.*uint8.*FP8_E4M3 or FP8_E5M2"):
+    with pytest.raises(bf.InvalidProblem, match=r"element is not stated.*uint8.*fp8_e4m3 or fp8_e5m2"):
         bf.append_paged_kv(**given, stream=None)
 
 
@@ -230,7 +230,7 @@ REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
     ),
     ("FP8_DS_MLA", "unsaid", {"transform": None}, r"v_data is None and value is given.*FP8_DS_MLA"),
     ("FP8_DS_MLA", "v-data", {"v_data": np.zeros((PAGES, SLOTS, 656), np.uint8)}, r"v_data is given.*k_data"),
-    ("FP8_DS_MLA", "scales", {"k_scale": f32(1), "v_scale": f32(1)}, r"k_scale is given; .* no scales"),
+    ("FP8_DS_MLA", "scales", {"k_scale": f32(1)}, r"k_scale .* or no scale, with transform=FP8_DS_MLA"),
     ("FP8", "name", {"transform": "FP4"}, r"transform is 'FP4'; it should be a Transform, or a name: 'COPY'"),
     ("FP8", "shape", {"k_scale": f32(1, 2, 3)}, r"k_scale has shape \[3\]; it should be \[2\].*or \[1\]"),
     ("FP8", "rank", {"k_scale": f32(1).reshape(1, 1)}, r"k_scale has shape \[1, 1\]"),
@@ -256,6 +256,44 @@ REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
         {"v_scales": np.zeros((PAGES, HEADS, SLOTS, 4), np.uint8)[..., ::2]},
         r"v_scales .*side by side",
     ),
+    (
+        "PER_TOKEN_HEAD",
+        "flat-scales",
+        {"k_scales": np.zeros((PAGES, SLOTS * HEADS), np.float32)},
+        r"k_scales has .* 2 dimensions; it should have 3: \[num_total_pages, page_size, num_kv_heads\]$",
+    ),
+    ("FP8", "no-v_data", {"v_data": None}, r"value and k_scale are given and v_data is None; v_data should"),
+    (
+        "PER_TOKEN_HEAD",
+        "no-v_data",
+        {"v_data": None},
+        r"k_scales are given and v_data is None; v_data should",
+    ),
+    # Of operands with and without heads it is the odd one that is told.
+    (
+        "FP8_DS_MLA",
+        "key-with-heads",
+        {"key": np.zeros((ROWS, 1, 512), np.float16)},
+        r"key has .* 3 dimensions; it should have 2: \[rows, head_dim\]$",
+    ),
+    (
+        "FP8_DS_MLA",
+        "flat-key",
+        {"key": np.zeros(ROWS * 512, np.float16)},
+        r"key has shape .*; it should have 2: \[rows, head_dim\]$",
+    ),
+    (
+        "FP8_DS_MLA",
+        "cache-with-heads",
+        {"k_data": np.zeros((PAGES, 1, SLOTS, 656), np.uint8)},
+        r"k_data has .* 4 dimensions; it should have 3: \[num_total_pages, page_size, head_dim\]$",
+    ),
+    (
+        "FP8_DS_MLA",
+        "flat-cache",
+        {"k_data": np.zeros((PAGES * SLOTS, 656), np.uint8)},
+        r"k_data has .* 2 dimensions; it should have 3: \[num_total_pages, page_size, head_dim\]$",
+    ),
 ]
 
 
@@ -277,18 +315,18 @@ def test_what_a_copy_quantises_is_refused() -> None:
     """fp8 rows by a scale, caches that it does not write, a value of another type than key."""
     given = operands("FP8")
     fp8 = {name: given[name].astype(ml_dtypes.float8_e4m3fn) for name in ("key", "value")}
-    with pytest.raises(bf.InvalidProblem, match=r"key is of type fp8_e4m3; .*FP8 reads key and value of F16"):
+    with pytest.raises(bf.InvalidProblem, match=r"key is of type fp8_e4m3; .*FP8 reads key and value of f16"):
         bf.append_paged_kv(**given | fp8, stream=None)
     f16 = {name: np.zeros((PAGES, HEADS, SLOTS, WIDTH), np.float16) for name in ("k_data", "v_data")}
     with pytest.raises(
-        bf.Unsupported, match=r"k_data is of type f16; transform FP8 writes caches of FP8_E4M3"
+        bf.Unsupported, match=r"k_data is of type f16; transform FP8 writes caches of fp8_e4m3"
     ):
         bf.append_paged_kv(**given | f16, stream=None)
     mixed = {"value": given["value"].astype(np.float32)}
     with pytest.raises(bf.Unsupported, match=r"value is of type f32; it should be f16, as key is"):
         bf.append_paged_kv(**given | mixed, stream=None)
     doubles = {name: given[name].astype(np.float64) for name in ("key", "value")}
-    with pytest.raises(bf.Unsupported, match=r"key is of type float64; it should be F16, BF16 or F32"):
+    with pytest.raises(bf.Unsupported, match=r"key is of type float64; it should be f16, bf16 or f32$"):
         bf.append_paged_kv(**given | doubles, stream=None)
 
 
@@ -302,7 +340,9 @@ def test_caches_of_another_type_are_held_against_caches_and_not_against_rows() -
     with pytest.raises(bf.Unsupported, match=r"k_data is of type fp8_e4m3; it should be fp8_e5m2$"):
         bf.append_paged_kv(**given, element="fp8_e5m2", stream=None)
     given = operands("NVFP4")
-    with pytest.raises(bf.Unsupported, match=r"k_data is of type int8; transform NVFP4 writes caches of U8"):
+    with pytest.raises(
+        bf.Unsupported, match=r"k_data is of type int8; transform NVFP4 writes caches of uint8$"
+    ):
         bf.append_paged_kv(
             **given | {"k_data": given["k_data"].view(np.int8)}, transform="NVFP4", stream=None
         )

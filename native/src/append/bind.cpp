@@ -261,9 +261,9 @@ class Binding {
     const bool is_int64 = is_int && tensor.type_bits == 64 && !mirrored_;
     if (!is_int64 && !(is_int && tensor.type_bits == 32))
       return refuse_type(operand, tensor,
-                         mirrored_
-                             ? "int32 (convert it, such as by .int(), or select a guarded plan, which takes int64 too)"
-                             : "int32 or int64 (convert it, such as by .int())");
+                         mirrored_ ? "int32 (convert it, by torch's .int() or NumPy's .astype('int32'), or select a "
+                                     "guarded plan, which takes int64 too)"
+                                   : "int32 or int64 (convert it, by torch's .int() or NumPy's .astype('int32'))");
     const uint32_t mask = 1u << operand;
     op_.int64_operands = is_int64 ? op_.int64_operands | mask : op_.int64_operands & ~mask;
     return BARACUDA_OK;

@@ -3,13 +3,22 @@
 namespace baracuda {
 
 void Shapes::find_rank(Operands operands) noexcept {
-  for (int i = BARACUDA_OPERAND_KEY; i <= BARACUDA_OPERAND_V_DATA; ++i) {
-    if (operands[i] == nullptr) continue;
-    headless_ = operands[i]->ndim == rank_of(i) - 1;
-    if (!headless_) return;
-  }
-  for (int i = BARACUDA_OPERAND_K_SCALES; i <= BARACUDA_OPERAND_V_SCALES; ++i)
-    if (operands[i] != nullptr) headless_ = operands[i]->ndim == rank_of(i) - 1;
+  int without = 0;  // how many more have one dimension less than have all of them
+  bool some = false;
+  const auto count = [&](int first, int last) {
+    for (int i = first; i <= last; ++i) {
+      if (operands[i] == nullptr) continue;
+      some = true;
+      const int missing = rank_of(i) - operands[i]->ndim;
+      if (missing == 1) ++without;
+      if (missing == 0) --without;
+    }
+  };
+  count(BARACUDA_OPERAND_KEY, BARACUDA_OPERAND_V_DATA);
+  if (!some) count(BARACUDA_OPERAND_K_SCALES, BARACUDA_OPERAND_V_SCALES);
+  const Tensor* const k_data = operands[BARACUDA_OPERAND_K_DATA];
+  const bool k_data_has_none = k_data != nullptr && k_data->ndim == rank_of(BARACUDA_OPERAND_K_DATA) - 1;
+  headless_ = without > 0 || (without == 0 && k_data_has_none);
 }
 
 const char* Shapes::dimensions_of(int operand) const noexcept {
@@ -32,8 +41,10 @@ const char* Shapes::dimensions_of(int operand) const noexcept {
       return "[rows]";
     case Shape::kBlockTable:
       return "[batch, max_pages]";
-    case Shape::kScale:
     case Shape::kScales:
+      if (op_.transform == BARACUDA_TRANSFORM_NVFP4) return "those of its cache";
+      return headless_ ? "[num_total_pages, page_size]" : "[num_total_pages, page_size, num_kv_heads]";
+    case Shape::kScale:
       break;
   }
   return "";

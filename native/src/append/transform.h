@@ -29,12 +29,12 @@ inline constexpr uint32_t kFloats = kHalves | element_bit(BARACUDA_ELEMENT_F32);
 // Indexed by baracuda_transform.
 inline constexpr Transform kTransforms[] = {
     {"COPY", ~0u, "any", ~0u, "any"},
-    {"FP8", kFloats, "F16, BF16 or F32 (1 to 3)",
-     element_bit(BARACUDA_ELEMENT_FP8_E4M3) | element_bit(BARACUDA_ELEMENT_FP8_E5M2), "FP8_E4M3 or FP8_E5M2 (4 or 5)"},
-    {"PER_TOKEN_HEAD", kFloats, "F16, BF16 or F32 (1 to 3)",
-     element_bit(BARACUDA_ELEMENT_FP8_E4M3) | element_bit(BARACUDA_ELEMENT_I8), "FP8_E4M3 or I8 (4 or 6)"},
-    {"FP8_DS_MLA", kHalves, "F16 or BF16 (1 or 2)", element_bit(BARACUDA_ELEMENT_U8), "U8 (7)"},
-    {"NVFP4", kFloats, "F16, BF16 or F32 (1 to 3)", element_bit(BARACUDA_ELEMENT_U8), "U8 (7)"},
+    {"FP8", kFloats, "f16, bf16 or f32",
+     element_bit(BARACUDA_ELEMENT_FP8_E4M3) | element_bit(BARACUDA_ELEMENT_FP8_E5M2), "fp8_e4m3 or fp8_e5m2"},
+    {"PER_TOKEN_HEAD", kFloats, "f16, bf16 or f32",
+     element_bit(BARACUDA_ELEMENT_FP8_E4M3) | element_bit(BARACUDA_ELEMENT_I8), "fp8_e4m3 or int8"},
+    {"FP8_DS_MLA", kHalves, "f16 or bf16", element_bit(BARACUDA_ELEMENT_U8), "uint8"},
+    {"NVFP4", kFloats, "f16, bf16 or f32", element_bit(BARACUDA_ELEMENT_U8), "uint8"},
 };
 
 inline constexpr int32_t kNumTransforms = sizeof(kTransforms) / sizeof(kTransforms[0]);

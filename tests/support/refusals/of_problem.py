@@ -262,7 +262,7 @@ def _transforms() -> Iterator[Refusal]:
             yield refusal(6, UNSUPPORTED, f"{transform}-element={element}", says, **stated)
         reads = (1, 2) if transform == "FP8_DS_MLA" else (1, 2, 3)
         for source in sorted({0, 4, 5, 6, 7, 8, -1, 3} - set(reads)):
-            says = (f"source_element is {source}", f"transform {transform} reads key and value of F16")
+            says = (f"source_element is {source}", f"transform {transform} reads key and value of f16")
             stated = {"transform": number, "element": wanted[0], "source_element": source}
             yield refusal(7, INVALID_PROBLEM, f"{transform}-source={source}", says, **stated)
         says = (f"transform is {transform}", "FlashInfer's kernel copies", "bespoke backend")
