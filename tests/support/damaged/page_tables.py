@@ -109,12 +109,14 @@ def random_table(
 
 
 def _right_table(rng: np.random.Generator, e: Extent, *, padded: bool) -> tuple[int, dict[str, Any]]:
-    """One to three pages before the append; where their number is given no more in all than there are."""
+    """Up to two pages before the append; where too few are given for every request to have as many, part of
+    one."""
     batch, size = e.requests, e.page_size
     new = np.ones(batch, np.int64)
     if e.is_ragged:
         new = np.bincount(rng.integers(0, max(batch, 1), e.rows), minlength=batch)[:batch]
-    most = 2 * size if e.pages is None else size - 1
+    enough = e.pages is None or e.pages >= 3 * batch + e.rows
+    most = 2 * size if enough else size - 1
     before = rng.integers(0, most + 1, batch)
     total = before + new
     held = -(-total // size)  # pages

@@ -28,6 +28,7 @@ def replay_over_other_operands(backend: Any, draw: Callable[[int], RealAppend]) 
     assert len(graph.kernel_names()) == 1
     put.check(first.memory.blocks)  # a capture runs nothing
     shapes = {name: view.shape for name, view in first.views.items()}
+    unchanged = set(shapes)
     replays = 0
     for seed in range(1, 400):
         real = draw(seed)
@@ -35,6 +36,7 @@ def replay_over_other_operands(backend: Any, draw: Callable[[int], RealAppend]) 
             continue
         for block, content in zip(put.blocks, real.memory.blocks, strict=True):
             backend.overwrite(block, content)
+        unchanged -= {name for name in shapes if real.views[name].tobytes() != first.views[name].tobytes()}
         expected, _ = real.expected()
         graph.replay()
         put.check(expected)
@@ -42,4 +44,5 @@ def replay_over_other_operands(backend: Any, draw: Callable[[int], RealAppend]) 
         if replays == REPLAYS:
             break
     assert replays == REPLAYS
+    assert not unchanged
     plan.check(backend.stream)
