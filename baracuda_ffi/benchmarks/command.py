@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from .settings import GRIDS, L2_MODES, SUITES, Settings
+from .settings import ELEMENTS, GRIDS, L2_MODES, SUITES, Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--quick", action="store_true", help="fewer samples and cases; under a minute")
     parser.add_argument("--grid", choices=GRIDS, default="small", help="the kernel suite's shapes")
+    parser.add_argument(
+        "--element",
+        choices=ELEMENTS,
+        default="f16",
+        help="what the rows of the kernel suite's small grid are of",
+    )
     parser.add_argument(
         "--l2",
         choices=L2_MODES,
@@ -103,7 +109,9 @@ def _run_or_load(console: Console, arguments: argparse.Namespace) -> int:
                 console.print(f"{so_far.date}; {one_line(so_far.machine)}", highlight=False)
             print_suite(console, suite, so_far.machine)
 
-        settings = Settings(quick=arguments.quick, grid=arguments.grid, l2=arguments.l2)
+        settings = Settings(
+            quick=arguments.quick, grid=arguments.grid, l2=arguments.l2, element=arguments.element
+        )
         report = run_suites(arguments.suites or SUITES, settings, finished)
         if arguments.json and is_stream(arguments.json):  # once, at the end
             report.save(arguments.json)

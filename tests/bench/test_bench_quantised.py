@@ -17,7 +17,7 @@ from baracuda_ffi.benchmarks.operands.problem import Problem
 from baracuda_ffi.benchmarks.peers import flashinfer_python, indexing, vllm
 from baracuda_ffi.benchmarks.report.results import MEASURED, OURS, Case
 from baracuda_ffi.benchmarks.running.paths import Call
-from baracuda_ffi.benchmarks.settings import Settings
+from baracuda_ffi.benchmarks.settings import ELEMENTS, Settings
 from baracuda_ffi.benchmarks.suites import host, kernel, kernel_quantised
 from baracuda_ffi.benchmarks.suites.host import paths
 from baracuda_ffi.benchmarks.suites.host import quantised as of_transforms
@@ -151,10 +151,12 @@ def test_rows_of_fp8_ds_mla_may_be_by_another_scale_where_that_is_said() -> None
             torch_quantised.check_writes(operands, wrong, exact=exact)
 
 
-def test_the_kernel_suite_measures_every_format(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("element", ELEMENTS)
+def test_the_kernel_suite_measures_every_format(element: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_gpu.install(monkeypatch)
     monkeypatch.setattr(kernel, "_BATCHES", (3,))
-    result = kernel.run(Settings(quick=True))
+    result = kernel.run(Settings(quick=True, element=element))
+    assert {case.parameters["element"] for case in result.cases} == {element}
     (case,) = [case for case in result.cases if case.parameters.get("operands") == "quantised"]
     assert case.parameters["places"] == "slots"
     rows = {row.path: row.status for row in case.rows}

@@ -15,6 +15,7 @@ from ..running.gpu import torch_with_gpu
 from ..running.paths import Candidate, reason_of
 from ..running.progress import Progress
 from ..running.replay import l2_bytes_of, replay_all, sets_beyond
+from ..settings import ELEMENTS
 from . import kernel_paths, kernel_places, kernel_quantised
 from .kernel_targets import targets
 
@@ -77,7 +78,7 @@ def run(settings: Settings) -> SuiteResult:
 def _grid(settings: Settings) -> list[Problem]:
     heads: Iterable[int] = (8,)
     head_dims: Iterable[int] = (128,)
-    elements: Iterable[str] = ("f16",)
+    elements: Iterable[str] = (settings.element,)
     if settings.grid == "full":
         heads, head_dims, elements = (1, 2, 8, 32), (64, 128, 256), ("f16", "f32", "fp8_e4m3")
     elif not settings.quick:
@@ -152,7 +153,7 @@ def _requests(problem: Problem, settings: Settings) -> list[int]:
 
 def _quantised(problem: Problem, settings: Settings) -> tuple[str, ...]:
     """The ways to say places by which the problem's rows are quantised too."""
-    if problem.element not in ("f16", "f32"):
+    if problem.element not in ELEMENTS:
         return ()
     return kernel_quantised.QUICK_WAYS if settings.quick else kernel_quantised.WAYS
 

@@ -72,8 +72,8 @@ class Shapes {
   const char* hint_for(int operand, const Tensor& tensor, const Extents& expected) const noexcept;
 
  private:
-  // Without a head dimension rows have rank 2 and caches rank 3. What most of them have is meant, or k_data's where they
-  // are as many, and the others are wrong. Scales are asked where nothing else is given.
+  // Without a head dimension rows have rank 2 and caches rank 3. What most of them have is meant, or k_data's where as
+  // many have the other, and the others are wrong. Scales are asked where nothing else is given.
   void find_rank(Operands operands) noexcept;
 
   int rank_of(int operand) const noexcept {
