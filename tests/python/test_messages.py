@@ -120,7 +120,11 @@ MISTAKES: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
     # a page
     "a full page": (
         one_liner(last_page_len=int32(PAGE_SIZE, 0)),
-        ("last_page_len[0] is 16", "0 to 15", "a new page id, and length 0"),
+        ("last_page_len[0] is 16", "0 to 15", "a new page id, and length 0", "AFTER_APPEND, if it counts"),
+    ),
+    "a full page, the new token counted": (
+        one_liner(last_page_len=None, seq_lens=int32(PAGE_SIZE, 1)),
+        ("request 0", "seq_lens is 16", "list another page", "AFTER_APPEND, if it counts the new tokens"),
     ),
     "a page that was forgotten": (
         one_liner(last_page_len=None, seq_lens=int32(PAGE_SIZE + 1, 1), **AFTER),

@@ -116,13 +116,15 @@ int32_t refuse_length(const Append& append, const Seen& seen) noexcept {
   const int32_t least = append.placement.counts_new;
   const int32_t most = append.placement.page_size() - 1 + least;
   const bool before = least == 0;
-  return fail(
-      BARACUDA_INVALID_PROBLEM,
-      "request %lld: last_page_len[%lld] is %lld; %s with page_size %d it should be %d to %d, %s%s",
-      static_cast<long long>(seen.request), static_cast<long long>(seen.request), static_cast<long long>(seen.length),
-      before ? "BEFORE_APPEND" : "AFTER_APPEND", append.placement.page_size(), least, most,
-      before ? "the tokens already in the last page" : "the new token counted",
-      before && seen.length == append.placement.page_size() ? " (a full page: list a new page id, and length 0)" : "");
+  return fail(BARACUDA_INVALID_PROBLEM,
+              "request %lld: last_page_len[%lld] is %lld; %s with page_size %d it should be %d to %d, %s%s",
+              static_cast<long long>(seen.request), static_cast<long long>(seen.request),
+              static_cast<long long>(seen.length), before ? "BEFORE_APPEND" : "AFTER_APPEND",
+              append.placement.page_size(), least, most,
+              before ? "the tokens already in the last page" : "the new token counted",
+              before && seen.length == append.placement.page_size()
+                  ? " (a full page: list a new page id, and length 0; or AFTER_APPEND, if it counts the new token)"
+                  : "");
 }
 
 // A decode's refusals by its page table name the entries; the others what every corruption has.
@@ -150,7 +152,11 @@ const char* hint_of(const Placement& placement, const Corruption& corruption) no
     case BARACUDA_OPERAND_LAST_PAGE_LEN:
       return " (1 to page_size, the new tokens counted)";
     case BARACUDA_OPERAND_SEQ_LENS:
-      return is_beyond ? " (its pages have no room for the token: list another page)" : "";
+      if (!is_beyond) return "";
+      return placement.counts_new != 0
+                 ? " (its pages have no room for the token: list another page)"
+                 : " (its pages have no room for the token: list another page, or AFTER_APPEND, if it counts the new "
+                   "tokens)";
     case BARACUDA_OPERAND_APPEND_INDPTR:
       return " (it should rise from 0, by no more rows than the request has tokens)";
     case BARACUDA_OPERAND_BATCH_INDICES:
