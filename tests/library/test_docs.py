@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,14 +52,17 @@ def test_a_page_quotes_its_program(page: str) -> None:
 
 
 def test_the_first_page_runs() -> None:
-    (first,) = blocks("index.md", {"python"})
-    exec(first, {})
+    names: dict[str, Any] = {}
+    for block in blocks("index.md", {"python"}):
+        exec(block, names)
+    for cache in ("ckv_cache", "kpe_cache", "cache"):
+        assert names[cache].reshape(128, -1).any(axis=1).nonzero()[0].tolist() == [3, 17]
 
 
 def test_safe_lengths_come_first() -> None:
     """Before anything else is tried, the first page says what finds a page that is missing."""
     text = (DOCS / "index.md").read_text()
-    (first,) = blocks("index.md", {"python"})
+    first, *_ = blocks("index.md", {"python"})
     assert "`seq_lens`" in text.partition("```python")[0]
     assert "seq_lens=seq_lens" in first
     assert "last_page_len" not in first
