@@ -39,6 +39,8 @@ end
   new_environment "$folder/tools"
   "$folder/tools/bin/pip" install --quiet --target "$folder/root/usr/lib/python3/dist-packages" --python-version "${version#python}" \
     --only-binary :all: "${platforms[@]}" --platform manylinux2014_aarch64 --platform linux_aarch64 "$@"
+  # PYTHONHOME is this Python's alone, and not what else it starts has to heed, such as a cmake of this machine's Python.
+  echo "import os; os.environ.pop('PYTHONHOME', None)" > "$folder/root/usr/lib/python3/dist-packages/no_home.pth"
 }
 
 # As use_install, with the environment $1.
