@@ -34,6 +34,7 @@ set(_sources
     host/rows.cpp
     host/run_copy.cpp
     host/threads.cpp
+    memory/halves.cpp
     memory/meeting.cpp
     memory/span.cpp
     memory/tensor.cpp

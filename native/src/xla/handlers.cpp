@@ -17,6 +17,7 @@
 #include "base/cancellation.h"
 #include "base/fence.h"
 #include "base/status.h"
+#include "memory/halves.h"
 #include "memory/tensor.h"
 #include "xla/ffi.h"
 
@@ -108,7 +109,7 @@ class Given {
     if (ordinal == BARACUDA_XLA_KV_DATA) {
       BARACUDA_TRY(describe(BARACUDA_OPERAND_K_DATA, buffer));
       BARACUDA_TRY(describe(BARACUDA_OPERAND_V_DATA, buffer));
-      return split(buffer);
+      return split();
     }
     if (ordinal < 0 || ordinal >= BARACUDA_NUM_OPERANDS)
       return fail(BARACUDA_INVALID_PROBLEM, "operand %d is none; call baracuda_ffi.jax", ordinal);
@@ -135,26 +136,12 @@ class Given {
   }
 
   // Both caches described as all of [pages, 2, ...]: a half each.
-  int32_t split(const Buffer& whole) noexcept {
-    constexpr int64_t kMaxHalfRank = 4;
-    const int64_t rank = whole.rank - 1;
-    if (rank < 2 || rank > kMaxHalfRank || whole.extents[1] != 2)
-      return fail(BARACUDA_INVALID_PROBLEM, "kv_data should be [pages, 2, ...], K first");
-    int64_t step = 1;
-    for (int64_t i = rank - 1; i > 0; --i) {
-      half_shape_[i] = whole.extents[i + 1];
-      half_strides_[i] = step;
-      step *= whole.extents[i + 1];
-    }
-    half_shape_[0] = whole.extents[0];
-    half_strides_[0] = 2 * step;
+  int32_t split() noexcept {
     for (const int32_t half : {BARACUDA_OPERAND_K_DATA, BARACUDA_OPERAND_V_DATA}) {
-      tensors_[half].ndim = static_cast<int32_t>(rank);
-      tensors_[half].shape = half_shape_;
-      tensors_[half].strides = half_strides_;
+      Tensor& tensor = tensors_[half];
+      if (!take_half(tensor, half == BARACUDA_OPERAND_V_DATA, &half_steps_, &tensor))
+        return fail(BARACUDA_INVALID_PROBLEM, "kv_data should be [pages, 2, ...], K first");
     }
-    Tensor& value = tensors_[BARACUDA_OPERAND_V_DATA];
-    value.byte_offset = static_cast<uint64_t>(step) * value.type_bits / 8;
     return BARACUDA_OK;
   }
 
@@ -162,8 +149,7 @@ class Given {
   const int32_t device_id_;
   Tensor tensors_[BARACUDA_NUM_OPERANDS];
   const Tensor* operands_[BARACUDA_NUM_OPERANDS] = {};
-  int64_t half_shape_[kMaxRank];
-  int64_t half_strides_[kMaxRank];
+  Steps half_steps_;  // of both
 };
 
 // The rest of XLA's API may be older than this library's declarations.
