@@ -83,12 +83,7 @@ def _bits(given: Iterable[bool]) -> int:
     return sum([1 << i for i, is_given in enumerate(given) if is_given])
 
 
-def bits_of(placed_by: OperandSet) -> int:
-    """Which of ``PLACE_NAMES`` are given: the first is 1, the next 2."""
-    return _bits([name in placed_by.names for name in PLACE_NAMES])
-
-
-SET_BY_GIVEN = {bits_of(row): row for row in SETS}
+SET_BY_GIVEN = {_bits([name in row.names for name in PLACE_NAMES]): row for row in SETS}
 
 DECODE = SETS[0]
 

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import sys
+from types import NoneType
+
 from .._interop.streams import handle_or_host
-from .._model.enums import BackendKind, KvLayout, LengthConvention, Transform
+from .._model.enums import BackendKind, ElementKind, KvLayout, LengthConvention, Transform
+from .._native import abi
 from .._native import library as native_library
-from .._native.library import NOT_JUDGED
+from .._native.library import NOT_KNOWN
 from .operands import RUN_SYMBOL, append_any
-from .problem import AFTER, BEFORE, CALL, UNSAID, op_of, plain, special
+from .problem import CALL, form_of_call, given_by, op_of, statement, told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Literal, overload
+    from collections.abc import Callable
+    from typing import Any, Literal, TypeVar, overload
 
     from typing_extensions import Required, TypedDict, Unpack
 
     from .._interop.protocols import Operand, Stream
     from .._model.elements import ElementLike
-    from .._native.library import Operands
+    from .._native.library import Calls, Operands
     from .error_record import ErrorRecord
-    from .problem import PlainOps
+
+    F = TypeVar("F", bound=Callable[..., None])
 
     class _Options(TypedDict, total=False):
         """What goes with every set of operands."""
@@ -38,9 +44,69 @@ if TYPE_CHECKING:
         v_scales: Operand | None
 
 
-# By themselves: CPython takes longer to look up a member of a class.
-_HND, _NHD = KvLayout.HND, KvLayout.NHD
-_BEFORE, _AFTER = LengthConvention.BEFORE_APPEND, LengthConvention.AFTER_APPEND
+# The calls that the library knows, the latest first. The tuple is never changed, but replaced: a thread that
+# loses another's call gets to know it again.
+known: Calls = ()
+_MOST_KNOWN = 32
+# That say the same: by an enumerator, its name, or names that are made anew each time and not known again.
+_MOST_ALIKE = 4
+
+BY_POSITION = 7  # of abi.OPERANDS
+
+_OPERANDS = (*abi.OPERANDS, "kv_data")
+
+# What options are known by. It is the objects that are compared: enumerators, and what stands in a caller's
+# source, are the same each time.
+_SAME_EACH_TIME = (bool, int, str, NoneType, KvLayout, LengthConvention, BackendKind, Transform, ElementKind)
+
+
+def _get_to_know(operands: Operands, named: dict[str, Any]) -> None:
+    """Have the library know calls like this one, which was right."""
+    global known
+    on_host = named["stream"] is None
+    said: list[object] = []
+    for name, value in named.items():
+        if name in _OPERANDS or (name == "stream" and not on_host):
+            continue
+        if type(value) not in _SAME_EACH_TIME and name != "element":
+            return
+        said += sys.intern(name), value
+    given: dict[str, Any] = dict(zip(abi.OPERANDS, operands, strict=False)) | named
+    del given["stream"]
+    op, all_operands = statement(on_host=on_host, **given)
+    call = op, given_by(all_operands), *said
+    others: list[tuple[object, ...]] = []
+    alike = 1
+    for other in known:
+        is_alike = other[:2] == call[:2] and other[2::2] == call[2::2]
+        alike += is_alike
+        if not is_alike or alike <= _MOST_ALIKE:
+            others.append(other)
+    known = (call, *others[: _MOST_KNOWN - 1])
+
+
+def _known_by_name(declared: F) -> F:
+    """``declared``, which is not called where the library knows a call with the same operands and options."""
+
+    def append_paged_kv(*operands: Any, **named: Any) -> None:
+        status = NOT_KNOWN
+        opened = native_library.loaded
+        if opened is not None:
+            append = opened.append_known  # by itself: CPython takes longer to look up a slot as a method
+            status = append(known, operands, named, BY_POSITION)
+            if not status:
+                return
+            if status > 0:
+                raise opened.error(RUN_SYMBOL, status)
+        declared(*operands, **named)
+        if status == NOT_KNOWN:
+            _get_to_know(operands, named)
+
+    for name in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
+        setattr(append_paged_kv, name, getattr(declared, name))
+    append_paged_kv.__wrapped__ = declared  # type: ignore[attr-defined]
+    return append_paged_kv  # type: ignore[return-value]
+
 
 if TYPE_CHECKING:
     # A set of operands each, with two caches and with both in one.
@@ -247,6 +313,7 @@ if TYPE_CHECKING:
     ) -> None: ...
 
 
+@_known_by_name
 def append_paged_kv(
     key: Operand,
     value: Operand | None = None,
@@ -266,7 +333,7 @@ def append_paged_kv(
     layout: KvLayout | Literal["HND", "NHD"] = KvLayout.HND,
     length_convention: LengthConvention | Literal["BEFORE_APPEND", "AFTER_APPEND"] | None = None,
     guarded: bool = False,
-    **options: Any,  # those of special: CPython looks each one up that is not given
+    **options: Any,
 ) -> None:
     """Write rows of key and value to their places in a paged cache, the problem taken from the operands.
 
@@ -367,67 +434,9 @@ def append_paged_kv(
     The first call on a device loads the kernel, which a graph capture does not allow: make one before
     capturing, or select a plan.
     """
-    ops = None
-    convention: PlainOps | None = None  # of one that is told by its name: plain knows it
-    if length_convention is None:
-        convention = UNSAID
-    elif length_convention is _AFTER:
-        convention = AFTER
-    elif length_convention is _BEFORE:
-        convention = BEFORE
-    if guarded is not False and convention is not None:
-        # plain refuses what is neither.
-        convention = convention.guarded if guarded is True else None  # type: ignore[redundant-expr]
-    if convention is not None:
-        if layout is _HND:
-            ops = convention.hnd_on_host if stream is None else convention.hnd_on_cuda
-        elif layout is _NHD:
-            ops = convention.nhd_on_host if stream is None else convention.nhd_on_cuda
-    if ops is None:
-        (_, layout, length_convention), ops = plain(stream is None, layout, length_convention, guarded)
-    k_scale = v_scale = k_scales = v_scales = None
-    if (
-        options
-        or key is None  # type: ignore[redundant-expr]
-        or value is None
-        or k_data is None
-        or v_data is None
-    ):
-        form: Any = (stream is None, layout, length_convention)
-        places: Operands = (indices, indptr, last_page_len, append_indptr)
-        places += (batch_indices, positions, slot_mapping, block_table, seq_lens)
-        ops, (k_data, v_data, k_scale, v_scale, k_scales, v_scales) = special(
-            form, guarded, places, key, value, k_data, v_data, **options
-        )
-    opened = native_library.loaded or native_library.library()
-    append = opened.append_placed  # by itself: CPython takes longer to look up a slot as a method
-    status = append(
-        ops,
-        stream,
-        key,
-        value,
-        k_data,
-        v_data,
-        indices,
-        indptr,
-        last_page_len,
-        append_indptr,
-        batch_indices,
-        positions,
-        slot_mapping,
-        block_table,
-        seq_lens,
-        k_scale,
-        v_scale,
-        k_scales,
-        v_scales,
-    )
-    if status == NOT_JUDGED:
-        form = (stream is None, layout, length_convention)
-        operands: Operands = (key, value, k_data, v_data, indices, indptr, last_page_len, append_indptr)
-        operands += (batch_indices, positions, slot_mapping, block_table, seq_lens)
-        operands += (k_scale, v_scale, k_scales, v_scales)
-        op = op_of(form, ops, operands)
-        append_any(opened, op, stream, handle_or_host(CALL, stream), operands)
-    elif status:
-        raise opened.error(RUN_SYMBOL, status)
+    form = form_of_call(stream is None, layout, length_convention, guarded)
+    given: Operands = (key, value, k_data, v_data, indices, indptr, last_page_len, append_indptr)
+    given += (batch_indices, positions, slot_mapping, block_table, seq_lens)
+    said, operands = told(form, guarded, given, **options)
+    op = op_of(said, operands)
+    append_any(native_library.library(), op, stream, handle_or_host(CALL, stream), operands)

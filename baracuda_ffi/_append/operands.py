@@ -45,8 +45,7 @@ def append_any(library: Library, op: bytes, stream: Stream, handle: int, operand
     """Append operands, or on a stream, of kinds that ``Library.append`` may not judge as they are;
     ``handle`` is ``stream``'s. Raises what the library refused, for the function that runs."""
     # With its handle a stream may do where it did not by itself.
-    as_it_is = stream is None or type(stream) is int
-    status = NOT_JUDGED if as_it_is else library.append(op, handle, operands)
+    status = library.append(op, None if stream is None else handle, operands)
     if status == NOT_JUDGED:
         status = library.run(bind(library, RUN_SYMBOL, on_stream(op, handle), operands))
     if status:

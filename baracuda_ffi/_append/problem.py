@@ -11,10 +11,10 @@ from .._model.checks import INT64_MAX, choice, instance, integer
 from .._model.descriptors import convention_of
 from .._model.elements import element_kind
 from .._model.enums import Addressing, BackendKind, ElementKind, KvLayout, LengthConvention, Transform
-from .._model.errors import InvalidProblem, invalid_problem, unsupported
+from .._model.errors import invalid_problem, unsupported
 from .._native import abi
-from .addressing import DECODE, FIRST_PLACE, PLACE_NAMES, SET_BY_GIVEN, bits_of, set_of
-from .arguments import parts_of, rows_and_caches
+from .addressing import DECODE, FIRST_PLACE, PLACE_NAMES, set_of
+from .arguments import caches, parts_of, rows_and_caches
 from .operands import CAN_IMPLEMENT_SYMBOL
 from .scales import NONE, kind_of, transform_of
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .._interop.protocols import Operand
     from .._model.descriptors import PagedKvAppendDescriptor
     from .._model.elements import ElementLike
-    from .._native.library import Library, Operands, Ops
+    from .._native.library import Library, Operands
     from .addressing import OperandSet
     from .error_record import ErrorRecord
     from .preference import PlanPreference
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     Form = tuple[bool, KvLayout, LengthConvention | None]
     # And what else says which problem it is: its parts, guarded, and what was asked for.
     Choices = tuple[Form, int, bool, BackendKind | None, Transform | None, ElementKind | None]
+    # What any call says besides its operands: guarded; backend, transform and element, by their names too;
+    # its skip_slot; and the address of its error record, or 0.
+    Said = tuple[Form, bool, Any, Any, Any, int | None, int]
 
 SELECT = "PagedKvAppendPlan.select"
 CALL = "append_paged_kv"
@@ -136,40 +139,17 @@ def check_preference(
     )
 
 
-class PlainOps:
-    """The problems of calls that say nothing but a layout and where they are, of one length convention, and
-    of those that are guarded; None until first asked for. Set once, or by threads at once to the same."""
-
-    __slots__ = ("guarded", "hnd_on_cuda", "hnd_on_host", "nhd_on_cuda", "nhd_on_host")
-
-    guarded: PlainOps
-
-    def __init__(self, guarded: PlainOps | None = None) -> None:
-        self.guarded = guarded or self
-        self.hnd_on_cuda: Ops | None = None
-        self.hnd_on_host: Ops | None = None
-        self.nhd_on_cuda: Ops | None = None
-        self.nhd_on_host: Ops | None = None
+# The problems of calls, by what they say and a bit for each operand that they give; and of calls with a
+# skip_slot or an error record, of which there are any number, the latest.
+_OPS: dict[tuple[Said, int], bytes] = {}
+_LATEST_OPS: dict[tuple[Said, int], bytes] = {}
+_MOST_LATEST = 64
 
 
-# Of no convention that is said, and of each that there is.
-UNSAID, BEFORE, AFTER = PlainOps(PlainOps()), PlainOps(PlainOps()), PlainOps(PlainOps())
-_HELD = {None: UNSAID, LengthConvention.BEFORE_APPEND: BEFORE, LengthConvention.AFTER_APPEND: AFTER}
-# And those of all calls that choose among enumerators, by what they say.
-_CHOSEN: dict[Choices, Ops] = {}
-# And those of plain calls as they say it: by names too, of which there are few.
-_TOLD: dict[tuple[bool, object, object, bool], tuple[Form, Ops]] = {}
-
-
-# Not by keywords alone: CPython looks each one up that is not given.
-def special(
+def told(
     form: Form,
     guarded: bool,
-    places: Operands,
-    key: object,
-    value: object,
-    k_data: object,
-    v_data: object,
+    given: Operands,
     /,
     backend: BackendKind | Literal["FLASHINFER", "HOST", "BESPOKE"] | None = None,
     error_record: ErrorRecord | None = None,
@@ -181,83 +161,98 @@ def special(
     v_scales: Operand | None = None,
     kv_data: Operand | None = None,
     skip_slot: int | None = None,
-) -> tuple[Ops, tuple[Any, Any, Any, Any, Any, Any]]:
-    """The problems of a call that is not plain, and its caches and scales."""
-    if kv_data is not None or key is None or k_data is None or (value is None) is not (v_data is None):
-        if kv_data is None and (key is None or k_data is None):
-            set_of(CALL, places)  # what it raises comes first
-        k_data, v_data = rows_and_caches(CALL, key, value, k_data, v_data, kv_data)
-    kind = NONE
-    if (
-        k_scale is not None
-        or v_scale is not None
-        or k_scales is not None
-        or v_scales is not None
-        or (v_data is None and value is not None)
-    ):
-        kind = kind_of(CALL, value, v_data, (k_scale, v_scale, k_scales, v_scales))
-    if kind != NONE or transform is not None:
-        transform = transform_of(CALL, transform, kind, has_value=value is not None)
-    if element is not None and type(element) is not ElementKind:
-        element = element_kind(CALL, "element", element)
-    if backend is not None and type(backend) is not BackendKind:
+) -> tuple[Said, Operands]:
+    """What a call says besides its operands, and all of these. ``given`` are those before the scales."""
+    if kv_data is not None:
+        key, value, k_data, v_data, *places = given
+        k_data, v_data = caches(CALL, value, k_data, v_data, kv_data)
+        given = (key, value, k_data, v_data, *places)
+    operands = (*given, k_scale, v_scale, k_scales, v_scales)
+    # What is a key below is equal to nothing else: 1 is to more than one enumerator.
+    if type(backend) not in (NoneType, str, BackendKind):
         backend = choice(CALL, "backend", backend, BackendKind)
-    choices = (form, parts_of(value), guarded, backend, transform, element)
-    if error_record is None and skip_slot is None:
-        ops = _CHOSEN.get(choices) or _every_set(choices)
-    else:
-        asking = _unstated(choices, set_of(CALL, places))
-        _ask_for_more(asking, form[0], error_record, skip_slot)
-        ops = (bytes(asking),) * (1 << len(PLACE_NAMES))
-    return ops, (k_data, v_data, k_scale, v_scale, k_scales, v_scales)
+    if type(transform) not in (NoneType, str, Transform):
+        transform = choice(CALL, "transform", transform, Transform)
+    if type(element) not in (NoneType, str, ElementKind):
+        element = element_kind(CALL, "element", element)
+    if skip_slot is not None and type(skip_slot) is not int:
+        skip_slot = integer(CALL, "skip_slot", skip_slot, 0, INT64_MAX, "a slot, or None")
+    record = 0 if error_record is None else _record_for(error_record, form[0])
+    return (form, guarded, backend, transform, element, skip_slot, record), operands
 
 
-special.__qualname__ = CALL  # what Python's own errors name
+told.__qualname__ = CALL  # what Python's own errors name
 
 
-def _every_set(choices: Choices) -> Ops:
-    """A problem for each set of operands that goes with the convention; found in ``_CHOSEN`` from now on."""
-    form, _, guarded, backend, _, _ = choices
-    _backend_of_call(form[0], guarded, backend)  # what it raises here is no set's
-    ops: list[bytes | None] = [None] * (1 << len(PLACE_NAMES))
-    for given, placed_by in SET_BY_GIVEN.items():
-        try:  # noqa: SIM105 -- contextlib is loaded for nothing else
-            ops[given] = bytes(_unstated(choices, placed_by))
-        except InvalidProblem:
-            pass
-    made = _CHOSEN[choices] = tuple(ops)
-    return made
+def _record_for(error_record: ErrorRecord, on_host: bool) -> int:
+    """The address of a record that a launch will write to."""
+    from .error_record import ErrorRecord
+
+    record = instance(CALL, "error_record", error_record, ErrorRecord)
+    record._check_reachable(CALL, on_host)
+    record.will_be_launched()
+    return record.address
 
 
-def op_of(form: Form, ops: Ops, operands: Operands) -> bytes:
-    """That of these operands. Raises where there is none."""
-    placed_by = set_of(CALL, operands[FIRST_PLACE : FIRST_PLACE + len(PLACE_NAMES)])
-    _convention(form, placed_by)
-    op = ops[bits_of(placed_by)]
-    assert op is not None  # what is missing was raised
+def op_of(said: Said, operands: Operands) -> bytes:
+    """The problem of a call. Raises where it is none."""
+    call = said, given_by(operands)
+    *_, skip_slot, record = said
+    ops = _OPS if skip_slot is None and not record else _LATEST_OPS
+    op = ops.get(call)
+    if op is None:
+        op = _op_of_new(said, operands)
+        if ops is _LATEST_OPS and len(ops) >= _MOST_LATEST:
+            ops.clear()
+        ops[call] = op
     return op
 
 
-def _ask_for_more(
-    op: abi.Append, on_host: bool, error_record: ErrorRecord | None, skip_slot: int | None
-) -> None:
+def given_by(operands: Operands) -> int:
+    """A bit for each operand that is given."""
+    given = 0
+    for i, operand in enumerate(operands):
+        if operand is not None:
+            given |= 1 << i
+    return given
+
+
+def _op_of_new(said: Said, operands: Operands) -> bytes:
+    form, guarded, backend, transform, element, skip_slot, record = said
+    key, value, k_data, v_data = operands[:FIRST_PLACE]
+    places = operands[FIRST_PLACE : FIRST_PLACE + len(PLACE_NAMES)]
+    if key is None or k_data is None:
+        set_of(CALL, places)  # what it raises comes first
+    if key is None or k_data is None or (value is None) is not (v_data is None):
+        rows_and_caches(CALL, key, value, k_data, v_data, None)
+    kind = kind_of(CALL, value, v_data, operands[FIRST_PLACE + len(PLACE_NAMES) :])
+    if kind != NONE or transform is not None:
+        transform = transform_of(CALL, transform, kind, has_value=value is not None)
+    if element is not None:
+        element = element_kind(CALL, "element", element)
+    if backend is not None:
+        backend = choice(CALL, "backend", backend, BackendKind)
+    _backend_of_call(form[0], guarded, backend)  # what it raises comes before what says places
+    choices = (form, parts_of(value), guarded, backend, transform, element)
+    op = _unstated(choices, set_of(CALL, places))
+    if skip_slot is not None or record:
+        _ask_for_more(op, skip_slot, record)
+    return bytes(op)
+
+
+def _ask_for_more(op: abi.Append, skip_slot: int | None, record: int) -> None:
     if skip_slot is not None:
         op.flags |= abi.FLAG_SKIP_SLOT
         op.skip_slot = integer(CALL, "skip_slot", skip_slot, 0, INT64_MAX, "a slot, or None")
         if op.addressing != Addressing.SLOTS:
             raise invalid_problem(CALL, f"skip_slot is {skip_slot} without slot_mapping; it goes with one")
-    if error_record is not None:
-        from .error_record import ErrorRecord
-
-        record = instance(CALL, "error_record", error_record, ErrorRecord)
+    if record:
         if not op.flags & abi.FLAG_GUARDED:
             raise invalid_problem(
                 CALL,
                 "error_record is given and the append is not guarded; pass guarded=True with it",
             )
-        record._check_reachable(CALL, on_host)
-        record.will_be_launched()
-        op.error_record = record.address
+        op.error_record = record
 
 
 def _backend_of_call(on_host: bool, guarded: bool, wanted: BackendKind | None) -> BackendKind:
@@ -313,42 +308,22 @@ def statement(
 ) -> tuple[bytes, Operands]:
     """The problem that ``append_paged_kv`` would state, and its operands, for a caller that has none yet to
     look at, as a compiler that traces. ``given`` are its arguments by their names. Raises what it would."""
-    key, value, k_data, v_data, *places = [
-        given.pop(name, None) for name in (*abi.OPERANDS[:FIRST_PLACE], *PLACE_NAMES)
-    ]
-    form, _ = plain(on_host, layout, length_convention, guarded)
-    ops, (k_data, v_data, *scales) = special(
-        form, guarded, tuple(places), key, value, k_data, v_data, **given
-    )
-    operands = (key, value, k_data, v_data, *places, *scales)
-    return op_of(form, ops, operands), operands
+    names = (*abi.OPERANDS[:FIRST_PLACE], *PLACE_NAMES)
+    first = tuple([given.pop(name, None) for name in names])
+    form = form_of_call(on_host, layout, length_convention, guarded)
+    said, operands = told(form, guarded, first, **given)
+    return op_of(said, operands), operands
 
 
-def plain(
+def form_of_call(
     on_host: bool,
     layout: KvLayout | str,
     length_convention: LengthConvention | str | None,
     guarded: bool,
-) -> tuple[Form, Ops]:
-    """The problems of a call that says nothing else, and what it says."""
-    told = (on_host, layout, length_convention, guarded)
-    is_known = (
-        type(layout) in (KvLayout, str)
-        and type(length_convention) in (LengthConvention, str, NoneType)
-        and type(guarded) is bool
-    )
-    if is_known and (found := _TOLD.get(told)) is not None:
-        return found
-    if type(layout) is not KvLayout:
-        layout = choice(CALL, "layout", layout, KvLayout)
-    if length_convention is not None and type(length_convention) is not LengthConvention:
+) -> Form:
+    """What any call says. Raises for what is not that, ``guarded`` too."""
+    layout = choice(CALL, "layout", layout, KvLayout)
+    if length_convention is not None:
         length_convention = choice(CALL, "length_convention", length_convention, LengthConvention)
     instance(CALL, "guarded", guarded, bool)
-    form = (on_host, layout, length_convention)
-    choices = (form, abi.PARTS_KEY_AND_VALUE, guarded, None, None, None)
-    ops = _CHOSEN.get(choices) or _every_set(choices)
-    held = _HELD[length_convention].guarded if guarded else _HELD[length_convention]
-    setattr(held, f"{layout.name.lower()}_on_{'host' if on_host else 'cuda'}", ops)
-    if is_known:
-        _TOLD[told] = form, ops
-    return form, ops
+    return on_host, layout, length_convention

@@ -75,3 +75,6 @@ def _instead_of_numbers(operand: object, name: str) -> str:
 describers[TensorView] = _kept_capsule = attrgetter("_capsule")
 if (_offset := slot_offset(TensorView, "_capsule")) is not None:
     describers[_kept_capsule] = _offset
+if (_whole := slot_offset(CacheOfPair, "whole")) and (_half := slot_offset(CacheOfPair, "_half")):
+    describers[CacheOfPair] = _whole_of = attrgetter("whole")
+    describers[_whole_of] = _whole, _half

@@ -9,6 +9,8 @@ import ctypes
 import sys
 from ctypes import c_char_p, c_int32, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
 
+from . import abi
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,20 +25,26 @@ if TYPE_CHECKING:
     # that object.
     Caution = tuple[bytes, Callable[[Any], object], object]
 
-    Describers = dict[type | int | Callable[[Any], object], Describer | Caution | bytes | int | None]
+    # Where an object has another that it is half of, [pages, 2, ...], and where an int, which half.
+    Half = tuple[int, int]
+
+    Describers = dict[type | int | Callable[[Any], object], Describer | Caution | bytes | int | Half | None]
 
 SYMBOL = "baracuda_private_python_methods"
 
 # What describes objects, by type, for the library's built-in functions; by the address of a reader a
 # ``Caution``; by a function None if the object may let go of its capsules' memory, an ``ArrayLayout`` by
-# which most objects are read without it, or the offset of a capsule that an object keeps. No entry is removed
-# or replaced, since another thread may be using it: a table lives as long as the process, and types that have
-# one are few.
+# which most objects are read without it, the offset of a capsule that an object keeps, or a ``Half``. No
+# entry is removed or replaced, since another thread may be using it: a table lives as long as the process,
+# and types that have one are few.
 describers: Describers = {}
+
+# What a call may be given by name. It is the objects that are compared: Python interns keywords.
+_NAMES = tuple([sys.intern(name) for name in (*abi.OPERANDS, "kv_data", "stream")])
 
 
 class _PythonApi(ctypes.Structure):
-    """struct baracuda_python_api: the addresses of three objects, and those of functions by their names."""
+    """struct baracuda_python_api: the addresses of objects, and those of functions by their names."""
 
     _fields_ = (
         ("struct_size", c_uint32),
@@ -44,10 +52,13 @@ class _PythonApi(ctypes.Structure):
         ("none", c_void_p),
         ("int_type", c_void_p),
         ("exception_type", c_void_p),
+        ("tuple_type", c_void_p),
+        ("names", c_void_p * len(_NAMES)),
         ("PyBytes_AsString", c_void_p),
         ("PyBytes_FromStringAndSize", c_void_p),
         ("PyCapsule_GetPointer", c_void_p),
         ("PyDict_GetItemWithError", c_void_p),
+        ("PyDict_Next", c_void_p),
         ("PyErr_Clear", c_void_p),
         ("PyErr_ExceptionMatches", c_void_p),
         ("PyErr_Occurred", c_void_p),
@@ -61,6 +72,7 @@ class _PythonApi(ctypes.Structure):
         ("PyTuple_New", c_void_p),
         ("PyTuple_SetItem", c_void_p),
         ("PyTuple_Size", c_void_p),
+        ("PyUnicode_InternInPlace", c_void_p),
         ("Py_DecRef", c_void_p),
         ("Py_IncRef", c_void_p),
     )
@@ -154,7 +166,8 @@ def builtin_calls(library: ctypes.CDLL, table: Describers = describers) -> dict[
     methods = getattr(library, SYMBOL, None)
     if pythonapi is None or methods is None:
         return {}
-    api = _PythonApi(ctypes.sizeof(_PythonApi), _type_offset(), id(None), id(int), id(Exception))
+    api = _PythonApi(ctypes.sizeof(_PythonApi), _type_offset(), id(None), id(int), id(Exception), id(tuple))
+    api.names[:] = [id(name) for name in _NAMES]
     try:
         for name, _ in _PythonApi._fields_:
             if name.startswith("Py"):

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     # One for each of abi.OPERANDS, None where there is none; those at the end may be left out.
     Operands = tuple[object, ...]
 
-    # A baracuda_paged_kv_append, or None, for each way to give operands that say places, by a bit for each of
-    # them, "indices" the lowest.
-    Ops = tuple[bytes | None, ...]
+    # Calls by name that are known, each a tuple: its baracuda_paged_kv_append; a bit for each of
+    # abi.OPERANDS, whether it is given; and in turns the names and values of its options, and "stream" and
+    # None for the host.
+    Calls = tuple[tuple[object, ...], ...]
 
     # A baracuda_paged_kv_append, and the operands that keep its memory; and from the accelerator what it was
     # checked as. Never changed, so that a launch on another thread sees all of it or none.
@@ -28,12 +29,14 @@ if TYPE_CHECKING:
 # A status of the accelerated calls alone: they have done nothing, and the operands have to be described one
 # by one.
 NOT_JUDGED = -1
+# And of append_known: it has done nothing, and the call is none that it knows.
+NOT_KNOWN = -2
 
 
 class Library:
     """An open library. Arguments are as in the header, pointers as addresses; the prototypes are in ``abi``.
 
-    ``run``, ``bind_objects``, ``rebind_objects``, ``append``, ``append_placed`` and ``copy`` are the
+    ``run``, ``bind_objects``, ``rebind_objects``, ``append``, ``append_known`` and ``copy`` are the
     accelerator's where the interpreter has one; without, ``run`` goes through ctypes like everything else,
     and the others judge nothing. Operands are checked with the GIL held; everything else releases it, but for
     a launch on the host that takes less long than that.
@@ -42,7 +45,7 @@ class Library:
     __slots__ = (
         "_handle",
         "append",
-        "append_placed",
+        "append_known",
         "bind",
         "bind_copy",
         "bind_objects",
@@ -65,7 +68,7 @@ class Library:
     bind_objects: Callable[..., tuple[int, Bound]]  # of a Bound and the operands
     rebind_objects: Callable[..., int]  # of what has a Bound, where it has it, and the operands
     append: Callable[[bytes, object, Operands], int]
-    append_placed: Callable[..., int]  # of Ops, a stream and the operands
+    append_known: Callable[[Calls, Operands, dict[str, Any], int], int]  # of a call
     copy: Callable[[bytes, object, Operands], int]  # of a baracuda_paged_kv_copy, by abi.COPY_OPERANDS
     bind_copy: Callable[[int, int, int], int]
     run_copy: Callable[[int], int]
@@ -96,7 +99,7 @@ class Library:
         self.bind_objects = calls.get("bind") or _bind_nothing
         self.rebind_objects = calls.get("rebind") or _judge_nothing
         self.append = calls.get("append") or _judge_nothing
-        self.append_placed = calls.get("append_placed") or _judge_nothing
+        self.append_known = calls.get("append_known") or _know_nothing
         self.copy = calls.get("copy") or _judge_nothing
 
     def function(self, name: str) -> Callable[..., Any]:
@@ -132,6 +135,10 @@ def _bind_nothing(bound: Bound, *operands: object) -> tuple[int, Bound]:
 
 def _judge_nothing(*of_any_call: object) -> int:
     return NOT_JUDGED
+
+
+def _know_nothing(*of_any_call: object) -> int:
+    return NOT_KNOWN
 
 
 loaded: Library | None = None  # what library() returns, once there is one: to save a decode loop the call

@@ -16,6 +16,7 @@ from baracuda_ffi._native.accelerator import SYMBOL, builtin_calls, slot_offset
 from support.c_abi import abi
 from support.calls.builtin_calls import (
     NOT_JUDGED,
+    NOT_KNOWN,
     Calls,
     assert_refused,
     bound_to_nothing,
@@ -27,13 +28,16 @@ from support.calls.builtin_calls import (
 from support.calls.operands import NAMES
 from support.problems.problem import Problem, assert_appended, assert_unchanged
 
+CALL_NAMES = (*abi.OPERANDS, "kv_data", "stream")
 CUDA_STREAMS = [True, -1, 2**64, 1.5, "0", None, object()]
 
 
 def whole_api() -> abi.PythonApi:
-    api = abi.PythonApi(ctypes.sizeof(abi.PythonApi), 0, id(None), id(int), id(Exception))
-    for name, _ in abi.PythonApi._fields_[5:]:
-        setattr(api, name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p))
+    api = abi.PythonApi(ctypes.sizeof(abi.PythonApi), 0, id(None), id(int), id(Exception), id(tuple))
+    api.names[:] = [id(name) for name in CALL_NAMES]
+    for name, _ in abi.PythonApi._fields_:
+        if name.startswith("Py"):
+            setattr(api, name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p))
     return api
 
 
@@ -49,7 +53,7 @@ def test_the_table_of_methods() -> None:
     assert address
     size = ctypes.sizeof(abi.PythonMethod)
     listed = [abi.PythonMethod.from_address(address + i * size) for i in range(7)]
-    names = [b"run", b"bind", b"rebind", b"append", b"append_placed", b"copy"]
+    names = [b"run", b"bind", b"rebind", b"append", b"append_known", b"copy"]
     assert [method.name for method in listed] == [*names, None]
     for method in listed[:-1]:
         assert method.flags == 0x80  # METH_FASTCALL
@@ -59,12 +63,15 @@ def test_the_table_of_methods() -> None:
 def test_an_api_that_lacks_something() -> None:
     assert methods(None) is None
     assert "api" in abi.message()
-    for name, _ in abi.PythonApi._fields_:
+    for name, kind in abi.PythonApi._fields_:
         if name == "type_offset":  # it may be 0
             continue
         api = whole_api()
-        setattr(api, name, 0)
+        setattr(api, name, kind())
         assert methods(api) is None, name
+    api = whole_api()
+    api.names[-1] = 0
+    assert methods(api) is None
     assert methods(whole_api())
 
 
@@ -79,25 +86,51 @@ def test_append_reads_each_operand_once_and_leaves_the_op_as_it_was() -> None:
     assert op == copy
 
 
-def test_an_op_is_found_by_the_operands_that_say_places() -> None:
+def test_a_known_call_is_like_it_in_its_operands_and_options() -> None:
+    problem = Problem()
+    calls, given = Calls(problem), sum(1 << abi.OPERANDS.index(name) for name in NAMES)
+    option = object()
+    like = (unbound(), given, "guarded", option, "stream", None)
+    unlike = [
+        (b"", given ^ 1, *like[2:]),
+        (b"", given, *like[2:4]),
+        (b"", given, *like[4:]),
+        (b"", given, *like[4:], *like[2:4]),
+        (b"", given, "guarded", object(), *like[4:]),
+        (b"", given, "layout", option, *like[4:]),
+        (b"", given, *like[2:], "layout", option),
+    ]
+    named = {"guarded": option, "stream": None}
+    for number in range(len(NAMES) + 1):  # by position; the others by name
+        by_name = {name: calls.operands[name] for name in NAMES[number:]}
+        by_position = calls.given()[:number]
+        before = problem.snapshot()
+        assert calls.append_known(tuple(unlike), by_position, named | by_name, 7) == NOT_KNOWN
+        assert calls.append_known((), by_position, named | by_name, 7) == NOT_KNOWN
+        assert_unchanged(problem.arrays, before)
+        assert calls.append_known((*unlike, like, *unlike), by_position, named | by_name, 7) == abi.OK
+        assert_appended(problem, before)
+
+
+def test_a_call_that_is_none() -> None:
     problem = Problem()
     before = problem.snapshot()
-    calls = Calls(problem)
-    operands = (*calls.given(), *[None] * (len(abi.OPERANDS) - len(NAMES)))
-    indices = abi.OPERANDS.index("indices")
-    others: list[bytes | None] = [None] * 512
-    assert calls.append_placed(tuple(others), None, *operands) == NOT_JUDGED
-    assert calls.append_placed((*[unbound()] * 7, None, *[unbound()] * 504), None, *operands) == NOT_JUDGED
+    calls, given = Calls(problem), sum(1 << abi.OPERANDS.index(name) for name in NAMES)
+    known = ((unbound(), given, "stream", None), (unbound(), given))
+    host = {"stream": None}
+    first = calls.given()
+    assert calls.append_known(known, first, {}, 7) == NOT_KNOWN  # no stream
+    assert calls.append_known(known, first, host, 6) == NOT_KNOWN
+    assert calls.append_known(known, (*first, *[None] * 20), host, 7) == NOT_KNOWN
+    assert calls.append_known(known, first, host | {"key": first[0]}, 7) == NOT_KNOWN
+    assert calls.append_known(known, first, host | {"key": None}, 7) == NOT_KNOWN
+    assert calls.append_known(known, first, host | {"kv_data": first[2]}, 7) == NOT_KNOWN
+    assert calls.append_known(known, first, host | dict.fromkeys("abcdefghij"), 7) == NOT_KNOWN
+    assert calls.append_known(known, first[:6], host | {"".join(["ke", "y"]): None}, 7) == NOT_KNOWN
+    assert calls.append_known(known, first, {"stream": 0}, 7) == NOT_JUDGED  # the op is the host's
     assert_unchanged(problem.arrays, before)
-    given = [i - indices for i in range(indices, len(operands)) if operands[i] is not None]
-    assert given == [0, 1, 2]
-    others[0b111] = unbound()
-    for cut in (len(NAMES), len(operands)):
-        before = problem.snapshot()
-        assert calls.append_placed(tuple(others), None, *operands[:cut]) == abi.OK
-        assert_appended(problem, before)
-    more = (*operands[:-1], calls.operands["key"])  # a scale says no place
-    assert calls.append_placed(tuple(others), None, *more) == abi.INVALID_PROBLEM
+    assert calls.append_known(known, first, host | {"kv_data": None, "seq_lens": None}, 7) == abi.OK
+    assert_appended(problem, before)
 
 
 def test_bind_then_run() -> None:
@@ -369,7 +402,7 @@ def test_references_come_and_go() -> None:
 def test_where_there_are_no_functions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither an older library nor another interpreter is a reason not to work."""
     library = ctypes.CDLL(bf.library_path())
-    assert sorted(builtin_calls(library)) == ["append", "append_placed", "bind", "copy", "rebind", "run"]
+    assert sorted(builtin_calls(library)) == ["append", "append_known", "bind", "copy", "rebind", "run"]
     older: Any = object()
     assert builtin_calls(older) == {}
     without = types.SimpleNamespace(**{SYMBOL: lambda api: None})

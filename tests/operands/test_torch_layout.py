@@ -169,7 +169,7 @@ def test_a_tensor_of_no_rows_is_read_where_it_lies() -> None:
 LEFT: dict[str, Callable[[Any], Any]] = {
     "shared until it is written": lambda tensor: torch._lazy_clone(tensor),
     "lent": lambda tensor: (tensor, tensor.__dict__.update(clone=torch._lazy_clone(tensor)))[0],
-    "of five dimensions": lambda tensor: tensor.expand((1,) * (5 - tensor.dim()) + tensor.shape),
+    "of six dimensions": lambda tensor: tensor.expand((1,) * (6 - tensor.dim()) + tensor.shape),
     "of another type": lambda tensor: tensor.to(torch.float64),
     "without memory": lambda tensor: tensor.to("meta"),
     "sparse": lambda tensor: tensor.to_sparse(),

@@ -15,17 +15,21 @@ extern "C" {
 #endif
 
 #define BARACUDA_PRIVATE_TENSOR_TYPES 12
+#define BARACUDA_PRIVATE_NAMES 19
 
 typedef struct baracuda_python_api {
-  uint32_t struct_size; /* sizeof(baracuda_python_api) */
-  uint32_t type_offset; /* where an object has its type; 0: not known */
-  void* none;           /* Py_None */
-  void* int_type;       /* &PyLong_Type */
-  void* exception_type; /* PyExc_Exception */
+  uint32_t struct_size;                /* sizeof(baracuda_python_api) */
+  uint32_t type_offset;                /* where an object has its type; 0: not known */
+  void* none;                          /* Py_None */
+  void* int_type;                      /* &PyLong_Type */
+  void* exception_type;                /* PyExc_Exception */
+  void* tuple_type;                    /* &PyTuple_Type */
+  void* names[BARACUDA_PRIVATE_NAMES]; /* interned, and kept: of the operands, "kv_data", "stream" */
   void* PyBytes_AsString;
   void* PyBytes_FromStringAndSize;
   void* PyCapsule_GetPointer;
   void* PyDict_GetItemWithError;
+  void* PyDict_Next;
   void* PyErr_Clear;
   void* PyErr_ExceptionMatches;
   void* PyErr_Occurred;
@@ -39,6 +43,7 @@ typedef struct baracuda_python_api {
   void* PyTuple_New;
   void* PyTuple_SetItem;
   void* PyTuple_Size;
+  void* PyUnicode_InternInPlace;
   void* Py_DecRef;
   void* Py_IncRef;
 } baracuda_python_api;
@@ -115,15 +120,15 @@ typedef struct baracuda_python_method {
  * go of that memory while it lives, and bind is not given such objects. Where it has a bytes object by that function,
  * a baracuda_array_layout, an object that has its memory by itself, or from another that has, of the same type, and is
  * otherwise as the layout says, is read without the function. Where it has an int by that function, an object keeps
- * its capsule, which has nothing to give back, at that offset. For the int of a reader `self` may have a tuple of
+ * its capsule, which has nothing to give back, at that offset. Where it has a tuple of two ints by that function, an
+ * object is half of another, [pages, 2, ...], which it has at the first of these offsets; at the second it has an int:
+ * which half. For the int of a reader `self` may have a tuple of
  * three: a bytes object, a baracuda_tensor_layout, by which most objects are read without the reader; a function, and
  * what it returns of an object that may be written though it has something at `watched`. What is in `self` stays
  * there. In what follows `op` is a bytes object that holds a baracuda_paged_kv_append of its struct_size; `operands` a
  * tuple of at most BARACUDA_NUM_OPERANDS objects, in baracuda_operand's order, None (or the end) where there is none;
- * `ops` a tuple of an op, or None, for each way to give operands that say places: bit i of its place there is whether
- * operand BARACUDA_OPERAND_INDICES + i is given, up to seq_lens; and `bound` a tuple of two: an op, and the operands
- * that keep its memory. One that bind made has a third, what the op was found to be, with which run does not check it
- * again.
+ * and `bound` a tuple of two: an op, and the operands that keep its memory. One that bind made has a third, what the op
+ * was found to be, with which run does not check it again.
  *
  * Where the GIL is released for a launch, it is kept for one of the host that takes less long than releasing it does.
  *
@@ -136,17 +141,25 @@ typedef struct baracuda_python_method {
  *                                  for interpreters that have no GIL
  *   append(op, stream, operands)   _bind, the GIL held, then _run on `stream`, an int, or None for the host, the GIL
  *                                  released; returns the status
- *   append_placed(ops, stream, *operands)
- *                                  likewise, by the op for those of the operands that say places
+ *   append_known(calls, operands, named, most)
+ *                                  likewise of a call by name: `operands` are its first, at most as many as the int
+ *                                  `most`, and `named` is a dict of what else it has: further operands, kv_data (both
+ *                                  caches in one, in place of k_data and v_data), the stream, and options. `calls` is
+ *                                  a tuple of tuples, one for each call that is known: its op; an int, bit i of it
+ *                                  whether operand i is given; and in turns names and values of its options, and
+ *                                  "stream" and None for the host. The first is taken that has what this call has, the
+ *                                  same objects in the same order. BARACUDA_PRIVATE_NOT_KNOWN, and nothing was done,
+ *                                  if there is none
  *   copy(op, stream, operands)     likewise of a baracuda_paged_kv_copy, with the operands of baracuda_copy_operand
  *
  * They trust their caller for all that, but a stream or an operand may be any object. The status is
- * BARACUDA_PRIVATE_NOT_JUDGED, and nothing was done, for operands of which `ops` has none, for an offset that is not
+ * BARACUDA_PRIVATE_NOT_JUDGED, and nothing was done, for an offset that is not
  * known, for an operand whose type has nothing in `self`, that its reader or bind is not given, or where any of that
  * raised an Exception (which is cleared; what is no Exception, such as KeyboardInterrupt, goes on), and for a stream
  * that is not of the backend's kind. Returns NULL for an `api` that lacks something. The functions of the first one are
  * kept, and hold for the process. */
 #define BARACUDA_PRIVATE_NOT_JUDGED (-1)
+#define BARACUDA_PRIVATE_NOT_KNOWN (-2)
 BARACUDA_API const baracuda_python_method* baracuda_private_python_methods(const baracuda_python_api* api);
 
 #ifdef __cplusplus

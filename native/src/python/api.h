@@ -19,10 +19,12 @@ struct Api {
         none(Any{given.none}),
         int_type(Any{given.int_type}),
         exception_type(Any{given.exception_type}),
+        tuple_type(Any{given.tuple_type}),
         bytes_of(Any{given.PyBytes_AsString}),
         own_bytes(Any{given.PyBytes_FromStringAndSize}),
         capsule_pointer(Any{given.PyCapsule_GetPointer}),
         borrow_dict_item(Any{given.PyDict_GetItemWithError}),
+        next_dict_item(Any{given.PyDict_Next}),
         clear_error(Any{given.PyErr_Clear}),
         restore_thread(Any{given.PyEval_RestoreThread}),
         save_thread(Any{given.PyEval_SaveThread}),
@@ -36,17 +38,23 @@ struct Api {
         own_tuple(Any{given.PyTuple_New}),
         give_to_tuple(Any{given.PyTuple_SetItem}),
         tuple_size(Any{given.PyTuple_Size}),
+        intern(Any{given.PyUnicode_InternInPlace}),
         release(Any{given.Py_DecRef}),
-        retain(Any{given.Py_IncRef}) {}
+        retain(Any{given.Py_IncRef}) {
+    for (int i = 0; i < BARACUDA_PRIVATE_NAMES; ++i) names[i] = Any{given.names[i]};
+  }
 
   size_t type_offset;  // in an object; 0: not known
   Object* none;
   Object* int_type;
   Object* exception_type;
+  Object* tuple_type;
+  Object* names[BARACUDA_PRIVATE_NAMES];
   char* (*bytes_of)(Object*);
   Object* (*own_bytes)(const char*, ptrdiff_t size);
   void* (*capsule_pointer)(Object*, const char* name);     // nullptr and an error for what is none of that name
   Object* (*borrow_dict_item)(Object* dict, Object* key);  // nullptr without an error: not there
+  int (*next_dict_item)(Object* dict, ptrdiff_t* position, Object** borrowed_key, Object** borrowed_value);
   void (*clear_error)();
   void (*restore_thread)(ThreadState*);
   ThreadState* (*save_thread)();
@@ -60,6 +68,7 @@ struct Api {
   Object* (*own_tuple)(ptrdiff_t size);  // of nullptr until each is given its item
   int (*give_to_tuple)(Object* tuple, ptrdiff_t index, Object* owned);
   ptrdiff_t (*tuple_size)(Object*);
+  void (*intern)(Object** owned_string);  // in its place the one of its characters that is interned
   void (*release)(Object*);
   void (*retain)(Object*);
 

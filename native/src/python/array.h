@@ -4,23 +4,20 @@
 
 #include <cstdint>
 
+#include "memory/halves.h"
 #include "memory/tensor.h"
 #include "python/accelerator.h"
 #include "python/object.h"
 
 namespace baracuda::python {
 
-// An array's extents and strides, by themselves: what the object has may be replaced when other Python code runs.
-struct Steps {
-  int64_t extents[kMaxRank];
-  int64_t strides[kMaxRank];
-};
-
-// Whether the array is as the layout says, but for whose memory it is; described in `tensor` and `steps` then.
+// Whether the array is as the layout says, but for whose memory it is; described in `tensor` and `steps` then:
+// what the object has of these may be replaced when other Python code runs.
 inline bool read_array(const baracuda_array_layout& layout, const void* array, Steps* steps, Tensor* tensor) noexcept {
   const auto flags = member_of<uint32_t>(array, layout.flags);
   const auto rank = member_of<int32_t>(array, layout.rank);
-  if ((flags & (layout.wanted_flags | layout.unwanted_flags)) != layout.wanted_flags || rank > kMaxRank) return false;
+  if ((flags & (layout.wanted_flags | layout.unwanted_flags)) != layout.wanted_flags || rank > kMaxWholeRank)
+    return false;
   const auto* const type = member_of<const void*>(array, layout.type);
   const baracuda_array_type* found = layout.types;
   while (found->type != type && found->type != nullptr) ++found;
@@ -53,7 +50,7 @@ inline bool read_tensor(const baracuda_tensor_layout& layout, const void* tensor
   if (layout.num_types == 0) return false;
   const auto rank = member_of<int64_t>(tensor, layout.rank);
   const auto* const storage = member_of<const void*>(tensor, layout.storage);
-  if ((member_of<uint64_t>(tensor, layout.keys) & ~layout.plain) != 0 || rank > kMaxRank || storage == nullptr ||
+  if ((member_of<uint64_t>(tensor, layout.keys) & ~layout.plain) != 0 || rank > kMaxWholeRank || storage == nullptr ||
       member_of<uint8_t>(storage, layout.shared) != 0)
     return false;
   const auto type = member_of<uint16_t>(tensor, layout.type);

@@ -53,13 +53,14 @@ bool read_stream(Object* stream, Struct* op) {
 struct Objects {
   Object* const* first;
   ptrdiff_t count;
+  bool whole_caches;  // k_data and v_data are one object, of which each is half
 };
 
 struct ObjectsOfTuple {
   explicit ObjectsOfTuple(Object* tuple) : count(api->tuple_size(tuple)) {
     for (ptrdiff_t i = 0; i < count; ++i) items[i] = api->borrow_tuple_item(tuple, i);
   }
-  operator Objects() const { return {items, count}; }  // NOLINT(misc-explicit-constructor)
+  operator Objects() const { return {items, count, false}; }  // NOLINT(misc-explicit-constructor)
 
   Object* items[BARACUDA_NUM_OPERANDS];
   ptrdiff_t count;
@@ -70,10 +71,12 @@ bool read_all(GivenOperands* given, Objects operands) {
   int i = 0;
   for (; i < operands.count; ++i) {
     Object* const operand = operands.first[i];
-    if (operand == api->none)
+    if (operand == api->none) {
       given->leave_out(i);
-    else if (!given->read(i, operand))
-      return false;
+      continue;
+    }
+    const bool is_half = operands.whole_caches && (i == BARACUDA_OPERAND_K_DATA || i == BARACUDA_OPERAND_V_DATA);
+    if (is_half ? !given->read_half(i, operand, i == BARACUDA_OPERAND_V_DATA) : !given->read(i, operand)) return false;
   }
   for (; i < BARACUDA_NUM_OPERANDS; ++i) given->leave_out(i);
   return true;
@@ -137,14 +140,16 @@ Object* own_checked(const Append& append) {
 // append's rows are judged too, and what it looks at for that.
 bool is_brief(const Append& append) {
   constexpr int64_t kEntries = 64;
-  constexpr int64_t kBytes = int64_t{8} << 10;
-  if (!append.backend->is_host || append.transform != BARACUDA_TRANSFORM_COPY) return false;
+  constexpr int64_t kCopiedBytes = int64_t{8} << 10;
+  constexpr int64_t kQuantisedBytes = int64_t{4} << 10;
+  if (!append.backend->is_host) return false;
+  const int64_t most = append.transform == BARACUDA_TRANSFORM_COPY ? kCopiedBytes : kQuantisedBytes;
   const Placement& placement = append.placement;
   if (placement.num_rows > kEntries || placement.num_requests > kEntries) return false;
   int64_t row_bytes = 0;
   for (int i = 0; i < append.num_parts; ++i) row_bytes += append.parts[i].row_bytes;
-  return row_bytes <= kBytes && append.num_heads <= kBytes &&
-         int64_t{placement.num_rows} * append.num_heads * row_bytes <= kBytes;
+  return row_bytes <= most && append.num_heads <= most &&
+         int64_t{placement.num_rows} * append.num_heads * row_bytes <= most;
 }
 
 bool is_brief(const PageCopy&) { return false; }
@@ -208,7 +213,7 @@ int32_t bind_in_place(Object* describers, Object* before, Objects operands, Obje
 
 Object* bind(Object* describers, Object* const* arguments, ptrdiff_t count) {
   Object* bound = nullptr;
-  Object* const status = own_status(bind_in_place(describers, arguments[0], {arguments + 1, count - 1}, &bound));
+  Object* const status = own_status(bind_in_place(describers, arguments[0], {arguments + 1, count - 1, false}, &bound));
   if (status == nullptr) return nullptr;
   if (bound == nullptr) api->retain(bound = api->none);
   return own_tuple_of({status, bound});
@@ -222,7 +227,7 @@ Object* rebind(Object* describers, Object* const* arguments, ptrdiff_t count) {
     auto* const before = member_of<Object*>(holder, offset);
     api->retain(before);
     Object* bound = nullptr;
-    const int32_t status = bind_in_place(describers, before, {arguments + 2, count - 2}, &bound);
+    const int32_t status = bind_in_place(describers, before, {arguments + 2, count - 2, false}, &bound);
     const bool is_ours = bound != nullptr && member_of<Object*>(holder, offset) == before;
     if (is_ours) set_member(holder, offset, bound);
     api->release(before);
@@ -252,22 +257,106 @@ Object* call_with_tuple(Object* describers, Object* const* arguments, ptrdiff_t)
 constexpr auto kAppend = call_with_tuple<Op, Append>;
 constexpr auto kCopy = call_with_tuple<CopyOp, PageCopy>;
 
-// Of `ops` the one for the operands that are given of those that say places; nullptr where there is none.
-Object* find_op(Object* ops, Objects operands) {
-  constexpr int kFirst = BARACUDA_OPERAND_INDICES;
-  constexpr int kEnd = BARACUDA_OPERAND_SEQ_LENS + 1;
-  ptrdiff_t given = 0;
-  for (int i = kFirst; i < kEnd && i < operands.count; ++i)
-    given |= static_cast<ptrdiff_t>(operands.first[i] != api->none) << (i - kFirst);
-  Object* const op = api->borrow_tuple_item(ops, given);
-  return op != api->none ? op : nullptr;
-}
+// A call by name: its operands, its stream, and what it says besides; borrowed.
+class CallByName {
+ public:
+  // False where that is no call, or says too much for one that is known.
+  bool read(Object* first, ptrdiff_t most, Object* named) {
+    first_by_name_ = api->tuple_size(first);
+    if (first_by_name_ > most) return false;
+    for (Object*& operand : operands_) operand = api->none;
+    for (int i = 0; i < first_by_name_; ++i) put(i, api->borrow_tuple_item(first, i));
+    Object* name;
+    Object* value;
+    for (ptrdiff_t position = 0; api->next_dict_item(named, &position, &name, &value) != 0;)
+      if (!take(name, value)) return false;
+    return stream_ != nullptr;
+  }
 
-Object* append_placed(Object* describers, Object* const* arguments, ptrdiff_t count) {
-  const Objects operands = {arguments + 2, count - 2};
-  Object* const op = find_op(arguments[0], operands);
-  if (op == nullptr) return api->own_int(BARACUDA_PRIVATE_NOT_JUDGED);
-  return call<Op, Append>(describers, op, arguments[1], operands);
+  // The op of the first of `calls` that is like this one; nullptr where none is.
+  Object* find_op(Object* calls) const {
+    const ptrdiff_t count = api->tuple_size(calls);
+    for (ptrdiff_t i = 0; i < count; ++i) {
+      Object* const known = api->borrow_tuple_item(calls, i);
+      if (is_like(known)) return api->borrow_tuple_item(known, 0);
+    }
+    return nullptr;
+  }
+
+  Object* stream() const { return stream_; }
+  operator Objects() const {  // NOLINT(misc-explicit-constructor)
+    return {operands_, BARACUDA_NUM_OPERANDS, whole_caches_};
+  }
+
+ private:
+  static constexpr int kKvData = BARACUDA_NUM_OPERANDS;
+  static constexpr int kStream = kKvData + 1;
+  static_assert(kStream + 1 == BARACUDA_PRIVATE_NAMES, "a name each");
+  static constexpr ptrdiff_t kMostSaid = 16;  // names, and values
+
+  static int find_name(const Object* name) {
+    int i = BARACUDA_PRIVATE_NAMES - 1;  // the stream first, which each call has
+    while (i >= 0 && api->names[i] != name) --i;
+    return i;
+  }
+
+  bool take(Object* name, Object* value) {
+    int i = find_name(name);
+    if (i < 0) {
+      // Keywords are interned, but what a caller made names of need not be. The call has no need of the object.
+      api->retain(name);
+      api->intern(&name);
+      api->release(name);
+      i = find_name(name);
+    }
+    if (i >= 0 && i < BARACUDA_NUM_OPERANDS) return i >= first_by_name_ && put(i, value);
+    if (i == kKvData) {
+      if (value == api->none) return true;
+      whole_caches_ = true;
+      return put(BARACUDA_OPERAND_K_DATA, value) && put(BARACUDA_OPERAND_V_DATA, value);
+    }
+    if (i == kStream) {
+      stream_ = value;
+      if (value != api->none) return true;
+    }
+    if (num_said_ == kMostSaid) return false;
+    said_[num_said_++] = name;
+    said_[num_said_++] = value;
+    return true;
+  }
+
+  bool put(int operand, Object* object) {
+    if (object == api->none) return true;
+    if (operands_[operand] != api->none) return false;
+    operands_[operand] = object;
+    given_ |= 1u << operand;
+    return true;
+  }
+
+  bool is_like(Object* known) const {
+    constexpr ptrdiff_t kSaid = 2;
+    if (api->tuple_size(known) != kSaid + num_said_) return false;
+    if (api->address_of_int(api->borrow_tuple_item(known, 1)) != given_) return false;
+    for (ptrdiff_t i = 0; i < num_said_; ++i)
+      if (api->borrow_tuple_item(known, kSaid + i) != said_[i]) return false;
+    return true;
+  }
+
+  Object* operands_[BARACUDA_NUM_OPERANDS];
+  Object* said_[kMostSaid];
+  ptrdiff_t num_said_ = 0;
+  Object* stream_ = nullptr;
+  ptrdiff_t first_by_name_ = 0;
+  uint32_t given_ = 0;
+  bool whole_caches_ = false;
+};
+
+Object* append_known(Object* describers, Object* const* arguments, ptrdiff_t) {
+  CallByName by_name;
+  const auto most = static_cast<ptrdiff_t>(api->address_of_int(arguments[3]));
+  Object* const op = by_name.read(arguments[1], most, arguments[2]) ? by_name.find_op(arguments[0]) : nullptr;
+  if (op == nullptr) return api->own_int(BARACUDA_PRIVATE_NOT_KNOWN);
+  return call<Op, Append>(describers, op, by_name.stream(), by_name);
 }
 
 constexpr int32_t kMethFastcall = 0x0080;
@@ -307,7 +396,7 @@ extern "C" const baracuda_python_method* baracuda_private_python_methods(const b
       method("bind", bind, "bind(bound, *operands) -> (status, bound or None)"),
       method("rebind", rebind, "rebind(holder, offset, *operands) -> status"),
       method("append", kAppend, "append(op, stream, operands) -> status"),
-      method("append_placed", append_placed, "append_placed(ops, stream, *operands) -> status"),
+      method("append_known", append_known, "append_known(calls, operands, named, most) -> status"),
       method("copy", kCopy, "copy(op, stream, operands) -> status"),
       {nullptr, nullptr, 0, nullptr},
   };

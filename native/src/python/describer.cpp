@@ -16,10 +16,14 @@ Describer read_describer(Object* describers, Object* type) {
     Object* const said = api->borrow_dict_item(describers, found);
     read.lends_for_a_call = said == api->none;
     if (said == nullptr || read.lends_for_a_call) return read;
-    if (is_int(said))
+    if (is_int(said)) {
       read.capsule_offset = api->address_of_int(said);
-    else
+    } else if (is_tuple(said)) {
+      read.whole_offset = api->address_of_int(api->borrow_tuple_item(said, 0));
+      read.half_offset = api->address_of_int(api->borrow_tuple_item(said, 1));
+    } else {
       read.arrays = reinterpret_cast<const baracuda_array_layout*>(api->bytes_of(said));
+    }
     return read;
   }
   read.reader = reinterpret_cast<baracuda_tensor_reader>(api->address_of_int(found));

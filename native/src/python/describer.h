@@ -20,6 +20,8 @@ struct Describer {
   Object* asked_if_written = nullptr;
   Object* wanted = nullptr;
   size_t capsule_offset = 0;  // of one that the object keeps; 0: none
+  size_t whole_offset = 0;    // of what the object is half of; 0: none
+  size_t half_offset = 0;     // of an int, which half
   bool lends_for_a_call = false;
 };
 

@@ -6,6 +6,7 @@
 #include <exception>
 
 #include "append/operands.h"
+#include "base/hints.h"
 #include "base/status.h"
 #include "pages/operands.h"
 #include "python/accelerator.h"
@@ -51,18 +52,18 @@ class GivenOperands {
 
   // Where it returns false, the call is over and has come to outcome().
   bool read(int operand, Object* object) {
-    Object* const type = type_of(object);
-    if (type != by_.type) by_ = find_describer(describers_, type);
-    if (by_.arrays != nullptr && has_memory(object) &&
-        read_array(*by_.arrays, object, &steps_[operand], &tensors_[operand]))
-      return take(operand);
-    if (by_.tensors != nullptr) {
-      const void* const tensor = member_of<const void*>(object, by_.tensors->object);
-      if (!may_read(operand, object, tensor)) return false;
-      if (read_tensor(*by_.tensors, tensor, &tensors_[operand])) return take(operand);
-    }
-    if (by_.exporter != nullptr ? !export_to_capsule(operand, object) : !describe(operand, object)) return false;
-    return api->error() == nullptr;
+    find_describer_of(object);
+    if (BARACUDA_LIKELY(by_.whole_offset == 0)) return read_by_itself(operand, object);
+    const auto half = api->address_of_int(member_of<Object*>(object, by_.half_offset));
+    return read_half(operand, member_of<Object*>(object, by_.whole_offset), half != 0);
+  }
+
+  // Likewise half of an object that has both caches.
+  BARACUDA_NOINLINE bool read_half(int operand, Object* whole, bool second) {
+    find_describer_of(whole);
+    if (by_.whole_offset != 0 || !read_by_itself(operand, whole)) return false;
+    if (!take_half(*operands_[operand], second, &steps_[operand], &tensors_[operand])) return false;
+    return take(operand);
   }
 
   // What became of a call that read() ended. Where an error has to go on it stands, and the call returns nothing.
@@ -77,6 +78,24 @@ class GivenOperands {
   const Tensor* const* tensors() const { return operands_; }
 
  private:
+  void find_describer_of(Object* object) {
+    Object* const type = type_of(object);
+    if (type != by_.type) by_ = find_describer(describers_, type);
+  }
+
+  bool read_by_itself(int operand, Object* object) {
+    if (by_.arrays != nullptr && has_memory(object) &&
+        read_array(*by_.arrays, object, &steps_[operand], &tensors_[operand]))
+      return take(operand);
+    if (by_.tensors != nullptr) {
+      const void* const tensor = member_of<const void*>(object, by_.tensors->object);
+      if (!may_read(operand, object, tensor)) return false;
+      if (read_tensor(*by_.tensors, tensor, &tensors_[operand])) return take(operand);
+    }
+    if (by_.exporter != nullptr ? !export_to_capsule(operand, object) : !describe(operand, object)) return false;
+    return api->error() == nullptr;
+  }
+
   // Whether an array's memory is its own, or another's of its type: what else may have it, and where, its exporter
   // knows.
   bool has_memory(Object* array) const {

@@ -34,6 +34,8 @@ inline Object* type_of(Object* object) {
 // Exactly: a bool is an int to Python's conversions.
 inline bool is_int(Object* object) { return type_of(object) == api->int_type; }
 
+inline bool is_tuple(Object* object) { return type_of(object) == api->tuple_type; }
+
 }  // namespace baracuda::python
 
 #endif  // BARACUDA_SRC_PYTHON_OBJECT_H_

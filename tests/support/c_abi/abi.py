@@ -211,16 +211,16 @@ class PythonApi(ctypes.Structure):
     _fields_ = [
         ("struct_size", c_uint32),
         ("type_offset", c_uint32),
+        *[(name, c_void_p) for name in ("none", "int_type", "exception_type", "tuple_type")],
+        ("names", c_void_p * 19),  # of the operands, kv_data, stream
         *[
             (name, c_void_p)
             for name in (
-                "none",
-                "int_type",
-                "exception_type",
                 "PyBytes_AsString",
                 "PyBytes_FromStringAndSize",
                 "PyCapsule_GetPointer",
                 "PyDict_GetItemWithError",
+                "PyDict_Next",
                 "PyErr_Clear",
                 "PyErr_ExceptionMatches",
                 "PyErr_Occurred",
@@ -234,6 +234,7 @@ class PythonApi(ctypes.Structure):
                 "PyTuple_New",
                 "PyTuple_SetItem",
                 "PyTuple_Size",
+                "PyUnicode_InternInPlace",
                 "Py_DecRef",
                 "Py_IncRef",
             )

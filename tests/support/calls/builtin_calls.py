@@ -15,6 +15,7 @@ from .exporters import exchange_type
 from .operands import NAMES
 
 NOT_JUDGED = -1
+NOT_KNOWN = -2
 
 
 class Calls:
@@ -25,7 +26,7 @@ class Calls:
         self.describers: dict[Any, Any] = {self.kind: self.kind.reader}
         functions = builtin_calls(abi.library(), self.describers)
         self.run, self._bind, self.append = functions["run"], functions["bind"], functions["append"]
-        self.append_placed, self.rebind = functions["append_placed"], functions["rebind"]
+        self.append_known, self.rebind = functions["append_known"], functions["rebind"]
         self.operands = {name: self.kind(array) for name, array in problem.arrays.items()}
 
     def bind(self, bound: Any, operands: tuple[Any, ...]) -> Any:

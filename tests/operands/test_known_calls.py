@@ -1,0 +1,202 @@
+"""`append_paged_kv`, called again: from the second or third time on the library knows what a call says, and
+writes what it wrote at first."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+import baracuda_ffi as bf
+from baracuda_ffi._append import one_call
+from support.devices.bits import Array
+
+PAGES, PAGE_SIZE, HEADS, WIDTH = 8, 4, 2, 32
+ROWS = 3
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(sys, "getrefcount"), reason="needs the built-in functions of CPython"
+)
+
+PLACES: dict[str, dict[str, Any]] = {
+    "last_page": {"indices": [1, 2, 5], "indptr": [0, 1, 2, 3], "last_page_len": [1, 2, 3]},
+    "seq_lens": {"indices": [1, 2, 5], "indptr": [0, 1, 2, 3], "seq_lens": [1, 2, 3]},
+    "dense": {"block_table": [[1], [2], [5]], "seq_lens": [1, 2, 3]},
+    "ragged": {
+        "indices": [1, 2, 5],
+        "indptr": [0, 1, 2, 3],
+        "last_page_len": [2, 2, 3],
+        "append_indptr": [0, 2, 2, 3],
+    },
+    "positions": {
+        "indices": [1, 2, 5],
+        "indptr": [0, 1, 2, 3],
+        "batch_indices": [0, 1, 2],
+        "positions": [1, 2, 3],
+    },
+    "slots": {"slot_mapping": [5, 9, 22]},
+}
+CONVENTIONS = (None, "AFTER_APPEND", bf.LengthConvention.AFTER_APPEND)
+HOW: list[dict[str, Any]] = [
+    {},
+    {"layout": "NHD"},
+    {"layout": bf.KvLayout.NHD, "guarded": True},
+    {"guarded": True},
+    {"guarded": False, "layout": bf.KvLayout.HND},
+    {"transform": "COPY"},
+    {"backend": bf.BackendKind.HOST},
+]
+WHAT = ("copy", "key alone", "kv_data", "fp8", "fp8 key", "per_token_head", "fp8 stated")
+
+
+def call(places: str, how: dict[str, Any], what: str, seed: int) -> tuple[dict[str, Any], list[Array]]:
+    """Arguments with new arrays of new numbers, and those that are written."""
+    rng = np.random.default_rng(seed)
+    rows = [rng.standard_normal((ROWS, HEADS, WIDTH)).astype(np.float16) for _ in range(2)]
+    shape = (PAGES, HEADS, PAGE_SIZE, WIDTH)
+    if "NHD" in str(getattr(how.get("layout"), "name", how.get("layout"))):
+        shape = (PAGES, PAGE_SIZE, HEADS, WIDTH)
+    is_fp8 = "fp8" in what or "per" in what
+    caches = [np.full(shape, 7, np.uint8 if is_fp8 else np.float16) for _ in range(2)]
+    given: dict[str, Any] = {"key": rows[0], "value": rows[1], "k_data": caches[0], "v_data": caches[1]}
+    given |= {name: np.array(entries, np.int32) for name, entries in PLACES[places].items()}
+    given |= how | {"stream": None}
+    written = caches
+    if what == "kv_data":
+        del given["k_data"], given["v_data"]
+        given["kv_data"] = np.stack(caches, axis=1)
+        written = [given["kv_data"]]
+    if what in ("key alone", "fp8 key"):
+        del given["value"], given["v_data"]
+        written = caches[:1]
+    if is_fp8:
+        given["element"] = "FP8_E4M3"
+    parts = ("k",) if what == "fp8 key" else ("k", "v")
+    if "fp8" in what:
+        given |= {f"{part}_scale": np.float32(rng.random(1) + 0.5) for part in parts}
+    if what == "fp8 stated":
+        given["transform"] = "FP8"
+    if what == "per_token_head":
+        given |= {f"{part}_scales": np.zeros((PAGES, PAGE_SIZE, HEADS), np.float32) for part in parts}
+        written = [*written, given["k_scales"], given["v_scales"]]
+    return given, written
+
+
+def each_call() -> Iterator[tuple[str, dict[str, Any], str]]:
+    for places, convention, how, what in product(PLACES, CONVENTIONS, HOW, WHAT):
+        if "transform" in how and what not in ("copy", "key alone", "kv_data"):
+            continue
+        if places == "ragged" and convention is None and "stated" in what:
+            continue
+        yield places, how | ({} if convention is None else {"length_convention": convention}), what
+
+
+def nobody(*operands: Any, **named: Any) -> None:
+    raise AssertionError("the library does not know this call")
+
+
+@pytest.fixture
+def afresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(one_call, "known", ())
+
+
+def declared() -> Any:
+    return bf.append_paged_kv.__wrapped__  # type: ignore[attr-defined]
+
+
+def call_by_the_library_alone(given: dict[str, Any], by_position: tuple[str, ...] = ()) -> int:
+    opened = one_call.native_library.library()
+    first = tuple(given[name] for name in by_position)
+    named = {name: value for name, value in given.items() if name not in by_position}
+    return opened.append_known(one_call.known, first, named, one_call.BY_POSITION)
+
+
+@pytest.mark.usefixtures("afresh")
+def test_what_is_known_writes_what_a_first_call_does() -> None:
+    count = 0
+    for places, how, what in each_call():
+        bf.append_paged_kv(**call(places, how, what, seed=0)[0])  # now it is known
+        given, written = call(places, how, what, seed=1)
+        assert call_by_the_library_alone(given) == 0, (places, how, what)
+        again, expected = call(places, how, what, seed=1)
+        untouched = [array.copy() for array in expected]
+        declared()(**again)
+        assert any((a != b).any() for a, b in zip(expected, untouched, strict=True))
+        for one, other in zip(written, expected, strict=True):
+            assert one.tobytes() == other.tobytes(), (places, how, what)
+        count += 1
+        assert len(one_call.known) <= 32
+    assert count > 500
+
+
+@pytest.mark.usefixtures("afresh")
+def test_a_refusal_is_the_same() -> None:
+    """What is known is said of a call, not of its operands."""
+    for what in WHAT:
+        for _ in range(3):
+            bf.append_paged_kv(**call("last_page", {}, what, seed=0)[0])
+        for wrong in ({"indices": np.array([1, 2, 99], np.int32)}, {"key": np.zeros((3, 2, 31), np.float16)}):
+            given, written = call("last_page", {}, what, seed=1)
+            before = [array.copy() for array in written]
+            errors = []
+            for function in (declared(), bf.append_paged_kv):
+                with pytest.raises(bf.BaracudaError) as caught:
+                    function(**(given | wrong))
+                errors.append((type(caught.value), str(caught.value), caught.value.function))
+            assert errors[0] == errors[1]
+            assert [array.tobytes() for array in before] == [array.tobytes() for array in written]
+
+
+@pytest.mark.usefixtures("afresh")
+def test_what_python_refuses_of_a_call_that_is_known() -> None:
+    given, _ = call("last_page", {}, "copy", seed=0)
+    for _ in range(3):
+        bf.append_paged_kv(**given)
+    function: Any = bf.append_paged_kv
+    seven = [given[name] for name in ("key", "value", "k_data", "v_data", *PLACES["last_page"])]
+    cases: list[tuple[list[Any], dict[str, Any], str]] = [
+        (seven, {}, "stream"),
+        (seven, {"stream": None, "key": None}, "multiple values"),
+        ([*seven, None], {"stream": None}, "positional"),
+        (seven, {"stream": None, "nonsense": None}, "nonsense"),
+    ]
+    for operands, named, says in cases:
+        with pytest.raises(TypeError, match=says) as caught:
+            function(*operands, **named)
+        assert "append_paged_kv()" in str(caught.value)
+
+
+@pytest.mark.usefixtures("afresh")
+def test_names_that_are_made_anew_each_time() -> None:
+    """They are another object each time, of which few are kept, beside what else is known."""
+    bf.append_paged_kv(**call("slots", {}, "copy", seed=0)[0])
+    bf.append_paged_kv(**call("slots", {}, "copy", seed=0)[0])
+    for i in range(100):
+        given, written = call("last_page", {}, "copy", seed=i)
+        bf.append_paged_kv(**given, layout="".join(["H", "ND"]))
+        assert (written[0] != 7).any()
+    assert len(one_call.known) <= 5
+    assert call_by_the_library_alone(call("slots", {}, "copy", seed=0)[0]) == 0
+
+
+@pytest.mark.usefixtures("afresh")
+def test_skip_slots_and_error_records() -> None:
+    given, _ = call("slots", {}, "copy", seed=0)
+    records = [bf.ErrorRecord.allocate(None) for _ in range(3)]
+    for skip in (5, 9, 5, 9, 22, 10**6, 5):
+        for record in (None, *records):
+            again, written = call("slots", {}, "copy", seed=0)
+            bf.append_paged_kv(**again, skip_slot=skip, guarded=True, error_record=record)
+            page, slot = 5 // PAGE_SIZE, 5 % PAGE_SIZE
+            assert (written[0][page, :, slot] == 7).all() == (skip == 5)
+            assert (written[0][2, :, 1] == 7).all() == (skip == 9)
+    bad = given | {"slot_mapping": np.array([5, 9, 10**6], np.int32)}
+    for record in records:
+        bf.append_paged_kv(**bad, guarded=True, error_record=record)
+    for record in records:
+        with pytest.raises(bf.CorruptPageTable):
+            record.check(None)
