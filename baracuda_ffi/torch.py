@@ -19,6 +19,8 @@ Importing this imports torch; ``import baracuda_ffi`` does not.
 
 from __future__ import annotations
 
+from functools import wraps
+
 from torch import _C, Tensor, compiler
 
 from ._append import one_call
@@ -27,13 +29,16 @@ from ._compilers.dynamo import read_instead
 from ._compilers.torch_library import raw_stream as _stream_of
 from ._compilers.torch_operator import call as _operator
 from ._model.enums import KvLayout
+from ._native import library as native_library
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, TypeVar
 
     from ._model.enums import LengthConvention
+
+    F = TypeVar("F", bound=Callable[..., None])
 
 __all__ = ["append_paged_kv", "copy_pages", "gather_pages", "scatter_pages"]
 
@@ -57,6 +62,35 @@ _NO_PLAIN_TENSOR = -2  # where a device is: memory of the host is -1
 _append: Callable[..., None] = one_call.append_paged_kv
 
 
+def _on_the_current_stream(declared: F) -> F:
+    """``declared``, the operator, for calls that somebody watches, or that have what it alone takes."""
+
+    @wraps(declared)
+    def append_paged_kv(*operands: Any, **named: Any) -> None:
+        key = operands[0] if operands else named.get("key")
+        device = key.get_device() if type(key) is Tensor else _NO_PLAIN_TENSOR
+        if (
+            device == _NO_PLAIN_TENSOR
+            or _compiling()
+            or _modes()
+            or _transforms() is not None
+            or _script()
+            or "error_record" in named
+            or "stream" in named
+        ):
+            return declared(*operands, **named)
+        named["stream"] = _stream_of(device) if device >= 0 else None
+        opened = native_library.loaded
+        if opened is not None:
+            append = opened.append_known  # by itself: CPython takes longer to look up a slot as a method
+            if append(one_call.known, operands, named, one_call.BY_POSITION) == 0:
+                return None
+        return _append(*operands, **named)  # what is new to the library, or wrong
+
+    return append_paged_kv  # type: ignore[return-value]
+
+
+@_on_the_current_stream
 def append_paged_kv(
     key: Tensor,
     value: Tensor | None = None,
@@ -91,46 +125,20 @@ def append_paged_kv(
         As ``baracuda_ffi.append_paged_kv``; nothing was launched or written then. A compiler that traces
         wraps this in an error of its own; shapes are checked when what it compiled runs.
     """
-    device = key.get_device() if type(key) is Tensor else _NO_PLAIN_TENSOR
-    is_watched = (
-        device == _NO_PLAIN_TENSOR or _compiling() or _modes() or _transforms() is not None or _script()
-    )
-    if is_watched or options:
-        operands = (key, value, k_data, v_data, indices, indptr, last_page_len)
-        options |= {
-            "append_indptr": append_indptr,
-            "batch_indices": batch_indices,
-            "positions": positions,
-            "slot_mapping": slot_mapping,
-            "block_table": block_table,
-            "seq_lens": seq_lens,
-            "layout": layout,
-            "length_convention": length_convention,
-        }
-        if is_watched or "error_record" in options:
-            _operator(*operands, **options)
-        else:
-            _append(*operands, stream=_stream_of(device) if device >= 0 else None, **options)
-        return
-    # One by one: CPython takes longer to hand on a dictionary of those that are given.
-    _append(
-        key,
-        value,
-        k_data,
-        v_data,
-        indices,
-        indptr,
-        last_page_len,
-        append_indptr=append_indptr,
-        batch_indices=batch_indices,
-        positions=positions,
-        slot_mapping=slot_mapping,
-        block_table=block_table,
-        seq_lens=seq_lens,
-        stream=_stream_of(device) if device >= 0 else None,
-        layout=layout,
-        length_convention=length_convention,
-    )
+    if "stream" in options:
+        raise TypeError("append_paged_kv() got 'stream'; it is torch's current one")
+    operands = (key, value, k_data, v_data, indices, indptr, last_page_len)
+    options |= {
+        "append_indptr": append_indptr,
+        "batch_indices": batch_indices,
+        "positions": positions,
+        "slot_mapping": slot_mapping,
+        "block_table": block_table,
+        "seq_lens": seq_lens,
+        "layout": layout,
+        "length_convention": length_convention,
+    }
+    _operator(*operands, **options)
 
 
 read_instead(append_paged_kv, _operator)
