@@ -3,21 +3,22 @@
 namespace baracuda {
 
 void Shapes::find_rank(Operands operands) noexcept {
+  const auto missing = [&](int i) { return rank_of(i) - operands[i]->ndim; };
+  const auto has_all = [&](int i) { return operands[i] != nullptr && missing(i) == 0; };
+  if (has_all(BARACUDA_OPERAND_KEY) && has_all(BARACUDA_OPERAND_K_DATA)) return;  // two of four, and k_data
   int without = 0;  // how many more have one dimension less than have all of them
   bool some = false;
   const auto count = [&](int first, int last) {
     for (int i = first; i <= last; ++i) {
       if (operands[i] == nullptr) continue;
       some = true;
-      const int missing = rank_of(i) - operands[i]->ndim;
-      if (missing == 1) ++without;
-      if (missing == 0) --without;
+      if (missing(i) == 1) ++without;
+      if (missing(i) == 0) --without;
     }
   };
   count(BARACUDA_OPERAND_KEY, BARACUDA_OPERAND_V_DATA);
   if (!some) count(BARACUDA_OPERAND_K_SCALES, BARACUDA_OPERAND_V_SCALES);
-  const Tensor* const k_data = operands[BARACUDA_OPERAND_K_DATA];
-  const bool k_data_has_none = k_data != nullptr && k_data->ndim == rank_of(BARACUDA_OPERAND_K_DATA) - 1;
+  const bool k_data_has_none = operands[BARACUDA_OPERAND_K_DATA] != nullptr && missing(BARACUDA_OPERAND_K_DATA) == 1;
   headless_ = without > 0 || (without == 0 && k_data_has_none);
 }
 
