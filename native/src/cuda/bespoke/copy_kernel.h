@@ -38,18 +38,6 @@ struct CacheStrides {
   typename Size::Offset slot;
 };
 
-// Vectors of 16 bytes or fewer, as many as `vector_bytes` says where the kernel runs.
-struct AnyVector;
-
-template <typename Vector>
-constexpr bool kIsAnyVector = std::is_same_v<Vector, AnyVector>;
-
-// A vector in a thread, and what pointers to vectors in memory point to.
-template <typename Vector>
-using Held = std::conditional_t<kIsAnyVector<Vector>, uint4, Vector>;
-template <typename Vector>
-using Pointed = std::conditional_t<kIsAnyVector<Vector>, unsigned char, Vector>;
-
 // `kAlike`: both parts are there, with the same strides and widths, which strides[0] says. What is looked at first
 // comes first: a thread waits for every 64 bytes of a kernel's argument that it is the first to look at.
 template <typename Vector, typename Size, bool kAlike>
@@ -68,30 +56,6 @@ struct Copy {
   typename Size::Index part_vectors[kParts];  // of a row; 0 where there is no such part
   baracuda_error_record* record;
 };
-
-// The vector that is so many behind the first.
-template <typename Vector, typename Pointer>
-__device__ __forceinline__ Pointer vector_at(Pointer first, int64_t offset, uint32_t vector_bytes) {
-  return first + (kIsAnyVector<Vector> ? offset * vector_bytes : offset);
-}
-
-template <typename Vector>
-__device__ __forceinline__ void load_vector_if(bool condition, const Pointed<Vector>* from, uint32_t vector_bytes,
-                                               Held<Vector>* vector) {
-  if constexpr (kIsAnyVector<Vector>)
-    load_bytes_if(condition, from, vector_bytes, vector);
-  else
-    load_if(condition, from, vector);
-}
-
-template <typename Vector>
-__device__ __forceinline__ void store_vector_if(bool condition, Pointed<Vector>* to, uint32_t vector_bytes,
-                                                const Held<Vector>& vector) {
-  if constexpr (kIsAnyVector<Vector>)
-    store_bytes_if(condition, to, vector_bytes, vector);
-  else
-    store_if(condition, to, vector);
-}
 
 // `kPlacing`: the append's Placing, or kAnyPlacing. `kNarrow`: is_narrow() of its placement.
 template <typename Vector, typename Size, bool kAlike, bool kNarrow, int kPlacing>

@@ -7,6 +7,7 @@
 #define BARACUDA_SRC_CUDA_BESPOKE_VECTOR_H_
 
 #include <cstdint>
+#include <type_traits>
 
 #include "cuda/device_code.h"
 
@@ -191,6 +192,42 @@ void load_bytes_if(bool condition, const unsigned char* from, uint32_t bytes, ui
 void store_bytes_if(bool condition, unsigned char* to, uint32_t bytes, const uint4& vector);
 
 #endif  // defined(__CUDACC__)
+
+// Vectors of 16 bytes or fewer, as many as `vector_bytes` says where the kernel runs.
+struct AnyVector;
+
+template <typename Vector>
+constexpr bool kIsAnyVector = std::is_same_v<Vector, AnyVector>;
+
+// A vector in a thread, and what pointers to vectors in memory point to.
+template <typename Vector>
+using Held = std::conditional_t<kIsAnyVector<Vector>, uint4, Vector>;
+template <typename Vector>
+using Pointed = std::conditional_t<kIsAnyVector<Vector>, unsigned char, Vector>;
+
+// The vector that is so many behind the first.
+template <typename Vector, typename Pointer>
+__device__ __forceinline__ Pointer vector_at(Pointer first, int64_t offset, uint32_t vector_bytes) {
+  return first + (kIsAnyVector<Vector> ? offset * vector_bytes : offset);
+}
+
+template <typename Vector>
+__device__ __forceinline__ void load_vector_if(bool condition, const Pointed<Vector>* from, uint32_t vector_bytes,
+                                               Held<Vector>* vector) {
+  if constexpr (kIsAnyVector<Vector>)
+    load_bytes_if(condition, from, vector_bytes, vector);
+  else
+    load_if(condition, from, vector);
+}
+
+template <typename Vector>
+__device__ __forceinline__ void store_vector_if(bool condition, Pointed<Vector>* to, uint32_t vector_bytes,
+                                                const Held<Vector>& vector) {
+  if constexpr (kIsAnyVector<Vector>)
+    store_bytes_if(condition, to, vector_bytes, vector);
+  else
+    store_if(condition, to, vector);
+}
 
 }  // namespace baracuda::cuda
 
