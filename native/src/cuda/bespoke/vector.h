@@ -220,6 +220,16 @@ __device__ __forceinline__ void load_vector_if(bool condition, const Pointed<Vec
     load_if(condition, from, vector);
 }
 
+// Of what is read this once.
+template <typename Vector>
+__device__ __forceinline__ void load_vector_once_if(bool condition, const Pointed<Vector>* from, uint32_t vector_bytes,
+                                                    Held<Vector>* vector) {
+  if constexpr (kIsAnyVector<Vector>)
+    load_bytes_if(condition, from, vector_bytes, vector);
+  else
+    load_once_if(condition, from, vector);
+}
+
 template <typename Vector>
 __device__ __forceinline__ void store_vector_if(bool condition, Pointed<Vector>* to, uint32_t vector_bytes,
                                                 const Held<Vector>& vector) {

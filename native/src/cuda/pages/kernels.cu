@@ -45,8 +45,8 @@ struct Runs<Index, true> {};
 
 template <typename Vector, typename Index, bool kOneRun>
 struct Part {
-  const Vector* from;
-  Vector* to;
+  const Pointed<Vector>* from;
+  Pointed<Vector>* to;
   int64_t from_page_stride;  // in vectors
   int64_t to_page_stride;
   Index vectors;
@@ -60,6 +60,7 @@ struct Copy {
   Divisor<Index> page_chunks;
   Index first_part_chunks;  // of a page; those of the second part come behind
   uint32_t log2_lanes;
+  uint32_t vector_bytes;
   Pairs pairs;
   baracuda_error_record* record;
   Part<Vector, Index, kOneRun> parts[kMaxCopyParts];
@@ -87,32 +88,40 @@ __device__ __forceinline__ Index start_of(const Runs<Index, false>&, Index) {
   return 0;
 }
 
-// Of the vector that is so many behind the first.
+// Of a vector.
 struct Offsets {
   int64_t from;
   int64_t to;
 };
 
-template <typename Index>
-__device__ __forceinline__ Offsets offsets_of(const Runs<Index, true>&, Index, Index behind) {
-  return {static_cast<int64_t>(behind), static_cast<int64_t>(behind)};
+// Of a thread's vectors: the first, and each behind it by so many more.
+template <typename Index, int kEach>
+__device__ __forceinline__ void find_offsets(const Runs<Index, true>&, Index, Index step, Offsets (&offsets)[kEach]) {
+  for (int each = 0; each < kEach; ++each)
+    offsets[each] = {static_cast<int64_t>(each * step), static_cast<int64_t>(each * step)};
 }
 
-template <typename Index>
-__device__ __forceinline__ Offsets offsets_of(const Runs<Index, false>& runs, Index first, Index behind) {
-  const Index vector = first + behind;
-  Index place = runs.run_vectors.divide(vector);
-  const auto in_run = static_cast<int64_t>(vector - place * runs.run_vectors.divisor);
-  Offsets offsets = {in_run, in_run};
+template <typename Index, int kEach>
+__device__ __forceinline__ void find_offsets(const Runs<Index, false>& runs, Index first, Index step,
+                                             Offsets (&offsets)[kEach]) {
+  Index places[kEach];
+  for (int each = 0; each < kEach; ++each) {
+    const Index vector = first + each * step;
+    places[each] = runs.run_vectors.divide(vector);
+    const auto in_run = static_cast<int64_t>(vector - places[each] * runs.run_vectors.divisor);
+    offsets[each] = {in_run, in_run};
+  }
+#pragma unroll 1
   for (int i = runs.num_dimensions - 1; i >= 0; --i) {
     const Dimension<Index>& dimension = runs.dimensions[i];
-    const Index outer = dimension.extent.divide(place);
-    const auto step = static_cast<int64_t>(place - outer * dimension.extent.divisor);
-    offsets.from += step * dimension.from_stride;
-    offsets.to += step * dimension.to_stride;
-    place = outer;
+    for (int each = 0; each < kEach; ++each) {
+      const Index outer = dimension.extent.divide(places[each]);
+      const auto nth = static_cast<int64_t>(places[each] - outer * dimension.extent.divisor);
+      offsets[each].from += nth * dimension.from_stride;
+      offsets[each].to += nth * dimension.to_stride;
+      places[each] = outer;
+    }
   }
-  return offsets;
 }
 
 // An entry of a list as it is loaded: nothing is made of it, or the thread would wait before it loads the next.
@@ -155,22 +164,29 @@ __global__ void __launch_bounds__(kThreads)
   if (is_second) chunk -= copy.first_part_chunks;
   const Index first = (chunk << log2_lanes) * kEach + (thread & (lanes - 1));
   Offsets offsets[kEach];
-  for (int each = 0; each < kEach; ++each) offsets[each] = offsets_of(part.runs, first, each * lanes);
+  find_offsets(part.runs, first, lanes, offsets);
   const Index vectors_left = both(is_mine, first < part.vectors) ? part.vectors - first : 0;
   const Index start = start_of(part.runs, first);
   Pair pair;
   pair.from = id_of(copy.pairs.source, source, pair_number);
   const bool is_read = is_there(copy.pairs, copy.pairs.source, pair.from);
   // Ids that are there have 32 bits.
-  const Vector* const from = part.from + start + static_cast<uint32_t>(pair.from) * part.from_page_stride;
-  Vector vectors[kEach];
+  const auto* const from = vector_at<Vector>(
+      part.from, static_cast<int64_t>(start) + static_cast<uint32_t>(pair.from) * part.from_page_stride,
+      copy.vector_bytes);
+  Held<Vector> vectors[kEach];
   for (int each = 0; each < kEach; ++each)
-    load_once_if(both(is_read, each * lanes < vectors_left), from + offsets[each].from, &vectors[each]);
+    load_vector_once_if<Vector>(both(is_read, each * lanes < vectors_left),
+                                vector_at<Vector>(from, offsets[each].from, copy.vector_bytes), copy.vector_bytes,
+                                &vectors[each]);
   pair.to = id_of(copy.pairs.destination, destination, pair_number);
   const bool is_written = is_served(copy.pairs, pair);
-  Vector* const to = part.to + start + static_cast<uint32_t>(pair.to) * part.to_page_stride;
+  auto* const to = vector_at<Vector>(
+      part.to, static_cast<int64_t>(start) + static_cast<uint32_t>(pair.to) * part.to_page_stride, copy.vector_bytes);
   for (int each = 0; each < kEach; ++each)
-    store_if(both(is_written, each * lanes < vectors_left), to + offsets[each].to, vectors[each]);
+    store_vector_if<Vector>(both(is_written, each * lanes < vectors_left),
+                            vector_at<Vector>(to, offsets[each].to, copy.vector_bytes), copy.vector_bytes,
+                            vectors[each]);
   if (is_written || !is_mine || is_second || first != 0) return;
   const Corruption found = corruption_of(copy.pairs, pair);
   record_corruption(copy.record, pair_number, -1, page_of(found), found);
@@ -262,13 +278,14 @@ struct Kernel {
   static int32_t launch(const Driver& driver, const PageCopy& copy, const Cut& cut) {
     Copy<Vector, Index, kOneRun> arguments = {};
     arguments.log2_lanes = log2_lanes_of(cut);
+    arguments.vector_bytes = static_cast<uint32_t>(cut.vector_bytes);
     const int64_t chunk_vectors = int64_t{kEach} << arguments.log2_lanes;
     int64_t page_chunks = 0;
     for (int i = 0; i < copy.num_parts; ++i) {
       const PagePart& part = copy.parts[i];
       const int64_t vectors = bytes_of(part) / cut.vector_bytes;
-      arguments.parts[i] = {reinterpret_cast<const Vector*>(part.from),
-                            reinterpret_cast<Vector*>(part.to),
+      arguments.parts[i] = {reinterpret_cast<const Pointed<Vector>*>(part.from),
+                            reinterpret_cast<Pointed<Vector>*>(part.to),
                             part.from_page_stride / cut.vector_bytes,
                             part.to_page_stride / cut.vector_bytes,
                             static_cast<Index>(vectors),
@@ -290,36 +307,17 @@ struct Kernel {
 // The kernels for most copies: vectors of 16 bytes, and small. Those for what is left are fewer, and slower.
 template <bool kOneRun, int kEach>
 using Usual = Kernel<uint4, uint32_t, kOneRun, kEach>;
-template <typename Vector, typename Index>
-using Unusual = Kernel<Vector, Index, false, 1>;
+template <typename Index>
+using Unusual = Kernel<AnyVector, Index, false, 1>;
 
 // Calls `visit` with the kernel that a copy is launched with.
 template <typename Visitor>
 int32_t with_kernel(const Cut& cut, Visitor visit) {
-  const bool small = cut.vectors < kSmallEnd;
-  if (small && cut.vector_bytes == kWidestVector) {
-    const bool many = cut.vectors >= kManyVectors && cut.part_vectors >= kMany * kLineLanes;
-    if (cut.one_run) return many ? visit(Usual<true, kMany>{}) : visit(Usual<true, kFew>{});
-    return many ? visit(Usual<false, kManyOfRuns>{}) : visit(Usual<false, kFewOfRuns>{});
-  }
-  const auto sized = [&](auto vector) {
-    using Vector = decltype(vector);
-    return small ? visit(Unusual<Vector, uint32_t>{}) : visit(Unusual<Vector, uint64_t>{});
-  };
-  switch (cut.vector_bytes) {
-    case 1:
-      return sized(uint8_t{});
-    case 2:
-      return sized(uint16_t{});
-    case 4:
-      return sized(uint32_t{});
-    case 8:
-      return sized(uint2{});
-    case 16:
-      return visit(Unusual<uint4, uint64_t>{});
-    default:
-      return no_kernel();
-  }
+  if (cut.vectors >= kSmallEnd) return visit(Unusual<uint64_t>{});
+  if (cut.vector_bytes != kWidestVector) return visit(Unusual<uint32_t>{});
+  const bool many = cut.vectors >= kManyVectors && cut.part_vectors >= kMany * kLineLanes;
+  if (cut.one_run) return many ? visit(Usual<true, kMany>{}) : visit(Usual<true, kFew>{});
+  return many ? visit(Usual<false, kManyOfRuns>{}) : visit(Usual<false, kFewOfRuns>{});
 }
 
 template <typename... Each>
@@ -338,9 +336,7 @@ int32_t launch(const Driver& driver, const PageCopy& copy) {
 
 int32_t load(const Driver& driver, int32_t* arch) {
   return load_all<Usual<true, kFew>, Usual<true, kMany>, Usual<false, kFewOfRuns>, Usual<false, kManyOfRuns>,
-                  Unusual<uint4, uint64_t>, Unusual<uint2, uint32_t>, Unusual<uint2, uint64_t>,
-                  Unusual<uint32_t, uint32_t>, Unusual<uint32_t, uint64_t>, Unusual<uint16_t, uint32_t>,
-                  Unusual<uint16_t, uint64_t>, Unusual<uint8_t, uint32_t>, Unusual<uint8_t, uint64_t>>(driver, arch);
+                  Unusual<uint32_t>, Unusual<uint64_t>>(driver, arch);
 }
 
 }  // namespace baracuda::cuda::pages
