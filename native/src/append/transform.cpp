@@ -30,25 +30,28 @@ int32_t check_scale_strides(const Op& op) noexcept {
   return op.parts == BARACUDA_PARTS_KEY ? BARACUDA_OK : check_scale_stride("v_scale_stride", op.v_scale_stride);
 }
 
-int32_t check_blocks(const char* name, int32_t width) noexcept {
+int32_t check_blocks(const char* name, const char* of, int32_t width) noexcept {
   if (width % kNvfp4Block == 0) return BARACUDA_OK;
-  return fail(BARACUDA_UNSUPPORTED, "%s is %d; with transform NVFP4 it should be a multiple of %d, which share a scale",
-              name, width, kNvfp4Block);
+  return fail(BARACUDA_UNSUPPORTED,
+              "%s is %d, the width of %s; with transform NVFP4 it should be a multiple of %d, which share a scale",
+              name, width, of, kNvfp4Block);
 }
 
 int32_t check_nvfp4(const Op& op) noexcept {
-  BARACUDA_TRY(check_blocks("head_dim", op.head_dim));
-  if (op.parts != BARACUDA_PARTS_KEY) BARACUDA_TRY(check_blocks("value_head_dim", value_head_dim(op)));
+  BARACUDA_TRY(check_blocks("head_dim", "key", op.head_dim));
+  if (op.parts != BARACUDA_PARTS_KEY) BARACUDA_TRY(check_blocks("value_head_dim", "value", value_head_dim(op)));
   return check_scale_strides(op);
 }
 
 int32_t check_ds_mla(const Op& op) noexcept {
   if (op.head_dim != kDsMlaRank || op.num_heads != 1)
-    return fail(BARACUDA_UNSUPPORTED,
-                "head_dim is %d and num_heads %d; with transform FP8_DS_MLA they should be %d, ckv's, and 1",
-                op.head_dim, op.num_heads, kDsMlaRank);
+    return fail(
+        BARACUDA_UNSUPPORTED,
+        "head_dim is %d and num_heads %d, those of key; with transform FP8_DS_MLA they should be %d, ckv's, and 1",
+        op.head_dim, op.num_heads, kDsMlaRank);
   if (op.parts != BARACUDA_PARTS_KEY && value_head_dim(op) != kDsMlaRope)
-    return fail(BARACUDA_UNSUPPORTED, "value_head_dim is %d; with transform FP8_DS_MLA it should be %d, kpe's",
+    return fail(BARACUDA_UNSUPPORTED,
+                "value_head_dim is %d, the width of value; with transform FP8_DS_MLA it should be %d, kpe's",
                 value_head_dim(op), kDsMlaRope);
   return BARACUDA_OK;
 }

@@ -272,17 +272,22 @@ def _transforms() -> Iterator[Refusal]:
         yield refusal(9, UNSUPPORTED, f"{transform}-flashinfer", says, (FLASHINFER,), **stated)
 
     nvfp4 = {"transform": abi.TRANSFORMS["NVFP4"], "element": 7, "source_element": 1}
-    for name, other in (("head_dim", "value_head_dim"), ("value_head_dim", "head_dim")):
+    for part, name, other in (("key", "head_dim", "value_head_dim"), ("value", "value_head_dim", "head_dim")):
         for width in (8, 24, 63):
-            says = (f"{name} is {width}", "NVFP4", "multiple of 16")
+            says = (f"{name} is {width}, the width of {part}", "NVFP4", "multiple of 16")
             yield refusal(8, UNSUPPORTED, f"NVFP4-{name}={width}", says, **nvfp4, **{name: width, other: 64})
     ds_mla = {"transform": abi.TRANSFORMS["FP8_DS_MLA"], "element": 7, "source_element": 1}
     for head_dim, heads in ((512, 2), (576, 1), (64, 1)):
-        says = (f"head_dim is {head_dim} and num_heads {heads}", "FP8_DS_MLA", "should be 512", "and 1")
+        says = (
+            f"head_dim is {head_dim} and num_heads {heads}, those of key",
+            "FP8_DS_MLA",
+            "should be 512",
+            "and 1",
+        )
         stated = {"head_dim": head_dim, "num_heads": heads, "value_head_dim": 64}
         yield refusal(8, UNSUPPORTED, f"FP8_DS_MLA-{head_dim}-{heads}", says, **ds_mla, **stated)
     for width in (0, 32, 128):
-        says = (f"value_head_dim is {width or 512}", "FP8_DS_MLA", "should be 64")
+        says = (f"value_head_dim is {width or 512}, the width of value", "FP8_DS_MLA", "should be 64")
         stated = {"head_dim": 512, "num_heads": 1, "value_head_dim": width}
         yield refusal(8, UNSUPPORTED, f"FP8_DS_MLA-rope={width}", says, **ds_mla, **stated)
     for name in ("k_scale_stride", "v_scale_stride"):
