@@ -14,7 +14,7 @@ from .._native.accelerator import slot_offset
 from .._native.library import NOT_JUDGED
 from .._native.process_lock import ProcessLock
 from .arguments import caches, check_same_parts
-from .counts import check_counts, check_described_counts, with_open_counts
+from .counts import check_counts, check_described_counts, open_counts_in_bits, with_open_counts
 from .operands import BIND_SYMBOL, RUN_SYMBOL, bind, bind_described, describe, on_stream, operands_of
 
 TYPE_CHECKING = False
@@ -68,6 +68,7 @@ class BoundLaunch:
         "_error_record",
         "_library",
         "_open_counts",
+        "_open_in_bits",
         "_placed_by",
         "_rebind_objects",
         "_run",
@@ -87,6 +88,8 @@ class BoundLaunch:
         self._placed_by = placed_by
         self._open_counts = open_counts
         self._counts_stay = not open_counts
+        has_value = len(bound[1]) > 1 and bound[1][1] is not None
+        self._open_in_bits = open_counts_in_bits(open_counts, placed_by, has_value)
         self._error_record = error_record  # only to keep it alive
         self._run = library.run
         self._rebind_objects = library.rebind_objects
@@ -140,10 +143,12 @@ class BoundLaunch:
         BaracudaError
             Whatever ``run`` would raise for the operands; all of them stay then.
         """
-        if not others and self._counts_stay:
-            rebind = self._rebind_objects  # by itself: CPython takes longer to look up a slot as a method
-            if not rebind(self, _BOUND_AT, key, value, k_data, v_data, indices, indptr, last_page_len):
-                return
+        rebind = self._rebind_objects  # by itself: CPython takes longer to look up a slot as a method
+        counts = self._open_in_bits
+        if not rebind(
+            self, _BOUND_AT, counts, others, key, value, k_data, v_data, indices, indptr, last_page_len
+        ):
+            return
         given: Operands = (key, value, k_data, v_data, indices, indptr, last_page_len)
         self._rebind(_with_others(given, **others) if others else given)
 

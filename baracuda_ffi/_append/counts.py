@@ -7,6 +7,7 @@ from ctypes import c_int64
 from .._model.enums import Addressing, LengthsKind
 from .._model.errors import invalid_problem
 from .._native import abi
+from .._native.accelerator import OpenCountsOf
 from .addressing import OF_REQUESTS, OF_ROWS
 
 TYPE_CHECKING = False
@@ -39,6 +40,40 @@ class OpenCounts:
 
     def __bool__(self) -> bool:
         return self.requests or self.rows
+
+
+_IN_BITS: dict[tuple[bool, bool, OperandSet, bool], bytes] = {}
+
+
+def open_counts_in_bits(opened: OpenCounts, placed_by: OperandSet, has_value: bool) -> bytes:
+    """An ``OpenCountsOf``: which operands say the counts that are open, and which change with them."""
+    key = opened.requests, opened.rows, placed_by, has_value
+    found = _IN_BITS.get(key)
+    if found is None:
+        by_request, by_row = _having_counts(placed_by, has_value)
+        counts = OpenCountsOf()
+        if opened.requests:
+            counts.requests_said_by, counts.requests_of = (
+                _bits([_says_requests(placed_by)]),
+                _bits(by_request),
+            )
+        if opened.rows:
+            counts.rows_said_by = _bits([_SAYS_ROWS[placed_by.addressing]])
+            counts.rows_of = _bits(by_row)
+        found = _IN_BITS[key] = bytes(counts)
+    return found
+
+
+def _bits(names: list[str]) -> int:
+    return sum([1 << abi.OPERANDS.index(name) for name in names])
+
+
+def _having_counts(placed_by: OperandSet, has_value: bool) -> tuple[list[str], list[str]]:
+    """The operands with an entry for each request, or one more, and those with one for each row."""
+    rows = ["key", "value"] if has_value else ["key"]
+    by_request = [name for name in placed_by.names if name in OF_REQUESTS]
+    by_row = [*rows, *[name for name in placed_by.names if name in OF_ROWS]]
+    return by_request + (rows if placed_by.addressing is Addressing.LAST_PAGE else []), by_row
 
 
 def with_open_counts(op: bytes, opened: OpenCounts, placed_by: OperandSet, given: Operands) -> bytes:
@@ -97,11 +132,7 @@ def check_counts(function: str, before: bytes, after: bytes, placed_by: OperandS
     """Raise ``InvalidProblem`` where a count changes and an operand that has it stays."""
     old, new = abi.Append.from_buffer_copy(before), abi.Append.from_buffer_copy(after)
     names = _names(given)
-    rows = ("key", "value") if new.parts == abi.PARTS_KEY_AND_VALUE else ("key",)
-    by_request = [name for name in placed_by.names if name in OF_REQUESTS]
-    if placed_by.addressing is Addressing.LAST_PAGE:
-        by_request += rows
-    by_row = [*rows, *[name for name in placed_by.names if name in OF_ROWS]]
+    by_request, by_row = _having_counts(placed_by, new.parts == abi.PARTS_KEY_AND_VALUE)
     for what, one, other, of in (
         ("batch_size", old.batch_size, new.batch_size, by_request),
         ("num_rows", old.num_rows, new.num_rows, by_row),

@@ -59,6 +59,7 @@ class _PythonApi(ctypes.Structure):
         ("PyCapsule_GetPointer", c_void_p),
         ("PyDict_GetItemWithError", c_void_p),
         ("PyDict_Next", c_void_p),
+        ("PyDict_Size", c_void_p),
         ("PyErr_Clear", c_void_p),
         ("PyErr_ExceptionMatches", c_void_p),
         ("PyErr_Occurred", c_void_p),
@@ -130,6 +131,17 @@ class TensorLayout(ctypes.Structure):
         ("on_cuda", c_uint32),
         ("num_types", c_uint32),
         ("types", TensorType * MOST_TYPES),
+    )
+
+
+class OpenCountsOf(ctypes.Structure):
+    """struct baracuda_open_counts."""
+
+    _fields_ = (
+        ("requests_said_by", c_uint32),
+        ("requests_of", c_uint32),
+        ("rows_said_by", c_uint32),
+        ("rows_of", c_uint32),
     )
 
 

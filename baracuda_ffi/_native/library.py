@@ -66,7 +66,7 @@ class Library:
     preload: Callable[[int, int], int]
     bind: Callable[[int, int, int], int]
     bind_objects: Callable[..., tuple[int, Bound]]  # of a Bound and the operands
-    rebind_objects: Callable[..., int]  # of what has a Bound, where it has it, and the operands
+    rebind_objects: Callable[..., int]  # of what has a Bound, where it has it, an OpenCountsOf, and operands
     append: Callable[[bytes, object, Operands], int]
     append_known: Callable[[Calls, Operands, dict[str, Any], int], int]  # of a call
     copy: Callable[[bytes, object, Operands], int]  # of a baracuda_paged_kv_copy, by abi.COPY_OPERANDS

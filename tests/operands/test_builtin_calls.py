@@ -244,6 +244,7 @@ class Holder:
 
 
 BOUND_AT = slot_offset(Holder, "bound")
+STAY = bytes(16)  # no count is open
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -252,8 +253,12 @@ def test_rebind_replaces_what_is_bound(name: str) -> None:
     calls = Calls(problem)
     _, bound = calls.bind(bound_to_nothing(), calls.given())
     holder = Holder(bound)
-    operands = one(name, calls.kind(other.arrays[name]))
-    assert calls.rebind(holder, BOUND_AT, *operands) == abi.OK
+    operand = calls.kind(other.arrays[name])
+    operands = one(name, operand)
+    assert calls.rebind(holder, BOUND_AT, STAY, {}, *operands) == abi.OK
+    assert holder.bound[:2] == calls.bind(bound, operands)[1][:2]
+    holder.bound = bound
+    assert calls.rebind(holder, BOUND_AT, STAY, {name: operand}, None, None) == abi.OK
     assert holder.bound[:2] == calls.bind(bound, operands)[1][:2]
     assert (bound[1], holder.other) == (calls.given(), None)
     assert calls.run(holder.bound) == abi.OK
@@ -265,10 +270,13 @@ def test_rebind_leaves_what_is_bound_where_it_binds_nothing() -> None:
     _, bound = calls.bind(bound_to_nothing(), calls.given())
     holder = Holder(bound)
     flat = calls.kind(problem.arrays["key"].reshape(1, 1, -1, 1, 1))
-    assert calls.rebind(holder, BOUND_AT, flat) == abi.INVALID_PROBLEM
+    key = calls.operands["key"]
+    assert calls.rebind(holder, BOUND_AT, STAY, {}, flat) == abi.INVALID_PROBLEM
     assert abi.message().startswith("key")
-    assert calls.rebind(holder, BOUND_AT, object()) == NOT_JUDGED
-    assert calls.rebind(holder, 0, calls.operands["key"]) == NOT_JUDGED
+    assert calls.rebind(holder, BOUND_AT, STAY, {}, object()) == NOT_JUDGED
+    assert calls.rebind(holder, 0, STAY, {}, key) == NOT_JUDGED
+    for named in ({"key": key}, {"kv_data": key}, {"stream": None}, {"nonsense": None}):
+        assert calls.rebind(holder, BOUND_AT, STAY, named, key) == NOT_JUDGED
     assert holder.bound is bound
 
 
@@ -291,7 +299,7 @@ def test_rebind_begins_anew_where_what_is_bound_was_replaced_meanwhile() -> None
 
     calls.describers[Replacing] = export
     key = Replacing()
-    assert calls.rebind(holder, BOUND_AT, key) == abi.OK
+    assert calls.rebind(holder, BOUND_AT, STAY, {}, key) == abi.OK
     assert key.exports == 2
     assert holder.bound[1] == calls.given(key=key, value=value)
 
@@ -381,8 +389,8 @@ def test_references_come_and_go() -> None:
         _, bound = calls.bind(nothing, calls.given())
         calls.run(calls.bind(bound, one("key", calls.operands["key"]))[1])
         holder = Holder(bound)
-        assert calls.rebind(holder, BOUND_AT, *one("key", calls.operands["key"])) == abi.OK
-        assert calls.rebind(holder, BOUND_AT, *wrong) == abi.INVALID_PROBLEM
+        assert calls.rebind(holder, BOUND_AT, STAY, {}, *one("key", calls.operands["key"])) == abi.OK
+        assert calls.rebind(holder, BOUND_AT, STAY, {}, *wrong) == abi.INVALID_PROBLEM
         calls.append(op, None, calls.given())
         assert calls.append(op, None, foreign) == NOT_JUDGED
         assert calls.bind(nothing, foreign) == (NOT_JUDGED, None)

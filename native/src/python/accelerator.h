@@ -30,6 +30,7 @@ typedef struct baracuda_python_api {
   void* PyCapsule_GetPointer;
   void* PyDict_GetItemWithError;
   void* PyDict_Next;
+  void* PyDict_Size;
   void* PyErr_Clear;
   void* PyErr_ExceptionMatches;
   void* PyErr_Occurred;
@@ -105,6 +106,15 @@ typedef struct baracuda_tensor_layout {
   } types[BARACUDA_PRIVATE_TENSOR_TYPES];
 } baracuda_tensor_layout;
 
+/* Which operands say how many requests and rows there are, where a launch that is bound anew may have another number of
+ * them, and which have an entry for each, or a row: bit i is operand i. */
+typedef struct baracuda_open_counts {
+  uint32_t requests_said_by;
+  uint32_t requests_of;
+  uint32_t rows_said_by;
+  uint32_t rows_of;
+} baracuda_open_counts;
+
 /* PyMethodDef. */
 typedef struct baracuda_python_method {
   const char* name; /* NULL after the last */
@@ -135,10 +145,11 @@ typedef struct baracuda_python_method {
  *   run(bound)                     baracuda_paged_kv_append_run, the GIL released; returns the status
  *   bind(bound, *operands)         checked as by _bind, the GIL held; returns the status, and a new bound with these
  *                                  operands, one that is None as it was (None where the status is not 0)
- *   rebind(holder, offset, *operands)
- *                                  binds likewise in place of the bound that the object `holder` has at `offset`, an
- *                                  int (0: not known), anew where that was replaced meanwhile; returns the status. Not
- *                                  for interpreters that have no GIL
+ *   rebind(holder, offset, counts, named, *operands)
+ *                                  binds likewise, further operands by their names in the dict `named`, in place of
+ *                                  the bound that the object `holder` has at `offset`, an int (0: not known), anew
+ *                                  where that was replaced meanwhile; returns the status. `counts` is a bytes object
+ *                                  that holds a baracuda_open_counts. Not for interpreters that have no GIL
  *   append(op, stream, operands)   _bind, the GIL held, then _run on `stream`, an int, or None for the host, the GIL
  *                                  released; returns the status
  *   append_known(calls, operands, named, most)
@@ -153,10 +164,11 @@ typedef struct baracuda_python_method {
  *   copy(op, stream, operands)     likewise of a baracuda_paged_kv_copy, with the operands of baracuda_copy_operand
  *
  * They trust their caller for all that, but a stream or an operand may be any object. The status is
- * BARACUDA_PRIVATE_NOT_JUDGED, and nothing was done, for an offset that is not
- * known, for an operand whose type has nothing in `self`, that its reader or bind is not given, or where any of that
- * raised an Exception (which is cleared; what is no Exception, such as KeyboardInterrupt, goes on), and for a stream
- * that is not of the backend's kind. Returns NULL for an `api` that lacks something. The functions of the first one are
+ * BARACUDA_PRIVATE_NOT_JUDGED, and nothing was done, for an offset that is not known, for a rebinding of what is no
+ * operand, or that leaves one with another number of entries than it should have now, for an operand whose type has
+ * nothing in `self`, that its reader or bind is not given, or where any of that raised an Exception (which is cleared;
+ * what is no Exception, such as KeyboardInterrupt, goes on), and for a stream that is not of the backend's kind.
+ * Returns NULL for an `api` that lacks something. The functions of the first one are
  * kept, and hold for the process. */
 #define BARACUDA_PRIVATE_NOT_JUDGED (-1)
 #define BARACUDA_PRIVATE_NOT_KNOWN (-2)

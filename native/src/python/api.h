@@ -25,6 +25,7 @@ struct Api {
         capsule_pointer(Any{given.PyCapsule_GetPointer}),
         borrow_dict_item(Any{given.PyDict_GetItemWithError}),
         next_dict_item(Any{given.PyDict_Next}),
+        dict_size(Any{given.PyDict_Size}),
         clear_error(Any{given.PyErr_Clear}),
         restore_thread(Any{given.PyEval_RestoreThread}),
         save_thread(Any{given.PyEval_SaveThread}),
@@ -55,6 +56,7 @@ struct Api {
   void* (*capsule_pointer)(Object*, const char* name);     // nullptr and an error for what is none of that name
   Object* (*borrow_dict_item)(Object* dict, Object* key);  // nullptr without an error: not there
   int (*next_dict_item)(Object* dict, ptrdiff_t* position, Object** borrowed_key, Object** borrowed_value);
+  ptrdiff_t (*dict_size)(Object* dict);
   void (*clear_error)();
   void (*restore_thread)(ThreadState*);
   ThreadState* (*save_thread)();

@@ -8,6 +8,7 @@
 #include "append/bind.h"
 #include "append/run.h"
 #include "base/fence.h"
+#include "base/hints.h"
 #include "base/status.h"
 #include "pages/backend.h"
 #include "pages/bind.h"
@@ -196,14 +197,50 @@ int32_t bind_objects(Object* describers, Objects operands, bool for_good, Struct
   return at_the_abi([&]() -> int32_t { return bind_checked(op, given.tensors(), checked); });
 }
 
+// How many requests and rows there are.
+struct Counts {
+  int32_t requests;
+  int64_t rows;
+};
+
+// The counts that are open where a launch is bound anew, and what is given then.
+class OpenCounts {
+ public:
+  OpenCounts(const baracuda_open_counts& open, Objects operands) : open_(open) {
+    if ((open.requests_said_by | open.rows_said_by) == 0) return;
+    for (ptrdiff_t i = 0; i < operands.count; ++i) given_ |= (operands.first[i] != api->none ? 1u : 0u) << i;
+  }
+
+  // Leaves to the operands what they say. Returns what it was.
+  Counts open(Op* op) const {
+    const Counts before = {op->batch_size, op->num_rows};
+    if ((given_ & open_.requests_said_by) != 0) op->batch_size = 0;
+    if ((given_ & open_.rows_said_by) != 0) op->num_rows = 0;
+    return before;
+  }
+
+  // Whether each operand is given that has another number of entries now.
+  bool fit(const Counts& before, const Op& after) const {
+    return (after.batch_size == before.requests || (open_.requests_of & ~given_) == 0) &&
+           (after.num_rows == before.rows || (open_.rows_of & ~given_) == 0);
+  }
+
+ private:
+  const baracuda_open_counts& open_;
+  uint32_t given_ = 0;  // bit i: operand i
+};
+
 // Has the objects bound in place of what `before` has. Where there is no memory the status is that of what is right,
 // but nothing is bound.
-int32_t bind_in_place(Object* describers, Object* before, Objects operands, Object** owned_bound) {
+int32_t bind_in_place(Object* describers, Object* before, Objects operands, const OpenCounts& open,
+                      Object** owned_bound) {
   Object* const bytes = api->borrow_tuple_item(before, 0);
   Op op;
   Append append;
   BARACUDA_TRY(read_struct(op_in(bytes), &op));
+  const Counts counts = open.open(&op);
   BARACUDA_TRY(bind_objects(describers, operands, true, &op, &append));
+  if (!open.fit(counts, op)) return BARACUDA_PRIVATE_NOT_JUDGED;
   Object* owned_bytes = nullptr;
   BARACUDA_TRY(write_bytes(op, bytes, &owned_bytes));
   Object* const keep = own_merged(operands, api->borrow_tuple_item(before, 1));
@@ -213,28 +250,12 @@ int32_t bind_in_place(Object* describers, Object* before, Objects operands, Obje
 
 Object* bind(Object* describers, Object* const* arguments, ptrdiff_t count) {
   Object* bound = nullptr;
-  Object* const status = own_status(bind_in_place(describers, arguments[0], {arguments + 1, count - 1, false}, &bound));
+  constexpr baracuda_open_counts kNone = {};
+  const Objects given = {arguments + 1, count - 1, false};
+  Object* const status = own_status(bind_in_place(describers, arguments[0], given, {kNone, given}, &bound));
   if (status == nullptr) return nullptr;
   if (bound == nullptr) api->retain(bound = api->none);
   return own_tuple_of({status, bound});
-}
-
-Object* rebind(Object* describers, Object* const* arguments, ptrdiff_t count) {
-  Object* const holder = arguments[0];
-  const auto offset = static_cast<size_t>(api->address_of_int(arguments[1]));
-  if (offset == 0) return api->own_int(BARACUDA_PRIVATE_NOT_JUDGED);
-  while (true) {
-    auto* const before = member_of<Object*>(holder, offset);
-    api->retain(before);
-    Object* bound = nullptr;
-    const int32_t status = bind_in_place(describers, before, {arguments + 2, count - 2, false}, &bound);
-    const bool is_ours = bound != nullptr && member_of<Object*>(holder, offset) == before;
-    if (is_ours) set_member(holder, offset, bound);
-    api->release(before);
-    if (bound == nullptr) return own_status(status);
-    api->release(is_ours ? before : bound);
-    if (is_ours) return api->own_int(status);
-  }
 }
 
 // One call, from objects to a launch.
@@ -257,6 +278,61 @@ Object* call_with_tuple(Object* describers, Object* const* arguments, ptrdiff_t)
 constexpr auto kAppend = call_with_tuple<Op, Append>;
 constexpr auto kCopy = call_with_tuple<CopyOp, PageCopy>;
 
+// What a call gives by name; -1 for anything else.
+int find_name(Object** name) {
+  const auto find = [&] {
+    int i = BARACUDA_PRIVATE_NAMES - 1;  // the stream first, which each append has
+    while (i >= 0 && api->names[i] != *name) --i;
+    return i;
+  };
+  const int found = find();
+  if (BARACUDA_LIKELY(found >= 0)) return found;
+  // Keywords are interned, but what a caller made names of need not be. The call has no need of the object.
+  api->retain(*name);
+  api->intern(name);
+  api->release(*name);
+  return find();
+}
+
+constexpr int kKvData = BARACUDA_NUM_OPERANDS;
+constexpr int kStream = kKvData + 1;
+static_assert(kStream + 1 == BARACUDA_PRIVATE_NAMES, "a name each");
+
+// Operands that are given one by one; borrowed.
+class OperandsByName {
+ public:
+  OperandsByName() {
+    for (Object*& operand : operands_) operand = api->none;
+  }
+
+  // False where it is given already.
+  bool put(int operand, Object* object) {
+    if (object == api->none) return true;
+    if (operands_[operand] != api->none) return false;
+    operands_[operand] = object;
+    given_ |= 1u << operand;
+    return true;
+  }
+
+  // Both caches in one.
+  bool put_whole(Object* object) {
+    whole_caches_ = whole_caches_ || object != api->none;
+    return put(BARACUDA_OPERAND_K_DATA, object) && put(BARACUDA_OPERAND_V_DATA, object);
+  }
+
+  uint32_t given() const { return given_; }
+  Objects objects() const {
+    ptrdiff_t count = BARACUDA_NUM_OPERANDS;
+    while (count > 0 && operands_[count - 1] == api->none) --count;
+    return {operands_, count, whole_caches_};
+  }
+
+ private:
+  Object* operands_[BARACUDA_NUM_OPERANDS];
+  uint32_t given_ = 0;
+  bool whole_caches_ = false;
+};
+
 // A call by name: its operands, its stream, and what it says besides; borrowed.
 class CallByName {
  public:
@@ -264,8 +340,7 @@ class CallByName {
   bool read(Object* first, ptrdiff_t most, Object* named) {
     first_by_name_ = api->tuple_size(first);
     if (first_by_name_ > most) return false;
-    for (Object*& operand : operands_) operand = api->none;
-    for (int i = 0; i < first_by_name_; ++i) put(i, api->borrow_tuple_item(first, i));
+    for (int i = 0; i < first_by_name_; ++i) operands_.put(i, api->borrow_tuple_item(first, i));
     Object* name;
     Object* value;
     for (ptrdiff_t position = 0; api->next_dict_item(named, &position, &name, &value) != 0;)
@@ -284,37 +359,15 @@ class CallByName {
   }
 
   Object* stream() const { return stream_; }
-  operator Objects() const {  // NOLINT(misc-explicit-constructor)
-    return {operands_, BARACUDA_NUM_OPERANDS, whole_caches_};
-  }
+  Objects operands() const { return operands_.objects(); }
 
  private:
-  static constexpr int kKvData = BARACUDA_NUM_OPERANDS;
-  static constexpr int kStream = kKvData + 1;
-  static_assert(kStream + 1 == BARACUDA_PRIVATE_NAMES, "a name each");
   static constexpr ptrdiff_t kMostSaid = 16;  // names, and values
 
-  static int find_name(const Object* name) {
-    int i = BARACUDA_PRIVATE_NAMES - 1;  // the stream first, which each call has
-    while (i >= 0 && api->names[i] != name) --i;
-    return i;
-  }
-
   bool take(Object* name, Object* value) {
-    int i = find_name(name);
-    if (i < 0) {
-      // Keywords are interned, but what a caller made names of need not be. The call has no need of the object.
-      api->retain(name);
-      api->intern(&name);
-      api->release(name);
-      i = find_name(name);
-    }
-    if (i >= 0 && i < BARACUDA_NUM_OPERANDS) return i >= first_by_name_ && put(i, value);
-    if (i == kKvData) {
-      if (value == api->none) return true;
-      whole_caches_ = true;
-      return put(BARACUDA_OPERAND_K_DATA, value) && put(BARACUDA_OPERAND_V_DATA, value);
-    }
+    const int i = find_name(&name);
+    if (i >= 0 && i < BARACUDA_NUM_OPERANDS) return i >= first_by_name_ && operands_.put(i, value);
+    if (i == kKvData) return operands_.put_whole(value);
     if (i == kStream) {
       stream_ = value;
       if (value != api->none) return true;
@@ -325,30 +378,20 @@ class CallByName {
     return true;
   }
 
-  bool put(int operand, Object* object) {
-    if (object == api->none) return true;
-    if (operands_[operand] != api->none) return false;
-    operands_[operand] = object;
-    given_ |= 1u << operand;
-    return true;
-  }
-
   bool is_like(Object* known) const {
     constexpr ptrdiff_t kSaid = 2;
     if (api->tuple_size(known) != kSaid + num_said_) return false;
-    if (api->address_of_int(api->borrow_tuple_item(known, 1)) != given_) return false;
+    if (api->address_of_int(api->borrow_tuple_item(known, 1)) != operands_.given()) return false;
     for (ptrdiff_t i = 0; i < num_said_; ++i)
       if (api->borrow_tuple_item(known, kSaid + i) != said_[i]) return false;
     return true;
   }
 
-  Object* operands_[BARACUDA_NUM_OPERANDS];
+  OperandsByName operands_;
   Object* said_[kMostSaid];
   ptrdiff_t num_said_ = 0;
   Object* stream_ = nullptr;
   ptrdiff_t first_by_name_ = 0;
-  uint32_t given_ = 0;
-  bool whole_caches_ = false;
 };
 
 Object* append_known(Object* describers, Object* const* arguments, ptrdiff_t) {
@@ -356,7 +399,45 @@ Object* append_known(Object* describers, Object* const* arguments, ptrdiff_t) {
   const auto most = static_cast<ptrdiff_t>(api->address_of_int(arguments[3]));
   Object* const op = by_name.read(arguments[1], most, arguments[2]) ? by_name.find_op(arguments[0]) : nullptr;
   if (op == nullptr) return api->own_int(BARACUDA_PRIVATE_NOT_KNOWN);
-  return call<Op, Append>(describers, op, by_name.stream(), by_name);
+  return call<Op, Append>(describers, op, by_name.stream(), by_name.operands());
+}
+
+// Adds to `operands` what `named` has; false for what is none. Of both caches in one, each half would have to be kept.
+bool add_named(Object* named, OperandsByName* operands) {
+  Object* name;
+  Object* value;
+  for (ptrdiff_t position = 0; api->next_dict_item(named, &position, &name, &value) != 0;) {
+    const int i = find_name(&name);
+    if (i < 0 || i >= BARACUDA_NUM_OPERANDS || !operands->put(i, value)) return false;
+  }
+  return true;
+}
+
+Object* rebind(Object* describers, Object* const* arguments, ptrdiff_t count) {
+  constexpr ptrdiff_t kFirst = 4;
+  Object* const holder = arguments[0];
+  const auto offset = static_cast<size_t>(api->address_of_int(arguments[1]));
+  if (offset == 0) return api->own_int(BARACUDA_PRIVATE_NOT_JUDGED);
+  Objects operands = {arguments + kFirst, count - kFirst, false};
+  OperandsByName with_named;
+  if (api->dict_size(arguments[3]) > 0) {
+    for (int i = 0; i < operands.count; ++i) with_named.put(i, operands.first[i]);
+    if (!add_named(arguments[3], &with_named)) return api->own_int(BARACUDA_PRIVATE_NOT_JUDGED);
+    operands = with_named.objects();
+  }
+  const OpenCounts open(*reinterpret_cast<const baracuda_open_counts*>(api->bytes_of(arguments[2])), operands);
+  while (true) {
+    auto* const before = member_of<Object*>(holder, offset);
+    api->retain(before);
+    Object* bound = nullptr;
+    const int32_t status = bind_in_place(describers, before, operands, open, &bound);
+    const bool is_ours = bound != nullptr && member_of<Object*>(holder, offset) == before;
+    if (is_ours) set_member(holder, offset, bound);
+    api->release(before);
+    if (bound == nullptr) return own_status(status);
+    api->release(is_ours ? before : bound);
+    if (is_ours) return api->own_int(status);
+  }
 }
 
 constexpr int32_t kMethFastcall = 0x0080;
@@ -394,7 +475,7 @@ extern "C" const baracuda_python_method* baracuda_private_python_methods(const b
   static const baracuda_python_method methods[] = {
       method("run", run, "run(bound) -> status"),
       method("bind", bind, "bind(bound, *operands) -> (status, bound or None)"),
-      method("rebind", rebind, "rebind(holder, offset, *operands) -> status"),
+      method("rebind", rebind, "rebind(holder, offset, counts, named, *operands) -> status"),
       method("append", kAppend, "append(op, stream, operands) -> status"),
       method("append_known", append_known, "append_known(calls, operands, named, most) -> status"),
       method("copy", kCopy, "copy(op, stream, operands) -> status"),

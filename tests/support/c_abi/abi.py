@@ -221,6 +221,7 @@ class PythonApi(ctypes.Structure):
                 "PyCapsule_GetPointer",
                 "PyDict_GetItemWithError",
                 "PyDict_Next",
+                "PyDict_Size",
                 "PyErr_Clear",
                 "PyErr_ExceptionMatches",
                 "PyErr_Occurred",
