@@ -9,8 +9,6 @@ from .scales import NUM_KINDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from .._native.library import Operands
 
 # The operands that say places, in the order of abi.OPERANDS.
@@ -79,11 +77,8 @@ for _number, _row in enumerate(SETS):
     _row.number = _number
 
 
-def _bits(given: Iterable[bool]) -> int:
-    return sum([1 << i for i, is_given in enumerate(given) if is_given])
-
-
-SET_BY_GIVEN = {_bits([name in row.names for name in PLACE_NAMES]): row for row in SETS}
+# By which of PLACE_NAMES are given.
+_SET_BY_GIVEN = {tuple([name in row.names for name in PLACE_NAMES]): row for row in SETS}
 
 DECODE = SETS[0]
 
@@ -120,7 +115,7 @@ def set_for(function: str, addressing: Addressing, table: TableKind, lengths: Le
 def set_of(function: str, operands: tuple[object, ...]) -> OperandSet:
     """The set that the operands are: one for each of ``PLACE_NAMES``, None where there is none. Raises
     ``InvalidProblem``, which names the sets that there are."""
-    found = SET_BY_GIVEN.get(_bits([operand is not None for operand in operands]))
+    found = _SET_BY_GIVEN.get(tuple([operand is not None for operand in operands]))
     if found is None:
         given = [name for name, operand in zip(PLACE_NAMES, operands, strict=True) if operand is not None]
         raise invalid_problem(function, f"{_problem(given)}; what says where rows go is one of: {_sets()}")
