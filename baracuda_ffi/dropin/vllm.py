@@ -144,6 +144,10 @@ def _quantisation(
             f"kv_cache_dtype is {in_words(kv_cache_dtype)}; it should be one of {names}, or for "
             f"concat_and_cache_mla {_DS_MLA}",
         )
-    # vLLM's may have any dimensions; what is no tensor the append refuses, and says why.
-    scales = [scale.reshape(-1) if isinstance(scale, torch.Tensor) else scale for scale in (k_scale, v_scale)]
-    return {"transform": "FP8", "element": element, "k_scale": scales[0], "v_scale": scales[1]}
+    scales = {"k_scale": _flat(k_scale), "v_scale": _flat(v_scale)}
+    return {"transform": "FP8", "element": element, **scales}
+
+
+def _flat(scale: Any) -> Any:
+    """vLLM's may have any dimensions; what is no tensor the append refuses, and says why."""
+    return scale.reshape(-1) if isinstance(scale, torch.Tensor) and scale.dim() > 1 else scale
