@@ -7,9 +7,10 @@ from types import NoneType
 
 from .._interop.streams import handle_or_host
 from .._model.enums import BackendKind, ElementKind, KvLayout, LengthConvention, Transform
+from .._model.errors import BaracudaError
 from .._native import abi
 from .._native import library as native_library
-from .._native.library import NOT_KNOWN
+from .._native.library import NOT_JUDGED, NOT_KNOWN
 from .operands import RUN_SYMBOL, append_any
 from .problem import CALL, form_of_call, given_by, op_of, statement, told
 
@@ -85,6 +86,18 @@ def _get_to_know(operands: Operands, named: dict[str, Any]) -> None:
     known = (call, *others[: _MOST_KNOWN - 1])
 
 
+def _by_handle(named: dict[str, Any]) -> dict[str, Any] | None:
+    """The same with the handle of a stream that is an object, which ``named`` keeps; None where it is none. A
+    wrong one is refused when its turn comes."""
+    stream = named["stream"]
+    if stream is None or type(stream) is int:
+        return None
+    try:
+        return {**named, "stream": handle_or_host(CALL, stream)}
+    except BaracudaError:
+        return None
+
+
 def _known_by_name(declared: F) -> F:
     """``declared``, which is not called where the library knows a call with the same operands and options."""
 
@@ -96,6 +109,10 @@ def _known_by_name(declared: F) -> F:
             status = append(known, operands, named, BY_POSITION)
             if not status:
                 return
+            if status == NOT_JUDGED and (by_handle := _by_handle(named)):
+                status = append(known, operands, by_handle, BY_POSITION)
+                if not status:
+                    return
             if status > 0:
                 raise opened.error(RUN_SYMBOL, status)
         declared(*operands, **named)

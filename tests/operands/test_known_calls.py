@@ -4,6 +4,7 @@ writes what it wrote at first."""
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Iterator
 from itertools import product
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 import baracuda_ffi as bf
 from baracuda_ffi._append import one_call
+from support.calls.streams import TorchStream
 from support.devices.bits import Array
 
 PAGES, PAGE_SIZE, HEADS, WIDTH = 8, 4, 2, 32
@@ -200,3 +202,51 @@ def test_skip_slots_and_error_records() -> None:
     for record in records:
         with pytest.raises(bf.CorruptPageTable):
             record.check(None)
+
+
+class OfStreams:
+    """In the library's place: it knows all calls, and takes streams by their handles alone."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        self.calls: list[tuple[Any, bool]] = []
+        self.stream: Any = lambda: None
+
+    def append_known(self, known: Any, operands: Any, named: dict[str, Any], most: int) -> int:
+        handle = named["stream"] if type(named["stream"]) is int else None
+        self.calls.append((handle, self.stream() is not None))
+        return -1 if handle is None else self.status
+
+    def error(self, function: str, status: int) -> Exception:
+        return LookupError(f"{function} {status}")
+
+
+@pytest.mark.parametrize("status", [0, 2])
+def test_a_stream_that_is_an_object_is_taken_by_its_handle(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the library knows the call; the object lives meanwhile."""
+    library = OfStreams(status)
+    monkeypatch.setattr(one_call.native_library, "loaded", library)
+    function: Any = bf.append_paged_kv
+
+    def new_stream() -> TorchStream:
+        stream = TorchStream(4096)
+        library.stream = weakref.ref(stream)
+        return stream
+
+    if status == 0:
+        function(*[None] * 7, stream=new_stream())
+    else:
+        with pytest.raises(LookupError, match="_run 2"):
+            function(*[None] * 7, stream=new_stream())
+    assert library.calls == [(None, True), (4096, True)]
+
+
+def test_a_stream_that_is_none_is_refused_when_its_turn_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = OfStreams(0)
+    monkeypatch.setattr(one_call.native_library, "loaded", library)
+    function: Any = bf.append_paged_kv
+    with pytest.raises(bf.InvalidProblem, match="nothing says where the rows go"):
+        function(np.zeros(1), None, None, stream="a stream")
+    assert len(library.calls) == 1
