@@ -341,7 +341,6 @@ BARACUDA_ALWAYS_INLINE void make_placement(const Op& op, bool states_pages, bool
   placement.operands[kIndptr] = op.indptr;
   placement.operands[kLengths] = op.last_page_len;
   placement.operands[kOwners] = nullptr;
-  placement.operands[kTargets] = nullptr;
   placement.wide = 0;
   if (op.int64_operands != 0)
     placement.wide = is_wide(op, BARACUDA_OPERAND_INDICES) << kPages | is_wide(op, BARACUDA_OPERAND_INDPTR) << kIndptr |
@@ -368,6 +367,7 @@ BARACUDA_ALWAYS_INLINE void make_placement(const Op& op, bool states_pages, bool
       break;
     case BARACUDA_ADDRESSING_POSITIONS:
       place_by(op, kOwners, BARACUDA_OPERAND_BATCH_INDICES, &placement);
+      placement.wide &= ~(1u << kTargets);
       place_by(op, kTargets, BARACUDA_OPERAND_POSITIONS, &placement);
       placement.requests_a_row = requests_a_row(op);
       break;

@@ -11,16 +11,15 @@ namespace baracuda {
 // Round-up method: with 2^(s-1) < d <= 2^s and m = floor(2^w * (2^s - d) / d) + 1 for words of w bits, n / d is
 // (n + mulhi(m, n)) >> s. Exact, and without overflow, for n below 2^(w-1).
 template <typename Index>
-struct Divisor;
+struct Quotient;
 
 template <>
-struct Divisor<uint32_t> {
-  uint32_t divisor;
+struct Quotient<uint32_t> {
   uint32_t multiplier;
   uint32_t shift;
 
-  Divisor() = default;
-  explicit Divisor(uint64_t by) : divisor(static_cast<uint32_t>(by)), shift(0) {
+  Quotient() = default;
+  explicit Quotient(uint64_t by) : shift(0) {
     while ((uint64_t{1} << shift) < by) ++shift;
     multiplier =  // NOLINTNEXTLINE(clang-analyzer-core.DivideZero): by nothing nobody divides
         static_cast<uint32_t>((((uint64_t{1} << shift) - by) << 32) / by + 1);
@@ -36,13 +35,12 @@ struct Divisor<uint32_t> {
 };
 
 template <>
-struct Divisor<uint64_t> {
-  uint64_t divisor;
+struct Quotient<uint64_t> {
   uint64_t multiplier;
   uint32_t shift;
 
-  Divisor() = default;
-  explicit Divisor(uint64_t by) : divisor(by), multiplier(0), shift(0) {
+  Quotient() = default;
+  explicit Quotient(uint64_t by) : multiplier(0), shift(0) {
     while (shift < 63 && (uint64_t{1} << shift) < by) ++shift;
     uint64_t rest = (uint64_t{1} << shift) - by;  // digit by digit: no compiler's 128 bits
     for (int bit = 0; bit < 64; ++bit) {
@@ -56,9 +54,24 @@ struct Divisor<uint64_t> {
 #if defined(__CUDA_ARCH__)
     return (n + __umul64hi(multiplier, n)) >> shift;
 #else
-    return n / divisor;
+    // Of halves: the sums of what they make do not overflow.
+    constexpr uint64_t kLow = UINT32_MAX;
+    const uint64_t low = (multiplier & kLow) * (n & kLow);
+    const uint64_t middle = (multiplier >> 32) * (n & kLow) + (low >> 32);
+    const uint64_t other = (multiplier & kLow) * (n >> 32) + (middle & kLow);
+    const uint64_t high = (multiplier >> 32) * (n >> 32) + (middle >> 32) + (other >> 32);
+    return (n + high) >> shift;
 #endif
   }
+};
+
+// And the number itself.
+template <typename Index>
+struct Divisor : Quotient<Index> {
+  Index divisor;
+
+  Divisor() = default;
+  explicit Divisor(uint64_t by) : Quotient<Index>(by), divisor(static_cast<Index>(by)) {}
 };
 
 }  // namespace baracuda

@@ -4,6 +4,7 @@
 #define BARACUDA_SRC_PLACE_LAST_PAGE_H_
 
 #include <cstdint>
+#include <type_traits>
 
 #include "place/placement.h"
 
@@ -22,13 +23,20 @@ BARACUDA_HOST_DEVICE inline void read_last_page(const Placement& placement, Int 
   seen->length = read_index<kNarrow>(placement, kLengths, request);
 }
 
+// The last entry of a part. Of the least number there is the largest.
+template <typename Int>
+BARACUDA_HOST_DEVICE inline Int last_entry(const SeenOf<Int>& seen) {
+  using Unsigned = std::make_unsigned_t<Int>;
+  return static_cast<Int>(static_cast<Unsigned>(seen.end) - 1u);
+}
+
 // Where the row's page is listed: at the end of its request's part. Its slot is what the last page holds.
 template <typename Int>
 BARACUDA_HOST_DEVICE inline bool find_last_entry(const Placement& placement, SeenOf<Int>* seen) {
   using Unsigned = std::make_unsigned_t<Int>;
-  // Both wrap: of the least number there is they make the largest, which is no slot.
+  // Wraps: of the least number there is it makes the largest, which is no slot.
   seen->slot = static_cast<Int>(static_cast<Unsigned>(seen->length) - static_cast<Unsigned>(placement.counts_new));
-  seen->entry = static_cast<Int>(static_cast<Unsigned>(seen->end) - 1u);
+  seen->entry = last_entry(*seen);
   return has_part(placement, seen->begin, seen->end);
 }
 

@@ -14,12 +14,12 @@ namespace baracuda {
 
 // The operands that say places, by what they say. Bits of Placement::wide.
 enum PlaceOperand : uint32_t {
-  kIndptr = 0,   // indptr
-  kLengths = 1,  // last_page_len, or seq_lens
-  kOwners = 2,   // append_indptr, or batch_indices
-  kPages = 3,    // indices, or block_table
-  kTargets = 4,  // positions, or slot_mapping
-  kNumPlaceOperands = 5
+  kIndptr = 0,          // indptr
+  kLengths = 1,         // last_page_len, or seq_lens
+  kTargets = kLengths,  // positions, or slot_mapping: no append has both
+  kOwners = 2,          // append_indptr, or batch_indices
+  kPages = 3,           // indices, or block_table
+  kNumPlaceOperands = 4
 };
 
 // The ways to a place. An append has one for all of its rows, and a kernel may be made for one: choosing for each row
@@ -32,24 +32,24 @@ enum class Placing : int16_t {
   kSlots       // SLOTS
 };
 
-// Which place, for all rows of an append. A kernel's argument too, of which what kernels look at before they ask for
-// anything comes first, and together: a thread waits for every 64 bytes of it that it is the first to look at.
+// Which place, for all rows of an append. A kernel's argument too: a thread waits for every 64 bytes of it that it is
+// the first to look at. So the first 64 of these are what a way needs until it asks for a page's id.
 struct Placement {
   int32_t num_requests;
-  uint32_t requests_a_row;     // RAGGED, POSITIONS: of evenly many rows each, in 2^-32; at most 2^32 - 1 of these
-  int32_t table;               // baracuda_table
-  int32_t used_pages;          // entries of indices; of a row of block_table
-  int32_t num_rows;            // rows that the operands say; for RAGGED as many as key has
-  Divisor<uint32_t> per_page;  // by page_size; its divisor alone for decodes, which divide nothing
+  uint32_t requests_a_row;  // RAGGED, POSITIONS: of evenly many rows each, in 2^-32; at most 2^32 - 1 of these
+  int32_t table;            // baracuda_table
+  int32_t used_pages;       // entries of indices; of a row of block_table
   const void* operands[kNumPlaceOperands];  // nullptr where the addressing has none
   union {                                   // no append has both
-    int64_t table_stride;                   // of block_table, in entries
+    int64_t table_stride;                   // of block_table, in entries; else 0
     int64_t skip_slot;                      // SLOTS: a slot that is padding; -1 where none is set
   };
-  int32_t lengths;     // baracuda_lengths
-  int32_t counts_new;  // lengths count the new tokens too (AFTER_APPEND): 1, else 0
-  int32_t num_pages;   // in the caches
-  uint16_t wide;       // bit i: operands[i] is int64, else int32
+  Divisor<uint32_t> per_page;  // by page_size; its divisor alone for decodes, which divide nothing
+  int32_t num_rows;            // rows that the operands say; for RAGGED as many as key has
+  int32_t lengths;             // baracuda_lengths
+  int32_t counts_new;          // lengths count the new tokens too (AFTER_APPEND): 1, else 0
+  int32_t num_pages;           // in the caches
+  uint16_t wide;               // bit i: operands[i] is int64, else int32
   Placing placing;
 
   BARACUDA_HOST_DEVICE int32_t page_size() const { return static_cast<int32_t>(per_page.divisor); }
@@ -135,6 +135,18 @@ BARACUDA_HOST_DEVICE inline Index read_now(const Index* entry) {
   return value;
 #else
   return read_once(entry);
+#endif
+}
+
+// The same of an int32 where there is one, else `otherwise`.
+BARACUDA_HOST_DEVICE inline int32_t read_now_if(bool condition, const int32_t* entry, int32_t otherwise) {
+#if defined(__CUDA_ARCH__)
+  asm volatile("{\n\t.reg .pred p;\n\tsetp.ne.u32 p, %2, 0;\n\t@p ld.global.s32 %0, [%1];\n\t}"
+               : "+r"(otherwise)
+               : "l"(entry), "r"(static_cast<uint32_t>(condition)));
+  return otherwise;
+#else
+  return condition ? read_once(entry) : otherwise;
 #endif
 }
 

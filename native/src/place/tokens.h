@@ -89,7 +89,8 @@ BARACUDA_HOST_DEVICE inline Int first_entry(const Placement& placement, const Se
                                                  : seen.begin;
 }
 
-// Where the page of a token at that position is listed, by where the first one is, and its slot there.
+// Where the page of a token at that position is listed, by where the first one is, and its slot there. Of what is no
+// position, some entry.
 template <typename Int>
 BARACUDA_HOST_DEVICE inline void locate_token(const Placement& placement, Int first, Int position, SeenOf<Int>* seen) {
   const Int nth = pages_before(placement, position);
@@ -97,15 +98,26 @@ BARACUDA_HOST_DEVICE inline void locate_token(const Placement& placement, Int fi
   seen->slot = difference(position, product(nth, static_cast<Int>(placement.page_size())));
 }
 
-// The same of the request whose part was read. Whether the part has room for a token at that position; a negative one
-// wraps.
+// Whether there is room for a token at that position; a negative one wraps.
+template <typename Int>
+BARACUDA_HOST_DEVICE inline bool is_in_room(Int position, Int room) {
+  using Unsigned = std::make_unsigned_t<Int>;
+  return static_cast<Unsigned>(position) < static_cast<Unsigned>(room);
+}
+
+// Whether the part that was read has room for a token at that position.
+template <typename Int>
+BARACUDA_HOST_DEVICE inline bool has_token(const Placement& placement, Int position, const SeenOf<Int>& seen) {
+  return all(is_in_room(position, room_of(placement, seen)), is_part(placement, seen));
+}
+
+// The same, and where the token's page is listed, and its slot there.
 template <typename Int>
 BARACUDA_HOST_DEVICE inline bool find_token(const Placement& placement, Int position, SeenOf<Int>* seen) {
-  using Unsigned = std::make_unsigned_t<Int>;
-  const bool has_room = static_cast<Unsigned>(position) < static_cast<Unsigned>(room_of(placement, *seen));
-  if (sizeof(Int) == sizeof(int64_t) && !has_room) return false;  // a division by bits, of what is no position
+  // Of what is no position, a division by bits.
+  if (sizeof(Int) == sizeof(int64_t) && !is_in_room(position, room_of(placement, *seen))) return false;
   locate_token(placement, first_entry(placement, *seen), position, seen);
-  return has_room && is_part(placement, *seen);
+  return has_token(placement, position, *seen);
 }
 
 // Whether what says a request's length says one, and how many tokens it has then: of these the new ones are the last,
@@ -166,6 +178,16 @@ BARACUDA_HOST_DEVICE inline Int from_total(const Placement& placement, Int row, 
   return difference(row, placement.counts_new != 0 ? seen.end_row : seen.first_row);
 }
 
+// LAST_PAGE by seq_lens: whether the request has a newest token, and where it is then.
+template <typename Int>
+BARACUDA_HOST_DEVICE inline bool has_newest(const Placement& placement, const SeenOf<Int>& seen) {
+  return seen.length >= placement.counts_new;
+}
+template <typename Int>
+BARACUDA_HOST_DEVICE inline Int newest_position(const Placement& placement, const SeenOf<Int>& seen) {
+  return difference(seen.length, static_cast<Int>(placement.counts_new));
+}
+
 // Whether there is a token for the row by what was read of it, and at which position of its request: where that has no
 // pages it may be any. For LAST_PAGE by seq_lens the request's newest.
 template <typename Int>
@@ -176,8 +198,8 @@ BARACUDA_HOST_DEVICE inline bool is_token(const Placement& placement, Placing pl
     return seen.request >= 0;
   }
   if (placing == Placing::kNewest) {
-    *position = difference(seen.length, static_cast<Int>(placement.counts_new));
-    return seen.length >= placement.counts_new;
+    *position = newest_position(placement, seen);
+    return has_newest(placement, seen);
   }
   Int total;
   const bool counted = is_total(placement, seen, &total);
@@ -185,32 +207,21 @@ BARACUDA_HOST_DEVICE inline bool is_token(const Placement& placement, Placing pl
   return all(is_row(placement, row, seen), counted);
 }
 
-// What the rows of a RAGGED request have in common: a row's position is the row and `before_row`, their pages are
-// listed from `first` on, and there is room for tokens at positions below `room`: none where no row is to be served.
+// What has to be added to a row of a RAGGED request for its position, where the request has a length.
 template <typename Int>
-struct Common {
-  Int before_row;
-  Int first;
-  Int room;
-};
+BARACUDA_HOST_DEVICE inline Int before_row(const Placement& placement, const SeenOf<Int>& seen) {
+  Int total;
+  is_total(placement, seen, &total);
+  return sum(total, from_total(placement, Int{0}, seen));
+}
 
+// Tokens at which positions there is room for in a RAGGED request: none where no row of it is to be served.
 template <typename Int>
-BARACUDA_HOST_DEVICE inline Common<Int> common_of(const Placement& placement, const SeenOf<Int>& seen) {
+BARACUDA_HOST_DEVICE inline Int sound_room_of(const Placement& placement, const SeenOf<Int>& seen) {
   Int total;
   const bool counted = is_total(placement, seen, &total);
   const bool is_sound = all(counted, all(is_part(placement, seen), are_rows(placement, seen)));
-  return {sum(total, from_total(placement, Int{0}, seen)), first_entry(placement, seen),
-          is_sound ? room_of(placement, seen) : Int{0}};
-}
-
-// The same as find_entry() for a row of the request, by that.
-template <typename Int>
-BARACUDA_HOST_DEVICE inline bool find_entry_by(const Placement& placement, Int row, const Common<Int>& common,
-                                               SeenOf<Int>* seen) {
-  using Unsigned = std::make_unsigned_t<Int>;
-  const Int position = sum(row, common.before_row);
-  locate_token(placement, common.first, position, seen);
-  return static_cast<Unsigned>(position) < static_cast<Unsigned>(common.room);
+  return is_sound ? room_of(placement, seen) : Int{0};
 }
 
 // Reads the row's two entries of POSITIONS.

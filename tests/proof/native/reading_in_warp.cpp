@@ -193,8 +193,9 @@ void check_tables(Counts* counts) {
   placement.operands[baracuda::kPages] = indices.get();
   placement.operands[baracuda::kIndptr] = indptr.get();
   placement.operands[baracuda::kOwners] = owners.get();
-  placement.operands[baracuda::kLengths] = lengths.get();
-  placement.operands[baracuda::kTargets] = targets.get();
+  const bool has_targets = placing == Placing::kPositions || placing == Placing::kSlots;
+  placement.operands[has_targets ? baracuda::kTargets : baracuda::kLengths] =
+      has_targets ? targets.get() : lengths.get();
   placement.wide = sizeof(Index) == sizeof(int64_t) ? (1u << baracuda::kNumPlaceOperands) - 1 : 0;
   if (kNarrow && !baracuda::is_narrow(placement)) return;
   const bool must_agree = placing != Placing::kRagged || are_in_order(tables.owners);
@@ -211,7 +212,8 @@ void check_tables(Counts* counts) {
       SeenOf<Int> seen = {};
       reading.start(placement, placing, {row_of(first), row_of(first + warp::kThreads - 1)}, row, are_few);
       int calls = 0;
-      const bool found = reading.find_page(placement, placing, row, &seen, [&] { ++calls; });
+      const bool found =
+          reading.find_page(placement, placing, row, &seen, [&](bool has_page) { calls += has_page ? 1 : 0; });
       REQUIRE(calls == (found ? 1 : 0), "row %lld: %d", static_cast<long long>(row), calls);
       if (first + lane >= vectors) return;
       const bool served = found && baracuda::is_place(placement, seen);

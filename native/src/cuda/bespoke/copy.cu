@@ -31,7 +31,8 @@ struct Kernel {
     copy.token_vectors =
         Divisor<Index>(static_cast<uint64_t>(cut.row_vectors) * static_cast<uint64_t>(append.num_heads));
     copy.placement = append.placement;
-    copy.row_vectors = Divisor<Index>(static_cast<uint64_t>(cut.row_vectors));
+    copy.row_vectors = Quotient<Index>(static_cast<uint64_t>(cut.row_vectors));
+    copy.most_vectors = static_cast<Index>(cut.row_vectors);
     copy.vector_bytes = static_cast<uint32_t>(cut.vector_bytes);
     copy.record = append.record;
     for (int i = 0; i < append.num_parts; ++i) {
@@ -49,10 +50,10 @@ struct Kernel {
     using Offset = typename Size::Offset;
     const auto vectors = [&cut](int64_t bytes) { return bytes / cut.vector_bytes; };
     copy->strides[i] = {static_cast<Offset>(vectors(part.token_stride)),
-                        static_cast<Offset>(vectors(part.head_stride) - cut.row_vectors),
-                        static_cast<Offset>(vectors(part.cache_head_stride) - cut.row_vectors)};
+                        static_cast<Offset>(vectors(part.head_stride) - cut.row_vectors)};
     copy->cache_strides[i] = {static_cast<Offset>(vectors(part.page_stride)),
-                              static_cast<Offset>(vectors(part.slot_stride))};
+                              static_cast<Offset>(vectors(part.slot_stride)),
+                              static_cast<Offset>(vectors(part.cache_head_stride) - cut.row_vectors)};
     copy->part_vectors[i] = static_cast<typename Size::Index>(vectors(part.row_bytes));
   }
 };

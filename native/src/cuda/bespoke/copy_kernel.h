@@ -22,20 +22,20 @@ namespace baracuda::cuda::bespoke {
 
 constexpr uint32_t kThreads = 128;
 
-// From one row to the next, in vectors. A head's are less the vectors of a row: what is added to them counts the
-// vectors of a token.
+// From one token of key or value to the next, and head, in vectors. A head's are less the vectors of a row: what is
+// added to them counts the vectors of a token.
 template <typename Size>
 struct Strides {
   typename Size::Offset token;
   typename Size::Offset head;
-  typename Size::Offset cache_head;
 };
 
-// From one page, and slot, of the cache to the next.
+// From one page, slot and head of the cache to the next.
 template <typename Size>
 struct CacheStrides {
   typename Size::Offset page;
   typename Size::Offset slot;
+  typename Size::Offset head;
 };
 
 // `kAlike`: both parts are there, with the same strides and widths, which strides[0] says. What is looked at first
@@ -46,27 +46,51 @@ struct Copy {
 
   typename Size::Index vectors;
   Divisor<typename Size::Index> token_vectors;  // of the wider part
-  Divisor<typename Size::Index> row_vectors;
+  Quotient<typename Size::Index> row_vectors;
   Strides<Size> strides[kParts];
-  const Pointed<Vector>* rows[kMaxParts];
   Placement placement;
+  const Pointed<Vector>* rows[kMaxParts];
   CacheStrides<Size> cache_strides[kParts];
   Pointed<Vector>* caches[kMaxParts];
   uint32_t vector_bytes;
+  typename Size::Index most_vectors;          // of a row: what row_vectors divides by
   typename Size::Index part_vectors[kParts];  // of a row; 0 where there is no such part
   baracuda_error_record* record;
 };
 
+// Blocks of 128 threads that a multiprocessor may hold.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ == 750
+constexpr int kMostBlocks = 8;
+#elif defined(__CUDA_ARCH__) && \
+    (__CUDA_ARCH__ / 10 == 86 || __CUDA_ARCH__ / 10 == 87 || __CUDA_ARCH__ / 10 == 89 || __CUDA_ARCH__ >= 1200)
+constexpr int kMostBlocks = 12;
+#else
+constexpr int kMostBlocks = 16;
+#endif
+
+// And that it is to hold of a kernel: left to itself ptxas gives these ways so many registers that it holds fewer, or
+// has the rows asked for late, where it finds that there are too few. 0: left to itself.
+template <bool kAlike, bool kNarrow, int kPlacing>
+constexpr int least_blocks() {
+  constexpr int kThreeQuarters = 12;
+  if (!kAlike || !kNarrow) return 0;
+  if (kPlacing == static_cast<int>(Placing::kPositions)) return kMostBlocks;
+  if (kPlacing == static_cast<int>(Placing::kRagged))
+    return kMostBlocks < kThreeQuarters ? kMostBlocks : kThreeQuarters;
+  return 0;
+}
+
 // `kPlacing`: the append's Placing, or kAnyPlacing. `kNarrow`: is_narrow() of its placement.
 template <typename Vector, typename Size, bool kAlike, bool kNarrow, int kPlacing>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, least_blocks<kAlike, kNarrow, kPlacing>())
     // NOLINTNEXTLINE(readability-avoid-const-params-in-decls)
     append_kernel(const __grid_constant__ Copy<Vector, Size, kAlike> copy);
 
 #if defined(__CUDACC__)
 
 template <typename Vector, typename Size, bool kAlike, bool kNarrow, int kPlacing>
-__global__ void __launch_bounds__(kThreads) append_kernel(const __grid_constant__ Copy<Vector, Size, kAlike> copy) {
+__global__ void __launch_bounds__(kThreads, least_blocks<kAlike, kNarrow, kPlacing>())
+    append_kernel(const __grid_constant__ Copy<Vector, Size, kAlike> copy) {
   using Index = typename Size::Index;
   using Offset = typename Size::Offset;
   const Placing placing = kPlacing == kAnyPlacing ? copy.placement.placing : static_cast<Placing>(kPlacing);
@@ -80,9 +104,7 @@ __global__ void __launch_bounds__(kThreads) append_kernel(const __grid_constant_
   const Index within = i - row * copy.token_vectors.divisor;
   const Index head = copy.row_vectors.divide(within);
   const auto nth = [](int part) { return kAlike ? 0 : part; };
-  const auto has = [&](int part) {
-    return kAlike || within - head * copy.row_vectors.divisor < copy.part_vectors[nth(part)];
-  };
+  const auto has = [&](int part) { return kAlike || within - head * copy.most_vectors < copy.part_vectors[nth(part)]; };
 
   using Int = std::conditional_t<kNarrow, int32_t, int64_t>;
   const auto row_of = [&](Index of) { return static_cast<Int>(copy.token_vectors.divide(min(of, copy.vectors - 1))); };
@@ -101,12 +123,11 @@ __global__ void __launch_bounds__(kThreads) append_kernel(const __grid_constant_
 
   SeenOf<Int> seen;
   bool served = false;
-  reading.find_page(copy.placement, placing, its_row, &seen, [&] {
-    served = is_place(copy.placement, seen);
+  reading.find_page(copy.placement, placing, its_row, &seen, [&](bool found) {
+    served = all(found, is_place(copy.placement, seen));
     for (int part = 0; part < kMaxParts; ++part) {
       const CacheStrides<Size>& strides = copy.cache_strides[nth(part)];
-      const Index in_page =
-          static_cast<Index>(seen.slot) * strides.slot + head * copy.strides[nth(part)].cache_head + within;
+      const Index in_page = static_cast<Index>(seen.slot) * strides.slot + head * strides.head + within;
       const int64_t to = int64_t{static_cast<Offset>(seen.page)} * strides.page + static_cast<Offset>(in_page);
       store_vector_if<Vector>(served && !looks_on && has(part),
                               vector_at<Vector>(copy.caches[part], to, copy.vector_bytes), copy.vector_bytes,

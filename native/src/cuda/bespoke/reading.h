@@ -5,6 +5,9 @@
 //
 // The order of what is done here is that of the machine code, by which loads that many threads wait for are asked for
 // before those of rows, and those before anything is judged: a branch, or what is worked out behind one, is in the way.
+// A page's id is asked for before what names it is judged, at an entry that is held within the table. What stands
+// before that is kept there by a branch that is hardly ever taken: of a table without entries, or for what the warp did
+// not read.
 #ifndef BARACUDA_SRC_CUDA_BESPOKE_READING_H_
 #define BARACUDA_SRC_CUDA_BESPOKE_READING_H_
 
@@ -49,8 +52,8 @@ struct WarpRows {
 };
 
 // A thread's part in it: what it knows of a request, of requests first_ .. first_ + count_ - 1, and of its row. The
-// last request is known to all threads for which there is none. `kAtOnce`: has code of its own for a warp all of whose
-// rows are of requests that were read together; of int32 tables.
+// last request is known to all threads for which there is none. `kAtOnce`: asks for a page's id before it judges, by
+// code of its own for a warp all of whose rows are of requests that were read together; of int32 tables.
 template <bool kNarrow, typename Int, bool kAtOnce>
 class Reading {
   static_assert(kNarrow || !kAtOnce, "what threads tell each other is int32");
@@ -75,34 +78,33 @@ class Reading {
     if (is_begun_) end_of_step_ = end_of_step(placement, 0, step, placement.num_requests);
   }
 
-  // Finds the row's entry of the page table, reads which page it names, which is to be judged, and calls `then` where
-  // there is one, before the page is there. Whether there is one. Every thread of the warp calls it.
+  // Finds the row's entry of the page table, reads which page it names, which is to be judged, and calls `then`, before
+  // the page is there, with whether there is one: where there is none, it may not be called. Whether there is one.
+  // Every thread of the warp calls it.
   template <typename Then>
   __device__ __forceinline__ bool find_page(const Placement& placement, Placing placing, Int row, SeenOf<Int>* seen,
                                             const Then& then) {
     if constexpr (kAtOnce) {
-      is_at_once_ = placing == Placing::kRagged && find_row_at_once(placement, row, seen);
-      const bool by_position = placing == Placing::kPositions;
-      if (is_at_once_ || (by_position && find_position_at_once(placement, seen))) {
-        then();
-        return true;
+      if (placing == Placing::kLastPage || placing == Placing::kNewest)
+        return find_page_of_decode(placement, placing, row, seen, then);
+      if (placing != Placing::kSlots) {
+        bool found = true;
+        const bool is_known = placing == Placing::kRagged ? find_row_soon(placement, row, seen)
+                                                          : find_position_at_once(placement, seen, &found);
+        if (!is_known) {
+          finish(placement, placing, row, seen);
+          found = find_entry(placement, placing, row, seen);
+          if (found) load_page<kNarrow>(placement, placing, seen);
+        }
+        then(found);
+        if (!found) seen->page = -1;
+        return found;
       }
-      if (by_position && is_known_) return false;
     }
     finish(placement, placing, row, seen);
-    const bool found = find_entry(placement, placing, row, seen);
-    if constexpr (kAtOnce) {
-      if (placing == Placing::kLastPage || placing == Placing::kNewest) {
-        const uintptr_t page = address_of_page(placement, seen->entry);
-        if (!found) return false;
-        seen->page = page_at(page);
-        then();
-        return true;
-      }
-    }
-    if (!found) return false;
+    if (!find_entry(placement, placing, row, seen)) return false;
     load_page<kNarrow>(placement, placing, seen);
-    then();
+    then(true);
     return true;
   }
 
@@ -112,15 +114,15 @@ class Reading {
       find_request(placement, row);
     else if (placing == Placing::kPositions)
       find_part(placement);
-    else if (placing != Placing::kNewest)
-      read_token<kNarrow>(placement, placing, Int{0}, row, &seen_);
+    else
+      take_decode(placement, placing, row);
     *seen = seen_;
   }
 
   // Why there was no place for the row, of which that was seen.
   __device__ __forceinline__ Corruption corruption(const Placement& placement, Placing placing, Int row,
                                                    const SeenOf<Int>& seen) const {
-    return corruption_of(placement, placing, static_cast<int64_t>(row), widened(seen), is_at_once_);
+    return corruption_of(placement, placing, static_cast<int64_t>(row), widened(seen), is_judged_);
   }
 
  private:
@@ -132,33 +134,19 @@ class Reading {
     first_ = max(min(even - most / 2, placement.num_requests - most), 0);
   }
 
-  // RAGGED: the thread's request. A dense table has no parts, and some numbers are read for them: a branch would make
-  // the other loads wait.
+  // RAGGED: the thread's request. Without a branch for a dense table, which has no parts: the other loads would wait.
   __device__ __forceinline__ void read_in_order(const Placement& placement) {
     const Int request = mine();
-    const auto next = static_cast<Int>(request + 1);
     const bool dense = placement.table == BARACUDA_TABLE_DENSE;
-    const PlaceOperand bounds = dense ? kOwners : kIndptr;
+    const auto entries = [&placement](PlaceOperand operand) {
+      return static_cast<const int32_t*>(placement.operands[operand]);
+    };
     its_.request = request;
-    its_.first_row = read_now(placement, kOwners, request);
-    its_.end_row = read_now(placement, kOwners, next);
-    its_.begin = read_now(placement, bounds, request);
-    its_.end = read_now(placement, bounds, next);
-    its_.length = read_now(placement, kLengths, request);
-  }
-
-  // An entry, before what follows.
-  __device__ __forceinline__ static Int read_now(const Placement& placement, PlaceOperand operand, Int entry) {
-    const void* const data = placement.operands[operand];
-    if (!kNarrow && (placement.wide >> operand & 1u) != 0)
-      return static_cast<Int>(baracuda::read_now(static_cast<const int64_t*>(data) + entry));
-    return baracuda::read_now(static_cast<const int32_t*>(data) + entry);
-  }
-
-  __device__ __forceinline__ static void take_whole(const Placement& placement, SeenOf<Int>* seen) {
-    const bool dense = placement.table == BARACUDA_TABLE_DENSE;
-    seen->begin = dense ? Int{0} : seen->begin;
-    seen->end = dense ? placement.used_pages : seen->end;
+    its_.first_row = read_now(entries(kOwners) + request);
+    its_.end_row = read_now(entries(kOwners) + request + 1);
+    its_.begin = read_now_if(!dense, entries(kIndptr) + request, Int{0});
+    its_.end = read_now_if(!dense, entries(kIndptr) + request + 1, placement.used_pages);
+    its_.length = read_now(entries(kLengths) + request);
   }
 
   // POSITIONS: the row's entries; and thread i where the i-th request's part of the table begins, which is where that
@@ -172,27 +160,25 @@ class Reading {
     begin_ = read_index<kNarrow>(placement, dense ? kOwners : kIndptr, bound);
   }
 
+  // LAST_PAGE, and SLOTS.
+  __device__ __forceinline__ void take_decode(const Placement& placement, Placing placing, Int row) {
+    if (placing != Placing::kNewest) read_token<kNarrow>(placement, placing, Int{0}, row, &seen_);
+  }
+
   // POSITIONS: whether the part of the row's request is known in the warp.
   __device__ __forceinline__ bool take_part(const Placement& placement) {
     const bool dense = placement.table == BARACUDA_TABLE_DENSE;
     const Int nth = seen_.request - first_;
-    seen_.begin = __shfl_sync(kWholeWarp, begin_, static_cast<int32_t>(nth));
-    seen_.end = __shfl_sync(kWholeWarp, begin_, static_cast<int32_t>(nth) + 1);
-    take_whole(placement, &seen_);
+    const Int begin = dense ? Int{0} : begin_;
+    seen_.begin = __shfl_sync(kWholeWarp, begin, static_cast<int32_t>(nth));
+    const Int end = __shfl_sync(kWholeWarp, begin, static_cast<int32_t>(nth) + 1);
+    seen_.end = dense ? placement.used_pages : end;
     return any(dense, is_below(nth, count_));
   }
 
   __device__ __forceinline__ void find_part(const Placement& placement) {
-    if (!kAtOnce) is_known_ = take_part(placement);
-    if (!is_known_ && seen_.request >= 0) read_part<kNarrow>(placement, seen_.request, &seen_);
-  }
-
-  __device__ __forceinline__ bool find_position_at_once(const Placement& placement, SeenOf<Int>* seen) {
-    is_known_ = take_part(placement);
-    *seen = seen_;
-    const bool found = all(find_entry(placement, Placing::kPositions, Int{0}, seen), is_known_);
-    if (found) load_page<kNarrow>(placement, Placing::kPositions, seen);
-    return found;
+    const bool is_known = !kAtOnce && take_part(placement);
+    if (!is_known && seen_.request >= 0) read_part<kNarrow>(placement, seen_.request, &seen_);
   }
 
   __device__ __forceinline__ static int32_t lane() { return static_cast<int32_t>(threadIdx.x % kWarp); }
@@ -207,24 +193,83 @@ class Reading {
     return read_index<kNarrow>(placement, kOwners, static_cast<Int>(behind));
   }
 
-  // Where the page's id is, worked out before what follows: not once it is known to be one.
-  __device__ __forceinline__ static uintptr_t address_of_page(const Placement& placement, Int entry) {
-    auto address =
-        reinterpret_cast<uintptr_t>(placement.operands[kPages]) + static_cast<uintptr_t>(entry) * sizeof(int32_t);
+  // The address, worked out there and not where it is used.
+  __device__ __forceinline__ static uintptr_t held(uintptr_t address) {
 #if defined(__CUDA_ARCH__)
     asm volatile("" : "+l"(address));
 #endif
     return address;
   }
+
+  // Where the id is that is listed at an entry of the request's part of the table, or of its row of a dense one, of a
+  // table that has entries. Held within the table, so that it may be read before the entry is judged: where that is
+  // none, the id is some other.
+  __device__ __forceinline__ static uintptr_t address_of_page(const Placement& placement, Placing placing, Int request,
+                                                              Int entry) {
+    const auto last = static_cast<uint32_t>(placement.used_pages) - 1u;
+    const uint32_t within = static_cast<uint32_t>(entry) < last ? static_cast<uint32_t>(entry) : last;
+    const auto* listed = static_cast<const int32_t*>(placement.operands[kPages]);
+    if (placing != Placing::kLastPage) listed += product(request, static_cast<Int>(placement.table_stride));
+    return held(held(reinterpret_cast<uintptr_t>(listed)) + uint64_t{within} * sizeof(int32_t));
+  }
+
   __device__ __forceinline__ static Int page_at(uintptr_t address) {
-    return read_once(reinterpret_cast<const int32_t*>(address));  // NOLINT(performance-no-int-to-ptr)
+    return baracuda::read_now(reinterpret_cast<const int32_t*>(address));  // NOLINT(performance-no-int-to-ptr)
+  }
+
+  // LAST_PAGE. Whether the row has a page, whose id was read then.
+  template <typename Then>
+  __device__ __forceinline__ bool find_page_of_decode(const Placement& placement, Placing placing, Int row,
+                                                      SeenOf<Int>* seen, const Then& then) {
+    take_decode(placement, placing, row);
+    *seen = seen_;
+    const Int position = newest_position(placement, *seen);
+    if (placing == Placing::kLastPage)
+      seen->entry = last_entry(*seen);
+    else
+      locate_token(placement, seen->begin, position, seen);
+    const uintptr_t address = address_of_page(placement, placing, seen->request, seen->entry);
+    seen->page = -1;
+    if (placement.used_pages == 0) return false;
+    const Int page = page_at(address);
+    const bool found = placing == Placing::kLastPage
+                           ? find_last_entry(placement, seen)
+                           : all(has_newest(placement, *seen), has_token(placement, position, *seen));
+    seen->page = page;
+    then(found);
+    if (!found) seen->page = -1;
+    return found;
+  }
+
+  // POSITIONS: whether the part of the row's request is known in the warp. If so, whether the row has a page, whose id
+  // was read then.
+  __device__ __forceinline__ bool find_position_at_once(const Placement& placement, SeenOf<Int>* seen, bool* found) {
+    const bool has_entries = all(placement.used_pages != 0, placement.num_requests != 0);
+    const bool is_known = all(take_part(placement), has_entries);
+    *seen = seen_;
+    locate_token(placement, seen->begin, seen->target, seen);
+    const uintptr_t address = address_of_page(placement, Placing::kPositions, max(seen->request, 0), seen->entry);
+    if (!is_known) return false;
+    seen->page = page_at(address);
+    *found = all(seen->request >= 0, has_token(placement, seen->target, *seen));
+    return true;
+  }
+
+  // RAGGED: the same of all rows of the warp, by the requests that it read first, or by those that it finds then.
+  __device__ __forceinline__ bool find_row_soon(const Placement& placement, Int row, SeenOf<Int>* seen) {
+    is_judged_ = find_row_at_once(placement, row, seen);
+    if (!is_judged_ && placement.num_requests > kWarp) {
+      search(placement, __shfl_sync(kWholeWarp, row, 0));
+      read_in_order(placement);
+      is_judged_ = find_row_at_once(placement, row, seen);
+    }
+    return is_judged_;
   }
 
   // Mostly the requests of the warp's rows are among those that were read. What a request's rows have in common is
-  // worked out by the thread that knows it. Whether it is so for all rows of the warp, whose pages are read then.
+  // worked out by the thread that knows it. Whether it is so for all rows of the warp, and they have pages, whose ids
+  // were read then.
   __device__ __forceinline__ bool find_row_at_once(const Placement& placement, Int row, SeenOf<Int>* seen) {
-    take_whole(placement, &its_);
-    const Common<Int> its = common_of(placement, its_);
     const uint32_t know_first = threads_with(is_among(rows_.first, its_));
     const uint32_t know_last = threads_with(is_among(rows_.last, its_));
     // Rows between are of the request that both are of.
@@ -232,13 +277,15 @@ class Reading {
                           (row == rows_.first ? kWholeWarp : know_last);
     const int32_t thread = highest(know);
     const auto told = [thread](Int value) { return __shfl_sync(kWholeWarp, value, thread); };
+    const Int position = sum(row, told(before_row(placement, its_)));
     seen->request = static_cast<Int>(first_ + min(thread & (kWarp - 1), count_ - 1));
-    const Common<Int> common = {told(its.before_row), told(its.first), told(its.room)};
-    const bool found = all(find_entry_by(placement, row, common, seen), know != 0);
-    const uintptr_t page = address_of_page(placement, seen->entry);
-    if (__any_sync(kWholeWarp, found ? 0 : 1) != 0) return false;
-    seen->page = page_at(page);
-    return true;
+    locate_token(placement, told(its_.begin), position, seen);
+    const uintptr_t address = address_of_page(placement, Placing::kRagged, seen->request, seen->entry);
+    if (placement.used_pages == 0) return false;
+    seen->page = page_at(address);
+    if (__any_sync(kWholeWarp, know == 0 ? 1 : 0) != 0) return false;
+    const bool found = is_in_room(position, told(sound_room_of(placement, its_)));
+    return __any_sync(kWholeWarp, found ? 0 : 1) == 0;
   }
 
   // Mostly the warp has one row, or two, and their requests are among those that were read.
@@ -306,8 +353,7 @@ class Reading {
     count_ = min(kWarp, placement.num_requests - first_);
   }
 
-  bool is_at_once_ = false;
-  bool is_known_;  // POSITIONS: the part of the row's request
+  bool is_judged_ = false;  // RAGGED: nothing is wrong with the row but its page, if that
   WarpRows<Int> rows_;
   int32_t first_;
   int32_t count_;
