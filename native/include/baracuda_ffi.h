@@ -293,7 +293,9 @@
  *   another stream must be ordered before it by the caller, page tables included. A launch goes to the device of
  *   the stream, whatever device is current, and leaves the current context as it found it. The handles 0, 1 and 2
  *   (the default streams) name no device: there it is the device of k_data. Host functions take stream == NULL
- *   and are finished when they return.
+ *   and are finished when they return. On a GPU of compute capability 9.0 or more a kernel of this library that is
+ *   not captured may be begun while what is before it on the stream still finishes (programmatic dependent launch);
+ *   it waits for all of that before it reads or writes an operand, and is itself not finished sooner.
  * Graphs: a CUDA append can be captured into a CUDA graph. CUDA loads kernels lazily and cannot always do so during
  *   a capture, so append once on that device before, or call baracuda_paged_kv_append_preload. A replay reads
  *   the page table anew.

@@ -37,13 +37,14 @@ inline constexpr int kDriverInterface = 12000;
        unsigned int num_jit_options, CUlibraryOption* options, void** values, unsigned int num_options))           \
   ROW(library_get_kernel, "cuLibraryGetKernel", (CUkernel * kernel, CUlibrary library, const char* name))          \
   ROW(kernel_get_function, "cuKernelGetFunction", (CUfunction * function, CUkernel kernel))                        \
+  ROW(kernel_get_attribute, "cuKernelGetAttribute",                                                                \
+      (int* value, CUfunction_attribute attribute, CUkernel kernel, CUdevice device))                              \
   ROW(func_get_attribute, "cuFuncGetAttribute", (int* value, CUfunction_attribute attribute, CUfunction function)) \
   ROW(occupancy, "cuOccupancyMaxActiveBlocksPerMultiprocessor",                                                    \
       (int* blocks, CUfunction function, int threads, size_t shared_bytes))                                        \
-  ROW(launch_kernel, "cuLaunchKernel",                                                                             \
-      (CUfunction function, unsigned int grid_x, unsigned int grid_y, unsigned int grid_z, unsigned int block_x,   \
-       unsigned int block_y, unsigned int block_z, unsigned int shared_bytes, CUstream stream, void** parameters,  \
-       void** extra))
+  ROW(stream_is_capturing, "cuStreamIsCapturing", (CUstream stream, CUstreamCaptureStatus * status))               \
+  ROW(launch_kernel, "cuLaunchKernelEx",                                                                           \
+      (const CUlaunchConfig* config, CUfunction function, void** parameters, void** extra))
 
 struct Driver {
 #define BARACUDA_MEMBER(member, symbol, parameters) CUresult(*member) parameters;

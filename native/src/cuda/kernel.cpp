@@ -4,6 +4,7 @@
 
 #include "append/backend.h"
 #include "base/status.h"
+#include "cuda/stream_order.h"
 
 namespace baracuda::cuda {
 namespace {
@@ -70,6 +71,30 @@ int32_t find(const Driver& driver, const Kernel& kernel, CUfunction* function) n
   return BARACUDA_OK;
 }
 
+// Asked for once a device and image, whose kernels are all of the same PTX.
+BARACUDA_COLD bool look_whether_it_waits(const Driver& driver, const Kernel& kernel, CUdevice device) noexcept {
+  int ptx = 0;
+  CUkernel found = kernel.found.load(std::memory_order_acquire);
+  if (driver.kernel_get_attribute(&ptx, CU_FUNC_ATTRIBUTE_PTX_VERSION, found, device) != CUDA_SUCCESS) return false;
+  const bool waits = ptx >= kFirstToWait;
+  kernel.image.waits[device].store(waits ? Image::kDoes : Image::kDoesNot, std::memory_order_relaxed);
+  return waits;
+}
+
+// Whether the stream need not wait for what is before the kernel, which is found. What cannot be told is not so.
+bool may_begin_early(const Driver& driver, const Kernel& kernel, CUstream stream) noexcept {
+  if (kernel.image.order != Order::kOfKernel) return false;
+  CUstreamCaptureStatus capture = CU_STREAM_CAPTURE_STATUS_NONE;
+  if (driver.stream_is_capturing(stream, &capture) != CUDA_SUCCESS || capture != CU_STREAM_CAPTURE_STATUS_NONE)
+    return false;
+  CUdevice device = 0;
+  if (driver.device_count > 1 && driver.ctx_get_device(&device) != CUDA_SUCCESS) return false;
+  if (device >= Image::kDevices) return false;
+  const Image::Waits waits = kernel.image.waits[device].load(std::memory_order_relaxed);
+  return BARACUDA_LIKELY(waits != Image::kUnknown) ? waits == Image::kDoes
+                                                   : look_whether_it_waits(driver, kernel, device);
+}
+
 }  // namespace
 
 int32_t launch(const Driver& driver, const Kernel& kernel, const Geometry& geometry, void* stream,
@@ -77,9 +102,20 @@ int32_t launch(const Driver& driver, const Kernel& kernel, const Geometry& geome
   if (geometry.blocks_x > INT32_MAX) return fail_driver_call("launching the kernel", CUDA_ERROR_INVALID_VALUE);
   CUfunction function = nullptr;
   BARACUDA_TRY(find(driver, kernel, &function));
-  const CUresult result = driver.launch_kernel(function, static_cast<unsigned int>(geometry.blocks_x),
-                                               geometry.blocks_y, 1, geometry.threads_x, geometry.threads_y, 1, 0,
-                                               static_cast<CUstream>(stream), parameters, nullptr);
+  CUlaunchAttribute early = {};
+  early.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
+  early.value.programmaticStreamSerializationAllowed = 1;
+  CUlaunchConfig config = {};
+  config.gridDimX = static_cast<unsigned int>(geometry.blocks_x);
+  config.gridDimY = geometry.blocks_y;
+  config.gridDimZ = 1;
+  config.blockDimX = geometry.threads_x;
+  config.blockDimY = geometry.threads_y;
+  config.blockDimZ = 1;
+  config.hStream = static_cast<CUstream>(stream);
+  config.attrs = &early;
+  config.numAttrs = may_begin_early(driver, kernel, config.hStream) ? 1 : 0;
+  const CUresult result = driver.launch_kernel(&config, function, parameters, nullptr);
   return BARACUDA_LIKELY(result == CUDA_SUCCESS) ? BARACUDA_OK
                                                  : fail_kernel_call(driver, "launching the kernel", result);
 }

@@ -12,12 +12,20 @@
 
 namespace baracuda::cuda {
 
+// Who keeps a kernel behind what is before it on its stream: the stream, or the kernel, which calls wait_for_stream().
+enum class Order { kOfStream, kOfKernel };
+
 // Machine code for every architecture, as the driver takes it. It is loaded once for the process, at the first use of
 // one of its kernels; into a context by the driver, when a kernel is first used there.
 struct Image {
-  explicit constexpr Image(const unsigned char* its_code) noexcept : code(its_code) {}
+  constexpr Image(const unsigned char* its_code, Order its_order) noexcept : code(its_code), order(its_order) {}
   const unsigned char* code;
+  Order order;  // of all its kernels, by code that knows how to wait
   std::atomic<CUlibrary> library{nullptr};
+  // Whether its code for a device does; of devices beyond these it is not asked.
+  static constexpr int kDevices = 64;
+  enum Waits : uint8_t { kUnknown, kDoesNot, kDoes };
+  std::atomic<Waits> waits[kDevices] = {};
 };
 
 struct Kernel {
@@ -41,7 +49,9 @@ struct Geometry {
   uint32_t threads_y;
 };
 
-// Enqueues it in the current context, whose the stream is. `parameters` points to each of the function's.
+// Enqueues it in the current context, whose the stream is. `parameters` points to each of the function's. A kernel that
+// waits for what is before it may begin sooner than that has finished, but for one that is captured: in a graph of
+// kernels that are launched as usual it would cost more than it brings.
 int32_t launch(const Driver& driver, const Kernel& kernel, const Geometry& geometry, void* stream,
                void** parameters) noexcept;
 

@@ -30,6 +30,8 @@ CALLS = ("decode", "positions", "copy", "quantise", "pages")
 DRIVERS = dict(bf.build_info().drivers)
 CODE, NEEDS = next(iter(DRIVERS.items()), ("sm_0", "12.0"))
 ARCH = CODE.rpartition("_")[2].rstrip("af")
+NEWEST = max((code.rpartition("_")[2].rstrip("af") for code in DRIVERS), key=int, default="0")
+FIRST_TO_WAIT = 90
 
 for_12_0 = pytest.mark.skipif(
     NEEDS != "12.0", reason="built with the machine's toolkit: not for drivers of CUDA 12.0"
@@ -73,7 +75,7 @@ def test_every_function_is_asked_for_as_cuda_12_0_has_it(tmp_path: Path) -> None
     assert len(asked) > 15
     assert len({name for name, _, _ in asked}) == len(asked)  # once each
     assert {(version, flags) for _, version, flags in asked} == {("12000", "1")}  # of the legacy stream
-    assert {"cuLibraryLoadData", "cuLaunchKernel", "cuStreamGetCtx"} <= {name for name, _, _ in asked}
+    assert {"cuLibraryLoadData", "cuLaunchKernelEx", "cuStreamGetCtx"} <= {name for name, _, _ in asked}
 
 
 @pytest.mark.parametrize("driver", ["the oldest", pytest.param("12.0", marks=for_12_0)])
@@ -84,13 +86,13 @@ def test_every_backend_launches(tmp_path: Path, driver: str) -> None:
     assert len(told.lines("cuLibraryLoadData")) == 4  # a source of kernels each
     names = [name for (name,) in told.lines("cuLibraryGetKernel")]
     assert len(set(names)) == len(names) == len(CALLS)  # looked up once
-    assert len(told.lines("cuLaunchKernel")) == 2 * len(CALLS)
+    assert len(told.lines("cuLaunchKernelEx")) == 2 * len(CALLS)
 
 
 def test_flashinfers_geometry(tmp_path: Path) -> None:
     """Its launchers' formulas: three requests and 700 rows of two heads of 128 f16, eight to a vector, on 132
     multiprocessors that hold three blocks each."""
-    launches = launch(tmp_path).lines("cuLaunchKernel")
+    launches = launch(tmp_path).lines("cuLaunchKernelEx")
     decode = [line[1:] for line in launches if "AppendPagedKVCacheDecodeKernel" in line[0]]
     positions = [line[1:] for line in launches if "AppendPagedKVCacheKernel" in line[0]]
     threads = [str(128 // 8), "2"]
@@ -98,7 +100,42 @@ def test_flashinfers_geometry(tmp_path: Path) -> None:
     assert positions == 2 * [[str(132 * min(3, -(-700 // 132))), "1", *threads]]
 
 
-@pytest.mark.parametrize("function", ["cuInit", "cuLibraryLoadData", "cuLaunchKernel"])
+@pytest.mark.parametrize("code", DRIVERS)
+def test_what_may_begin_before_its_stream_is_done(tmp_path: Path, code: str) -> None:
+    """Our kernels, by code that waits by itself, which that of sm_90 and later does; FlashInfer's never."""
+    arch = int(code.rpartition("_")[2].rstrip("af"))
+    told = launch(tmp_path, SHIM_ARCH=str(arch), SHIM_VERSION="13000")
+    waits = str(int(arch >= FIRST_TO_WAIT))
+    early = told.lines("early")
+    assert len(early) == 2 * len(CALLS)
+    for name, is_early in early:
+        assert is_early == ("0" if "flashinfer" in name else waits), name
+    asked = told.lines("cuKernelGetAttribute")
+    assert len(asked) == len({name for name, _ in asked}) == 3  # of one kernel of each image
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"SHIM_CAPTURES": "1"}, {"SHIM_CAPTURES": "2"}, {"SHIM_FAILS": "cuStreamIsCapturing"}],
+    ids=["captured", "a capture that was invalidated", "not known"],
+)
+def test_what_is_captured_is_kept_in_order_by_the_stream(tmp_path: Path, settings: dict[str, str]) -> None:
+    told = launch(tmp_path, SHIM_ARCH=NEWEST, SHIM_VERSION="13000", **settings)
+    assert told.raised == {name: [None, None] for name in CALLS}
+    ours = [is_early for name, is_early in told.lines("early") if "flashinfer" not in name]
+    assert ours[0] == "0"
+    if "SHIM_CAPTURES" in settings:
+        assert set(ours) == {"0"}
+
+
+def test_code_of_which_nothing_is_known_is_kept_in_order_by_the_stream(tmp_path: Path) -> None:
+    told = launch(tmp_path, SHIM_ARCH=NEWEST, SHIM_VERSION="13000", SHIM_FAILS="cuKernelGetAttribute")
+    assert told.raised == {name: [None, None] for name in CALLS}
+    ours = [is_early for name, is_early in told.lines("early") if "flashinfer" not in name]
+    assert ours[:2] == ["0", str(int(int(NEWEST) >= FIRST_TO_WAIT))]  # and asked for again
+
+
+@pytest.mark.parametrize("function", ["cuInit", "cuLibraryLoadData", "cuLaunchKernelEx"])
 def test_what_failed_once_is_tried_again(tmp_path: Path, function: str) -> None:
     told = launch(tmp_path, SHIM_FAILS=function)
     first, second = told.raised["decode"]
@@ -116,7 +153,7 @@ def test_a_gpu_that_is_too_old(tmp_path: Path) -> None:
             assert (kind, cuda_name) == ("CudaError", "CUDA_ERROR_NO_BINARY_FOR_GPU")
             for part in ("Shim 0", "sm_50", f"supports CUDA {NEEDS}", *DRIVERS):
                 assert part in text
-    assert told.lines("cuLaunchKernel") == []
+    assert told.lines("cuLaunchKernelEx") == []
 
 
 @pytest.mark.skipif(NEEDS == "12.0", reason="the library's code is for older drivers too")

@@ -16,7 +16,7 @@ extern "C" const unsigned char kernels_of_cuda_bespoke_copy[];  // NOLINT(readab
 namespace baracuda::cuda::bespoke {
 namespace {
 
-Image image(kernels_of_cuda_bespoke_copy);
+Image image(kernels_of_cuda_bespoke_copy, Order::kOfKernel);
 
 template <typename Vector, typename Size, bool kAlike, bool kNarrow, int kPlacing>
 struct Kernel {

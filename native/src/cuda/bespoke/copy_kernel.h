@@ -13,6 +13,7 @@
 #include "cuda/bespoke/vector.h"
 #include "cuda/bespoke/width.h"
 #include "cuda/device_code.h"
+#include "cuda/stream_order.h"
 #include "place/divisor.h"
 #include "place/place.h"
 
@@ -110,6 +111,7 @@ __global__ void __launch_bounds__(kThreads, least_blocks<kAlike, kNarrow, kPlaci
   const auto row_of = [&](Index of) { return static_cast<Int>(copy.token_vectors.divide(min(of, copy.vectors - 1))); };
   const Index first_thread = thread - thread % kWarp;
   const auto its_row = static_cast<Int>(row);
+  wait_for_stream();
   Reading<kNarrow, Int, kNarrow> reading;
   reading.start(copy.placement, placing, {row_of(first_thread), row_of(first_thread + kWarp - 1)}, its_row,
                 copy.vectors <= kFewThreads);

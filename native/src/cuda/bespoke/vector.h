@@ -82,9 +82,9 @@ __device__ __forceinline__ void load_list_if(bool condition, const void* from, u
                : "l"(from), "r"(static_cast<uint32_t>(condition)));
 }
 
-// Of what no kernel writes and every thread reads: through the caches that are near.
+// Of what every thread reads.
 __device__ __forceinline__ void load_shared_if(bool condition, const float* from, float* number) {
-  asm volatile("{\n\t.reg .pred p;\n\tsetp.ne.u32 p, %2, 0;\n\t@p ld.global.nc.f32 %0, [%1];\n\t}"
+  asm volatile("{\n\t.reg .pred p;\n\tsetp.ne.u32 p, %2, 0;\n\t@p ld.global.f32 %0, [%1];\n\t}"
                : "=f"(*number)
                : "l"(from), "r"(static_cast<uint32_t>(condition)));
 }

@@ -14,7 +14,7 @@ extern "C" const unsigned char kernels_of_cuda_flashinfer_backend[];  // NOLINT(
 namespace baracuda::cuda {
 namespace {
 
-Image image(kernels_of_cuda_flashinfer_backend);
+Image image(kernels_of_cuda_flashinfer_backend, Order::kOfStream);
 
 // A copy does not look into its elements: types of one width share one kernel.
 template <uint32_t kBytes>

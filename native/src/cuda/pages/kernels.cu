@@ -12,6 +12,7 @@
 #include "cuda/bespoke/vector.h"  // IWYU pragma: keep
 #include "cuda/device_code.h"
 #include "cuda/kernel.h"
+#include "cuda/stream_order.h"  // IWYU pragma: keep
 #include "pages/pairs.h"
 #include "place/divisor.h"
 
@@ -156,6 +157,7 @@ __global__ void __launch_bounds__(kThreads)
   const bool is_mine = chunk < copy.chunks;  // those that are too many look on
   const Index page = copy.page_chunks.divide(is_mine ? chunk : 0);
   const auto pair_number = static_cast<int64_t>(page);
+  wait_for_stream();
   const Entry source = load_entry(copy.pairs.source, pair_number);
   const Entry destination = load_entry(copy.pairs.destination, pair_number);
   chunk -= page * copy.page_chunks.divisor;
@@ -196,7 +198,7 @@ __global__ void __launch_bounds__(kThreads)
 
 namespace {
 
-Image image(kernels_of_cuda_pages_kernels);
+Image image(kernels_of_cuda_pages_kernels, Order::kOfKernel);
 
 constexpr int64_t kWidestVector = 16;
 

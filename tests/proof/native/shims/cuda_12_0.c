@@ -22,6 +22,7 @@ enum {
 enum { INTERFACE = 12000, READS_ZSTD = 12040, MULTIPROCESSORS = 132, BLOCKS_EACH = 3 };
 enum { POINTER_CONTEXT = 1, POINTER_MEMORY_TYPE = 2, POINTER_IS_MANAGED = 8, POINTER_DEVICE = 9, MEMORY_DEVICE = 2 };
 enum { ATTRIBUTE_MULTIPROCESSORS = 16, ATTRIBUTE_MAJOR = 75, ATTRIBUTE_MINOR = 76, FUNCTION_BINARY_VERSION = 6 };
+enum { FUNCTION_PTX_VERSION = 5, ATTRIBUTE_SERIALIZATION = 6 };
 
 /* The images' format, as CUDA's fatbinary writes it. */
 enum { MAGIC = 0xba55ed50u, KIND_PTX = 1, KIND_ELF = 2, ZSTD = 0x8000 };
@@ -36,6 +37,7 @@ static uintptr_t stack[MOST_PUSHED];
 static int pushed = -1;
 
 static int failed;
+static int loaded;
 
 static void tell(const char* format, const char* name, unsigned a, unsigned b, unsigned c, unsigned d) {
   FILE* log = fopen(getenv("SHIM_LOG"), "a");
@@ -212,8 +214,10 @@ static int library_load_data(void** library, const void* code, void* a, void* b,
   tell("cuLibraryLoadData%s\n", "", 0, 0, 0, 0);
   if (fails("cuLibraryLoadData")) return OUT_OF_MEMORY;
   int is_zstd = 0;
-  if (code_in(code, &is_zstd) == 0) return NO_BINARY_FOR_GPU;
+  const int found = code_in(code, &is_zstd);
+  if (found == 0) return NO_BINARY_FOR_GPU;
   if (is_zstd && version() < READS_ZSTD) return INVALID_IMAGE;
+  loaded = found;
   *(const void**)library = code;
   return SUCCESS;
 }
@@ -243,12 +247,47 @@ static int occupancy(int* blocks, void* function, int threads, size_t shared) {
   return SUCCESS;
 }
 
-static int launch_kernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
-                         unsigned shared, void* stream, void** parameters, void** extra) {
-  (void)gz, (void)bz, (void)shared, (void)stream, (void)parameters, (void)extra;
-  tell("cuLaunchKernel %s %u %u %u %u\n", function, gx, gy, bx, by);
+/* Of the version of PTX that the machine code last loaded is of: all images have the same. */
+static int kernel_get_attribute(int* value, int attribute, void* kernel, int device) {
+  tell("cuKernelGetAttribute %s %u\n", kernel, (unsigned)device, 0, 0, 0);
+  if (fails("cuKernelGetAttribute")) return OUT_OF_MEMORY;
+  *value = loaded;
+  return attribute == FUNCTION_PTX_VERSION ? SUCCESS : INVALID_VALUE;
+}
+
+/* SHIM_CAPTURES: what its number says, of any stream; 0, none, unless given. */
+static int stream_is_capturing(void* stream, int* status) {
+  const char* const chosen = getenv("SHIM_CAPTURES");
+  (void)stream;
+  *status = chosen != NULL ? atoi(chosen) : 0;
+  return fails("cuStreamIsCapturing") ? OUT_OF_MEMORY : SUCCESS;
+}
+
+struct launch_attribute {
+  int id, padding;
+  union {
+    char bytes[64];
+    int allowed;
+  } value;
+};
+
+struct launch_config {
+  unsigned grid[3], block[3], shared;
+  void* stream;
+  const struct launch_attribute* attributes;
+  unsigned count;
+};
+
+/* Tells after the geometry whether it may begin early, which is the only attribute that there should be. */
+static int launch_kernel(const struct launch_config* config, void* function, void** parameters, void** extra) {
+  (void)parameters, (void)extra;
+  const struct launch_attribute* const attribute = config->attributes;
+  if (config->count > 1 || (config->count == 1 && attribute->id != ATTRIBUTE_SERIALIZATION)) return INVALID_VALUE;
+  tell("cuLaunchKernelEx %s %u %u %u %u\n", function, config->grid[0], config->grid[1], config->block[0],
+       config->block[1]);
+  tell("early %s %u\n", function, config->count == 1 && attribute->value.allowed != 0, 0, 0, 0);
   tell("launched in %s%u\n", "", (unsigned)*current(), 0, 0, 0);
-  return fails("cuLaunchKernel") ? OUT_OF_MEMORY : SUCCESS;
+  return fails("cuLaunchKernelEx") ? OUT_OF_MEMORY : SUCCESS;
 }
 
 #define FUNCTION(symbol, its) {symbol, (void (*)(void))(its)}
@@ -278,7 +317,9 @@ static const struct {
     FUNCTION("cuKernelGetFunction", kernel_get_function),
     FUNCTION("cuFuncGetAttribute", func_get_attribute),
     FUNCTION("cuOccupancyMaxActiveBlocksPerMultiprocessor", occupancy),
-    FUNCTION("cuLaunchKernel", launch_kernel),
+    FUNCTION("cuKernelGetAttribute", kernel_get_attribute),
+    FUNCTION("cuStreamIsCapturing", stream_is_capturing),
+    FUNCTION("cuLaunchKernelEx", launch_kernel),
 };
 
 /* What is asked for by a newer interface, this driver does not have. */

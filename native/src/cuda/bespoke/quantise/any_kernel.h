@@ -16,6 +16,7 @@
 #include "cuda/bespoke/vector.h"
 #include "cuda/bespoke/width.h"
 #include "cuda/device_code.h"
+#include "cuda/stream_order.h"
 #include "place/place.h"
 
 namespace baracuda::cuda::bespoke {
@@ -223,6 +224,7 @@ __global__ void __launch_bounds__(kQuantisingThreads, kAnyBlocks)
       function(AnyShare<Halves>{quantise, part, is_tail, turn});
   };
 
+  wait_for_stream();
   const Placing placing = quantise.placement.placing;
   Way<false, int64_t, Size> way(quantise, placing, turn.row);
   way.start(quantise, static_cast<typename Size::Index>(thread));

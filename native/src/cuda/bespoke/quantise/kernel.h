@@ -17,6 +17,7 @@
 #include "cuda/bespoke/vector.h"
 #include "cuda/bespoke/width.h"
 #include "cuda/device_code.h"
+#include "cuda/stream_order.h"
 #include "place/place.h"
 
 namespace baracuda::cuda::bespoke {
@@ -65,6 +66,7 @@ __global__ void __launch_bounds__(kQuantisingThreads, kUsualBlocks)
   const Turn<Small> turn = turn_of(quantise, looks_on ? quantise.threads - 1 : thread);
   Share<Source, Rule> share(quantise, quantise.rows[blockIdx.y], turn);
 
+  wait_for_stream();
   // The compiler would have some of the first loads wait for what others bring. It does not where a branch lies between
   // them, which is always taken, or a barrier. A decode's table comes before what is quantised, and the branch makes
   // what was read of it another value; by other ways to a place there is more to wait for, and that comes after.

@@ -27,7 +27,7 @@ extern "C" const unsigned char kernels_of_cuda_bespoke_quantise_launch[];  // NO
 namespace baracuda::cuda::bespoke {
 namespace {
 
-Image image(kernels_of_cuda_bespoke_quantise_launch);
+Image image(kernels_of_cuda_bespoke_quantise_launch, Order::kOfKernel);
 
 bool is_tail(const Append& append, int part) noexcept {
   return append.transform == BARACUDA_TRANSFORM_FP8_DS_MLA && part > 0;
