@@ -21,7 +21,7 @@ PAGES, PAGE_SIZE, HEADS, WIDTH = 8, 4, 2, 32
 ROWS = 3
 
 pytestmark = pytest.mark.skipif(
-    not hasattr(sys, "getrefcount"), reason="needs the built-in functions of CPython"
+    sys.implementation.name != "cpython", reason="needs the built-in functions of CPython"
 )
 
 PLACES: dict[str, dict[str, Any]] = {
