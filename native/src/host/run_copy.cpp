@@ -120,10 +120,17 @@ using CopyLine = void (*)(unsigned char* to, const unsigned char* from);
 using CopyRun = void (*)(unsigned char* to, const unsigned char* from, size_t bytes, bool has_next,
                          const unsigned char* next);
 
+// So many bytes, most of a page of a cache say, are worth that memcpy chooses its way, by what the CPU is best at.
+constexpr size_t kLeftToMemcpyFrom = size_t{8} << 10;
+
 // Through the caches. While a line is copied, the same one of the next run is asked for.
 template <CopyLine kCopyLine>
 BARACUDA_ALWAYS_INLINE void copy_run(unsigned char* to, const unsigned char* from, size_t bytes, bool has_next,
                                      const unsigned char* next) {
+  if (bytes >= kLeftToMemcpyFrom) {
+    std::memcpy(to, from, bytes);
+    return;
+  }
   const unsigned char* const end = from + bytes / kLineBytes * kLineBytes;
   if (has_next && bytes < kPrefetchBelowBytes) {
     prefetch(next + bytes - 1);
