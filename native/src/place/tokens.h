@@ -232,12 +232,20 @@ BARACUDA_HOST_DEVICE inline void read_position(const Placement& placement, Int r
   seen->request = is_below(seen->owner, placement.num_requests) ? seen->owner : -1;
 }
 
-// SLOTS: the slot of the whole cache that was read.
+// SLOTS, by the slot of the whole cache that was read: whether it is one, and where that would be.
 template <typename Int>
-BARACUDA_HOST_DEVICE inline bool find_slot(const Placement& placement, SeenOf<Int>* seen) {
-  if (seen->target < 0 || seen->target == placement.skip_slot) return false;
+BARACUDA_HOST_DEVICE inline bool is_slot(const Placement& placement, const SeenOf<Int>& seen) {
+  return seen.target >= 0 && seen.target != placement.skip_slot;
+}
+template <typename Int>
+BARACUDA_HOST_DEVICE inline void locate_slot(const Placement& placement, SeenOf<Int>* seen) {
   seen->entry = pages_before(placement, seen->target);
   seen->slot = difference(seen->target, product(seen->entry, static_cast<Int>(placement.page_size())));
+}
+template <typename Int>
+BARACUDA_HOST_DEVICE inline bool find_slot(const Placement& placement, SeenOf<Int>* seen) {
+  if (!is_slot(placement, *seen)) return false;
+  locate_slot(placement, seen);
   return seen->entry < placement.num_pages;
 }
 

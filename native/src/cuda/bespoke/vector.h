@@ -89,6 +89,23 @@ __device__ __forceinline__ void load_shared_if(bool condition, const float* from
                : "l"(from), "r"(static_cast<uint32_t>(condition)));
 }
 
+// By one instruction, whatever the compiler knows of the signs.
+__device__ __forceinline__ int64_t wide_product(int32_t a, int32_t b) {
+  int64_t product;
+  asm("mul.wide.s32 %0, %1, %2;" : "=l"(product) : "r"(a), "r"(b));
+  return product;
+}
+
+// The same, worked out here and not where it is needed.
+template <typename Number>
+__device__ __forceinline__ Number held(Number number) {
+  if constexpr (sizeof(Number) == sizeof(int64_t))
+    asm volatile("" : "+l"(number));
+  else
+    asm volatile("" : "+r"(number));
+  return number;
+}
+
 #define BARACUDA_STORE_IF(condition, type, operands) \
   "{\n\t.reg .pred p;\n\tsetp.ne.u32 p, " condition ", 0;\n\t@p st.global." type " " operands ";\n\t}"
 
@@ -188,6 +205,9 @@ void load_or_zero_if(bool condition, const uint4* from, uint4* vector);
 template <typename Vector>
 void store_if(bool condition, Vector* to, const Vector& vector);
 void load_shared_if(bool condition, const float* from, float* number);
+int64_t wide_product(int32_t a, int32_t b);
+template <typename Number>
+Number held(Number number);
 void load_bytes_if(bool condition, const unsigned char* from, uint32_t bytes, uint4* vector);
 void store_bytes_if(bool condition, unsigned char* to, uint32_t bytes, const uint4& vector);
 

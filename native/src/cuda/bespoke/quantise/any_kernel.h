@@ -185,7 +185,7 @@ struct AnyShare {
       if (shares && i < count) {
         if (at < part.units) largest = max(largest, largest_below<Source>(unit, end));
         if (!is_of_row() || i + 1 == count) {
-          rule.scale_by(among_threads(largest, quantise.sharing));
+          rule.scale_by(among_threads<1>(largest, quantise.sharing));
           largest = 0;
         }
       }
@@ -226,7 +226,7 @@ __global__ void __launch_bounds__(kQuantisingThreads, kAnyBlocks)
 
   wait_for_stream();
   const Placing placing = quantise.placement.placing;
-  Way<false, int64_t, Size> way(quantise, placing, turn.row);
+  Way<false, int64_t, Size, false> way(quantise, placing, turn.row);
   way.start(quantise, static_cast<typename Size::Index>(thread));
   uint4 first = {};  // the zeros in a tail's place
   if (part.rows != nullptr) with_share([&](const auto& share) { share.load(turn.first, &first); });

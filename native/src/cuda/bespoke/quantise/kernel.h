@@ -27,20 +27,30 @@ namespace baracuda::cuda::bespoke {
 template <typename Source, typename Rule>
 __device__ __forceinline__ bool find_largest(const Quantise<Small>& quantise, OfUnits<uint4>& units,
                                              uint32_t* largest) {
+  constexpr int kMostly = Rule::kSharing == kRow ? 8 : 1;  // threads that share a row's
   const uint32_t end = Source::infinity(quantise.types) + (Rule::kCountsInfinities ? 1 : 0);
-  *largest = among_threads(largest_of<Source>(units), quantise.sharing);
-  if (!__any_sync(kWholeWarp, *largest >= end)) return false;
+  uint32_t magnitudes = 0;
+#pragma unroll
+  for (int round = 0; round < kRounds; ++round) {
+    if (round * kAtOnce >= kFewUnits && quantise.units <= round * kAtOnce) break;
+#pragma unroll
+    for (int i = 0; i < kAtOnce; ++i) magnitudes = larger<Source>(magnitudes, units[round][i]);
+  }
+  *largest = largest_of<Source>(magnitudes);
+  const bool are_some_beyond = __any_sync(kWholeWarp, *largest >= end);
+  *largest = among_threads<kMostly>(*largest, quantise.sharing);
+  if (!are_some_beyond) return false;
   // Seldom: one unit after the other, by one code.
   uint32_t most = 0;
 #pragma unroll 1
   for (int n = 0; n < kMostUnits; ++n) {
     const uint4 unit = units[0][0];
-    most = max(most, largest_below<Source>(unit, end));
+    if (n < quantise.units) most = max(most, largest_below<Source>(unit, end));
 #pragma unroll
     for (int i = 1; i < kMostUnits; ++i) units[(i - 1) / kAtOnce][(i - 1) % kAtOnce] = units[i / kAtOnce][i % kAtOnce];
     units[kRounds - 1][kAtOnce - 1] = unit;
   }
-  *largest = among_threads(most, quantise.sharing);
+  *largest = among_threads<kMostly>(most, quantise.sharing);
   return true;
 }
 
@@ -68,11 +78,15 @@ __global__ void __launch_bounds__(kQuantisingThreads, kUsualBlocks)
 
   wait_for_stream();
   // The compiler would have some of the first loads wait for what others bring. It does not where a branch lies between
-  // them, which is always taken, or a barrier. A decode's table comes before what is quantised, and the branch makes
-  // what was read of it another value; by other ways to a place there is more to wait for, and that comes after.
+  // them, which is always taken, or a barrier. A decode's table comes before what is quantised, a slot after it, and
+  // the branch makes what was read of them another value; by other ways to a place there is more to wait for, and that
+  // comes after.
   using Int = std::conditional_t<kNarrow, int32_t, int64_t>;
-  constexpr bool kTableFirst = kPlaced == Placing::kLastPage && kNarrow;
-  Way<kNarrow, Int, Small> way(quantise, kPlaced, turn.row);
+  constexpr bool kIsSlot = kPlaced == Placing::kSlots;
+  constexpr bool kIsReadAtOnce = kNarrow && (kIsSlot || kPlaced == Placing::kLastPage);
+  constexpr bool kFindsAtOnce = kNarrow && kPlaced == Placing::kRagged;
+  Way<kNarrow, Int, Small, kFindsAtOnce> way(quantise, kPlaced, turn.row);
+  Destination<Source, Rule> destination;
   SeenOf<Int> seen;
   OfUnits<uint4> units;
   float given = 0;
@@ -80,70 +94,86 @@ __global__ void __launch_bounds__(kQuantisingThreads, kUsualBlocks)
     if (Rule::kTakesScale) share.load_given(&given);
     share.load(units);
   };
-  if constexpr (kTableFirst) {
-    read_token<kNarrow>(quantise.placement, kPlaced, Int{0}, static_cast<Int>(turn.row), &seen);
-    if (quantise.units > 0) {
+  const auto ask_for_destination = [&] {
+    destination.start(share, quantise.caches[blockIdx.y], quantise.placement, is_tail);
+  };
+  if constexpr (kIsReadAtOnce) {
+    if constexpr (kIsSlot)
       share.find(looks_on, is_tail);
+    else
+      way.read(&seen);
+    if (quantise.units > 0) {
+      if constexpr (!kIsSlot) share.find(looks_on, is_tail);
       ask_for_units();
+      if constexpr (kIsSlot) way.read(&seen);
+      ask_for_destination();
     } else {
-      seen = {};
+      way.forget(&seen);
     }
   } else {
     share.find(looks_on, is_tail);
     if (quantise.units > 0) ask_for_units();
     __syncwarp();
     way.start(quantise, thread);
+    ask_for_destination();
   }
-  const Destination<Source, Rule> destination(share, quantise.caches[blockIdx.y], is_tail);
-  const bool found = kTableFirst ? way.load_found(&seen) : way.find_page(&seen);
+  const bool found = kIsReadAtOnce ? way.find_page_of(&seen) : way.find_page(&seen);
+  destination.enter(found, seen.slot, is_tail);
 
   // Quantised while the page's id is on its way, which is judged then; behind such a branch, or the id would be asked
   // for late.
   Rule rule;
-  OfUnits<typename Destination<Source, Rule>::Packed> packed;
   if (!is_tail && quantise.units > 0) {
     uint32_t largest = 0;
     bool may_be_infinite = false;
     if constexpr (kShares) may_be_infinite = find_largest<Source, Rule>(quantise, units, &largest);
     rule = Rule(Source::widen(largest, quantise.types), given, quantise.types);
     if constexpr (Rule::kSharing == kRow) rule.may_be_infinite = may_be_infinite;
+  }
+  if (looks_on) return;
+  // One thread says what is wrong with the append as a whole.
+  const bool is_speaker = kPlaced == Placing::kRagged && (thread | blockIdx.y) == 0 && quantise.record != nullptr;
+  using Packed = typename Destination<Source, Rule>::Packed;
+  OfUnits<Packed> packed;
+  if (!is_tail) {
     int32_t left = quantise.units;
 #pragma unroll 1
-    do {
+    while (true) {
       float values[kAtOnce * kUnit<Source>];
       widen<Source>(units[0], quantise.types, values);
+      rule.encode(values, quantise.types, packed[0]);
+      left -= kAtOnce;
+      if (left <= 0) break;
 #pragma unroll
       for (int round = kRounds - 1; round > 0; --round)
 #pragma unroll
-        for (int i = 0; i < kAtOnce; ++i) packed[round][i] = packed[round - 1][i];
-      rule.encode(values, quantise.types, packed[0]);
-#pragma unroll
-      for (int round = 1; round < kRounds; ++round)
-#pragma unroll
-        for (int i = 0; i < kAtOnce; ++i) units[round - 1][i] = units[round][i];
-      left -= kAtOnce;
-    } while (left > 0);
+        for (int i = 0; i < kAtOnce; ++i) {
+          packed[round][i] = packed[round - 1][i];
+          units[kRounds - 1 - round][i] = units[kRounds - round][i];
+        }
+    }
   }
-  if (looks_on) return;
-  if (kPlaced == Placing::kRagged && thread == 0 && blockIdx.y == 0 && quantise.record != nullptr)
-    record_corruption(quantise.record, quantise.placement.num_rows, quantise.placement.num_requests - 1, -1,
-                      lost_rows_of<kNarrow>(quantise.placement));
-  if (found && is_place(quantise.placement, seen)) {
+  const bool is_served = destination.is_in(seen.page);
+  if (is_served) {
     if (is_tail) {
-      store_if(share.is_there(0), destination.template unit<uint4>(seen), units[0][0]);
+      store_if(share.is_there(0), destination.template unit<uint4>(seen.page), units[0][0]);
       return;
     }
-    auto* const first = destination.template unit<typename Destination<Source, Rule>::Packed>(seen);
+    auto* const first = destination.template unit<Packed>(seen.page);
 #pragma unroll
     for (int n = 0; n < kMostUnits; ++n)
       store_if(share.is_there(n * share.step), first + n * share.step, packed[n / kAtOnce][n % kAtOnce]);
     if constexpr (kShares)
-      if (share.has_scale()) *destination.scale(seen) = rule.scale;
-    return;
+      if (share.has_scale()) *destination.scale(seen.page) = rule.scale;
+    if (!is_speaker) return;
   }
-  if (turn.within == 0 && quantise.record != nullptr)
-    record_corruption(quantise.record, static_cast<int64_t>(turn.row), seen.request, seen.page,
-                      corruption_of(quantise.placement, kPlaced, static_cast<int64_t>(turn.row), way.all_of(seen)));
+  if (quantise.record == nullptr) return;
+  if (is_speaker)
+    record_corruption(quantise.record, quantise.placement.num_rows, quantise.placement.num_requests - 1, -1,
+                      lost_rows_of<kNarrow>(quantise.placement));
+  if (!is_served && turn.within == 0)
+    record_corruption(quantise.record, static_cast<int64_t>(turn.row), seen.request, found ? seen.page : Int{-1},
+                      way.corruption(seen));
 }
 
 #endif  // defined(__CUDACC__)

@@ -103,7 +103,6 @@ bool are_scales_small(const Append& append, const Part& part) noexcept {
          is_below_end(append.num_heads, part.scales_head_stride, steps.written);
 }
 
-constexpr int32_t kFewUnits = 2;
 constexpr int64_t kManyThreads = int64_t{1} << 17;  // half of what the largest GPUs hold at once
 
 // What is read, and by which rule it is written.

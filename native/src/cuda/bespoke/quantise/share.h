@@ -26,6 +26,12 @@ constexpr int kRounds = kMostUnits / kAtOnce;
 template <typename Each>
 using OfUnits = Each[kRounds][kAtOnce];
 
+// Of what a kernel is given, much is read again where it is needed, and waited for. A sum is kept: with 0, which the
+// compiler cannot know it to be.
+__device__ __forceinline__ int32_t kept(int32_t number, const Turn<Small>& turn) {
+  return held(number + static_cast<int32_t>(turn.row >> 31));
+}
+
 template <typename Source, typename Rule>
 struct Share {
   using Offset = Small::Offset;
@@ -39,7 +45,7 @@ struct Share {
   int32_t first;       // unit
   int32_t step;        // from one unit to the next: the threads that share a scale lie side by side
   int32_t last_round;  // from the first unit to the first of the last round
-  uint32_t reach;      // the units that are there lie below first + reach
+  int32_t reach;       // the units that are there lie below first + reach
 
   __device__ __forceinline__ Share(const Quantise<Small>& append, const QuantisedRows& of_part,
                                    const Turn<Small>& its_turn)
@@ -48,18 +54,18 @@ struct Share {
   // Which units they are. `is_tail`: the part is copied, a unit a thread.
   __device__ __forceinline__ void find(bool looks_on, bool is_tail) {
     first = turn.first;
-    step = static_cast<int32_t>(quantise.head_threads.divisor);
+    step = kept(static_cast<int32_t>(quantise.head_threads.divisor), turn);
     if (kIsTile && !is_tail) {
       step = quantise.sharing;
       first += (turn.first & -step) * (quantise.units - 1);
     }
     last_round = is_tail ? 0 : (quantise.units - kAtOnce) * step;
     const int32_t most = is_tail ? 1 : quantise.units * step;
-    reach = static_cast<uint32_t>(looks_on ? 0 : max(min(rows.units - first, most), 0));
+    reach = looks_on ? 0 : min(rows.units - first, most);
   }
 
   // So far from the first unit.
-  __device__ __forceinline__ bool is_there(int32_t offset) const { return static_cast<uint32_t>(offset) < reach; }
+  __device__ __forceinline__ bool is_there(int32_t offset) const { return offset < reach; }
 
   // Whether the thread stores a scale, and which of the row's.
   __device__ __forceinline__ bool has_scale() const {
@@ -69,19 +75,20 @@ struct Share {
 
   // In the order in which they are quantised: those of the last round first. Where units share a scale, those that are
   // not there are zeros.
-  __device__ __forceinline__ void load(OfUnits<uint4>& units) const {
+  __device__ __forceinline__ void load(OfUnits<uint4>& loaded) const {
     const Offset from = static_cast<Offset>(turn.row) * rows.token + static_cast<Offset>(turn.head) * rows.head + first;
     const bool has_rows = !Rule::kHasTail || rows.data != nullptr;
 #pragma unroll
     for (int round = 0; round < kRounds; ++round) {
+      if (round * kAtOnce >= kFewUnits && quantise.units <= round * kAtOnce) break;
 #pragma unroll
       for (int i = 0; i < kAtOnce; ++i) {
         const int32_t offset = last_round + (i - round * kAtOnce) * step;
         const auto* const unit = reinterpret_cast<const uint4*>(rows.data) + (from + offset);
         if constexpr (kShares)
-          load_or_zero_if(is_there(offset) && has_rows, unit, &units[round][i]);
+          load_or_zero_if(is_there(offset) && has_rows, unit, &loaded[round][i]);
         else
-          load_if(is_there(offset), unit, &units[round][i]);
+          load_if(is_there(offset), unit, &loaded[round][i]);
       }
     }
   }
@@ -92,49 +99,63 @@ struct Share {
   }
 };
 
-// Where a share goes, but for the page and the slot. Made before these are known: what is left to do then is little.
+// Where a share goes. Made before its place is known: what is left to do then is little.
 template <typename Source, typename Rule>
 class Destination {
  public:
   using Packed = Pack<typename Rule::Target, kUnit<Source>>;
 
-  __device__ __forceinline__ Destination(const Share<Source, Rule>& share, const QuantisedCache& cache, bool is_tail) {
+  __device__ __forceinline__ void start(const Share<Source, Rule>& share, const QuantisedCache& cache,
+                                        const Placement& placement, bool is_tail) {
     const auto head = static_cast<Offset>(share.turn.head);
-    // Of what a kernel is given, much is read again where it is needed, and waited for. A sum is kept: with 0, which
-    // the compiler cannot know it to be.
-    const auto zero = static_cast<Offset>(share.turn.row >> 31);
-    page_ = cache.page + zero;
-    slot_ = cache.slot + zero;
-    cache_ = cache.data +
-             int64_t{head * cache.head + share.first} * static_cast<int64_t>(is_tail ? sizeof(uint4) : sizeof(Packed));
+    pages_ = kept(placement.num_pages, share.turn);
+    page_size_ = kept(placement.page_size(), share.turn);
+    page_ = kept(cache.page, share.turn);
+    slot_ = kept(cache.slot, share.turn);
+    cache_ = held(cache.data + int64_t{head * cache.head + share.first} *
+                                   static_cast<int64_t>(is_tail ? sizeof(uint4) : sizeof(Packed)));
     if constexpr (Share<Source, Rule>::kShares) {
-      scales_page_ = cache.scales_page + zero;
-      scales_slot_ = cache.scales_slot + zero;
-      scales_ = cache.scales +
-                int64_t{head * cache.scales_head + share.scale()} * static_cast<int64_t>(sizeof(typename Rule::Scale));
+      scales_page_ = kept(cache.scales_page, share.turn);
+      scales_slot_ = kept(cache.scales_slot, share.turn);
+      scales_ = held(cache.scales + int64_t{head * cache.scales_head + share.scale()} *
+                                        static_cast<int64_t>(sizeof(typename Rule::Scale)));
     }
+  }
+
+  // In a slot, of a page that is not known yet. `found`: there is one.
+  template <typename Int>
+  __device__ __forceinline__ void enter(bool found, Int slot, bool is_tail) {
+    pages_ = all(found, is_below(slot, page_size_)) ? pages_ : 0;
+    const auto packs = static_cast<Offset>(slot) * slot_;
+    cache_ += int64_t{packs} * static_cast<int64_t>(is_tail ? sizeof(uint4) : sizeof(Packed));
+    if constexpr (Share<Source, Rule>::kShares) {
+      const auto scales = static_cast<Offset>(slot) * scales_slot_;
+      scales_ += int64_t{scales} * static_cast<int64_t>(sizeof(typename Rule::Scale));
+    }
+  }
+
+  // Whether it is to be served there.
+  template <typename Int>
+  __device__ __forceinline__ bool is_in(Int page) const {
+    return is_below(page, pages_);
   }
 
   // Of the first unit.
   template <typename Made, typename Int>
-  __device__ __forceinline__ Made* unit(const SeenOf<Int>& seen) const {
-    return reinterpret_cast<Made*>(cache_) + in_cache(seen, page_, slot_);
+  __device__ __forceinline__ Made* unit(Int page) const {
+    return reinterpret_cast<Made*>(cache_) + wide_product(static_cast<Offset>(page), page_);
   }
 
   template <typename Int>
-  __device__ __forceinline__ auto* scale(const SeenOf<Int>& seen) const {
-    return reinterpret_cast<typename Rule::Scale*>(scales_) + in_cache(seen, scales_page_, scales_slot_);
+  __device__ __forceinline__ auto* scale(Int page) const {
+    return reinterpret_cast<typename Rule::Scale*>(scales_) + wide_product(static_cast<Offset>(page), scales_page_);
   }
 
  private:
   using Offset = Small::Offset;
 
-  template <typename Int>
-  __device__ static __forceinline__ int64_t in_cache(const SeenOf<Int>& seen, Offset page, Offset slot) {
-    const Offset in_page = static_cast<Offset>(seen.slot) * slot;
-    return int64_t{static_cast<Offset>(seen.page)} * page + in_page;
-  }
-
+  int32_t pages_;  // the page's id is below
+  int32_t page_size_;
   Offset page_;
   Offset slot_;
   Offset scales_page_;

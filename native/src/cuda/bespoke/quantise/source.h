@@ -67,35 +67,30 @@ __device__ __forceinline__ void widen(const uint4 (&units)[kUnits], Types types,
     widen_all({false, false, false, 0});
 }
 
-// The larger magnitudes of two words' elements, as their bits without the sign: above all others is what is not a
-// number.
+// The magnitudes of a word's elements, as their bits without the sign: above all others is what is not a number.
 template <typename Source>
-__device__ __forceinline__ uint32_t larger(uint32_t magnitudes, uint32_t word) {
-  if constexpr (kIsHalf<Source>)
-    return __vmaxu2(magnitudes, word & 0x7fff7fffu);
-  else
-    return max(magnitudes, word & ~kSignBit);
+__device__ __forceinline__ uint32_t magnitudes_of(uint32_t word) {
+  return word & (kIsHalf<Source> ? 0x7fff7fffu : ~kSignBit);
 }
 
-// The largest of a unit's.
+// The larger ones of two words'.
 template <typename Source>
-__device__ __forceinline__ uint32_t largest_of(const uint4& unit) {
-  uint32_t most = 0;
-  for (const uint32_t word : {unit.x, unit.y, unit.z, unit.w}) most = larger<Source>(most, word);
-  return kIsHalf<Source> ? max(most & 0xffffu, most >> 16) : most;
+__device__ __forceinline__ uint32_t larger(uint32_t magnitudes, uint32_t others) {
+  return kIsHalf<Source> ? __vmaxu2(magnitudes, others) : max(magnitudes, others);
 }
 
-// Of each unit's.
-template <typename Source, int kRows, int kColumns>
-__device__ __forceinline__ uint32_t largest_of(const uint4 (&units)[kRows][kColumns]) {
-  uint4 most = {};
-#pragma unroll
-  for (int n = 0; n < kRows * kColumns; ++n) {
-    const uint4& unit = units[n / kColumns][n % kColumns];
-    most = {larger<Source>(most.x, unit.x), larger<Source>(most.y, unit.y), larger<Source>(most.z, unit.z),
-            larger<Source>(most.w, unit.w)};
-  }
-  return largest_of<Source>(most);
+// The larger ones of a word's and of a unit's.
+template <typename Source>
+__device__ __forceinline__ uint32_t larger(uint32_t magnitudes, const uint4& unit) {
+  for (const uint32_t word : {unit.x, unit.y, unit.z, unit.w})
+    magnitudes = larger<Source>(magnitudes, magnitudes_of<Source>(word));
+  return magnitudes;
+}
+
+// The largest of a word's.
+template <typename Source>
+__device__ __forceinline__ uint32_t largest_of(uint32_t magnitudes) {
+  return kIsHalf<Source> ? max(magnitudes & 0xffffu, magnitudes >> 16) : magnitudes;
 }
 
 // The same among those below `end`; 0 where none is.
@@ -110,16 +105,18 @@ __device__ __forceinline__ uint32_t largest_below(const uint4& unit, uint32_t en
       return magnitude < end ? magnitude : 0;
     }
   };
-  return largest_of<Source>({below(unit.x), below(unit.y), below(unit.z), below(unit.w)});
+  return largest_of<Source>(larger<Source>(0, {below(unit.x), below(unit.y), below(unit.z), below(unit.w)}));
 }
 
 // The largest among threads that lie side by side, a power of two of them and as many throughout the warp. Every thread
-// of the warp calls it.
+// of the warp calls it. Of `kStraight` threads there is no branch between: one that asks too far asks itself.
+template <int kStraight>
 __device__ __forceinline__ uint32_t among_threads(uint32_t largest, int threads) {
 #pragma unroll
   for (int distance = 1; distance < kWarp; distance *= 2) {
-    if (distance >= threads) break;
-    largest = max(largest, __shfl_xor_sync(kWholeWarp, largest, distance));
+    if (distance >= kStraight && distance >= threads) break;
+    const int asked = distance < kStraight ? distance & (threads - 1) : distance;
+    largest = max(largest, __shfl_xor_sync(kWholeWarp, largest, asked));
   }
   return largest;
 }

@@ -15,8 +15,9 @@ namespace baracuda::cuda::bespoke {
 
 constexpr uint32_t kQuantisingThreads = 128;
 
-// That a thread of a usual kernel may have, where there are many rows.
+// That a thread of a usual kernel has where there are many rows, and where there are not.
 constexpr int kMostUnits = 4;
+constexpr int kFewUnits = 2;
 
 // Offsets are in steps that whoever makes it states.
 template <typename Size>
@@ -118,13 +119,27 @@ __device__ __forceinline__ Turn<Size> turn_of(const Quantise<Size>& quantise, ty
 }
 
 // The row of a thread's turn, on the way to its place. Every thread of the warp reads where reads_in_warp().
-template <bool kNarrow, typename Int, typename Size>
+template <bool kNarrow, typename Int, typename Size, bool kFindsAtOnce>
 class Way {
  public:
   __device__ __forceinline__ Way(const Quantise<Size>& quantise, Placing placing, typename Size::Index row)
       : placement_(quantise.placement), placing_(placing), row_(static_cast<Int>(row)) {}
 
-  // Starts reading; other reads may follow.
+  // Reads all that has to be read of the row before its entry of the page table is found; by LAST_PAGE and SLOTS.
+  __device__ __forceinline__ void read(SeenOf<Int>* seen) {
+    if (kTakesAnySlot && placing_ == Placing::kSlots)
+      read_slot();
+    else
+      read_token<kNarrow>(placement_, placing_, Int{0}, row_, seen);
+  }
+
+  // So that the compiler does not know of what was read that it was read.
+  __device__ __forceinline__ void forget(SeenOf<Int>* seen) {
+    low_ = high_ = 0;
+    *seen = {};
+  }
+
+  // The same by other ways: starts reading; other reads may follow.
   __device__ __forceinline__ void start(const Quantise<Size>& quantise, typename Size::Index thread) {
     using Index = typename Size::Index;
     const auto row_of = [&](Index of) {
@@ -136,39 +151,57 @@ class Way {
 
   // Finds the row's entry of the page table and reads which page it names, to be judged when it is there.
   __device__ __forceinline__ bool find_page(SeenOf<Int>* seen) {
-    if (kTakesAnySlot && placing_ == Placing::kSlots) {
-      slot_ = read_index<false>(placement_, kTargets, int64_t{row_});
-      seen->request = -1;
-      seen->target = slot_ == static_cast<int32_t>(slot_) ? static_cast<Int>(slot_) : -1;
-    } else {
-      reading_.finish(placement_, placing_, row_, seen);
-    }
-    return load_found(seen);
+    return reading_.find_page(placement_, placing_, row_, seen, [](bool) {});
   }
 
   // The same of a row of which that was read.
-  __device__ __forceinline__ bool load_found(SeenOf<Int>* seen) const {
+  __device__ __forceinline__ bool find_page_of(SeenOf<Int>* seen) const {
+    if (kTakesAnySlot && placing_ == Placing::kSlots) {
+      seen->request = -1;
+      seen->target = high_ == 0 ? static_cast<Int>(low_) : -1;
+      locate_slot(placement_, seen);
+      seen->page = seen->entry;
+      return all(is_slot(placement_, *seen), seen->entry < placement_.num_pages);
+    }
     const bool found = find_entry(placement_, placing_, row_, seen);
-    if (found) load_page<kNarrow>(placement_, placing_, seen);
+    if (kNarrow && placing_ == Placing::kLastPage)
+      seen->page = read_now_if(found, static_cast<const int32_t*>(placement_.operands[kPages]) + seen->entry, -1);
+    else if (found)
+      load_page<kNarrow>(placement_, placing_, seen);
     return found;
   }
 
-  // All that was seen.
-  __device__ __forceinline__ Seen all_of(const SeenOf<Int>& seen) const {
+  // Why there was no place for the row, of which that was seen.
+  __device__ __forceinline__ Corruption corruption(const SeenOf<Int>& seen) const {
+    if (!kTakesAnySlot || placing_ != Placing::kSlots) return reading_.corruption(placement_, placing_, row_, seen);
     Seen all = widened(seen);
-    if (kTakesAnySlot && placing_ == Placing::kSlots) all.target = slot_;
-    return all;
+    all.target = slot();
+    return corruption_of(placement_, placing_, static_cast<int64_t>(row_), all);
   }
 
  private:
   // Slots of int64 too, of which a cache has no more than an int32 counts: others are as good as none.
   static constexpr bool kTakesAnySlot = kNarrow;
 
+  __device__ __forceinline__ bool is_wide() const { return (placement_.wide >> kTargets & 1u) != 0; }
+
+  // Both halves, since nothing is to be made of them before rows are asked for.
+  __device__ __forceinline__ void read_slot() {
+    const uint32_t entry = static_cast<uint32_t>(row_) * (is_wide() ? 2u : 1u);
+    const auto* const from = static_cast<const int32_t*>(placement_.operands[kTargets]) + entry;
+    low_ = read_now(from);
+    high_ = read_now_if(is_wide(), from + 1, 0);
+  }
+  __device__ __forceinline__ int64_t slot() const {
+    return is_wide() ? int64_t{high_} * (int64_t{1} << 32) + static_cast<uint32_t>(low_) : low_;
+  }
+
   const Placement& placement_;
   const Placing placing_;
   const Int row_;
-  int64_t slot_;
-  Reading<kNarrow, Int, false> reading_;
+  int32_t low_;
+  int32_t high_;
+  Reading<kNarrow, Int, kFindsAtOnce> reading_;
 };
 
 }  // namespace baracuda::cuda::bespoke
