@@ -59,6 +59,8 @@ def test_the_case_and_its_targets() -> None:
         paths.GUARDED,
         of_transforms.FP8,
         of_transforms.PER_TOKEN_HEAD,
+        of_transforms.CALL_FP8,
+        of_transforms.CALL_PER_TOKEN_HEAD,
         indexing.NUMPY_FP8,
     ]
     assert {row.status for row in case.rows} == {MEASURED}

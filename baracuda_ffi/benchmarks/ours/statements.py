@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ..._append.arguments import PagedKvAppendArgs
 from ..._append.one_call import append_paged_kv
+from ..._append.scales import SCALE_NAMES
+from ..._model.enums import Transform
 from ..._model.workspace import Workspace
 from ..running.paths import Call
 
@@ -74,6 +76,7 @@ def call(
         "args": args,
         "launch": launch,
         "layout": problem.cache.layout,
+        "element": problem.cache.element,
         "rebind": launch.rebind,
         "PagedKvAppendArgs": PagedKvAppendArgs,
         "append_paged_kv": append_paged_kv,
@@ -82,8 +85,12 @@ def call(
     }
     appends = 2 if name in (REBIND_ROWS, REBIND_LAYER) else 1
     statement = _STATEMENTS[name]
-    if name == ONE_LINER and problem.layout != "HND":
-        statement = statement.replace("stream=stream", "stream=stream, layout=layout")
+    if name == ONE_LINER:
+        options = ["layout"] if problem.layout != "HND" else []
+        if problem.transform is not Transform.COPY:
+            options += ["element", *[scale for scale in SCALE_NAMES if scale in names]]
+        said = ", ".join([f"{option}={option}" for option in ("stream", *options)])
+        statement = statement.replace("stream=stream", said)
     return Call(statement, names, appends=appends)
 
 

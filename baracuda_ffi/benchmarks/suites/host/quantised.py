@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 FP8 = ours.over(GUARDED, "fp8")
 PER_TOKEN_HEAD = ours.over(GUARDED, "fp8 by token and head")
+CALL_FP8 = ours.over(ours.ONE_LINER, "fp8")
+CALL_PER_TOKEN_HEAD = ours.over(ours.ONE_LINER, "fp8 by token and head")
 
 _LARGE_ROWS = 8192
 
@@ -35,6 +37,10 @@ def candidates(operands: HostOperands) -> list[Candidate]:
         Candidate(GUARDED, OURS, partial(_checked, check_writes, operands, partial(_launch, operands))),
         Candidate(FP8, OURS, partial(_checked, check_quantised, fp8, partial(_launch, fp8))),
         Candidate(PER_TOKEN_HEAD, OURS, partial(_checked, check_quantised, by_row, partial(_launch, by_row))),
+        Candidate(CALL_FP8, OURS, partial(_checked, check_quantised, fp8, partial(_call, fp8))),
+        Candidate(
+            CALL_PER_TOKEN_HEAD, OURS, partial(_checked, check_quantised, by_row, partial(_call, by_row))
+        ),
         Candidate(
             indexing.NUMPY_FP8,
             PEER,
@@ -58,14 +64,19 @@ def targets(cases: list[Case]) -> list[Target]:
             0.5,
             lambda p: int(p["batch"]) >= _LARGE_ROWS,
         ),
-        at_least(
-            "rows a second: guarded launch, fp8 / NumPy and ml_dtypes", cases, indexing.NUMPY_FP8, FP8, 10.0
-        ),
+        *[
+            at_least(f"rows a second: {path} / NumPy and ml_dtypes", cases, indexing.NUMPY_FP8, path, 10.0)
+            for path in (FP8, CALL_FP8, CALL_PER_TOKEN_HEAD)
+        ],
     ]
 
 
 def _launch(operands: HostOperands) -> Call:
     return ours.call(ours.BOUND, operands.problem, [operands], None, guarded=True)
+
+
+def _call(operands: HostOperands) -> Call:
+    return ours.call(ours.ONE_LINER, operands.problem, [operands], None, guarded=True)
 
 
 def _checked(
