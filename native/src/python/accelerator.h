@@ -158,8 +158,8 @@ typedef struct baracuda_python_method {
  *                                  caches in one, in place of k_data and v_data), the stream, and options. `calls` is
  *                                  a tuple of tuples, one for each call that is known: its op; an int, bit i of it
  *                                  whether operand i is given; and in turns names and values of its options, and
- *                                  "stream" and None for the host. The first is taken that has what this call has, the
- *                                  same objects in the same order. BARACUDA_PRIVATE_NOT_KNOWN, and nothing was done,
+ *                                  "stream" and None for the host. One is taken that has what this call has, the same
+ *                                  objects in the same order. BARACUDA_PRIVATE_NOT_KNOWN, and nothing was done,
  *                                  if there is none
  *   copy(op, stream, operands)     likewise of a baracuda_paged_kv_copy, with the operands of baracuda_copy_operand
  *

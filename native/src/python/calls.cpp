@@ -348,12 +348,19 @@ class CallByName {
     return stream_ != nullptr;
   }
 
-  // The op of the first of `calls` that is like this one; nullptr where none is.
+  // The op of one of `calls` that is like this one; nullptr where none is. The last that was is looked at first: a
+  // loop makes the same call again.
   Object* find_op(Object* calls) const {
+    static thread_local ptrdiff_t last = 0;
     const ptrdiff_t count = api->tuple_size(calls);
-    for (ptrdiff_t i = 0; i < count; ++i) {
-      Object* const known = api->borrow_tuple_item(calls, i);
-      if (is_like(known)) return api->borrow_tuple_item(known, 0);
+    ptrdiff_t at = last < count ? last : 0;
+    for (ptrdiff_t left = count; left > 0; --left) {
+      Object* const known = api->borrow_tuple_item(calls, at);
+      if (is_like(known)) {
+        last = at;
+        return api->borrow_tuple_item(known, 0);
+      }
+      at = at + 1 < count ? at + 1 : 0;
     }
     return nullptr;
   }
