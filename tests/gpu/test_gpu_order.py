@@ -110,27 +110,3 @@ def test_what_is_written_late_is_read(cuda_backend: Any, writer: Any, call: str,
         for name in written:
             assert_same_bits(memory[name].read(), expected[name], name)
     cuda_backend.check_guards()
-
-
-@pytest.mark.parametrize("call", CALLS)
-def test_what_comes_behind_waits_for_it(cuda_backend: Any, writer: Any, call: str) -> None:
-    """Caches that are overwritten behind an append hold what overwrote them, and no row of its."""
-    from support.devices import cuda
-
-    function, element = CALLS[call]
-    read, written = read_of(call), written_of(call, element)
-    memory = {name: cuda_backend.new(array) for name, array in (read | written).items()}
-    staged = {name: cuda_backend.new(array) for name, array in (read | written).items()}
-    options: dict[str, Any] = {name: cuda_backend.describe(its) for name, its in memory.items()}
-    if element is np.uint8:
-        options["element"] = bf.ElementKind.FP8_E4M3
-    stream = cuda_backend.stream
-    function(**options, stream=stream)
-    cuda.synchronize()
-    for _ in range(3):
-        its = memory["k_data"]
-        writer.enqueue(stream, its.ptr, staged["v_data"].ptr, its.nbytes, nanoseconds=LATE)
-        function(**options, stream=stream)
-        writer.enqueue(stream, its.ptr, staged["k_data"].ptr, its.nbytes, nanoseconds=0)
-        cuda.synchronize()
-        assert_same_bits(its.read(), written["k_data"], "k_data")
