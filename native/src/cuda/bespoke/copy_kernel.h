@@ -69,16 +69,13 @@ constexpr int kMostBlocks = 12;
 constexpr int kMostBlocks = 16;
 #endif
 
-// And that it is to hold of a kernel: left to itself ptxas gives these ways so many registers that it holds fewer, or
-// has the rows asked for late, where it finds that there are too few. 0: left to itself.
+// And that it is to hold of a kernel: left to itself ptxas gives positions so many registers that it holds fewer, and
+// has ragged rows asked for late, where it finds that there are too few. 0: left to itself.
 template <bool kAlike, bool kNarrow, int kPlacing>
 constexpr int least_blocks() {
-  constexpr int kThreeQuarters = 12;
   if (!kAlike || !kNarrow) return 0;
   if (kPlacing == static_cast<int>(Placing::kPositions)) return kMostBlocks;
-  if (kPlacing == static_cast<int>(Placing::kRagged))
-    return kMostBlocks < kThreeQuarters ? kMostBlocks : kThreeQuarters;
-  return 0;
+  return kPlacing == static_cast<int>(Placing::kRagged) ? kMostBlocks / 2 : 0;
 }
 
 // `kPlacing`: the append's Placing, or kAnyPlacing. `kNarrow`: is_narrow() of its placement.
