@@ -8,4 +8,7 @@ endif()
 string(REGEX REPLACE "\n\\.version [0-9.]+\n" "\n.version ${VERSION}\n" text "${text}")
 # A hint that older assemblers warn of.
 string(REGEX REPLACE "\n[ \t]*\\.pragma \"used_bytes_mask[^\n]*" "" text "${text}")
+# What only a reader wants: comments, and a parameter's name, which has its kernel's in it wherever it is read.
+string(REGEX REPLACE "\n[ \t]*//[^\n]*" "" text "${text}")
+string(REGEX REPLACE "_Z[A-Za-z0-9_]*_param_([0-9]+)" "p\\1" text "${text}")
 file(WRITE "${OUT}" "${text}")

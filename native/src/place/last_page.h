@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "place/entry.h"
 #include "place/placement.h"
 
 namespace baracuda {
@@ -15,12 +16,20 @@ BARACUDA_HOST_DEVICE inline bool has_part(const Placement& placement, Int begin,
   return begin >= 0 && end > begin && end <= placement.used_pages;
 }
 
-template <bool kNarrow, typename Int>
-BARACUDA_HOST_DEVICE inline void read_last_page(const Placement& placement, Int request, SeenOf<Int>* seen) {
-  seen->request = request;
-  seen->begin = read_index<kNarrow>(placement, kIndptr, request);
-  seen->end = read_index<kNarrow>(placement, kIndptr, static_cast<Int>(request + 1));
-  seen->length = read_index<kNarrow>(placement, kLengths, request);
+template <bool kNarrow, typename Int, typename Read>
+BARACUDA_HOST_DEVICE inline void read_last_page(const Placement& placement, Int request, SeenOf<Read>* seen) {
+  seen->request = static_cast<Read>(request);
+  if constexpr (std::is_same_v<Read, Entry>) {
+    // As loads that none of the others waits for.
+    seen->begin = seen->end = seen->length = Entry(0);
+    read_entry_if(true, placement.operands[kIndptr], entry_bytes(placement, kIndptr), request, &seen->begin);
+    read_entry_if(true, placement.operands[kIndptr], entry_bytes(placement, kIndptr), request + 1, &seen->end);
+    read_entry_if(true, placement.operands[kLengths], entry_bytes(placement, kLengths), request, &seen->length);
+  } else {
+    seen->begin = read_index<kNarrow>(placement, kIndptr, request);
+    seen->end = read_index<kNarrow>(placement, kIndptr, static_cast<Int>(request + 1));
+    seen->length = read_index<kNarrow>(placement, kLengths, request);
+  }
 }
 
 // The last entry of a part. Of the least number there is the largest.

@@ -4,7 +4,9 @@
 #define BARACUDA_SRC_PLACE_PLACE_H_
 
 #include <cstdint>
+#include <type_traits>
 
+#include "place/entry.h"
 #include "place/last_page.h"
 #include "place/placement.h"
 #include "place/tokens.h"
@@ -13,9 +15,9 @@ namespace baracuda {
 
 // Reads what says a row's place, but for the page's id: for RAGGED of the request that was found for the row. `placing`
 // is the append's, or a constant that is the same.
-template <bool kNarrow, typename Int>
+template <bool kNarrow, typename Int, typename Read>
 BARACUDA_HOST_DEVICE inline void read_token(const Placement& placement, Placing placing, Int request, Int row,
-                                            SeenOf<Int>* seen) {
+                                            SeenOf<Read>* seen) {
   switch (placing) {
     case Placing::kLastPage:
       return read_last_page<kNarrow>(placement, row, seen);
@@ -25,11 +27,14 @@ BARACUDA_HOST_DEVICE inline void read_token(const Placement& placement, Placing 
       return read_request<kNarrow>(placement, request, seen);
     case Placing::kPositions:
       read_position<kNarrow>(placement, row, seen);
-      if (seen->request >= 0) read_part<kNarrow>(placement, seen->request, seen);
+      if constexpr (std::is_same_v<Int, Read>) {
+        find_owner(placement, seen);
+        if (seen->request >= 0) read_part<kNarrow>(placement, seen->request, seen);
+      }
       return;
     case Placing::kSlots:
-      seen->request = -1;
-      seen->target = read_index<kNarrow>(placement, kTargets, row);
+      seen->request = static_cast<Read>(-1);
+      seen->target = read_as<kNarrow, Read>(placement, kTargets, row);
       return;
   }
 }

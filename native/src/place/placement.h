@@ -150,24 +150,35 @@ BARACUDA_HOST_DEVICE inline int32_t read_now_if(bool condition, const int32_t* e
 #endif
 }
 
+// Whether an operand is int64.
+BARACUDA_HOST_DEVICE inline bool is_wide(const Placement& placement, PlaceOperand operand) {
+  return (placement.wide >> operand & 1u) != 0;
+}
+
 // `kNarrow` says at compile time that every operand is int32. What is read is of the type that says which entry.
 template <bool kNarrow, typename Int>
 BARACUDA_HOST_DEVICE inline Int read_index(const Placement& placement, PlaceOperand operand, Int entry) {
   static_assert(kNarrow || sizeof(Int) == sizeof(int64_t), "an int64 entry would be cut off");
   const void* const data = placement.operands[operand];
-  if (!kNarrow && (placement.wide >> operand & 1u) != 0)
+  if (!kNarrow && is_wide(placement, operand))
     return static_cast<Int>(read_once(static_cast<const int64_t*>(data) + entry));
   return read_once(static_cast<const int32_t*>(data) + entry);
 }
 
-// Whether every entry of the operands that say places, every number of one, and every token that a request's pages have
-// room for, is an int32.
-inline bool is_narrow(const Placement& placement) {
-  if (placement.wide != 0) return false;
-  if (placement.placing == Placing::kLastPage || placement.placing == Placing::kSlots) return true;
+// Whether an int32 holds every number of an entry of a page table, every slot and row, and every token that a request's
+// pages have room for: what an operand says beyond that is refused.
+inline bool suffices_int32(const Placement& placement) {
+  if (placement.num_rows == INT32_MAX) return false;
+  if (placement.placing == Placing::kLastPage) return true;
+  if (placement.placing == Placing::kSlots) return int64_t{placement.num_pages} * placement.page_size() <= INT32_MAX;
   if (int64_t{placement.used_pages} * placement.page_size() > INT32_MAX) return false;
   if (placement.table == BARACUDA_TABLE_CSR) return true;
   return (int64_t{placement.num_requests} - 1) * placement.table_stride + placement.used_pages <= INT32_MAX;
+}
+
+// Whether every entry of the operands that say places is one too.
+inline bool is_narrow(const Placement& placement) {
+  return placement.wide == 0 && (placement.placing == Placing::kSlots || suffices_int32(placement));
 }
 
 // Whether a number is among 0 .. limit - 1.

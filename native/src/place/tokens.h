@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "place/entry.h"
 #include "place/placement.h"
 
 namespace baracuda {
@@ -56,11 +57,19 @@ BARACUDA_HOST_DEVICE inline int64_t pages_before(const Placement& placement, int
 }
 
 // Reads which entries of the table are the request's.
-template <bool kNarrow, typename Int>
-BARACUDA_HOST_DEVICE inline void read_part(const Placement& placement, Int request, SeenOf<Int>* seen) {
+template <bool kNarrow, typename Int, typename Read>
+BARACUDA_HOST_DEVICE inline void read_part(const Placement& placement, Int request, SeenOf<Read>* seen) {
   const bool dense = placement.table == BARACUDA_TABLE_DENSE;
-  seen->begin = dense ? 0 : read_index<kNarrow>(placement, kIndptr, request);
-  seen->end = dense ? placement.used_pages : read_index<kNarrow>(placement, kIndptr, static_cast<Int>(request + 1));
+  if constexpr (std::is_same_v<Read, Entry>) {
+    seen->begin = Entry(0);
+    seen->end = Entry(placement.used_pages);
+    const void* const data = placement.operands[kIndptr];
+    read_entry_if(!dense, data, entry_bytes(placement, kIndptr), request, &seen->begin);
+    read_entry_if(!dense, data, entry_bytes(placement, kIndptr), request + 1, &seen->end);
+  } else {
+    seen->begin = dense ? 0 : read_index<kNarrow>(placement, kIndptr, request);
+    seen->end = dense ? placement.used_pages : read_index<kNarrow>(placement, kIndptr, static_cast<Int>(request + 1));
+  }
 }
 
 template <typename Int>
@@ -69,11 +78,11 @@ BARACUDA_HOST_DEVICE inline bool is_part(const Placement& placement, const SeenO
 }
 
 // And its length.
-template <bool kNarrow, typename Int>
-BARACUDA_HOST_DEVICE inline void read_tokens(const Placement& placement, Int request, SeenOf<Int>* seen) {
-  seen->request = request;
+template <bool kNarrow, typename Int, typename Read>
+BARACUDA_HOST_DEVICE inline void read_tokens(const Placement& placement, Int request, SeenOf<Read>* seen) {
+  seen->request = static_cast<Read>(request);
   read_part<kNarrow>(placement, request, seen);
-  seen->length = read_index<kNarrow>(placement, kLengths, request);
+  seen->length = read_as<kNarrow, Read>(placement, kLengths, request);
 }
 
 // Tokens that the pages of a part have room for. Of what is no part, some number.
@@ -148,10 +157,10 @@ BARACUDA_HOST_DEVICE inline int64_t find_request(const Placement& placement, int
 }
 
 // Reads all of a request that a row of a RAGGED append asks for.
-template <bool kNarrow, typename Int>
-BARACUDA_HOST_DEVICE inline void read_request(const Placement& placement, Int request, SeenOf<Int>* seen) {
-  seen->first_row = read_index<kNarrow>(placement, kOwners, request);
-  seen->end_row = read_index<kNarrow>(placement, kOwners, static_cast<Int>(request + 1));
+template <bool kNarrow, typename Int, typename Read>
+BARACUDA_HOST_DEVICE inline void read_request(const Placement& placement, Int request, SeenOf<Read>* seen) {
+  seen->first_row = read_as<kNarrow, Read>(placement, kOwners, request);
+  seen->end_row = read_as<kNarrow, Read>(placement, kOwners, static_cast<Int>(request + 1));
   read_tokens<kNarrow>(placement, request, seen);
 }
 
@@ -225,10 +234,15 @@ BARACUDA_HOST_DEVICE inline Int sound_room_of(const Placement& placement, const 
 }
 
 // Reads the row's two entries of POSITIONS.
-template <bool kNarrow, typename Int>
-BARACUDA_HOST_DEVICE inline void read_position(const Placement& placement, Int row, SeenOf<Int>* seen) {
-  seen->owner = read_index<kNarrow>(placement, kOwners, row);
-  seen->target = read_index<kNarrow>(placement, kTargets, row);
+template <bool kNarrow, typename Int, typename Read>
+BARACUDA_HOST_DEVICE inline void read_position(const Placement& placement, Int row, SeenOf<Read>* seen) {
+  seen->owner = read_as<kNarrow, Read>(placement, kOwners, row);
+  seen->target = read_as<kNarrow, Read>(placement, kTargets, row);
+}
+
+// And which request that is.
+template <typename Int>
+BARACUDA_HOST_DEVICE inline void find_owner(const Placement& placement, SeenOf<Int>* seen) {
   seen->request = is_below(seen->owner, placement.num_requests) ? seen->owner : -1;
 }
 

@@ -30,10 +30,26 @@ using baracuda::cuda::Reading;
 using Numbers = std::vector<int64_t>;
 
 constexpr int64_t kPlacings = 5;
+constexpr uint32_t kAllWide = (1u << baracuda::kNumPlaceOperands) - 1;
 constexpr int64_t kTokenVectors[] = {1, 2, 4, 8, 16, 24, 32, 128};
 constexpr int64_t kRequests[] = {0, 1, 2, 3, 5, 31, 32, 33, 64, 100, 1000, 1025, 3000};
-constexpr int64_t kEvil[] = {
-    -1, -2, 0, 1, 5, 31, 32, 33, 1000, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, int64_t{1} << 31, int64_t{1} << 62};
+constexpr int64_t kEvil[] = {-1,
+                             -2,
+                             0,
+                             1,
+                             5,
+                             31,
+                             32,
+                             33,
+                             1000,
+                             INT32_MAX,
+                             INT32_MIN,
+                             UINT32_MAX,
+                             INT64_MAX,
+                             INT64_MIN,
+                             int64_t{1} << 31,
+                             int64_t{1} << 32,
+                             int64_t{1} << 62};
 
 std::mt19937_64 random_bits;
 
@@ -159,45 +175,51 @@ bool are_in_order(const Numbers& owners) {
   return true;
 }
 
-template <typename Index>
-std::unique_ptr<Index[]> on_heap(const Numbers& numbers) {
-  std::unique_ptr<Index[]> made(new Index[numbers.size()]);
-  for (size_t i = 0; i < numbers.size(); ++i) made[i] = static_cast<Index>(numbers[i]);
-  return made;
-}
-template <typename Index>
-void cut_off(Numbers* numbers) {
-  for (int64_t& number : *numbers) number = static_cast<Index>(number);
-}
+// Numbers as an operand of either type; those that are too large are cut off in both.
+struct Operand {
+  Operand(Numbers* numbers, bool is_wide) {
+    if (!is_wide)
+      for (int64_t& number : *numbers) number = static_cast<int32_t>(number);
+    wide.reset(new int64_t[is_wide ? numbers->size() : 0]);
+    narrow.reset(new int32_t[is_wide ? 0 : numbers->size()]);
+    for (size_t i = 0; i < numbers->size(); ++i) {
+      if (is_wide)
+        wide[i] = (*numbers)[i];
+      else
+        narrow[i] = static_cast<int32_t>((*numbers)[i]);
+    }
+    data = is_wide ? static_cast<const void*>(wide.get()) : narrow.get();
+  }
+
+  std::unique_ptr<int64_t[]> wide;
+  std::unique_ptr<int32_t[]> narrow;
+  const void* data;
+};
 
 bool is_same(const Corruption& a, const Corruption& b) {
   return a.reason == b.reason &&
          (a.reason == BARACUDA_CORRUPT_NONE || (a.operand == b.operand && a.seen == b.seen && a.limit == b.limit));
 }
 
-// `kNarrow` with int32_t, as a kernel has it; else the arithmetic of any. `kAtOnce`: of a Reading.
-template <typename Index, bool kNarrow, bool kAtOnce>
-void check_tables(Counts* counts) {
-  using Int = std::conditional_t<kNarrow, int32_t, int64_t>;
+// `Int`, `kNarrow` and `kAtOnce`: of a Reading. `wide`: of the placement.
+template <typename Int, bool kNarrow, bool kAtOnce>
+void check_tables(uint32_t wide, Counts* counts) {
+  constexpr bool kReadsEither = !kNarrow && sizeof(Int) == sizeof(int32_t);
   Tables tables = make_tables();
   damage(&tables);
   Placement& placement = tables.placement;
   const Placing placing = placement.placing;
-  for (Numbers* const numbers : {&tables.indices, &tables.indptr, &tables.owners, &tables.lengths, &tables.targets})
-    cut_off<Index>(numbers);
-  const auto indices = on_heap<Index>(tables.indices);
-  const auto indptr = on_heap<Index>(tables.indptr);
-  const auto owners = on_heap<Index>(tables.owners);
-  const auto lengths = on_heap<Index>(tables.lengths);
-  const auto targets = on_heap<Index>(tables.targets);
-  placement.operands[baracuda::kPages] = indices.get();
-  placement.operands[baracuda::kIndptr] = indptr.get();
-  placement.operands[baracuda::kOwners] = owners.get();
+  placement.wide = static_cast<uint16_t>(wide);
   const bool has_targets = placing == Placing::kPositions || placing == Placing::kSlots;
-  placement.operands[has_targets ? baracuda::kTargets : baracuda::kLengths] =
-      has_targets ? targets.get() : lengths.get();
-  placement.wide = sizeof(Index) == sizeof(int64_t) ? (1u << baracuda::kNumPlaceOperands) - 1 : 0;
+  Numbers* const numbers[] = {&tables.indptr, has_targets ? &tables.targets : &tables.lengths, &tables.owners,
+                              &tables.indices};
+  std::vector<Operand> operands;
+  for (uint32_t i = 0; i < baracuda::kNumPlaceOperands; ++i) {
+    operands.emplace_back(numbers[i], (wide >> i & 1u) != 0);
+    placement.operands[i] = operands[i].data;
+  }
   if (kNarrow && !baracuda::is_narrow(placement)) return;
+  if (kReadsEither && !baracuda::suffices_int32(placement)) return;
   const bool must_agree = placing != Placing::kRagged || are_in_order(tables.owners);
 
   const int64_t token_vectors = one_of(kTokenVectors);
@@ -211,10 +233,17 @@ void check_tables(Counts* counts) {
       Reading<kNarrow, Int, kAtOnce> reading = {};
       SeenOf<Int> seen = {};
       reading.start(placement, placing, {row_of(first), row_of(first + warp::kThreads - 1)}, row, are_few);
-      int calls = 0;
-      const bool found =
-          reading.find_page(placement, placing, row, &seen, [&](bool has_page) { calls += has_page ? 1 : 0; });
-      REQUIRE(calls == (found ? 1 : 0), "row %lld: %d", static_cast<long long>(row), calls);
+      bool found;
+      if constexpr (kReadsEither) {
+        reading.finish(placement, placing, row, &seen);
+        found = baracuda::find_entry(placement, placing, row, &seen);
+        reading.read_page(placement, placing, found, entry_bytes(placement, baracuda::kPages), seen);
+        reading.take_page(placement, &seen);
+      } else {
+        int calls = 0;
+        found = reading.find_page(placement, placing, row, &seen, [&](bool has_page) { calls += has_page ? 1 : 0; });
+        REQUIRE(calls == (found ? 1 : 0), "row %lld: %d", static_cast<long long>(row), calls);
+      }
       if (first + lane >= vectors) return;
       const bool served = found && baracuda::is_place(placement, seen);
       ++counts->rows;
@@ -229,13 +258,15 @@ void check_tables(Counts* counts) {
       Seen wanted = {};
       const int64_t request = placing == Placing::kRagged ? baracuda::find_request<false>(placement, row) : 0;
       const bool is_wanted = baracuda::find_place_of<false>(placement, placing, request, row, &wanted);
-      REQUIRE(served == is_wanted && seen.request == wanted.request && seen.page == wanted.page &&
+      const Seen all = served ? widened(seen) : reading.all_of(placement, placing, row, found, seen);
+      REQUIRE(served == is_wanted && all.request == wanted.request && all.page == wanted.page &&
                   (!served || seen.slot == wanted.slot),
               "placing %d, %d requests, row %lld: page %lld and %lld", static_cast<int>(placing),
-              placement.num_requests, static_cast<long long>(row), static_cast<long long>(seen.page),
+              placement.num_requests, static_cast<long long>(row), static_cast<long long>(all.page),
               static_cast<long long>(wanted.page));
       if (served) return;
-      const Corruption why = reading.corruption(placement, placing, row, seen);
+      const Corruption why = kReadsEither ? baracuda::corruption_of(placement, placing, row, all)
+                                          : reading.corruption(placement, placing, row, seen);
       counts->corrupt += why.reason != BARACUDA_CORRUPT_NONE ? 1 : 0;
       REQUIRE(is_same(why, baracuda::corruption_of(placement, placing, row, wanted)), "placing %d, row %lld",
               static_cast<int>(placing), static_cast<long long>(row));
@@ -250,10 +281,13 @@ int main(int argc, char** argv) {
   random_bits.seed(std::strtoull(argv[2], nullptr, 10));
   Counts counts;
   for (int64_t left = std::strtoll(argv[1], nullptr, 10); left > 0; --left) {
-    check_tables<int64_t, false, false>(&counts);
-    check_tables<int32_t, true, true>(&counts);
-    check_tables<int32_t, true, false>(&counts);
-    check_tables<int32_t, false, false>(&counts);
+    const uint32_t each = static_cast<uint32_t>(below(kAllWide + 1));
+    for (const uint32_t wide : {0u, kAllWide, each}) {
+      check_tables<int64_t, false, false>(wide, &counts);
+      check_tables<int32_t, false, false>(wide, &counts);
+    }
+    check_tables<int32_t, true, true>(0, &counts);
+    check_tables<int32_t, true, false>(0, &counts);
   }
   std::printf("reading_in_warp: %ld rows, %ld served, %ld corrupt, %ld where append_indptr is out of order\n",
               counts.rows, counts.served, counts.corrupt, counts.out_of_order);

@@ -34,7 +34,7 @@ def test_a_warp_finds_what_a_row_by_itself_does(tmp_path: Path) -> None:
     command += [str(PROOF / "reading_in_warp.cpp"), "-o", str(program)]
     built = subprocess.run(command, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr[-4000:]
-    done = subprocess.run([str(program), "1500", "1"], capture_output=True, text=True, check=False)
+    done = subprocess.run([str(program), "800", "1"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     found = re.fullmatch(r"reading_in_warp: (\d+) rows, (\d+) served, (\d+) corrupt, (\d+) .*\n", done.stdout)
     assert found, done.stdout

@@ -12,9 +12,11 @@
 #define BARACUDA_SRC_CUDA_BESPOKE_READING_H_
 
 #include <cstdint>
+#include <type_traits>
 
 #include "base/hints.h"
 #include "cuda/device_code.h"
+#include "place/entry.h"
 #include "place/place.h"
 
 namespace baracuda::cuda {
@@ -59,11 +61,13 @@ class Reading {
   static_assert(kNarrow || !kAtOnce, "what threads tell each other is int32");
 
  public:
+  using Read = ReadAs<kNarrow, Int>;
+
   // Starts reading what has to be asked for before anything else; other reads may follow. `are_few`: threads in the
   // launch, kFewThreads at most.
   __device__ __forceinline__ void start(const Placement& placement, Placing placing, const WarpRows<Int>& rows, Int row,
                                         bool are_few) {
-    if (placing == Placing::kNewest) read_token<kNarrow>(placement, placing, Int{0}, row, &seen_);
+    if (placing == Placing::kNewest) start_token(placement, placing, row);
     if (placing == Placing::kPositions) read_positions(placement, rows, row);
     if (placing != Placing::kRagged) return;
     rows_ = rows;
@@ -71,7 +75,7 @@ class Reading {
     if constexpr (kAtOnce)
       read_in_order(placement);
     else
-      read_request<kNarrow>(placement, mine(), &its_);
+      start_request(placement);
     const bool is_cheap = any(are_few, placement.num_requests <= kNearby * kWarp);
     is_begun_ = all(placement.num_requests > kWarp, is_cheap);
     const int32_t step = step_among(placement.num_requests);
@@ -110,13 +114,43 @@ class Reading {
 
   // What was read of the thread's row, all of it. Every thread of the warp calls it.
   __device__ __forceinline__ void finish(const Placement& placement, Placing placing, Int row, SeenOf<Int>* seen) {
-    if (placing == Placing::kRagged)
+    if (placing == Placing::kRagged) {
       find_request(placement, row);
-    else if (placing == Placing::kPositions)
+    } else if (placing == Placing::kPositions) {
       find_part(placement);
-    else
+    } else {
       take_decode(placement, placing, row);
+    }
     *seen = seen_;
+  }
+
+  // Reads which page the row's entry of the table names, where one was found.
+  __device__ __forceinline__ void read_page(const Placement& placement, Placing placing, bool found,
+                                            uint32_t entry_bytes, const SeenOf<Int>& seen) {
+    page_ = static_cast<Read>(-1);
+    if (placing == Placing::kSlots)
+      page_ = static_cast<Read>(found ? seen.entry : Int{-1});
+    else if constexpr (!kReadsNumbers)
+      read_entry_if(found, placement.operands[kPages], entry_bytes, seen.entry, &page_);
+    else if (found)
+      page_ = read_index<kNarrow>(placement, kPages, seen.entry);
+  }
+
+  // When the page is wanted.
+  __device__ __forceinline__ void take_page(const Placement& placement, SeenOf<Int>* seen) const {
+    seen->page = number_of(placement, kPages, page_);
+  }
+
+  // All that was seen of a row that is not served, by a number that an int64 operand says too: such are read again.
+  // `found`: what read_page() was told.
+  __device__ __forceinline__ static Seen all_of(const Placement& placement, Placing placing, Int row, bool found,
+                                                const SeenOf<Int>& seen) {
+    Seen all = widened(seen);
+    if constexpr (!kReadsNumbers) {
+      read_token<false>(placement, placing, all.request, int64_t{row}, &all);
+      if (found) load_page<false>(placement, placing, &all);
+    }
+    return all;
   }
 
   // Why there was no place for the row, of which that was seen.
@@ -126,6 +160,27 @@ class Reading {
   }
 
  private:
+  static constexpr bool kReadsNumbers = std::is_same_v<Read, Int>;
+
+  // Calls `reader` with where it reads to: numbers, or what numbers are made of once it is there.
+  template <typename Reader>
+  __device__ __forceinline__ void read(SeenOf<Int>* numbers, const Reader& reader) {
+    if constexpr (kReadsNumbers)
+      reader(numbers);
+    else
+      reader(&read_);
+  }
+  __device__ __forceinline__ void take(const Placement& placement, Placing placing, SeenOf<Int>* numbers) const {
+    if constexpr (!kReadsNumbers) *numbers = numbers_of(placement, placing, read_);
+  }
+
+  __device__ __forceinline__ void start_token(const Placement& placement, Placing placing, Int row) {
+    read(&seen_, [&](auto* to) { read_token<kNarrow>(placement, placing, Int{0}, row, to); });
+  }
+  __device__ __forceinline__ void start_request(const Placement& placement) {
+    read(&its_, [&](auto* to) { read_request<kNarrow>(placement, mine(), to); });
+  }
+
   // Requests of which nothing is known yet, at most so many: first_ .. first_ + count_ - 1.
   __device__ __forceinline__ void guess(const Placement& placement, const WarpRows<Int>& rows, int32_t most) {
     first_ = 0;
@@ -153,23 +208,34 @@ class Reading {
   // of the one before ends. A dense table has no such parts, and some number is read for it: a branch would make the
   // load wait for the row's entries.
   __device__ __forceinline__ void read_positions(const Placement& placement, const WarpRows<Int>& rows, Int row) {
-    read_position<kNarrow>(placement, row, &seen_);
+    read(&seen_, [&](auto* to) { read_position<kNarrow>(placement, row, to); });
+    if constexpr (kReadsNumbers) find_owner(placement, &seen_);
     guess(placement, rows, kWarp - 1);
     const bool dense = placement.table == BARACUDA_TABLE_DENSE;
     const Int bound = dense ? Int{0} : static_cast<Int>(first_ + min(lane(), count_));
-    begin_ = read_index<kNarrow>(placement, dense ? kOwners : kIndptr, bound);
+    if constexpr (kReadsNumbers) {
+      begin_ = read_index<kNarrow>(placement, dense ? kOwners : kIndptr, bound);
+    } else {
+      begin_ = Entry(0);
+      read_entry_if(!dense, placement.operands[kIndptr], entry_bytes(placement, kIndptr), bound, &begin_);
+    }
   }
 
   // LAST_PAGE, and SLOTS.
   __device__ __forceinline__ void take_decode(const Placement& placement, Placing placing, Int row) {
-    if (placing != Placing::kNewest) read_token<kNarrow>(placement, placing, Int{0}, row, &seen_);
+    if (placing != Placing::kNewest) start_token(placement, placing, row);
+    take(placement, placing, &seen_);
   }
 
   // POSITIONS: whether the part of the row's request is known in the warp.
   __device__ __forceinline__ bool take_part(const Placement& placement) {
     const bool dense = placement.table == BARACUDA_TABLE_DENSE;
+    if constexpr (!kReadsNumbers) {
+      take(placement, Placing::kPositions, &seen_);
+      find_owner(placement, &seen_);
+    }
     const Int nth = seen_.request - first_;
-    const Int begin = dense ? Int{0} : begin_;
+    const Int begin = dense ? Int{0} : number_of(placement, kIndptr, begin_);
     seen_.begin = __shfl_sync(kWholeWarp, begin, static_cast<int32_t>(nth));
     const Int end = __shfl_sync(kWholeWarp, begin, static_cast<int32_t>(nth) + 1);
     seen_.end = dense ? placement.used_pages : end;
@@ -178,7 +244,13 @@ class Reading {
 
   __device__ __forceinline__ void find_part(const Placement& placement) {
     const bool is_known = !kAtOnce && take_part(placement);
-    if (!is_known && seen_.request >= 0) read_part<kNarrow>(placement, seen_.request, &seen_);
+    if (!is_known && seen_.request >= 0) {
+      read(&seen_, [&](auto* to) { read_part<kNarrow>(placement, seen_.request, to); });
+      if constexpr (!kReadsNumbers) {
+        seen_.begin = number_of(placement, kIndptr, read_.begin);
+        seen_.end = number_of(placement, kIndptr, read_.end);
+      }
+    }
   }
 
   __device__ __forceinline__ static int32_t lane() { return static_cast<int32_t>(threadIdx.x % kWarp); }
@@ -187,10 +259,10 @@ class Reading {
   __device__ __forceinline__ static int32_t step_among(int32_t requests) { return (requests + kWarp - 1) / kWarp; }
 
   // Each thread has a step of requests, of those from `first` on: which row the last of its ends behind.
-  __device__ __forceinline__ static Int end_of_step(const Placement& placement, int32_t first, int32_t step,
-                                                    int32_t among) {
+  __device__ __forceinline__ static Read end_of_step(const Placement& placement, int32_t first, int32_t step,
+                                                     int32_t among) {
     const int32_t behind = first + min((lane() + 1) * step, among);
-    return read_index<kNarrow>(placement, kOwners, static_cast<Int>(behind));
+    return read_as<kNarrow, Read>(placement, kOwners, static_cast<Int>(behind));
   }
 
   // The address, worked out there and not where it is used.
@@ -292,6 +364,7 @@ class Reading {
   __device__ __forceinline__ void find_request(const Placement& placement, Int row) {
     bool is_its = false;
     if constexpr (!kAtOnce) {
+      take(placement, Placing::kRagged, &its_);
       const uint32_t behind_first = threads_with(its_.end_row > rows_.first);
       const uint32_t behind_last = threads_with(its_.end_row > rows_.last);
       take_from(lowest(row == rows_.first ? behind_first : behind_last));
@@ -309,7 +382,8 @@ class Reading {
       const Int asked = __shfl_sync(kWholeWarp, row, lowest(pending));
       if (placement.num_requests > kWarp) {
         search(placement, asked);
-        read_request<kNarrow>(placement, mine(), &its_);
+        start_request(placement);
+        take(placement, Placing::kRagged, &its_);
       }
       const SeenOf<Int> before = seen_;
       const uint32_t behind_asked = threads_with(its_.end_row > asked);
@@ -337,12 +411,12 @@ class Reading {
   __device__ __forceinline__ void search(const Placement& placement, Int asked) {
     int32_t among = placement.num_requests;
     int32_t step = step_among(among);
-    Int end = end_of_step_;
+    Read end = end_of_step_;
     first_ = 0;
     if (!is_begun_) end = end_of_step(placement, first_, step, among);
 #pragma unroll 1
     while (true) {
-      const uint32_t behind = threads_with(end > asked);
+      const uint32_t behind = threads_with(bound_of(placement, end) > asked);
       const int32_t passed = behind != 0 ? lowest(behind) * step : among - step;
       first_ += passed;
       among = min(step, among - passed);
@@ -357,9 +431,11 @@ class Reading {
   WarpRows<Int> rows_;
   int32_t first_;
   int32_t count_;
-  Int begin_;
+  Read begin_;
   bool is_begun_;  // the search among more requests than threads
-  Int end_of_step_;
+  Read end_of_step_;
+  SeenOf<Read> read_;
+  Read page_;
   SeenOf<Int> its_;
   SeenOf<Int> seen_;
 };

@@ -18,6 +18,7 @@
 #include "cuda/bespoke/width.h"
 #include "cuda/device_code.h"
 #include "cuda/stream_order.h"
+#include "place/entry.h"
 #include "place/place.h"
 
 namespace baracuda::cuda::bespoke {
@@ -81,9 +82,9 @@ __global__ void __launch_bounds__(kQuantisingThreads, kUsualBlocks)
   // them, which is always taken, or a barrier. A decode's table comes before what is quantised, a slot after it, and
   // the branch makes what was read of them another value; by other ways to a place there is more to wait for, and that
   // comes after.
-  using Int = std::conditional_t<kNarrow, int32_t, int64_t>;
+  using Int = int32_t;
   constexpr bool kIsSlot = kPlaced == Placing::kSlots;
-  constexpr bool kIsReadAtOnce = kNarrow && (kIsSlot || kPlaced == Placing::kLastPage);
+  constexpr bool kIsReadAtOnce = kPlaced == Placing::kLastPage || (kNarrow && kIsSlot);
   constexpr bool kFindsAtOnce = kNarrow && kPlaced == Placing::kRagged;
   Way<kNarrow, Int, Small, kFindsAtOnce> way(quantise, kPlaced, turn.row);
   Destination<Source, Rule> destination;
@@ -100,9 +101,10 @@ __global__ void __launch_bounds__(kQuantisingThreads, kUsualBlocks)
   if constexpr (kIsReadAtOnce) {
     if constexpr (kIsSlot)
       share.find(looks_on, is_tail);
-    else
+    else if constexpr (kNarrow)
       way.read(&seen);
     if (quantise.units > 0) {
+      if constexpr (!kNarrow) way.read(&seen);
       if constexpr (!kIsSlot) share.find(looks_on, is_tail);
       ask_for_units();
       if constexpr (kIsSlot) way.read(&seen);
@@ -153,6 +155,7 @@ __global__ void __launch_bounds__(kQuantisingThreads, kUsualBlocks)
         }
     }
   }
+  way.take_page(&seen);
   const bool is_served = destination.is_in(seen.page);
   if (is_served) {
     if (is_tail) {
@@ -171,9 +174,15 @@ __global__ void __launch_bounds__(kQuantisingThreads, kUsualBlocks)
   if (is_speaker)
     record_corruption(quantise.record, quantise.placement.num_rows, quantise.placement.num_requests - 1, -1,
                       lost_rows_of<kNarrow>(quantise.placement));
-  if (!is_served && turn.within == 0)
+  if (is_served || turn.within != 0) return;
+  if constexpr (kNarrow) {
     record_corruption(quantise.record, static_cast<int64_t>(turn.row), seen.request, found ? seen.page : Int{-1},
                       way.corruption(seen));
+  } else {
+    const Seen all = way.all_of(seen, found);
+    record_corruption(quantise.record, static_cast<int64_t>(turn.row), all.request, all.page,
+                      corruption_of(quantise.placement, kPlaced, static_cast<int64_t>(turn.row), all));
+  }
 }
 
 #endif  // defined(__CUDACC__)

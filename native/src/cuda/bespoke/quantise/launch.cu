@@ -230,7 +230,9 @@ struct Usual {
     return kernel_in<quantise_kernel<typename Pair::Source, typename Pair::Rule, kNarrow, kPlacing>>(image);
   }
 
-  static bool takes(const Append& append) noexcept { return Pair::is_usual(append); }
+  static bool takes(const Append& append) noexcept {
+    return (kNarrow || suffices_int32(append.placement)) && Pair::is_usual(append);
+  }
 
   static int32_t launch(const Driver& driver, const Append& append) {
     const int32_t units = Pair::units_of_thread(append);
@@ -280,8 +282,9 @@ int32_t with_pair(const Append& append, Visitor visit) {
                                                               : with_rule<Halves>(append, visit);
 }
 
-// Which have a kernel of their own: one for each would be more of the library than all the rest of it. Tables of int64,
-// as torch.cumsum makes them, have one where scales are given; a kernel for slots takes either width.
+// Which have a kernel of their own: one for each would be more of the library than all the rest of it. `narrow`: for
+// int32 operands alone. The others take either type, int64 as torch.cumsum makes it, and hardly longer where there is
+// no narrow one. The kernels for slots are narrow, and take either.
 template <typename Pair>
 constexpr bool has_usual(Placing placing, bool narrow) noexcept {
   using Rule = typename Pair::Rule;
@@ -289,8 +292,11 @@ constexpr bool has_usual(Placing placing, bool narrow) noexcept {
   constexpr bool kIsGiven = std::is_same_v<Rule, Given<typename Pair::Source>>;
   constexpr bool kIsTokenHead = std::is_same_v<Rule, TokenHead>;
   if (placing == Placing::kSlots) return narrow && (kIsHalf || kIsGiven || kIsTokenHead);
-  if (kIsHalf) return kIsGiven || (kIsTokenHead && narrow);
-  return narrow && placing == Placing::kLastPage && (kIsGiven || kIsTokenHead);
+  if (!kIsGiven && !kIsTokenHead) return false;
+  const bool is_last_page = placing == Placing::kLastPage;
+  if (!kIsHalf) return narrow && is_last_page;
+  if (!narrow) return kIsGiven || placing != Placing::kRagged;
+  return reads_in_warp(placing) || is_last_page;
 }
 
 // Whether int32 suffices: of int64 slots too, where a cache has no more of them.

@@ -3,12 +3,14 @@
 #define BARACUDA_SRC_CUDA_BESPOKE_QUANTISE_TURN_H_
 
 #include <cstdint>
+#include <type_traits>
 
 #include "append/append.h"
 #include "cuda/bespoke/quantise/source.h"
 #include "cuda/bespoke/reading.h"
 #include "cuda/bespoke/width.h"
 #include "place/divisor.h"
+#include "place/entry.h"
 #include "place/place.h"
 
 namespace baracuda::cuda::bespoke {
@@ -123,20 +125,26 @@ template <bool kNarrow, typename Int, typename Size, bool kFindsAtOnce>
 class Way {
  public:
   __device__ __forceinline__ Way(const Quantise<Size>& quantise, Placing placing, typename Size::Index row)
-      : placement_(quantise.placement), placing_(placing), row_(static_cast<Int>(row)) {}
+      : placement_(quantise.placement),
+        placing_(placing),
+        row_(static_cast<Int>(row)),
+        page_bytes_(entry_bytes(placement_, kPages) + static_cast<uint32_t>(row >> 31)) {}
 
   // Reads all that has to be read of the row before its entry of the page table is found; by LAST_PAGE and SLOTS.
   __device__ __forceinline__ void read(SeenOf<Int>* seen) {
     if (kTakesAnySlot && placing_ == Placing::kSlots)
       read_slot();
-    else
+    else if constexpr (kReadsNumbers)
       read_token<kNarrow>(placement_, placing_, Int{0}, row_, seen);
+    else
+      read_token<kNarrow>(placement_, placing_, Int{0}, row_, &read_);
   }
 
   // So that the compiler does not know of what was read that it was read.
   __device__ __forceinline__ void forget(SeenOf<Int>* seen) {
     low_ = high_ = 0;
     *seen = {};
+    read_ = {};
   }
 
   // The same by other ways: starts reading; other reads may follow.
@@ -151,11 +159,50 @@ class Way {
 
   // Finds the row's entry of the page table and reads which page it names, to be judged when it is there.
   __device__ __forceinline__ bool find_page(SeenOf<Int>* seen) {
-    return reading_.find_page(placement_, placing_, row_, seen, [](bool) {});
+    if constexpr (kReadsNumbers) {
+      return reading_.find_page(placement_, placing_, row_, seen, [](bool) {});
+    } else {
+      reading_.finish(placement_, placing_, row_, seen);
+      return find_page_soon(seen);
+    }
   }
 
   // The same of a row of which that was read.
-  __device__ __forceinline__ bool find_page_of(SeenOf<Int>* seen) const {
+  __device__ __forceinline__ bool find_page_of(SeenOf<Int>* seen) {
+    if constexpr (kReadsNumbers) {
+      return find_page_now(seen);
+    } else {
+      *seen = numbers_of(placement_, placing_, read_);
+      return find_page_soon(seen);
+    }
+  }
+
+  // When the page is wanted.
+  __device__ __forceinline__ void take_page(SeenOf<Int>* seen) const {
+    if constexpr (!kReadsNumbers) reading_.take_page(placement_, seen);
+  }
+
+  // All that was seen of a row that is not served. `found`: an entry of the page table.
+  __device__ __forceinline__ Seen all_of(const SeenOf<Int>& seen, bool found) const {
+    return reading_.all_of(placement_, placing_, row_, found, seen);
+  }
+
+  // Why there was no place for the row, of which that was seen.
+  __device__ __forceinline__ Corruption corruption(const SeenOf<Int>& seen) const {
+    if (!kTakesAnySlot || placing_ != Placing::kSlots) return reading_.corruption(placement_, placing_, row_, seen);
+    Seen all = widened(seen);
+    all.target = slot();
+    return corruption_of(placement_, placing_, static_cast<int64_t>(row_), all);
+  }
+
+ private:
+  // Slots of int64 too, of which a cache has no more than an int32 counts: others are as good as none.
+  static constexpr bool kTakesAnySlot = kNarrow;
+
+  using Read = ReadAs<kNarrow, Int>;
+  static constexpr bool kReadsNumbers = std::is_same_v<Read, Int>;
+
+  __device__ __forceinline__ bool find_page_now(SeenOf<Int>* seen) const {
     if (kTakesAnySlot && placing_ == Placing::kSlots) {
       seen->request = -1;
       seen->target = high_ == 0 ? static_cast<Int>(low_) : -1;
@@ -171,34 +218,31 @@ class Way {
     return found;
   }
 
-  // Why there was no place for the row, of which that was seen.
-  __device__ __forceinline__ Corruption corruption(const SeenOf<Int>& seen) const {
-    if (!kTakesAnySlot || placing_ != Placing::kSlots) return reading_.corruption(placement_, placing_, row_, seen);
-    Seen all = widened(seen);
-    all.target = slot();
-    return corruption_of(placement_, placing_, static_cast<int64_t>(row_), all);
+  __device__ __forceinline__ bool find_page_soon(SeenOf<Int>* seen) {
+    const bool found = find_entry(placement_, placing_, row_, seen);
+    reading_.read_page(placement_, placing_, found, page_bytes_, *seen);
+    return found;
   }
 
- private:
-  // Slots of int64 too, of which a cache has no more than an int32 counts: others are as good as none.
-  static constexpr bool kTakesAnySlot = kNarrow;
-
-  __device__ __forceinline__ bool is_wide() const { return (placement_.wide >> kTargets & 1u) != 0; }
+  __device__ __forceinline__ bool has_wide_slots() const { return is_wide(placement_, kTargets); }
 
   // Both halves, since nothing is to be made of them before rows are asked for.
   __device__ __forceinline__ void read_slot() {
-    const uint32_t entry = static_cast<uint32_t>(row_) * (is_wide() ? 2u : 1u);
+    const uint32_t entry = static_cast<uint32_t>(row_) * (has_wide_slots() ? 2u : 1u);
     const auto* const from = static_cast<const int32_t*>(placement_.operands[kTargets]) + entry;
     low_ = read_now(from);
-    high_ = read_now_if(is_wide(), from + 1, 0);
+    high_ = read_now_if(has_wide_slots(), from + 1, 0);
   }
   __device__ __forceinline__ int64_t slot() const {
-    return is_wide() ? int64_t{high_} * (int64_t{1} << 32) + static_cast<uint32_t>(low_) : low_;
+    return has_wide_slots() ? int64_t{high_} * (int64_t{1} << 32) + static_cast<uint32_t>(low_) : low_;
   }
 
   const Placement& placement_;
   const Placing placing_;
   const Int row_;
+  // A sum is kept: with 0, which the compiler cannot know it to be.
+  const uint32_t page_bytes_;
+  SeenOf<Read> read_;
   int32_t low_;
   int32_t high_;
   Reading<kNarrow, Int, kFindsAtOnce> reading_;
