@@ -226,7 +226,7 @@ __global__ void __launch_bounds__(kQuantisingThreads, kAnyBlocks)
 
   wait_for_stream();
   const Placing placing = quantise.placement.placing;
-  Way<false, int64_t, Size, false> way(quantise, placing, turn.row);
+  Way<false, int64_t, Size> way(quantise, placing, turn.row);
   way.start(quantise, static_cast<typename Size::Index>(thread));
   uint4 first = {};  // the zeros in a tail's place
   if (part.rows != nullptr) with_share([&](const auto& share) { share.load(turn.first, &first); });

@@ -85,8 +85,7 @@ __global__ void __launch_bounds__(kQuantisingThreads, kUsualBlocks)
   using Int = int32_t;
   constexpr bool kIsSlot = kPlaced == Placing::kSlots;
   constexpr bool kIsReadAtOnce = kPlaced == Placing::kLastPage || (kNarrow && kIsSlot);
-  constexpr bool kFindsAtOnce = kNarrow && kPlaced == Placing::kRagged;
-  Way<kNarrow, Int, Small, kFindsAtOnce> way(quantise, kPlaced, turn.row);
+  Way<kNarrow, Int, Small> way(quantise, kPlaced, turn.row);
   Destination<Source, Rule> destination;
   SeenOf<Int> seen;
   OfUnits<uint4> units;

@@ -121,7 +121,7 @@ __device__ __forceinline__ Turn<Size> turn_of(const Quantise<Size>& quantise, ty
 }
 
 // The row of a thread's turn, on the way to its place. Every thread of the warp reads where reads_in_warp().
-template <bool kNarrow, typename Int, typename Size, bool kFindsAtOnce>
+template <bool kNarrow, typename Int, typename Size>
 class Way {
  public:
   __device__ __forceinline__ Way(const Quantise<Size>& quantise, Placing placing, typename Size::Index row)
@@ -245,7 +245,7 @@ class Way {
   SeenOf<Read> read_;
   int32_t low_;
   int32_t high_;
-  Reading<kNarrow, Int, kFindsAtOnce> reading_;
+  Reading<kNarrow, Int, false> reading_;
 };
 
 }  // namespace baracuda::cuda::bespoke
