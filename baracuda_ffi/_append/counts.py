@@ -52,14 +52,12 @@ def open_counts_in_bits(opened: OpenCounts, placed_by: OperandSet, has_value: bo
     if found is None:
         by_request, by_row = _having_counts(placed_by, has_value)
         counts = OpenCountsOf()
+        if opened:  # a count that a plan states as 0 is open to the library then too
+            counts.requests_of, counts.rows_of = _bits(by_request), _bits(by_row)
         if opened.requests:
-            counts.requests_said_by, counts.requests_of = (
-                _bits([_says_requests(placed_by)]),
-                _bits(by_request),
-            )
+            counts.requests_said_by = _bits([_says_requests(placed_by)])
         if opened.rows:
             counts.rows_said_by = _bits([_SAYS_ROWS[placed_by.addressing]])
-            counts.rows_of = _bits(by_row)
         found = _IN_BITS[key] = bytes(counts)
     return found
 

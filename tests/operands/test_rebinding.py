@@ -160,3 +160,21 @@ def test_counts_that_are_stated_stay() -> None:
             launch.rebind(**longer)
         assert (written[0] == 7).all()
         launch.rebind(**operands(places, 3, 2)[0])
+
+
+def test_a_count_that_is_stated_as_0() -> None:
+    """The library cannot be told it, and takes it from the operands as it does the other, which is open: what
+    stays has no entry for the rows that are given."""
+    given, _ = operands("positions", 0, 0)
+    launch = plan_for("positions", batch=None, count=0).bind(None, bf.PagedKvAppendArgs(**given))
+    longer, written = operands("positions", 3, 1)
+    staying = ("key", "value", "positions")
+    for count in range(1, len(staying) + 1):
+        for names in itertools.combinations(staying, count):
+            before = launch._bound
+            with pytest.raises(bf.InvalidProblem, match=f"{', '.join(names)} stay"):
+                launch.rebind(**{name: operand for name, operand in longer.items() if name not in names})
+            assert launch._bound is before
+    launch.rebind(**longer)
+    launch()
+    assert (written[0] != 7).any()
