@@ -69,7 +69,7 @@ def _get_to_know(operands: Operands, named: dict[str, Any]) -> None:
     for name, value in named.items():
         if name in _OPERANDS or (name == "stream" and not on_host):
             continue
-        if type(value) not in _SAME_EACH_TIME and name != "element":
+        if type(name) is not str or (type(value) not in _SAME_EACH_TIME and name != "element"):
             return
         said += sys.intern(name), value
     given: dict[str, Any] = dict(zip(abi.OPERANDS, operands, strict=False)) | named

@@ -185,6 +185,22 @@ def test_names_that_are_made_anew_each_time() -> None:
     assert call_by_the_library_alone(call("slots", {}, "copy", seed=0)[0]) == 0
 
 
+class Name(str):
+    """Of an option, as Python takes it too: it is never interned."""
+
+
+@pytest.mark.usefixtures("afresh")
+def test_options_whose_names_are_strings_of_a_type_of_their_own() -> None:
+    for _ in range(3):
+        given, written = call("last_page", {}, "copy", seed=0)
+        bf.append_paged_kv(**given, **{Name("layout"): bf.KvLayout.HND})
+        assert (written[0] != 7).any()
+        given, written = call("last_page", {}, "copy", seed=0)
+        bf.append_paged_kv(**{Name(name): operand for name, operand in given.items()})
+        assert (written[0] != 7).any()
+    assert one_call.known == ()
+
+
 @pytest.mark.usefixtures("afresh")
 def test_skip_slots_and_error_records() -> None:
     given, _ = call("slots", {}, "copy", seed=0)
