@@ -10,6 +10,7 @@ import sys
 from ctypes import c_char_p, c_int32, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
 
 from . import abi
+from .search import not_loaded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     Describers = dict[type | int | Callable[[Any], object], Describer | Caution | bytes | int | Half | None]
 
 SYMBOL = "baracuda_private_python_methods"
+VERSION = 1  # BARACUDA_PRIVATE_PYTHON_VERSION, which goes with that symbol
 
 # What describes objects, by type, for the library's built-in functions; by the address of a reader a
 # ``Caution``; by a function None if the object may let go of its capsules' memory, an ``ArrayLayout`` by
@@ -173,7 +175,7 @@ def _type_offset() -> int:
 
 def builtin_calls(library: ctypes.CDLL, table: Describers = describers) -> dict[str, Callable[..., Any]]:
     """The functions by name, which look types up in ``table``; none where the interpreter or the library has
-    no part in them."""
+    no part in them. Raises ``LibraryNotLoaded`` where they take or return something else than here."""
     pythonapi = getattr(ctypes, "pythonapi", None)
     methods = getattr(library, SYMBOL, None)
     if pythonapi is None or methods is None:
@@ -191,8 +193,15 @@ def builtin_calls(library: ctypes.CDLL, table: Describers = describers) -> dict[
         return {}
     methods.restype, methods.argtypes = c_void_p, (c_void_p,)
     address = methods(ctypes.addressof(api))
+    if not address:
+        return {}
     functions: dict[str, Callable[..., Any]] = {}
-    while address and (method := _PythonMethod.from_address(address)).name:
+    while (method := _PythonMethod.from_address(address)).name:
         functions[method.name.decode()] = new_function(address, table, None)
         address += ctypes.sizeof(_PythonMethod)
+    if method.flags != VERSION:
+        raise not_loaded(
+            f"{library._name} has version {method.flags} of the functions that this package calls, which "
+            f"speaks version {VERSION}. Install the package and the library from one release."
+        )
     return functions

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import hashlib
+import re
 import sys
 import types
 from typing import Any
@@ -12,7 +14,9 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from baracuda_ffi._native.accelerator import SYMBOL, builtin_calls, slot_offset
+from baracuda_ffi._native import accelerator
+from baracuda_ffi._native.accelerator import SYMBOL, VERSION, builtin_calls, slot_offset
+from baracuda_ffi._native.library import Library
 from support.c_abi import abi
 from support.calls.builtin_calls import (
     NOT_JUDGED,
@@ -27,6 +31,7 @@ from support.calls.builtin_calls import (
 )
 from support.calls.operands import NAMES
 from support.problems.problem import Problem, assert_appended, assert_unchanged
+from support.processes.installed import REPOSITORY
 
 CALL_NAMES = (*abi.OPERANDS, "kv_data", "stream")
 CUDA_STREAMS = [True, -1, 2**64, 1.5, "0", None, object()]
@@ -55,9 +60,33 @@ def test_the_table_of_methods() -> None:
     listed = [abi.PythonMethod.from_address(address + i * size) for i in range(7)]
     names = [b"run", b"bind", b"rebind", b"append", b"append_known", b"copy"]
     assert [method.name for method in listed] == [*names, None]
+    assert listed[-1].flags == VERSION
     for method in listed[:-1]:
         assert method.flags == 0x80  # METH_FASTCALL
         assert method.doc.startswith(method.name + b"(")
+
+
+def test_the_version_is_raised_with_what_it_is_of() -> None:
+    """The header's structs, and what the functions take and return. Where this fails, raise the version
+    on both sides, and write what it is of here."""
+    header = (REPOSITORY / "native" / "src" / "python" / "accelerator.h").read_text()
+    agreed = re.sub(r"/\*.*?\*/|\s+", " ", header, flags=re.DOTALL).split()
+    address, size = methods(whole_api()), ctypes.sizeof(abi.PythonMethod)
+    assert address
+    while (method := abi.PythonMethod.from_address(address)).name:
+        agreed.append(method.doc.decode())
+        address += size
+    digest = hashlib.sha256(" ".join(agreed).encode()).hexdigest()
+    assert (VERSION, digest[:16]) == (1, "fc52bfb4f074a7da")
+
+
+def test_a_library_with_other_functions_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An older one, or a newer one: to call its functions would be to crash."""
+    monkeypatch.setattr(accelerator, "VERSION", VERSION + 1)
+    with pytest.raises(bf.LibraryNotLoaded) as caught:
+        Library(bf.library_path())
+    for part in (bf.library_path(), f"has version {VERSION} ", f"speaks version {VERSION + 1}."):
+        assert part in str(caught.value)
 
 
 def test_an_api_that_lacks_something() -> None:
@@ -408,11 +437,11 @@ def test_references_come_and_go() -> None:
 
 
 def test_where_there_are_no_functions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither an older library nor another interpreter is a reason not to work."""
+    """Neither a library without them nor another interpreter is a reason not to work."""
     library = ctypes.CDLL(bf.library_path())
     assert sorted(builtin_calls(library)) == ["append", "append_known", "bind", "copy", "rebind", "run"]
-    older: Any = object()
-    assert builtin_calls(older) == {}
+    other: Any = object()
+    assert builtin_calls(other) == {}
     without = types.SimpleNamespace(**{SYMBOL: lambda api: None})
     assert builtin_calls(without) == {}  # type: ignore[arg-type]
     monkeypatch.setattr(ctypes, "pythonapi", types.SimpleNamespace())

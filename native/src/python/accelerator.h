@@ -14,6 +14,9 @@
 extern "C" {
 #endif
 
+/* Raised with any change to this file, or to what a function takes or returns: the version of all that the package and
+ * the library have to agree about here. */
+#define BARACUDA_PRIVATE_PYTHON_VERSION 1
 #define BARACUDA_PRIVATE_TENSOR_TYPES 12
 #define BARACUDA_PRIVATE_NAMES 19
 
@@ -115,9 +118,10 @@ typedef struct baracuda_open_counts {
   uint32_t rows_of;
 } baracuda_open_counts;
 
-/* PyMethodDef. */
+/* PyMethodDef. Behind the last is one without a name, whose flags are BARACUDA_PRIVATE_PYTHON_VERSION: a package of
+ * another version calls none of them. */
 typedef struct baracuda_python_method {
-  const char* name; /* NULL after the last */
+  const char* name; /* NULL behind the last */
   void* function;
   int32_t flags;
   const char* doc;

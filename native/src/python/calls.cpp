@@ -486,7 +486,7 @@ extern "C" const baracuda_python_method* baracuda_private_python_methods(const b
       method("append", kAppend, "append(op, stream, operands) -> status"),
       method("append_known", append_known, "append_known(calls, operands, named, most) -> status"),
       method("copy", kCopy, "copy(op, stream, operands) -> status"),
-      {nullptr, nullptr, 0, nullptr},
+      {nullptr, nullptr, BARACUDA_PRIVATE_PYTHON_VERSION, nullptr},
   };
   return methods;
 }
