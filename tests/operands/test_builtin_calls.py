@@ -82,10 +82,11 @@ def test_the_version_is_raised_with_what_it_is_of() -> None:
 
 def test_a_library_with_other_functions_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """An older one, or a newer one: to call its functions would be to crash."""
+    path = bf.library_path()
     monkeypatch.setattr(accelerator, "VERSION", VERSION + 1)
     with pytest.raises(bf.LibraryNotLoaded) as caught:
-        Library(bf.library_path())
-    for part in (bf.library_path(), f"has version {VERSION} ", f"speaks version {VERSION + 1}."):
+        Library(path)
+    for part in (path, f"has version {VERSION} ", f"speaks version {VERSION + 1}."):
         assert part in str(caught.value)
 
 
