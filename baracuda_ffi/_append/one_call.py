@@ -59,6 +59,12 @@ _OPERANDS = (*abi.OPERANDS, "kv_data")
 # What options are known by. It is the objects that are compared: enumerators, and what stands in a caller's
 # source, are the same each time.
 _SAME_EACH_TIME = (bool, int, str, NoneType, KvLayout, LengthConvention, BackendKind, Transform, ElementKind)
+_WRITTEN_IN_PYTHON = 1 << 9  # Py_TPFLAGS_HEAPTYPE of a type, which classes of C have too that ask for it
+
+
+def _says_the_same_each_time(value: object) -> bool:
+    """Whether a name or dtype of an element does: those of NumPy, ml_dtypes and torch, and scalar types."""
+    return isinstance(value, type) or not type(value).__flags__ & _WRITTEN_IN_PYTHON
 
 
 def _get_to_know(operands: Operands, named: dict[str, Any]) -> None:
@@ -69,7 +75,9 @@ def _get_to_know(operands: Operands, named: dict[str, Any]) -> None:
     for name, value in named.items():
         if name in _OPERANDS or (name == "stream" and not on_host):
             continue
-        if type(name) is not str or (type(value) not in _SAME_EACH_TIME and name != "element"):
+        if type(name) is not str:
+            return
+        if type(value) not in _SAME_EACH_TIME and not (name == "element" and _says_the_same_each_time(value)):
             return
         said += sys.intern(name), value
     given: dict[str, Any] = dict(zip(abi.OPERANDS, operands, strict=False)) | named

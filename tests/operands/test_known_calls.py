@@ -201,6 +201,43 @@ def test_options_whose_names_are_strings_of_a_type_of_their_own() -> None:
     assert one_call.known == ()
 
 
+class Element:
+    """Whose name is asked for each time, and may be another then."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = list(names)
+
+    @property
+    def name(self) -> str:
+        return self.names.pop(0)
+
+
+@pytest.mark.usefixtures("afresh")
+def test_an_element_that_may_be_another() -> None:
+    element = Element("F16", "F16", "BF16")
+    for _ in range(2):
+        given, written = call("last_page", {}, "copy", seed=0)
+        bf.append_paged_kv(**given, element=element)
+        assert (written[0] != 7).any()
+    given, written = call("last_page", {}, "copy", seed=0)
+    with pytest.raises(bf.Unsupported, match="bf16"):
+        bf.append_paged_kv(**given, element=element)
+    assert (written[0] == 7).all()
+
+
+@pytest.mark.usefixtures("afresh")
+def test_dtypes_are_known() -> None:
+    torch = pytest.importorskip("torch")
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    for element in (np.float16, np.dtype("f2"), torch.float16):
+        bf.append_paged_kv(**call("last_page", {}, "copy", seed=0)[0], element=element)
+        assert call_by_the_library_alone(call("last_page", {}, "copy", seed=1)[0] | {"element": element}) == 0
+    for element in (ml_dtypes.float8_e4m3fn, np.dtype(ml_dtypes.float8_e4m3fn), torch.float8_e4m3fn):
+        given = call("last_page", {}, "fp8", seed=0)[0] | {"element": element}
+        bf.append_paged_kv(**given)
+        assert call_by_the_library_alone(given) == 0
+
+
 @pytest.mark.usefixtures("afresh")
 def test_skip_slots_and_error_records() -> None:
     given, _ = call("slots", {}, "copy", seed=0)
