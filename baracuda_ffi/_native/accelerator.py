@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Describers = dict[type | int | Callable[[Any], object], Describer | Caution | bytes | int | Half | None]
 
 SYMBOL = "baracuda_private_python_methods"
-VERSION = 1  # BARACUDA_PRIVATE_PYTHON_VERSION, which goes with that symbol
+VERSION = 2  # BARACUDA_PRIVATE_PYTHON_VERSION, which goes with that symbol
 
 # What describes objects, by type, for the library's built-in functions; by the address of a reader a
 # ``Caution``; by a function None if the object may let go of its capsules' memory, an ``ArrayLayout`` by
@@ -42,7 +42,17 @@ VERSION = 1  # BARACUDA_PRIVATE_PYTHON_VERSION, which goes with that symbol
 describers: Describers = {}
 
 # What a call may be given by name. It is the objects that are compared: Python interns keywords.
-_NAMES = tuple([sys.intern(name) for name in (*abi.OPERANDS, "kv_data", "stream")])
+_OPTIONS = (
+    "layout",
+    "length_convention",
+    "guarded",
+    "backend",
+    "transform",
+    "element",
+    "skip_slot",
+    "error_record",
+)
+_NAMES = tuple([sys.intern(name) for name in (*abi.OPERANDS, "kv_data", "stream", *_OPTIONS)])
 
 
 class _PythonApi(ctypes.Structure):

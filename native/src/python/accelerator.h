@@ -16,9 +16,9 @@ extern "C" {
 
 /* Raised with any change to this file, or to what a function takes or returns: the version of all that the package and
  * the library have to agree about here. */
-#define BARACUDA_PRIVATE_PYTHON_VERSION 1
+#define BARACUDA_PRIVATE_PYTHON_VERSION 2
 #define BARACUDA_PRIVATE_TENSOR_TYPES 12
-#define BARACUDA_PRIVATE_NAMES 19
+#define BARACUDA_PRIVATE_NAMES 27
 
 typedef struct baracuda_python_api {
   uint32_t struct_size;                /* sizeof(baracuda_python_api) */
@@ -27,7 +27,7 @@ typedef struct baracuda_python_api {
   void* int_type;                      /* &PyLong_Type */
   void* exception_type;                /* PyExc_Exception */
   void* tuple_type;                    /* &PyTuple_Type */
-  void* names[BARACUDA_PRIVATE_NAMES]; /* interned, and kept: of the operands, "kv_data", "stream" */
+  void* names[BARACUDA_PRIVATE_NAMES]; /* interned, kept: operands, "kv_data", "stream", options */
   void* PyBytes_AsString;
   void* PyBytes_FromStringAndSize;
   void* PyCapsule_GetPointer;

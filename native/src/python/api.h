@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "python/accelerator.h"
+#include "python/names.h"
 
 namespace baracuda::python {
 
@@ -41,16 +42,14 @@ struct Api {
         tuple_size(Any{given.PyTuple_Size}),
         intern(Any{given.PyUnicode_InternInPlace}),
         release(Any{given.Py_DecRef}),
-        retain(Any{given.Py_IncRef}) {
-    for (int i = 0; i < BARACUDA_PRIVATE_NAMES; ++i) names[i] = Any{given.names[i]};
-  }
+        retain(Any{given.Py_IncRef}),
+        names(given.names) {}
 
   size_t type_offset;  // in an object; 0: not known
   Object* none;
   Object* int_type;
   Object* exception_type;
   Object* tuple_type;
-  Object* names[BARACUDA_PRIVATE_NAMES];
   char* (*bytes_of)(Object*);
   Object* (*own_bytes)(const char*, ptrdiff_t size);
   void* (*capsule_pointer)(Object*, const char* name);     // nullptr and an error for what is none of that name
@@ -73,6 +72,7 @@ struct Api {
   void (*intern)(Object** owned_string);  // in its place the one of its characters that is interned
   void (*release)(Object*);
   void (*retain)(Object*);
+  Names names;
 
  private:
   // An address as whatever it is assigned to.

@@ -280,23 +280,18 @@ constexpr auto kCopy = call_with_tuple<CopyOp, PageCopy>;
 
 // What a call gives by name; -1 for anything else.
 int find_name(Object** name) {
-  const auto find = [&] {
-    int i = BARACUDA_PRIVATE_NAMES - 1;  // the stream first, which each append has
-    while (i >= 0 && api->names[i] != *name) --i;
-    return i;
-  };
-  const int found = find();
+  const int found = api->names.find(*name);
   if (BARACUDA_LIKELY(found >= 0)) return found;
   // Keywords are interned, but what a caller made names of need not be. The call has no need of the object.
   api->retain(*name);
   api->intern(name);
   api->release(*name);
-  return find();
+  return api->names.find(*name);
 }
 
 constexpr int kKvData = BARACUDA_NUM_OPERANDS;
 constexpr int kStream = kKvData + 1;
-static_assert(kStream + 1 == BARACUDA_PRIVATE_NAMES, "a name each");
+static_assert(kStream < BARACUDA_PRIVATE_NAMES, "a name each, and then options");
 
 // Operands that are given one by one; borrowed.
 class OperandsByName {
