@@ -8,13 +8,13 @@
 #include "append/bind.h"
 #include "append/run.h"
 #include "base/fence.h"
-#include "base/hints.h"
 #include "base/status.h"
 #include "pages/backend.h"
 #include "pages/bind.h"
 #include "pages/run.h"
 #include "python/accelerator.h"
 #include "python/api.h"
+#include "python/by_name.h"
 #include "python/given_operands.h"
 #include "python/object.h"
 
@@ -49,13 +49,6 @@ bool read_stream(Object* stream, Struct* op) {
   api->clear_error();
   return false;
 }
-
-// The operands that a call was given, borrowed.
-struct Objects {
-  Object* const* first;
-  ptrdiff_t count;
-  bool whole_caches;  // k_data and v_data are one object, of which each is half
-};
 
 struct ObjectsOfTuple {
   explicit ObjectsOfTuple(Object* tuple) : count(api->tuple_size(tuple)) {
@@ -278,141 +271,12 @@ Object* call_with_tuple(Object* describers, Object* const* arguments, ptrdiff_t)
 constexpr auto kAppend = call_with_tuple<Op, Append>;
 constexpr auto kCopy = call_with_tuple<CopyOp, PageCopy>;
 
-// What a call gives by name; -1 for anything else.
-int find_name(Object** name) {
-  const int found = api->names.find(*name);
-  if (BARACUDA_LIKELY(found >= 0)) return found;
-  // Keywords are interned, but what a caller made names of need not be. The call has no need of the object.
-  api->retain(*name);
-  api->intern(name);
-  api->release(*name);
-  return api->names.find(*name);
-}
-
-constexpr int kKvData = BARACUDA_NUM_OPERANDS;
-constexpr int kStream = kKvData + 1;
-static_assert(kStream < BARACUDA_PRIVATE_NAMES, "a name each, and then options");
-
-// Operands that are given one by one; borrowed.
-class OperandsByName {
- public:
-  OperandsByName() {
-    for (Object*& operand : operands_) operand = api->none;
-  }
-
-  // False where it is given already.
-  bool put(int operand, Object* object) {
-    if (object == api->none) return true;
-    if (operands_[operand] != api->none) return false;
-    operands_[operand] = object;
-    given_ |= 1u << operand;
-    return true;
-  }
-
-  // Both caches in one.
-  bool put_whole(Object* object) {
-    whole_caches_ = whole_caches_ || object != api->none;
-    return put(BARACUDA_OPERAND_K_DATA, object) && put(BARACUDA_OPERAND_V_DATA, object);
-  }
-
-  uint32_t given() const { return given_; }
-  Objects objects() const {
-    ptrdiff_t count = BARACUDA_NUM_OPERANDS;
-    while (count > 0 && operands_[count - 1] == api->none) --count;
-    return {operands_, count, whole_caches_};
-  }
-
- private:
-  Object* operands_[BARACUDA_NUM_OPERANDS];
-  uint32_t given_ = 0;
-  bool whole_caches_ = false;
-};
-
-// A call by name: its operands, its stream, and what it says besides; borrowed.
-class CallByName {
- public:
-  // False where that is no call, or says too much for one that is known.
-  bool read(Object* first, ptrdiff_t most, Object* named) {
-    first_by_name_ = api->tuple_size(first);
-    if (first_by_name_ > most) return false;
-    for (int i = 0; i < first_by_name_; ++i) operands_.put(i, api->borrow_tuple_item(first, i));
-    Object* name;
-    Object* value;
-    for (ptrdiff_t position = 0; api->next_dict_item(named, &position, &name, &value) != 0;)
-      if (!take(name, value)) return false;
-    return stream_ != nullptr;
-  }
-
-  // The op of one of `calls` that is like this one; nullptr where none is. The last that was is looked at first: a
-  // loop makes the same call again.
-  Object* find_op(Object* calls) const {
-    static thread_local ptrdiff_t last = 0;
-    const ptrdiff_t count = api->tuple_size(calls);
-    ptrdiff_t at = last < count ? last : 0;
-    for (ptrdiff_t left = count; left > 0; --left) {
-      Object* const known = api->borrow_tuple_item(calls, at);
-      if (is_like(known)) {
-        last = at;
-        return api->borrow_tuple_item(known, 0);
-      }
-      at = at + 1 < count ? at + 1 : 0;
-    }
-    return nullptr;
-  }
-
-  Object* stream() const { return stream_; }
-  Objects operands() const { return operands_.objects(); }
-
- private:
-  static constexpr ptrdiff_t kMostSaid = 16;  // names, and values
-
-  bool take(Object* name, Object* value) {
-    const int i = find_name(&name);
-    if (i >= 0 && i < BARACUDA_NUM_OPERANDS) return i >= first_by_name_ && operands_.put(i, value);
-    if (i == kKvData) return operands_.put_whole(value);
-    if (i == kStream) {
-      stream_ = value;
-      if (value != api->none) return true;
-    }
-    if (num_said_ == kMostSaid) return false;
-    said_[num_said_++] = name;
-    said_[num_said_++] = value;
-    return true;
-  }
-
-  bool is_like(Object* known) const {
-    constexpr ptrdiff_t kSaid = 2;
-    if (api->tuple_size(known) != kSaid + num_said_) return false;
-    if (api->address_of_int(api->borrow_tuple_item(known, 1)) != operands_.given()) return false;
-    for (ptrdiff_t i = 0; i < num_said_; ++i)
-      if (api->borrow_tuple_item(known, kSaid + i) != said_[i]) return false;
-    return true;
-  }
-
-  OperandsByName operands_;
-  Object* said_[kMostSaid];
-  ptrdiff_t num_said_ = 0;
-  Object* stream_ = nullptr;
-  ptrdiff_t first_by_name_ = 0;
-};
-
 Object* append_known(Object* describers, Object* const* arguments, ptrdiff_t) {
   CallByName by_name;
   const auto most = static_cast<ptrdiff_t>(api->address_of_int(arguments[3]));
   Object* const op = by_name.read(arguments[1], most, arguments[2]) ? by_name.find_op(arguments[0]) : nullptr;
   if (op == nullptr) return api->own_int(BARACUDA_PRIVATE_NOT_KNOWN);
   return call<Op, Append>(describers, op, by_name.stream(), by_name.operands());
-}
-
-// Adds to `operands` what `named` has; false for what is none. Of both caches in one, each half would have to be kept.
-bool add_named(Object* named, OperandsByName* operands) {
-  Object* name;
-  Object* value;
-  for (ptrdiff_t position = 0; api->next_dict_item(named, &position, &name, &value) != 0;) {
-    const int i = find_name(&name);
-    if (i < 0 || i >= BARACUDA_NUM_OPERANDS || !operands->put(i, value)) return false;
-  }
-  return true;
 }
 
 Object* rebind(Object* describers, Object* const* arguments, ptrdiff_t count) {
