@@ -80,6 +80,7 @@ def _on_the_current_stream(declared: F) -> F:
         ):
             return declared(*operands, **named)
         named["stream"] = _stream_of(device) if device >= 0 else None
+        # What _append asks first, asked here: to hand the call on to it would take a quarter longer.
         opened = native_library.loaded
         if opened is not None:
             append = opened.append_known  # by itself: CPython takes longer to look up a slot as a method

@@ -64,7 +64,6 @@ class BoundLaunch:
 
     __slots__ = (
         "_bound",
-        "_counts_stay",
         "_error_record",
         "_library",
         "_open_counts",
@@ -87,7 +86,6 @@ class BoundLaunch:
         self._library = library
         self._placed_by = placed_by
         self._open_counts = open_counts
-        self._counts_stay = not open_counts
         has_value = len(bound[1]) > 1 and bound[1][1] is not None
         self._open_in_bits = open_counts_in_bits(open_counts, placed_by, has_value)
         self._error_record = error_record  # only to keep it alive
@@ -166,7 +164,7 @@ class BoundLaunch:
                     continue
             else:
                 bound = bind_described(self._library, BIND_SYMBOL, opened, descriptions)
-            if not self._counts_stay:
+            if self._open_counts:
                 check_counts(_REBIND, before[0], bound[0], self._placed_by, given)
             if self._swap_held(before, bound):
                 return
@@ -177,10 +175,10 @@ class BoundLaunch:
         op, kept = self._bound[:2]
         check_same_parts(_REBIND, kept, given)
         self._placed_by.check_given(_REBIND, given)
-        if status != NOT_JUDGED and self._counts_stay:
+        if status != NOT_JUDGED and not self._open_counts:
             raise self._library.error(BIND_SYMBOL, status)
         described = describe(given)
-        if not self._counts_stay:
+        if self._open_counts:
             check_described_counts(_REBIND, op, self._open_counts, self._placed_by, given, described)
         return described
 
@@ -227,7 +225,7 @@ class BoundLaunch:
 
     def _open(self, bound: Bound, given: Operands) -> Bound:
         """``bound`` with those counts open that what is given says."""
-        if self._counts_stay:
+        if not self._open_counts:
             return bound
         return with_open_counts(bound[0], self._open_counts, self._placed_by, given), bound[1]
 

@@ -127,6 +127,7 @@ def _known_by_name(declared: F) -> F:
         if status == NOT_KNOWN:
             _get_to_know(operands, named)
 
+    # As functools.wraps does: nothing else that a first append needs loads functools, which takes time.
     for name in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
         setattr(append_paged_kv, name, getattr(declared, name))
     append_paged_kv.__wrapped__ = declared  # type: ignore[attr-defined]
