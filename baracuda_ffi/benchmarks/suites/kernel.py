@@ -28,13 +28,12 @@ if TYPE_CHECKING:
 
     Parameters = dict[str, str | int]
 
-_BATCHES = (1, 64, 256, 1024, 4096, 16384)
+_BATCHES = (1, 64, 256, 512, 1024, 4096, 16384)
 _LAUNCHES = 50
 _LARGE_LAUNCHES = 10  # where one launch takes long enough by itself
 _LARGE_BYTES = 128 << 20
 _ROUNDS, _QUICK_ROUNDS = 30, 10
 _SECONDS, _QUICK_SECONDS = 100.0, 10.0  # for the sampling of all cases together
-_PLACES_BATCHES = (64, 1024, 4096, 16384)  # of the grid's, those that are prefilled too
 _REQUESTS, _QUICK_REQUESTS = (1, 16, 256, 1024), (16,)
 _QUANTISED_REQUESTS = 16  # of which rows that are quantised are prefilled
 
@@ -146,8 +145,6 @@ def _cases(
 
 def _requests(problem: Problem, settings: Settings) -> list[int]:
     """Of how many requests the problem's rows are prefilled."""
-    if problem.batch not in _PLACES_BATCHES:
-        return []
     return [n for n in (_QUICK_REQUESTS if settings.quick else _REQUESTS) if n <= problem.batch]
 
 

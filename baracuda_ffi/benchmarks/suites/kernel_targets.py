@@ -105,11 +105,18 @@ def _places(cases: list[Case]) -> list[Target]:
             for way in prefills
         ],
         *[
-            at_most(f"{way} / flashinfer-python, 64 rows up", cases, way, flashinfer_python.NAME, 1.05)
+            at_most(
+                f"{way} / flashinfer-python, 64 rows up",
+                cases,
+                way,
+                flashinfer_python.NAME,
+                1.05,
+                lambda p: _batch(p) >= 64,
+            )
             for way in prefills
         ],
         at_most(
-            "ragged / flashinfer-python's conversion and append, 64 rows",
+            "ragged / flashinfer-python's conversion and append, up to 64 rows",
             cases,
             places.RAGGED,
             flashinfer_python.STEP,
@@ -122,10 +129,6 @@ def _places(cases: list[Case]) -> list[Target]:
             "slots / vLLM, 1024 rows up", cases, places.SLOTS, vllm.NAME, 0.6, lambda p: _batch(p) >= 1024
         ),
     ]
-
-
-def _is_places(parameters: dict[str, str | int]) -> bool:
-    return parameters.get("operands") == "places"
 
 
 def _batch(parameters: dict[str, str | int]) -> int:
