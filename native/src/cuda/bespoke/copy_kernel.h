@@ -10,6 +10,7 @@
 #include "cuda/bespoke/placing.h"
 #include "cuda/bespoke/reading.h"
 #include "cuda/bespoke/record.h"
+#include "cuda/bespoke/search.h"
 #include "cuda/bespoke/vector.h"
 #include "cuda/bespoke/width.h"
 #include "cuda/device_code.h"

@@ -1,7 +1,7 @@
 // What is read of a row on the way to its place. The threads of a warp read together what the requests of its rows
 // might be, before they know which these are: for RAGGED each thread all of one request, for POSITIONS where the part
 // of one in the table begins. Where a row is of one of these, it waits for its request no longer than a decode for its
-// page table. Of more requests than a warp reads, it reads those that its first row would be among if each had as many.
+// page table.
 //
 // The order of what is done here is that of the machine code, by which loads that many threads wait for are asked for
 // before those of rows, and those before anything is judged: a branch, or what is worked out behind one, is in the way.
@@ -15,35 +15,16 @@
 #include <type_traits>
 
 #include "base/hints.h"
+#include "cuda/bespoke/search.h"
 #include "cuda/device_code.h"
 #include "place/entry.h"
 #include "place/place.h"
 
 namespace baracuda::cuda {
 
-constexpr uint32_t kWholeWarp = 0xffffffffu;
-constexpr int32_t kWarp = 32;
-
-// Of so few threads in a launch a multiprocessor has a few warps, which wait for each other's loads hardly at all.
-constexpr uint32_t kFewThreads = 32768;
-// Entries of int32 that are so many apart cost a warp little more than such that lie side by side.
-constexpr int32_t kNearby = 8;
-
 // Whether the threads of a warp work together then, those too that have no row.
 BARACUDA_HOST_DEVICE constexpr bool reads_in_warp(Placing placing) {
   return placing == Placing::kRagged || placing == Placing::kPositions;
-}
-
-// Of none, the warp's last.
-__device__ __forceinline__ int32_t lowest(uint32_t threads) {
-  return (__ffs(static_cast<int>(threads)) - 1) & (kWarp - 1);
-}
-
-// Of none -1.
-__device__ __forceinline__ int32_t highest(uint32_t threads) { return kWarp - 1 - __clz(static_cast<int>(threads)); }
-
-__device__ __forceinline__ uint32_t threads_with(bool condition) {
-  return __ballot_sync(kWholeWarp, condition ? 1 : 0);
 }
 
 // The rows of a warp's first thread and of its last. Those between, if there are any, are of threads between.
@@ -53,9 +34,9 @@ struct WarpRows {
   Int last;
 };
 
-// A thread's part in it: what it knows of a request, of requests first_ .. first_ + count_ - 1, and of its row. The
-// last request is known to all threads for which there is none. `kAtOnce`: asks for a page's id before it judges, by
-// code of its own for a warp all of whose rows are of requests that were read together; of int32 tables.
+// A thread's part in it: what it knows of its request of requests_, and of its row. `kAtOnce`: asks for a page's id
+// before it judges, by code of its own for a warp all of whose rows are of requests that were read together; of int32
+// tables.
 template <bool kNarrow, typename Int, bool kAtOnce>
 class Reading {
   static_assert(kNarrow || !kAtOnce, "what threads tell each other is int32");
@@ -71,15 +52,12 @@ class Reading {
     if (placing == Placing::kPositions) read_positions(placement, rows, row);
     if (placing != Placing::kRagged) return;
     rows_ = rows;
-    guess(placement, rows, kWarp);
+    requests_.guess(placement, rows.first, kWarp);
     if constexpr (kAtOnce)
       read_in_order(placement);
     else
       start_request(placement);
-    const bool is_cheap = any(are_few, placement.num_requests <= kNearby * kWarp);
-    is_begun_ = all(placement.num_requests > kWarp, is_cheap);
-    const int32_t step = step_among(placement.num_requests);
-    if (is_begun_) end_of_step_ = end_of_step(placement, 0, step, placement.num_requests);
+    requests_.begin(placement, are_few);
   }
 
   // Finds the row's entry of the page table, reads which page it names, which is to be judged, and calls `then`, before
@@ -178,20 +156,12 @@ class Reading {
     read(&seen_, [&](auto* to) { read_token<kNarrow>(placement, placing, Int{0}, row, to); });
   }
   __device__ __forceinline__ void start_request(const Placement& placement) {
-    read(&its_, [&](auto* to) { read_request<kNarrow>(placement, mine(), to); });
-  }
-
-  // Requests of which nothing is known yet, at most so many: first_ .. first_ + count_ - 1.
-  __device__ __forceinline__ void guess(const Placement& placement, const WarpRows<Int>& rows, int32_t most) {
-    first_ = 0;
-    count_ = min(placement.num_requests, most);
-    const auto even = static_cast<int32_t>(__umulhi(static_cast<uint32_t>(rows.first), placement.requests_a_row));
-    first_ = max(min(even - most / 2, placement.num_requests - most), 0);
+    read(&its_, [&](auto* to) { read_request<kNarrow>(placement, requests_.of(lane()), to); });
   }
 
   // RAGGED: the thread's request. Without a branch for a dense table, which has no parts: the other loads would wait.
   __device__ __forceinline__ void read_in_order(const Placement& placement) {
-    const Int request = mine();
+    const Int request = requests_.of(lane());
     const bool dense = placement.table == BARACUDA_TABLE_DENSE;
     const auto entries = [&placement](PlaceOperand operand) {
       return static_cast<const int32_t*>(placement.operands[operand]);
@@ -210,9 +180,9 @@ class Reading {
   __device__ __forceinline__ void read_positions(const Placement& placement, const WarpRows<Int>& rows, Int row) {
     read(&seen_, [&](auto* to) { read_position<kNarrow>(placement, row, to); });
     if constexpr (kReadsNumbers) find_owner(placement, &seen_);
-    guess(placement, rows, kWarp - 1);
+    requests_.guess(placement, rows.first, kWarp - 1);
     const bool dense = placement.table == BARACUDA_TABLE_DENSE;
-    const Int bound = dense ? Int{0} : static_cast<Int>(first_ + min(lane(), count_));
+    const Int bound = dense ? Int{0} : static_cast<Int>(requests_.first() + min(lane(), requests_.count()));
     if constexpr (kReadsNumbers) {
       begin_ = read_index<kNarrow>(placement, dense ? kOwners : kIndptr, bound);
     } else {
@@ -234,12 +204,12 @@ class Reading {
       take(placement, Placing::kPositions, &seen_);
       find_owner(placement, &seen_);
     }
-    const Int nth = seen_.request - first_;
+    const Int nth = seen_.request - requests_.first();
     const Int begin = dense ? Int{0} : number_of(placement, kIndptr, begin_);
     seen_.begin = __shfl_sync(kWholeWarp, begin, static_cast<int32_t>(nth));
     const Int end = __shfl_sync(kWholeWarp, begin, static_cast<int32_t>(nth) + 1);
     seen_.end = dense ? placement.used_pages : end;
-    return any(dense, is_below(nth, count_));
+    return any(dense, is_below(nth, requests_.count()));
   }
 
   __device__ __forceinline__ void find_part(const Placement& placement) {
@@ -251,18 +221,6 @@ class Reading {
         seen_.end = number_of(placement, kIndptr, read_.end);
       }
     }
-  }
-
-  __device__ __forceinline__ static int32_t lane() { return static_cast<int32_t>(threadIdx.x % kWarp); }
-  __device__ __forceinline__ Int mine() const { return static_cast<Int>(first_ + min(lane(), count_ - 1)); }
-
-  __device__ __forceinline__ static int32_t step_among(int32_t requests) { return (requests + kWarp - 1) / kWarp; }
-
-  // Each thread has a step of requests, of those from `first` on: which row the last of its ends behind.
-  __device__ __forceinline__ static Read end_of_step(const Placement& placement, int32_t first, int32_t step,
-                                                     int32_t among) {
-    const int32_t behind = first + min((lane() + 1) * step, among);
-    return read_as<kNarrow, Read>(placement, kOwners, static_cast<Int>(behind));
   }
 
   // The address, worked out there and not where it is used.
@@ -331,7 +289,7 @@ class Reading {
   __device__ __forceinline__ bool find_row_soon(const Placement& placement, Int row, SeenOf<Int>* seen) {
     is_judged_ = find_row_at_once(placement, row, seen);
     if (!is_judged_ && placement.num_requests > kWarp) {
-      search(placement, __shfl_sync(kWholeWarp, row, 0));
+      requests_.search(placement, __shfl_sync(kWholeWarp, row, 0));
       read_in_order(placement);
       is_judged_ = find_row_at_once(placement, row, seen);
     }
@@ -350,7 +308,7 @@ class Reading {
     const int32_t thread = highest(know);
     const auto told = [thread](Int value) { return __shfl_sync(kWholeWarp, value, thread); };
     const Int position = sum(row, told(before_row(placement, its_)));
-    seen->request = static_cast<Int>(first_ + min(thread & (kWarp - 1), count_ - 1));
+    seen->request = requests_.of(thread & (kWarp - 1));
     locate_token(placement, told(its_.begin), position, seen);
     const uintptr_t address = address_of_page(placement, Placing::kRagged, seen->request, seen->entry);
     if (placement.used_pages == 0) return false;
@@ -381,7 +339,7 @@ class Reading {
     for (uint32_t pending = threads_with(!is_found); pending != 0; pending = threads_with(!is_found)) {
       const Int asked = __shfl_sync(kWholeWarp, row, lowest(pending));
       if (placement.num_requests > kWarp) {
-        search(placement, asked);
+        requests_.search(placement, asked);
         start_request(placement);
         take(placement, Placing::kRagged, &its_);
       }
@@ -398,7 +356,7 @@ class Reading {
   // What another thread knows of its request.
   __device__ __forceinline__ void take_from(int32_t thread) {
     const auto its = [thread](Int value) { return __shfl_sync(kWholeWarp, value, thread); };
-    seen_.request = static_cast<Int>(first_ + min(thread, count_ - 1));
+    seen_.request = requests_.of(thread);
     seen_.first_row = its(its_.first_row);
     seen_.end_row = its(its_.end_row);
     seen_.begin = its(its_.begin);
@@ -406,34 +364,10 @@ class Reading {
     seen_.length = its(its_.length);
   }
 
-  // The first request whose rows end behind the one asked for is among first_ .. first_ + count_ - 1 then; where there
-  // is none, the last one is.
-  __device__ __forceinline__ void search(const Placement& placement, Int asked) {
-    int32_t among = placement.num_requests;
-    int32_t step = step_among(among);
-    Read end = end_of_step_;
-    first_ = 0;
-    if (!is_begun_) end = end_of_step(placement, first_, step, among);
-#pragma unroll 1
-    while (true) {
-      const uint32_t behind = threads_with(bound_of(placement, end) > asked);
-      const int32_t passed = behind != 0 ? lowest(behind) * step : among - step;
-      first_ += passed;
-      among = min(step, among - passed);
-      if (among <= kWarp) break;
-      step = step_among(among);
-      end = end_of_step(placement, first_, step, among);
-    }
-    count_ = min(kWarp, placement.num_requests - first_);
-  }
-
   bool is_judged_ = false;  // RAGGED: nothing is wrong with the row but its page, if that
   WarpRows<Int> rows_;
-  int32_t first_;
-  int32_t count_;
+  Requests<kNarrow, Int> requests_;
   Read begin_;
-  bool is_begun_;  // the search among more requests than threads
-  Read end_of_step_;
   SeenOf<Read> read_;
   Read page_;
   SeenOf<Int> its_;

@@ -16,6 +16,7 @@
 #include "cuda/bespoke/quantise/source.h"
 #include "cuda/bespoke/quantise/target.h"
 #include "cuda/bespoke/quantise/turn.h"
+#include "cuda/bespoke/search.h"
 #include "cuda/bespoke/transforms.h"
 #include "cuda/bespoke/width.h"
 #include "cuda/kernel.h"

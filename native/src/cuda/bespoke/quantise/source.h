@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#include "cuda/bespoke/reading.h"
+#include "cuda/bespoke/search.h"
 #include "cuda/device_code.h"
 #include "format/widen.h"
 

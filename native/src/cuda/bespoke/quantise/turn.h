@@ -8,6 +8,7 @@
 #include "append/append.h"
 #include "cuda/bespoke/quantise/source.h"
 #include "cuda/bespoke/reading.h"
+#include "cuda/bespoke/search.h"
 #include "cuda/bespoke/width.h"
 #include "place/divisor.h"
 #include "place/entry.h"
