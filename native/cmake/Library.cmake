@@ -14,6 +14,7 @@ set(_sources
     append/infer.cpp
     append/memory.cpp
     append/problem.cpp
+    append/append.cpp
     append/run.cpp
     append/shapes.cpp
     append/transform.cpp
@@ -41,6 +42,7 @@ set(_sources
     pages/bind.cpp
     pages/copy.cpp
     pages/memory.cpp
+    pages/operands.cpp
     pages/problem.cpp
     pages/run.cpp
     python/calls.cpp

@@ -56,6 +56,8 @@ void record_lost_rows(const Append& append) noexcept {
 
 }  // namespace
 
+int32_t check_page_table(const Append& append) { return append.guarded ? BARACUDA_OK : judge(append, nullptr); }
+
 int32_t launch(const Append& append) {
   if (append.guarded) {
     record_lost_rows(append);

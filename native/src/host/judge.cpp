@@ -5,7 +5,6 @@
 
 #include "append/operands.h"
 #include "base/status.h"
-#include "host/backend.h"
 
 namespace baracuda::host {
 namespace {
@@ -251,7 +250,5 @@ int32_t judge(const Append& append, Place* places) noexcept {
   bounded.placement.num_pages = addressable_pages(append);
   return judge_stated(bounded, places);
 }
-
-int32_t check_page_table(const Append& append) { return append.guarded ? BARACUDA_OK : judge(append, nullptr); }
 
 }  // namespace baracuda::host
