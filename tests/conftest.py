@@ -4,6 +4,7 @@ skip.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -46,6 +47,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=f"needs two CUDA devices, there are {count}"))
         elif item.get_closest_marker("gpu") and count < 1:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device, there is none"))
+
+
+def pytest_collection_finish() -> None:
+    """Some tests collect garbage, each time over all that is there: what was imported and collected stays."""
+    gc.collect()
+    gc.freeze()
 
 
 sentences.watch()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.processes.python import run_python
+from support.processes.python import run_pytest, run_python
 
 CALLS = [
     "append/test_bit_patterns.py",
@@ -39,9 +39,7 @@ def test_a_process_without_pythonapi() -> None:
 )
 def test_the_tests_of_the_package(absent: str, tests: list[str]) -> None:
     """All of them hold. The plug-in says what there is none of."""
-    options = ("-q", "-p", "no:xdist", "-p", "no:cacheprovider", "-m", "not gpu")
-    done = run_python(
-        "-m", "pytest", "-p", "support.processes.ctypes_only", *options, *tests, BARACUDA_TESTS_WITHOUT=absent
-    )
+    options = ("-p", "support.processes.ctypes_only", "-m", "not gpu")
+    done = run_pytest(*options, *tests, BARACUDA_TESTS_WITHOUT=absent)
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.processes.python import TESTS, run_python
+from support.processes.python import TESTS, run_pytest
 
 MODULES = sorted(path for path in Path(__file__).parent.glob("test_*.py") if path != Path(__file__))
 
@@ -16,10 +16,6 @@ MODULES = sorted(path for path in Path(__file__).parent.glob("test_*.py") if pat
 @pytest.mark.slow
 def test_the_folder_under_debug_hooks() -> None:
     found = [str(path.relative_to(TESTS)) for path in MODULES]
-    done = run_python(
-        *("-X", "dev", "-m", "pytest", "-q", "-x", "-p", "no:benchmark", "-p", "no:cacheprovider", *found),
-        timeout=280,
-        PYTHONMALLOC="debug",
-    )
+    done = run_pytest("-x", *found, timeout=280, PYTHONDEVMODE="1", PYTHONMALLOC="debug")
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert " passed" in done.stdout

@@ -22,6 +22,12 @@ SECONDS = int(os.environ.get("FUZZ_SECONDS", "10"))
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the library is built, once for each kind of sanitizer."""
+    return tmp_path_factory.mktemp("sanitizers")
+
+
 def has_sanitizer(folder: Path, name: str) -> bool:
     source = folder / "probe.c"
     source.write_text("int main(void) { return 0; }\n")
@@ -68,18 +74,18 @@ def each_transform(said: str) -> list[int]:
     return counts(said, r"(\d+) copies, (\d+) fp8, (\d+) per token and head, (\d+) fp8_ds_mla, (\d+) nvfp4")
 
 
-def test_random_problems(tmp_path: Path) -> None:
+def test_random_problems(folder: Path) -> None:
     appends, transformed = counts(
-        sanitize(tmp_path, "problems"),
+        sanitize(folder, "problems"),
         r"random_problems: (\d+) appends as the model says, (\d+) of them transformed",
     )
     assert appends > 10
     assert transformed > appends // 5
 
 
-def test_fuzzed_appends(tmp_path: Path) -> None:
+def test_fuzzed_appends(folder: Path) -> None:
     """Of what is tried, much is appended and much is refused: neither alone would prove much."""
-    said = sanitize(tmp_path, "append", 2 * SECONDS)
+    said = sanitize(folder, "append", 2 * SECONDS)
     inputs, appended, refused, _, strided = counts(
         said,
         r"(\d+) inputs: (\d+) appended, (\d+) refused, (\d+) with operands beyond the arena; "
@@ -92,8 +98,8 @@ def test_fuzzed_appends(tmp_path: Path) -> None:
     assert min(each_transform(said)) > appended // 200
 
 
-def test_fuzzed_binds(tmp_path: Path) -> None:
-    said = sanitize(tmp_path, "bind")
+def test_fuzzed_binds(folder: Path) -> None:
+    said = sanitize(folder, "bind")
     inputs, bound, refused, strided = counts(
         said,
         r"(\d+) inputs: (\d+) bound, (\d+) refused; of those bound (\d+) had strides",
@@ -105,10 +111,10 @@ def test_fuzzed_binds(tmp_path: Path) -> None:
     assert min(each_transform(said)) > bound // 50
 
 
-def test_overlapping_caches(tmp_path: Path) -> None:
+def test_overlapping_caches(folder: Path) -> None:
     """Of caches that a proof takes for disjoint, not one pair shares a byte."""
     small, drawn, taken, refused_in_doubt = counts(
-        sanitize(tmp_path, "overlap"),
+        sanitize(folder, "overlap"),
         r"(\d+) small and (\d+) random caches as the model says, (\d+) taken, (\d+) refused in doubt",
     )
     assert small > 500_000
@@ -118,9 +124,9 @@ def test_overlapping_caches(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["copies", "copies_by_threads"])
-def test_copies_of_pages(tmp_path: Path, what: str) -> None:
+def test_copies_of_pages(folder: Path, what: str) -> None:
     made, refused, corrupt, strided = counts(
-        sanitize(tmp_path, what),
+        sanitize(folder, what),
         r"copies: (\d+) made, (\d+) refused, as the model says; "
         r"of those made (\d+) had corrupt pairs, (\d+) strides",
     )
@@ -128,17 +134,17 @@ def test_copies_of_pages(tmp_path: Path, what: str) -> None:
     assert what != "copies" or min(refused, corrupt, strided) > made // 10
 
 
-def test_a_table_that_is_edited_meanwhile(tmp_path: Path) -> None:
+def test_a_table_that_is_edited_meanwhile(folder: Path) -> None:
     """Each entry is read once, and as an atomic: for ThreadSanitizer there is no race to report."""
     appended, refused = counts(
-        sanitize(tmp_path, "edited_table"), r"edited_table: (\d+) appends whole, (\d+) refused"
+        sanitize(folder, "edited_table"), r"edited_table: (\d+) appends whole, (\d+) refused"
     )
     assert appended > 0
     assert refused > 0
 
 
-def test_threads_under_thread_sanitizer(tmp_path: Path) -> None:
-    said = sanitize(tmp_path, "threads")
+def test_threads_under_thread_sanitizer(folder: Path) -> None:
+    said = sanitize(folder, "threads")
     assert re.search(r"threads: \d+ appends by 16 threads as the model says", said)
 
 
@@ -151,12 +157,12 @@ def test_threads_under_thread_sanitizer(tmp_path: Path) -> None:
         ("copies_by_threads", "data race"),
     ],
 )
-def test_a_planted_error_is_caught(tmp_path: Path, what: str, error: str) -> None:
+def test_a_planted_error_is_caught(folder: Path, what: str, error: str) -> None:
     """The drivers with one thing wrong: a page that is not there, and one slot for two threads.
 
     The seed is fixed: from one in twenty, the page that is not there lies in other memory of the process, and
     AddressSanitizer finds something else wrong, or fails itself.
     """
-    done = run_script(tmp_path, what, 5, DRIVER_FLAGS="-DPLANTED_ERROR", SEED="3")
+    done = run_script(folder, what, 5, DRIVER_FLAGS="-DPLANTED_ERROR", SEED="3")
     assert done.returncode != 0
     assert error in done.stdout + done.stderr

@@ -27,6 +27,12 @@ def run_python(
     )
 
 
+def run_pytest(*arguments: str, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Tests once more, in one process, whatever options these were started with."""
+    plain = ("-q", "-p", "no:xdist", "-p", "no:benchmark", "-p", "no:cacheprovider")
+    return run_python("-m", "pytest", *plain, *arguments, timeout=timeout, **environment, PYTEST_ADDOPTS="")
+
+
 def output_of(program: str, *arguments: str, **environment: str) -> str:
     """What the program printed; it must succeed."""
     done = run_python("-c", program, *arguments, **environment)
