@@ -65,7 +65,7 @@ class PagedKvAppendArgs:
     Notes
     -----
     A cache or an error record is refused where it is read-only, or exports a copy of itself; what is only
-    read may be a copy, which is then kept. NumPy's masked arrays are refused.
+    read may be a copy, which is then kept. NumPy's arrays with a mask are refused.
 
     Autograd does not see an append. A tensor of torch that requires grad is refused where it is written (give
     its ``detach()``, which shares its memory), and taken by its memory where it is read. Version counters

@@ -36,7 +36,7 @@ def tensor_of(operand: Any, name: str, written: bool | None = None) -> tuple[int
     if written is None:
         written = name in abi.WRITTEN_OPERANDS
     try:
-        if kind is TensorView:
+        if issubclass(kind, TensorView):
             described = operand._described
             return described.tensor, (operand, described)
         if kind is CacheOfPair:

@@ -28,6 +28,17 @@ class Named(np.ndarray):
     pass
 
 
+class Owner(bf.TensorView):
+    """A view that keeps its memory."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Array) -> None:
+        view = as_view(array)
+        super().__init__(ptr=view.ptr, shape=view.shape, strides=view.strides, element=view.element)
+        object.__setattr__(self, "array", array)
+
+
 class Lent(np.ndarray):
     """Exports copies of itself that are overwritten as soon as nobody has their capsules."""
 
@@ -47,6 +58,7 @@ def as_torch(array: Array) -> Any:
 
 KINDS: dict[str, Callable[[Array], Any]] = {
     "TensorView": as_view,
+    "subclass of TensorView": Owner,
     "DLPack 0": LegacyExporter,
     "DLPack 1": VersionedExporter,
     "torch": as_torch,

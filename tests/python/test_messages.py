@@ -174,6 +174,10 @@ MISTAKES: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
         ("indptr has shape [3]", "[2], as last_page_len has shape [1]"),
     ),
     "too few rows": (one_liner(key=zeros(1, HEADS, HEAD_DIM)), ("key has shape [1,", "as last_page_len has")),
+    "a prefill of two lengths": (
+        one_liner(key=zeros(9, HEADS, HEAD_DIM), append_indptr=int32(0, 1, 2), last_page_len=int32(1, 1)),
+        ("value has shape [2,", "[9 or more, 4, 64], as key has shape [9, 4, 64]"),
+    ),
     # what there is
     "backend 0": (one_liner(backend=0), ("backend is 0", "'FLASHINFER', 'HOST', 'BESPOKE'")),
     "float64": (

@@ -91,7 +91,8 @@ class Binding {
     const int part = kOperands[operand].part;
     if (kOperands[operand].shape == Shape::kScales) return -1;
     int other = count_said_by(op_);
-    if (kOperands[operand].shape == Shape::kRows && dimension > 0) other = BARACUDA_OPERAND_KEY;
+    const bool key_says_rows = op_.addressing == BARACUDA_ADDRESSING_RAGGED;
+    if (kOperands[operand].shape == Shape::kRows && (dimension > 0 || key_says_rows)) other = BARACUDA_OPERAND_KEY;
     if (kOperands[operand].shape == Shape::kCache) {
       const int slots = shapes_.headless() || op_.layout == BARACUDA_LAYOUT_NHD ? 1 : 2;
       other = dimension == 0 || dimension == slots ? BARACUDA_OPERAND_K_DATA : BARACUDA_OPERAND_KEY + part;
