@@ -65,6 +65,8 @@ def _instead_of_numbers(operand: object, name: str) -> str:
         return " (numpy.array makes one of it)"
     if name not in abi.SCALE_OPERANDS or not hasattr(operand, "__float__"):
         return ""
+    if name in abi.WRITTEN_OPERANDS:
+        return f": scales are written there; what values are divided by is {name[:-1]}"
     return (
         ": a number would be frozen into a CUDA graph, which reads memory anew. Give float32 of shape "
         "(1,) or (num_kv_heads,) in the caches' kind of memory: numpy.array([scale], numpy.float32), "

@@ -208,6 +208,13 @@ def test_a_number_is_refused_and_the_message_says_why(name: str, number: Any) ->
     assert_same_bits(given["k_data"], before, "k_data")
 
 
+@pytest.mark.parametrize("name", ["k_scales", "v_scales"])
+def test_a_number_where_scales_are_written(name: str) -> None:
+    given = operands("PER_TOKEN_HEAD") | {name: 0.5}
+    with pytest.raises(bf.InvalidProblem, match=rf"{name} is 0\.5.*written there.*by is {name[:-1]}$"):
+        bf.append_paged_kv(**given, stream=None)
+
+
 REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
     ("FP8", "v-missing", {"v_scale": None}, r"v_scale is None; value should have one too"),
     ("FP8", "k-missing", {"k_scale": None}, r"k_scale is None and v_scale is given"),
