@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Describers = dict[type | int | Callable[[Any], object], Describer | Caution | bytes | int | Half | None]
 
 SYMBOL = "baracuda_private_python_methods"
-VERSION = 2  # BARACUDA_PRIVATE_PYTHON_VERSION, which goes with that symbol
+VERSION = 3  # BARACUDA_PRIVATE_PYTHON_VERSION, which goes with that symbol
 
 # What describes objects, by type, for the library's built-in functions; by the address of a reader a
 # ``Caution``; by a function None if the object may let go of its capsules' memory, an ``ArrayLayout`` by
@@ -65,6 +65,7 @@ class _PythonApi(ctypes.Structure):
         ("int_type", c_void_p),
         ("exception_type", c_void_p),
         ("tuple_type", c_void_p),
+        ("interpreter", c_void_p),
         ("names", c_void_p * len(_NAMES)),
         ("PyBytes_AsString", c_void_p),
         ("PyBytes_FromStringAndSize", c_void_p),
@@ -185,12 +186,14 @@ def _type_offset() -> int:
 
 def builtin_calls(library: ctypes.CDLL, table: Describers = describers) -> dict[str, Callable[..., Any]]:
     """The functions by name, which look types up in ``table``; none where the interpreter or the library has
-    no part in them. Raises ``LibraryNotLoaded`` where they take or return something else than here."""
+    no part in them, and in all interpreters of a process but the first. Raises ``LibraryNotLoaded`` where
+    they take or return something else than here."""
     pythonapi = getattr(ctypes, "pythonapi", None)
     methods = getattr(library, SYMBOL, None)
     if pythonapi is None or methods is None:
         return {}
-    api = _PythonApi(ctypes.sizeof(_PythonApi), _type_offset(), id(None), id(int), id(Exception), id(tuple))
+    objects = (None, int, Exception, tuple, sys)
+    api = _PythonApi(ctypes.sizeof(_PythonApi), _type_offset(), *map(id, objects))
     api.names[:] = [id(name) for name in _NAMES]
     try:
         for name, _ in _PythonApi._fields_:

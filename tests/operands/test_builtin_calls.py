@@ -39,7 +39,8 @@ CUDA_STREAMS = [True, -1, 2**64, 1.5, "0", None, object()]
 
 
 def whole_api() -> abi.PythonApi:
-    api = abi.PythonApi(ctypes.sizeof(abi.PythonApi), 0, id(None), id(int), id(Exception), id(tuple))
+    objects = (None, int, Exception, tuple, sys)
+    api = abi.PythonApi(ctypes.sizeof(abi.PythonApi), 0, *map(id, objects))
     api.names[:] = [id(name) for name in CALL_NAMES]
     for name, _ in abi.PythonApi._fields_:
         if name.startswith("Py"):
@@ -78,7 +79,7 @@ def test_the_version_is_raised_with_what_it_is_of() -> None:
         agreed.append(method.doc.decode())
         address += size
     digest = hashlib.sha256(" ".join(agreed).encode()).hexdigest()
-    assert (VERSION, digest[:16]) == (2, "22d510a057130f2b")
+    assert (VERSION, digest[:16]) == (3, "2205ae89706d1673")
 
 
 def test_a_library_with_other_functions_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,6 +104,16 @@ def test_an_api_that_lacks_something() -> None:
     api = whole_api()
     api.names[-1] = 0
     assert methods(api) is None
+    assert methods(whole_api())
+
+
+def test_another_interpreter_has_no_functions() -> None:
+    """What they remember between calls are objects of the one that has them."""
+    assert methods(whole_api())
+    api, its_sys = whole_api(), types.ModuleType("sys")
+    api.interpreter = id(its_sys)
+    assert methods(api) is None
+    assert "another interpreter" in abi.message()
     assert methods(whole_api())
 
 

@@ -16,7 +16,7 @@ extern "C" {
 
 /* Raised with any change to this file, or to what a function takes or returns: the version of all that the package and
  * the library have to agree about here. */
-#define BARACUDA_PRIVATE_PYTHON_VERSION 2
+#define BARACUDA_PRIVATE_PYTHON_VERSION 3
 #define BARACUDA_PRIVATE_TENSOR_TYPES 12
 #define BARACUDA_PRIVATE_NAMES 27
 
@@ -27,7 +27,8 @@ typedef struct baracuda_python_api {
   void* int_type;                      /* &PyLong_Type */
   void* exception_type;                /* PyExc_Exception */
   void* tuple_type;                    /* &PyTuple_Type */
-  void* names[BARACUDA_PRIVATE_NAMES]; /* interned, kept: operands, "kv_data", "stream", options */
+  void* interpreter;                   /* an object that no other interpreter has: the module sys */
+  void* names[BARACUDA_PRIVATE_NAMES]; /* interned: operands, "kv_data", "stream", options */
   void* PyBytes_AsString;
   void* PyBytes_FromStringAndSize;
   void* PyCapsule_GetPointer;
@@ -172,8 +173,10 @@ typedef struct baracuda_python_method {
  * operand, or that leaves one with another number of entries than it should have now, for an operand whose type has
  * nothing in `self`, that its reader or bind is not given, or where any of that raised an Exception (which is cleared;
  * what is no Exception, such as KeyboardInterrupt, goes on), and for a stream that is not of the backend's kind.
- * Returns NULL for an `api` that lacks something. The functions of the first one are
- * kept, and hold for the process. */
+ *
+ * Returns NULL for an `api` that lacks something. The functions of the first one hold for the process, and its names
+ * and its interpreter are kept: what the functions remember are objects of that interpreter, so every other gets NULL,
+ * one that begins anew in this process too. */
 #define BARACUDA_PRIVATE_NOT_JUDGED (-1)
 #define BARACUDA_PRIVATE_NOT_KNOWN (-2)
 BARACUDA_API const baracuda_python_method* baracuda_private_python_methods(const baracuda_python_api* api);

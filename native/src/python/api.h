@@ -21,6 +21,7 @@ struct Api {
         int_type(Any{given.int_type}),
         exception_type(Any{given.exception_type}),
         tuple_type(Any{given.tuple_type}),
+        interpreter(given.interpreter),
         bytes_of(Any{given.PyBytes_AsString}),
         own_bytes(Any{given.PyBytes_FromStringAndSize}),
         capsule_pointer(Any{given.PyCapsule_GetPointer}),
@@ -43,13 +44,18 @@ struct Api {
         intern(Any{given.PyUnicode_InternInPlace}),
         release(Any{given.Py_DecRef}),
         retain(Any{given.Py_IncRef}),
-        names(given.names) {}
+        names(given.names) {
+    // As long as these are kept no other object is at their addresses.
+    retain(Any{given.interpreter});
+    for (void* name : given.names) retain(Any{name});
+  }
 
   size_t type_offset;  // in an object; 0: not known
   Object* none;
   Object* int_type;
   Object* exception_type;
   Object* tuple_type;
+  void* interpreter;
   char* (*bytes_of)(Object*);
   Object* (*own_bytes)(const char*, ptrdiff_t size);
   void* (*capsule_pointer)(Object*, const char* name);     // nullptr and an error for what is none of that name

@@ -338,6 +338,11 @@ extern "C" const baracuda_python_method* baracuda_private_python_methods(const b
   static const Api functions(*api);
   static const bool published = (baracuda::python::api = &functions, true);
   static_cast<void>(published);
+  if (api->interpreter != functions.interpreter) {
+    baracuda::fail(BARACUDA_UNSUPPORTED,
+                   "another interpreter of this process has the functions, and remembers by them");
+    return nullptr;
+  }
   static const baracuda_python_method methods[] = {
       method("run", run, "run(bound) -> status"),
       method("bind", bind, "bind(bound, *operands) -> (status, bound or None)"),

@@ -211,7 +211,7 @@ class PythonApi(ctypes.Structure):
     _fields_ = [
         ("struct_size", c_uint32),
         ("type_offset", c_uint32),
-        *[(name, c_void_p) for name in ("none", "int_type", "exception_type", "tuple_type")],
+        *[(name, c_void_p) for name in ("none", "int_type", "exception_type", "tuple_type", "interpreter")],
         ("names", c_void_p * 27),  # of the operands, kv_data, stream, and options
         *[
             (name, c_void_p)
