@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._append.addressing import PLACE_NAMES, set_of
+from ._append.addressing import PLACE_NAMES, check_entries, set_of
 from ._append.scales import NONE, kind_of, transform_of
 from ._model.checks import INT64_MAX, choice, instance, integer
-from ._model.descriptors import convention_of
 from ._model.elements import element_kind
-from ._model.enums import Addressing, ElementKind, KvLayout, LengthConvention, Transform
+from ._model.enums import ElementKind, KvLayout, LengthConvention, Transform
 from ._model.errors import invalid_problem
 from ._reference import checks, formats, places
 from ._reference.pages import copy_pages_reference, gather_pages_reference, scatter_pages_reference
@@ -133,27 +132,18 @@ def append_paged_kv_reference(
         seq_lens,
     )
     placed_by = set_of(_ME, operands)
-    rows_and_caches = {"key": key, "k_data": k_data} | _there(value=value, v_data=v_data)
-    scales = _there(k_scale=k_scale, v_scale=v_scale, k_scales=k_scales, v_scales=v_scales)
-    saying_places = _there(**dict(zip(PLACE_NAMES, operands, strict=True)))
-    checks.check_arrays(_ME, rows_and_caches | scales)
-    checks.check_indices(_ME, saying_places)
     what = Transform.COPY if transform is None else transform
-    checks.check_rows_and_caches(_ME, what, layout, rows_and_caches | scales)
-    checks.check_counts(_ME, saying_places, {"key": key} | _there(value=value))
-    outputs = ("k_data", "v_data", "k_scales", "v_scales")
-    checks.check_written(
-        _ME, {name: each for name, each in (rows_and_caches | scales).items() if name in outputs}
-    )
-    convention = convention_of(_ME, length_convention, placed_by.addressing, placed_by.lengths)
-    if (
-        placed_by.addressing is Addressing.RAGGED
-        and last_page_len is not None
-        and convention is not LengthConvention.AFTER_APPEND
-    ):
-        raise invalid_problem(
-            _ME, "length_convention is BEFORE_APPEND; with append_indptr it is AFTER_APPEND"
-        )
+    rows = {"key": key} | _there(value=value)
+    written_to = {"k_data": k_data} | _there(v_data=v_data, k_scales=k_scales, v_scales=v_scales)
+    arrays = rows | written_to | _there(k_scale=k_scale, v_scale=v_scale)
+    saying_places = _there(**dict(zip(PLACE_NAMES, operands, strict=True)))
+    checks.check_arrays(_ME, arrays)
+    checks.check_indices(_ME, saying_places)
+    checks.check_rows_and_caches(_ME, what, layout, arrays)
+    check_entries(_ME, {name: array.shape for name, array in saying_places.items()})
+    checks.check_rows(_ME, saying_places, rows)
+    checks.check_written(_ME, written_to)
+    convention = placed_by.convention(_ME, length_convention)
     in_pages_of = 2 if k_data.ndim == 4 and layout is KvLayout.HND else 1
     placed = places.places_of(
         *operands,
@@ -164,35 +154,51 @@ def append_paged_kv_reference(
         skip_slot=skip_slot,
     )
     corrupt = [found.corrupt for found in placed if isinstance(found, places.Wrong)]
-    if append_indptr is not None and placed and not guarded:
+    if not guarded:
+        _refuse(corrupt, append_indptr if placed else None)
+    written = _written(what, layout, arrays, source_element, element)
+    for row, found in enumerate(placed):
+        if isinstance(found, tuple):
+            page, slot = found
+            for source, cache, order in written:
+                _write(source, cache, row, page, slot, order)
+    return corrupt
+
+
+def _refuse(corrupt: list[Corrupt], append_indptr: Array | None) -> None:
+    if append_indptr is not None:
         ends = append_indptr.tolist()
         if ends[0] != 0 or sorted(ends) != ends:
             raise invalid_problem(_ME, "append_indptr does not increase from 0")
-    if corrupt and not guarded:
+    if corrupt:
         request, reason, seen = corrupt[0]
         whose = f"row {seen.row}" if request is None else f"row {seen.row}, of request {request}"
         raise invalid_problem(
             _ME, f"{whose}: {seen.operand} is {seen.seen} ({reason.name}, limit {seen.limit})"
         )
-    if what is Transform.COPY:
-        written = [(key, k_data, layout)]
-        if value is not None and v_data is not None:
-            written.append((value, v_data, layout))
-    else:
-        source = _element_of(_ME, "source_element", source_element, key, _SOURCES.get(what, _FLOATS))
-        if what is Transform.FP8_DS_MLA:
-            written = [_ds_mla(key, value, k_data, source)]
-        else:
-            target = _element_of(_ME, "element", element, k_data, _TARGETS[what])
-            written = _quantised(what, key, k_data, k_scale, k_scales, layout, source, target)
-            if value is not None and v_data is not None:
-                written += _quantised(what, value, v_data, v_scale, v_scales, layout, source, target)
-    for row, found in enumerate(placed):
-        if isinstance(found, tuple):
-            page, slot = found
-            for rows, cache, order in written:
-                _write(rows, cache, row, page, slot, order)
-    return corrupt
+
+
+def _written(
+    transform: Transform,
+    layout: KvLayout,
+    arrays: dict[str, Array],
+    source_element: ElementLike | None,
+    element: ElementLike | None,
+) -> list[Written]:
+    """What each part writes, and where."""
+    key, k_data, value = arrays["key"], arrays["k_data"], arrays.get("value")
+    parts = [("k", key)] if value is None or "v_data" not in arrays else [("k", key), ("v", value)]
+    if transform is Transform.COPY:
+        return [(rows, arrays[f"{part}_data"], layout) for part, rows in parts]
+    source = _element_of(_ME, "source_element", source_element, key, _SOURCES.get(transform, _FLOATS))
+    if transform is Transform.FP8_DS_MLA:
+        return [_ds_mla(key, value, k_data, source)]
+    target = _element_of(_ME, "element", element, k_data, _TARGETS[transform])
+    written = []
+    for part, rows in parts:
+        scale, scales = arrays.get(f"{part}_scale"), arrays.get(f"{part}_scales")
+        written += _quantised(transform, rows, arrays[f"{part}_data"], scale, scales, layout, source, target)
+    return written
 
 
 _HALVES = (ElementKind.F16, ElementKind.BF16)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from .._model.enums import Addressing, LengthsKind, TableKind
+from .._model.descriptors import convention_of
+from .._model.enums import Addressing, LengthConvention, LengthsKind, TableKind
 from .._model.errors import invalid_problem
 from .._native import abi
 from .scales import NUM_KINDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .._native.library import Operands
 
 # The operands that say places, in the order of abi.OPERANDS.
@@ -43,6 +46,19 @@ class OperandSet:
                     f"{name} is given and what says where rows go is {self}; it should be None, or another "
                     "launch be bound by a plan that is selected for it",
                 )
+
+    def convention(self, function: str, given: object) -> LengthConvention:
+        """The convention that lengths follow, for what judges them itself, as the library does of an append.
+        Raises ``InvalidProblem`` for one that there is not."""
+        convention = convention_of(function, given, self.addressing, self.lengths)
+        by_last_page = self.addressing is Addressing.RAGGED and self.lengths is LengthsKind.LAST_PAGE_LEN
+        if by_last_page and convention is LengthConvention.BEFORE_APPEND:
+            raise invalid_problem(
+                function,
+                "length_convention is BEFORE_APPEND; with append_indptr and last_page_len it should be "
+                "AFTER_APPEND",
+            )
+        return convention
 
 
 _CSR = ("indices", "indptr")
@@ -120,6 +136,30 @@ def set_of(function: str, operands: tuple[object, ...]) -> OperandSet:
         given = [name for name, operand in zip(PLACE_NAMES, operands, strict=True) if operand is not None]
         raise invalid_problem(function, f"{_problem(given)}; what says where rows go is one of: {_sets()}")
     return found
+
+
+def check_entries(function: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise ``InvalidProblem`` where the operands of a set, of these shapes, do not have an entry for each
+    request, or one more, and for each row."""
+    says = next((name for name in ("batch_indices", "last_page_len", "seq_lens") if name in shapes), None)
+    if says is None:
+        return
+    count = shapes[says][0]
+    by_request = says != "batch_indices"
+    for name, entries, or_more in (
+        ("indptr", count + 1 if by_request else 1, not by_request),
+        ("append_indptr", count + 1, False),
+        ("positions", count, False),
+        ("block_table", count, True),
+    ):
+        there = shapes[name][0] if name in shapes else entries
+        if there < entries or (there > entries and not or_more):
+            what = "rows" if name == "block_table" else "entries"
+            raise invalid_problem(
+                function,
+                f"{name} has {there} {what} and {says} has {count}; {name} should have "
+                f"{'at least ' if or_more else ''}{entries}",
+            )
 
 
 def _problem(given: list[str]) -> str:

@@ -48,24 +48,8 @@ def check_written(function: str, caches: dict[str, Array]) -> None:
             raise invalid_problem(function, f"{name} is read-only; it should be writable")
 
 
-def check_counts(function: str, places: dict[str, Array], rows: dict[str, Array]) -> None:
-    """That what says places has an entry for each request, or one more, and for each row, of which key and
-    value have as many at least."""
-    lengths = next((name for name in ("last_page_len", "seq_lens") if name in places), None)
-    if lengths is not None:
-        batch = len(places[lengths])
-        for name in ("indptr", "append_indptr"):
-            if name in places:
-                _want(function, name, places[name], (batch + 1,), f", as {lengths} has {batch}")
-        if "block_table" in places and len(places["block_table"]) < batch:
-            refuse_shape(
-                function, "block_table", places["block_table"], f"at least {batch} rows, as {lengths}"
-            )
-    if "positions" in places:
-        count = len(places["batch_indices"])
-        _want(function, "positions", places["positions"], (count,), f", as batch_indices has {count}")
-        if not len(places["indptr"]):
-            refuse_shape(function, "indptr", places["indptr"], "one entry more than requests")
+def check_rows(function: str, places: dict[str, Array], rows: dict[str, Array]) -> None:
+    """That key and value have a row at least for each that what says places has an entry for."""
     order = ("slot_mapping", "batch_indices", "last_page_len", "seq_lens")
     says_rows = "key" if "append_indptr" in places else next(name for name in order if name in places)
     count = len((places | rows)[says_rows])
@@ -80,7 +64,7 @@ def check_rows_and_caches(
     layout: KvLayout,
     arrays: dict[str, Array],
 ) -> None:
-    """Shapes of key, k_data, value and v_data, and of the scales that the transform takes."""
+    """Shapes and types of key, k_data, value and v_data, and of the scales that the transform takes."""
     key, k_data = arrays["key"], arrays["k_data"]
     if key.ndim not in (2, 3):
         refuse_shape(function, "key", key, "[rows, num_kv_heads, head_dim], or [rows, head_dim]")
@@ -88,62 +72,65 @@ def check_rows_and_caches(
     if not heads or not width:
         refuse_shape(function, "key", key, "extents of 1 and more behind the rows")
     _check_width(function, transform, "key", key)
-    cached = _cache_width(transform, width)
-    if k_data.ndim == 4:
-        slot, head = (2, 1) if layout is KvLayout.HND else (1, 2)
-        pages, page_size = k_data.shape[0], k_data.shape[slot]
-        shape = [pages, 0, 0, cached]
-        shape[slot], shape[head] = page_size, heads
-    elif k_data.ndim == 3 and heads == 1:
-        pages, page_size = k_data.shape[:2]
-        shape = [pages, page_size, cached]
-    else:
-        refuse_shape(function, "k_data", k_data, "4 dimensions, or 3 where there is one head")
-    if not pages or not page_size:
-        refuse_shape(function, "k_data", k_data, "one page and slot at least")
+    shape, of_place = _cache_shape(function, k_data, layout, heads)
     because = f", as key has shape {list(key.shape)}"
-    _want(function, "k_data", k_data, tuple(shape), because)
+    _want(function, "k_data", k_data, (*shape, _cache_width(transform, width)), because)
     if "value" in arrays:
         value = arrays["value"]
         if value.ndim != key.ndim or value.shape[1:-1] != key.shape[1:-1] or not value.shape[-1]:
             refuse_shape(
                 function, "value", value, f"rows as key, of shape {list(key.shape)}, but for the width"
             )
-        if value.dtype != key.dtype:
-            raise invalid_problem(
-                function, f"value is of type {value.dtype}; it should be {key.dtype}, as key is"
-            )
+        _check_type(function, "value", value, key)
         _check_width(function, transform, "value", value)
     if "v_data" in arrays:
         if "value" not in arrays:
             raise invalid_problem(function, "v_data is given and value is None; both should be, or neither")
-        v_data = arrays["v_data"]
-        shape[-1] = _cache_width(transform, arrays["value"].shape[-1])
-        _want(function, "v_data", v_data, tuple(shape), f", as k_data has shape {list(k_data.shape)}")
-    if transform is Transform.COPY:
-        for name, cache in (("k_data", k_data), ("v_data", arrays.get("v_data"))):
-            if cache is not None and cache.dtype != key.dtype:
-                raise invalid_problem(
-                    function, f"{name} is of type {cache.dtype}; it should be {key.dtype}, as key is"
-                )
-    elif any(arrays[name].itemsize != 1 for name in ("k_data", "v_data") if name in arrays):
-        raise invalid_problem(
-            function,
-            f"k_data is of type {k_data.dtype}; with transform {transform.name} it should be of bytes",
-        )
-    of_place = (pages, page_size) if k_data.ndim == 3 else (pages, page_size, heads)
+        wanted = (*shape, _cache_width(transform, arrays["value"].shape[-1]))
+        _want(function, "v_data", arrays["v_data"], wanted, f", as k_data has shape {list(k_data.shape)}")
     for part in "kv":
+        cache = arrays.get(f"{part}_data")
+        if cache is None:
+            continue
+        if transform is Transform.COPY:
+            _check_type(function, f"{part}_data", cache, key)
+        elif cache.itemsize != 1:
+            raise invalid_problem(
+                function,
+                f"{part}_data is of type {cache.dtype}; with transform {transform.name} it should be of "
+                "bytes",
+            )
         if f"{part}_scale" in arrays:
             check_scale(function, f"{part}_scale", arrays[f"{part}_scale"], heads)
         if f"{part}_scales" in arrays:
-            check_scales(
-                function,
-                transform,
-                f"{part}_scales",
-                arrays[f"{part}_scales"],
-                of_place,
-                arrays[f"{part}_data"],
-            )
+            scales = arrays[f"{part}_scales"]
+            check_scales(function, transform, f"{part}_scales", scales, of_place, cache)
+
+
+def _cache_shape(
+    function: str, k_data: Array, layout: KvLayout, heads: int
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The shape that caches should have but for their width, and that of what is written for each place and
+    head."""
+    if k_data.ndim == 4:
+        pages, page_size = k_data.shape[0], k_data.shape[2 if layout is KvLayout.HND else 1]
+        of_place: tuple[int, ...] = (pages, page_size, heads)
+        shape = (pages, heads, page_size) if layout is KvLayout.HND else of_place
+    elif k_data.ndim == 3 and heads == 1:
+        pages, page_size = k_data.shape[:2]
+        of_place = shape = (pages, page_size)
+    else:
+        refuse_shape(function, "k_data", k_data, "4 dimensions, or 3 where there is one head")
+    if not pages or not page_size:
+        refuse_shape(function, "k_data", k_data, "one page and slot at least")
+    return shape, of_place
+
+
+def _check_type(function: str, name: str, array: Array, key: Array) -> None:
+    if array.dtype != key.dtype:
+        raise invalid_problem(
+            function, f"{name} is of type {array.dtype}; it should be {key.dtype}, as key is"
+        )
 
 
 def check_scale(function: str, name: str, scale: Array, heads: int) -> None:

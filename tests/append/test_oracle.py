@@ -225,6 +225,37 @@ def test_what_is_wrong_with_a_row(operands: dict[str, Any], wrong: tuple[Any, ..
     assert found[0] == (request, bf.Corruption[reason], values)
 
 
+@pytest.mark.parametrize(
+    ("operands", "says"),
+    [
+        (CSR | {"last_page_len": int32(1)}, "indptr has 3 entries and last_page_len has 1; .* have 2"),
+        (
+            CSR | {"seq_lens": int32(1, 1), "append_indptr": int32(0, 1), "length_convention": AFTER},
+            "append_indptr has 2 entries and seq_lens has 2; .* have 3",
+        ),
+        (
+            CSR | {"batch_indices": int32(0), "positions": int32(0, 1)},
+            "positions has 2 entries and batch_indices has 1; .* have 1",
+        ),
+        (
+            {"block_table": int32(0).reshape(1, 1), "seq_lens": int32(1, 1)},
+            "block_table has 1 rows and seq_lens has 2; .* at least 2",
+        ),
+        ({"slot_mapping": int32(0, 1, 2)}, "key has shape .* at least 3 rows, as slot_mapping has 3"),
+        (
+            CSR
+            | {"last_page_len": int32(1, 1), "append_indptr": int32(0, 1, 2), "length_convention": BEFORE},
+            "length_convention is BEFORE_APPEND; .* it should be AFTER_APPEND",
+        ),
+    ],
+)
+def test_operands_that_do_not_go_together(operands: dict[str, Any], says: str) -> None:
+    k_data = empty_cache(bf.KvLayout.HND)
+    with pytest.raises(bf.InvalidProblem, match=says) as refused:
+        append_paged_kv_reference(rows(1, 2), None, k_data, None, **operands)
+    assert refused.value.function == "append_paged_kv_reference"
+
+
 def test_padding_is_no_fault() -> None:
     k_data = empty_cache(bf.KvLayout.HND)
     for table in (((-1,), (0, 1)), ((0,), (0, 0)), ((0,), (1, 1))):

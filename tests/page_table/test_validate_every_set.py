@@ -191,6 +191,11 @@ def test_operands_of_either_memory(backend: Backend, way: str) -> None:
             bf.InvalidProblem,
             "length_convention is None",
         ),
+        (
+            CSR | {"last_page_len": int32(1, 1), "append_indptr": int32(0, 1, 2)} | BEFORE,
+            bf.InvalidProblem,
+            "length_convention is BEFORE_APPEND; .* it should be AFTER_APPEND",
+        ),
         ({"slot_mapping": int32(1), "skip_slot": -1}, bf.InvalidProblem, "skip_slot is -1"),
         ({"slot_mapping": int32(1), "num_rows": -1}, bf.InvalidProblem, "num_rows is -1"),
     ],

@@ -5,7 +5,6 @@ from __future__ import annotations
 from ..._append.addressing import set_for
 from ..._interop.tensor_view import TensorView
 from ..._model.checks import choice, instance
-from ..._model.descriptors import convention_of
 from ..._model.enums import Addressing, LengthConvention, LengthsKind, TableKind
 from ..._model.errors import invalid_problem
 
@@ -45,16 +44,10 @@ class Views:
         kind = choice(function, "table", table, TableKind) if has_lengths else TableKind.CSR
         by = choice(function, "lengths", lengths, LengthsKind) if has_lengths else LengthsKind.LAST_PAGE_LEN
         operands = set_for(function, place, kind, by)
-        convention = convention_of(function, length_convention, place, by)
+        convention = operands.convention(function, length_convention)
         before = has_lengths and convention is LengthConvention.BEFORE_APPEND
         if place is Addressing.LAST_PAGE:
             self._check_decode(function, before and by is LengthsKind.SEQ_LENS, padded)
-        if before and place is Addressing.RAGGED and by is LengthsKind.LAST_PAGE_LEN:
-            raise invalid_problem(
-                function,
-                "length_convention is BEFORE_APPEND; with append_indptr and last_page_len it should "
-                "be AFTER_APPEND",
-            )
         view = {}
         for operand in operands.names:
             counts = operand in ("last_page_len", "seq_lens")

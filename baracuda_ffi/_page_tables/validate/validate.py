@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from ctypes import memmove
 
-from ..._append.addressing import PLACE_NAMES, set_of
+from ..._append.addressing import PLACE_NAMES, check_entries, set_of
 from ..._interop.index_vector import IndexVector
 from ..._interop.streams import stream_handle
 from ..._model.checks import INT32_MAX, INT64_MAX, instance, integer
-from ..._model.descriptors import convention_of
 from ..._model.enums import LengthConvention
 from ..._model.errors import invalid_problem
 
@@ -98,7 +97,7 @@ def validate_page_table(
         seq_lens,
     )
     placed_by = set_of(_ME, operands)
-    convention = convention_of(_ME, length_convention, placed_by.addressing, placed_by.lengths)
+    convention = placed_by.convention(_ME, length_convention)
     instance(_ME, "guarded", guarded, bool)
     if num_rows is not None:
         num_rows = integer(_ME, "num_rows", num_rows, 0, INT32_MAX, "a number of rows, or None")
@@ -109,7 +108,7 @@ def validate_page_table(
         for name, operand in zip(PLACE_NAMES, operands, strict=True)
         if operand is not None
     }
-    _check_counts(vectors)
+    check_entries(_ME, {name: vector.shape for name, vector in vectors.items()})
     from .faults import find_faults
     from .table import Table
 
@@ -124,33 +123,6 @@ def validate_page_table(
         num_rows=num_rows,
     )
     return find_faults(table)
-
-
-def _check_counts(vectors: dict[str, IndexVector]) -> None:
-    """One entry for each request, or one more, and one for each row."""
-    for lengths in ("last_page_len", "seq_lens"):
-        for name in ("indptr", "append_indptr"):
-            if lengths not in vectors or name not in vectors:
-                continue
-            batch, count = vectors[lengths].count, vectors[name].count
-            if count != batch + 1:
-                raise invalid_problem(
-                    _ME, f"{name} has {count} entries and {lengths} has {batch}; {name} should have one more"
-                )
-    if "positions" in vectors:
-        rows, count = vectors["batch_indices"].count, vectors["positions"].count
-        if count != rows:
-            raise invalid_problem(
-                _ME, f"positions has {count} entries and batch_indices has {rows}; they should be as many"
-            )
-        if vectors["indptr"].count == 0:
-            raise invalid_problem(_ME, "indptr has 0 entries; it should have one more than requests")
-    if "block_table" in vectors and vectors["block_table"].shape[0] < vectors["seq_lens"].count:
-        raise invalid_problem(
-            _ME,
-            f"block_table has {vectors['block_table'].shape[0]} rows and seq_lens has "
-            f"{vectors['seq_lens'].count} entries; there should be a row for each",
-        )
 
 
 def _read(vectors: dict[str, IndexVector], stream: object) -> dict[str, NDArray[Any]]:
