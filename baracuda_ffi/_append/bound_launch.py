@@ -7,7 +7,7 @@ import sys
 from .._interop.streams import handle_or_host
 from .._model.checks import in_words
 from .._model.copying import no_copy
-from .._model.enums import Addressing
+from .._model.enums import Addressing, BackendKind
 from .._model.errors import invalid_problem
 from .._native import abi
 from .._native.accelerator import slot_offset
@@ -213,7 +213,7 @@ class BoundLaunch:
             Whatever ``PagedKvAppendPlan.bind`` would raise for the stream.
         """
         op, kept = self._bound[:2]
-        on_host = abi.Append.from_buffer_copy(op).backend == abi.BACKEND_HOST
+        on_host = abi.Append.from_buffer_copy(op).backend == BackendKind.HOST
         if on_host != (stream is None):
             kind, wanted = ("the host", "None") if on_host else ("CUDA", "a CUDA stream, such as 0")
             raise invalid_problem(

@@ -20,7 +20,6 @@ __all__ = ["concat_and_cache_mla", "reshape_and_cache_flash"]
 _COPIES = ("auto", "float16", "half", "bfloat16", "float32", "float")
 _QUANTISED = {"fp8": "fp8_e4m3", "fp8_e4m3": "fp8_e4m3", "fp8_e5m2": "fp8_e5m2"}
 _DS_MLA = "fp8_ds_mla"
-_DS_MLA_BYTES = 656
 
 
 def reshape_and_cache_flash(

@@ -259,6 +259,8 @@ def test_read_only_memory_is_no_record() -> None:
 def test_a_record_in_cuda_memory_is_none_for_the_host() -> None:
     """Said before anything reads it."""
     record = bf.ErrorRecord(bf.TensorView(ptr=64, shape=(8,), element="i64", device=0))
+    assert not record.cpu_can_reach
+    assert bf.ErrorRecord.allocate(None).cpu_can_reach
     problem = make_problem()
     with pytest.raises(bf.InvalidProblem, match=r"error_record is in CUDA memory"):
         bf.PagedKvAppendPlan.select(None, problem.descriptor, GUARDED.replace(error_record=record))

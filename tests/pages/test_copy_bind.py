@@ -108,10 +108,6 @@ def _on_device(name: str, kind: int) -> Callable[[dict[str, Any], Tensors], None
     return lambda arrays, tensors: setattr(tensors[name].c, "device_type", kind)
 
 
-def _shown(value: object) -> str:
-    return "" if callable(value) else str(value)
-
-
 REFUSED: list[tuple[str, int, Callable[[dict[str, Any], Tensors], None], str]] = [
     ("COPY", 2, _without("k_data"), "k_data is NULL"),
     ("COPY", 2, _without("v_data"), "v_data is NULL"),

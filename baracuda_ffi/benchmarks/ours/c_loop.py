@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
+from ..._model.enums import BackendKind
 from ..._native import abi
 from ..._native.library import library
 from ..operands.addresses import address_of
@@ -24,7 +25,7 @@ def append_struct(problem: Problem, seven: dict[str, Any], stream: int | None) -
     """The general struct, filled by hand; ``stream`` None is the host backend. It keeps no operand alive."""
     op = abi.Append(
         struct_size=ctypes.sizeof(abi.Append),
-        backend=abi.BACKEND_HOST if stream is None else abi.BACKEND_FLASHINFER,
+        backend=BackendKind.HOST if stream is None else BackendKind.FLASHINFER,
         element=problem.kind,
         layout=problem.cache.layout,
         batch_size=problem.batch,

@@ -35,10 +35,6 @@ def _out_of_order(arrays: dict[str, Array], b: int) -> None:
     arrays["indptr"][b + 1] = arrays["indptr"][b] - 1
 
 
-def _negative_start(arrays: dict[str, Array], b: int) -> None:
-    arrays["indptr"][: b + 1] = -1
-
-
 def _past_the_table(arrays: dict[str, Array], b: int) -> None:
     arrays["indptr"][b + 1 :] += arrays["indices"].size
 

@@ -249,7 +249,6 @@ class PythonMethod(ctypes.Structure):
     _fields_ = [("name", c_char_p), ("function", c_void_p), ("flags", c_int32), ("doc", c_char_p)]
 
 
-Reader = ctypes.PYFUNCTYPE(c_int, c_void_p, ctypes.POINTER(Tensor))
 ObjectReader = ctypes.PYFUNCTYPE(c_int, ctypes.py_object, ctypes.POINTER(Tensor))
 
 _I4 = [c_int32] * 4
