@@ -110,8 +110,8 @@ def test_the_kernel_suite_measures_every_form(monkeypatch: pytest.MonkeyPatch) -
     result = kernel.run(Settings())
     assert result.status == MEASURED
     kinds = [case.parameters.get("operands") for case in result.cases]
-    # Heads, batches; each packed, strided and quantised by four ways, and none of them prefilled too.
-    assert sorted(map(str, kinds)) == sorted(2 * 2 * ["None", "strided", *4 * ["quantised"]])
+    # Heads, batches; each packed, strided, of one request's prefill, and quantised by four ways.
+    assert sorted(map(str, kinds)) == sorted(2 * 2 * ["None", "strided", "places", *4 * ["quantised"]])
     strided = [case for case in result.cases if case.parameters.get("operands") == "strided"]
     assert len(strided) == 4
     names = {form.of(path) for form in FORMS for path in (kernel_paths.GUARDED, flashinfer_python.NAME)}
