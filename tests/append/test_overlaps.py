@@ -339,8 +339,10 @@ def test_the_same_strides_are_judged_exactly(data: st.DataObject, shape: tuple[i
 @many
 @given(data=st.data(), shape=extents)
 def test_unlike_strides_are_judged_by_their_spans(data: st.DataObject, shape: tuple[int, ...]) -> None:
+    """By no more than these where all are unlike; those that are alike may tell more."""
     one, other = data.draw(apart(shape)), data.draw(apart(shape))
-    assume(any(a != b and n > 1 for a, b, n in zip(one.strides, other.strides, shape, strict=True)))
+    unlike = [a != b for a, b, n in zip(one.strides[:-1], other.strides, shape, strict=False) if n > 1]
+    assume(any(unlike))
     size = one.below + one.above
     reach = other.below + other.above
     block = np.zeros(3 * (size + reach), np.float16)
@@ -348,7 +350,12 @@ def test_unlike_strides_are_judged_by_their_spans(data: st.DataObject, shape: tu
     distance = data.draw(st.integers(-size - reach, size + reach) | st.sampled_from((0, size, -reach)))
     k_data = lay(one, block, first)
     v_data = lay(other, block, first - one.below + other.below + distance)
-    assert is_taken(k_data, v_data) != np.may_share_memory(k_data, v_data)
+    taken, spans_meet = is_taken(k_data, v_data), np.may_share_memory(k_data, v_data)
+    assert taken or spans_meet
+    if all(unlike):
+        assert not (taken and spans_meet)
+    elif taken:
+        assert not np.shares_memory(k_data, v_data)
 
 
 @many
