@@ -113,6 +113,8 @@ def check_problem(opened: Library, op: abi.Append, desc: PagedKvAppendDescriptor
     # 0 means "not stated" to the library, which a descriptor cannot say.
     if desc.paged_kv.num_total_pages == 0:
         raise invalid_problem(SELECT, "num_total_pages is 0; it should be at least 1")
+    if desc.paged_kv.value_head_dim == 0:
+        raise unsupported(SELECT, "value_head_dim is 0; it should be positive")
     status = opened.can_implement(bytes(op))
     if status:
         raise opened.error(CAN_IMPLEMENT_SYMBOL, status)

@@ -67,6 +67,10 @@ def test_extents_are_checked_as_ever(backend: Backend, name: str) -> None:
             select(backend, replace(CASE, **{name: value}))  # type: ignore[arg-type]
     with pytest.raises(bf.InvalidProblem, match=r"num_total_pages is 0"):
         bf.PagedKvAppendPlan.select(backend.stream, CASE.descriptor(0), GUARDED)
+    of_values = CASE.descriptor(6)
+    of_values = of_values.replace(paged_kv=of_values.paged_kv.replace(value_head_dim=0))
+    with pytest.raises(bf.Unsupported, match=r"value_head_dim is 0; it should be positive"):
+        bf.PagedKvAppendPlan.select(backend.stream, of_values, GUARDED)
 
 
 def test_a_preferred_backend_that_agrees(backend: Backend) -> None:

@@ -297,6 +297,17 @@ def test_indptr_of_int64_is_not_cut_off(indptr: tuple[int, ...], request_with_ro
     assert given["k_data"].sum() == 2 * HEADS * HEAD_DIM
 
 
+def test_other_requests_than_a_plan_has_are_not_laid_to_its_rows() -> None:
+    cache = bf.PagedKvCacheDescriptor(
+        page_size=PAGE_SIZE, num_total_pages=PAGES, num_kv_heads=HEADS, head_dim=HEAD_DIM, element="f16"
+    )
+    desc = bf.PagedKvAppendDescriptor(batch_size=BATCH + 1, paged_kv=cache, addressing="POSITIONS")
+    plan = bf.PagedKvAppendPlan.select(None, desc)
+    given = operands(last_page_len=None, batch_indices=int32(0, 1), positions=int32(0, 0))
+    text = said(lambda: plan.run(None, bf.Workspace.NONE, bf.PagedKvAppendArgs(**given)))
+    assert text == "indptr has shape [3]; it should be [4]"
+
+
 @pytest.mark.skipif(device_count() > 0, reason="needs a machine without a CUDA device, this one has one")
 def test_no_gpu_and_what_to_do() -> None:
     assert "the host backend" in said(one_liner(stream=0))

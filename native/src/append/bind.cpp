@@ -93,6 +93,7 @@ class Binding {
     int other = count_said_by(op_);
     const bool key_says_rows = op_.addressing == BARACUDA_ADDRESSING_RAGGED;
     if (kOperands[operand].shape == Shape::kRows && (dimension > 0 || key_says_rows)) other = BARACUDA_OPERAND_KEY;
+    if (op_.addressing == BARACUDA_ADDRESSING_POSITIONS && operand == BARACUDA_OPERAND_INDPTR) return -1;
     if (kOperands[operand].shape == Shape::kCache) {
       const int slots = shapes_.headless() || op_.layout == BARACUDA_LAYOUT_NHD ? 1 : 2;
       other = dimension == 0 || dimension == slots ? BARACUDA_OPERAND_K_DATA : BARACUDA_OPERAND_KEY + part;
