@@ -110,14 +110,14 @@ def _flags_of_plan(
 
 
 def check_problem(opened: Library, op: abi.Append, desc: PagedKvAppendDescriptor) -> None:
-    # 0 means "not stated" to the library, which a descriptor cannot say.
+    # To the library 0 means "not stated", or "as head_dim", neither of which a descriptor says so.
     if desc.paged_kv.num_total_pages == 0:
         raise invalid_problem(SELECT, "num_total_pages is 0; it should be at least 1")
-    if desc.paged_kv.value_head_dim == 0:
-        raise unsupported(SELECT, "value_head_dim is 0; it should be positive")
     status = opened.can_implement(bytes(op))
     if status:
         raise opened.error(CAN_IMPLEMENT_SYMBOL, status)
+    if desc.paged_kv.value_head_dim == 0:
+        raise unsupported(SELECT, "value_head_dim is 0; it should be positive")
 
 
 def check_preference(
