@@ -30,6 +30,7 @@ from ._compilers.torch_library import raw_stream as _stream_of
 from ._compilers.torch_operator import call as _operator
 from ._model.enums import KvLayout
 from ._native import library as native_library
+from ._native.by_name import ARGUMENTS, NOT_GIVEN, given_of, with_not_given
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ _compiling = compiler.is_dynamo_compiling
 
 _NO_PLAIN_TENSOR = -2  # where a device is: memory of the host is -1
 
+_NO_RECORD, _NO_STREAM = NOT_GIVEN["error_record"], NOT_GIVEN["stream"]
+
 # One function whatever the operands, where its overloads have one each.
 _append: Callable[..., None] = one_call.append_paged_kv
 
@@ -66,29 +69,119 @@ def _on_the_current_stream(declared: F) -> F:
     """``declared``, the operator, for calls that somebody watches, or that have what it alone takes."""
 
     @wraps(declared)
-    def append_paged_kv(*operands: Any, **named: Any) -> None:
-        key = operands[0] if operands else named.get("key")
+    def append_paged_kv(
+        key: Any = None,
+        value: Any = None,
+        k_data: Any = None,
+        v_data: Any = None,
+        indices: Any = None,
+        indptr: Any = None,
+        last_page_len: Any = None,
+        beyond: Any = None,
+        append_indptr: Any = None,
+        batch_indices: Any = None,
+        positions: Any = None,
+        slot_mapping: Any = None,
+        block_table: Any = None,
+        seq_lens: Any = None,
+        k_scale: Any = None,
+        v_scale: Any = None,
+        k_scales: Any = None,
+        v_scales: Any = None,
+        kv_data: Any = None,
+        stream: Any = None,
+        layout: Any = None,
+        length_convention: Any = None,
+        guarded: Any = None,
+        backend: Any = None,
+        transform: Any = None,
+        element: Any = None,
+        skip_slot: Any = None,
+        error_record: Any = None,
+    ) -> None:
         device = key.get_device() if type(key) is Tensor else _NO_PLAIN_TENSOR
+        function: Callable[..., None] = declared
         if (
-            device == _NO_PLAIN_TENSOR
-            or _compiling()
-            or _modes()
-            or _transforms() is not None
-            or _script()
-            or "error_record" in named
-            or "stream" in named
+            device != _NO_PLAIN_TENSOR
+            and not _compiling()
+            and not _modes()
+            and _transforms() is None
+            and not _script()
+            and error_record is _NO_RECORD
+            and stream is _NO_STREAM
         ):
-            return declared(*operands, **named)
-        named["stream"] = _stream_of(device) if device >= 0 else None
-        # What _append asks first, asked here: to hand the call on to it would take a quarter longer.
-        opened = native_library.loaded
-        if opened is not None:
-            append = opened.append_known  # by itself: CPython takes longer to look up a slot as a method
-            if append(one_call.known, operands, named, one_call.BY_POSITION) == 0:
-                return None
-        return _append(*operands, **named)  # what is new to the library, or wrong
+            stream = _stream_of(device) if device >= 0 else None
+            # What _append asks first, asked here: to hand the call on to it would take a quarter longer.
+            opened = native_library.loaded
+            if opened is not None:
+                append = opened.append_known  # by itself: CPython takes longer to look up a slot as a method
+                if not append(
+                    one_call.known,
+                    key,
+                    value,
+                    k_data,
+                    v_data,
+                    indices,
+                    indptr,
+                    last_page_len,
+                    append_indptr,
+                    batch_indices,
+                    positions,
+                    slot_mapping,
+                    block_table,
+                    seq_lens,
+                    k_scale,
+                    v_scale,
+                    k_scales,
+                    v_scales,
+                    kv_data,
+                    stream,
+                    layout,
+                    length_convention,
+                    guarded,
+                    backend,
+                    transform,
+                    element,
+                    skip_slot,
+                    error_record,
+                    beyond,
+                ):
+                    return
+            function = _append  # what is new to the library, or wrong
+        arguments = (
+            key,
+            value,
+            k_data,
+            v_data,
+            indices,
+            indptr,
+            last_page_len,
+            append_indptr,
+            batch_indices,
+            positions,
+            slot_mapping,
+            block_table,
+            seq_lens,
+            k_scale,
+            v_scale,
+            k_scales,
+            v_scales,
+            kv_data,
+            stream,
+            layout,
+            length_convention,
+            guarded,
+            backend,
+            transform,
+            element,
+            skip_slot,
+            error_record,
+            beyond,
+        )
+        operands, named = given_of(ARGUMENTS, arguments, one_call.BY_POSITION)
+        function(*operands, **named)
 
-    return append_paged_kv  # type: ignore[return-value]
+    return with_not_given(append_paged_kv)  # type: ignore[return-value]
 
 
 @_on_the_current_stream

@@ -11,6 +11,7 @@ from .._model.enums import Addressing, BackendKind
 from .._model.errors import invalid_problem
 from .._native import abi
 from .._native.accelerator import slot_offset
+from .._native.by_name import BEYOND, NOT_GIVEN, given_of, with_not_given
 from .._native.library import NOT_JUDGED
 from .._native.process_lock import ProcessLock
 from .arguments import caches, check_same_parts
@@ -19,7 +20,8 @@ from .operands import BIND_SYMBOL, RUN_SYMBOL, bind, bind_described, describe, o
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from collections.abc import Callable
+    from typing import Any, NoReturn, TypeVar
 
     from typing_extensions import TypedDict, Unpack
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from .counts import OpenCounts
     from .error_record import ErrorRecord
     from .operands import Descriptions
+
+    F = TypeVar("F", bound=Callable[..., None])
 
     class _Others(TypedDict, total=False):
         """What says where rows go but for a decode, both caches in one, and scales."""
@@ -47,7 +51,90 @@ if TYPE_CHECKING:
 
 
 _REBIND = "BoundLaunch.rebind"
+_NOTHING_BEYOND = NOT_GIVEN[BEYOND]
+_ARGUMENTS = (*abi.OPERANDS, "kv_data", BEYOND)
 _ON = "BoundLaunch.on"
+
+
+def _rebound_by_the_library(declared: F) -> F:
+    """``declared``, the method, which is not called where the library can bind the operands."""
+
+    def rebind(
+        self: BoundLaunch,
+        beyond: Any = None,
+        key: Any = None,
+        value: Any = None,
+        k_data: Any = None,
+        v_data: Any = None,
+        indices: Any = None,
+        indptr: Any = None,
+        last_page_len: Any = None,
+        append_indptr: Any = None,
+        batch_indices: Any = None,
+        positions: Any = None,
+        slot_mapping: Any = None,
+        block_table: Any = None,
+        seq_lens: Any = None,
+        k_scale: Any = None,
+        v_scale: Any = None,
+        k_scales: Any = None,
+        v_scales: Any = None,
+        kv_data: Any = None,
+    ) -> None:
+        rebind = self._rebind_objects  # by itself: CPython takes longer to look up a slot as a method
+        counts = self._open_in_bits
+        if beyond is _NOTHING_BEYOND and not rebind(
+            self,
+            _BOUND_AT,
+            counts,
+            key,
+            value,
+            k_data,
+            v_data,
+            indices,
+            indptr,
+            last_page_len,
+            append_indptr,
+            batch_indices,
+            positions,
+            slot_mapping,
+            block_table,
+            seq_lens,
+            k_scale,
+            v_scale,
+            k_scales,
+            v_scales,
+            kv_data,
+        ):
+            return
+        arguments = (
+            key,
+            value,
+            k_data,
+            v_data,
+            indices,
+            indptr,
+            last_page_len,
+            append_indptr,
+            batch_indices,
+            positions,
+            slot_mapping,
+            block_table,
+            seq_lens,
+            k_scale,
+            v_scale,
+            k_scales,
+            v_scales,
+            kv_data,
+            beyond,
+        )
+        operands, named = given_of(_ARGUMENTS, arguments, ())
+        declared(self, *operands, **named)
+
+    for name in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
+        setattr(rebind, name, getattr(declared, name))
+    rebind.__wrapped__ = declared  # type: ignore[attr-defined]
+    return with_not_given(rebind)  # type: ignore[return-value]
 
 
 class BoundLaunch:
@@ -107,6 +194,7 @@ class BoundLaunch:
         if status:
             raise self._library.error(RUN_SYMBOL, status)
 
+    @_rebound_by_the_library
     def rebind(
         self,
         *,
@@ -117,7 +205,7 @@ class BoundLaunch:
         indices: Operand | None = None,
         indptr: Operand | None = None,
         last_page_len: Operand | None = None,
-        **others: Unpack[_Others],  # CPython looks each keyword up that is not given
+        **others: Unpack[_Others],
     ) -> None:
         """Use other operands from the next call on: the next layer's cache, the next step's rows.
 
@@ -141,12 +229,6 @@ class BoundLaunch:
         BaracudaError
             Whatever ``run`` would raise for the operands; all of them stay then.
         """
-        rebind = self._rebind_objects  # by itself: CPython takes longer to look up a slot as a method
-        counts = self._open_in_bits
-        if not rebind(
-            self, _BOUND_AT, counts, others, key, value, k_data, v_data, indices, indptr, last_page_len
-        ):
-            return
         given: Operands = (key, value, k_data, v_data, indices, indptr, last_page_len)
         self._rebind(_with_others(given, **others) if others else given)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from types import NoneType
 
 from .._interop.streams import handle_or_host
@@ -10,6 +9,7 @@ from .._model.enums import BackendKind, ElementKind, KvLayout, LengthConvention,
 from .._model.errors import BaracudaError
 from .._native import abi
 from .._native import library as native_library
+from .._native.by_name import ARGUMENTS, BEYOND, NOT_GIVEN, OPTIONS, given_of, known_by, with_not_given
 from .._native.library import NOT_JUDGED, NOT_KNOWN
 from .operands import RUN_SYMBOL, append_any
 from .problem import CALL, form_of_call, given_by, op_of, statement, told
@@ -52,9 +52,8 @@ _MOST_KNOWN = 32
 # That say the same: by an enumerator, its name, or names that are made anew each time and not known again.
 _MOST_ALIKE = 4
 
-BY_POSITION = 7  # of abi.OPERANDS
-
-_OPERANDS = (*abi.OPERANDS, "kv_data")
+BY_POSITION = abi.OPERANDS[:7]
+_STREAM = ARGUMENTS.index("stream")
 
 # What options are known by. It is the objects that are compared: enumerators, and what stands in a caller's
 # source, are the same each time.
@@ -62,76 +61,169 @@ _SAME_EACH_TIME = (bool, int, str, NoneType, KvLayout, LengthConvention, Backend
 _WRITTEN_IN_PYTHON = 1 << 9  # Py_TPFLAGS_HEAPTYPE of a type, which classes of C have too that ask for it
 
 
-def _says_the_same_each_time(value: object) -> bool:
-    """Whether a name or dtype of an element does: those of NumPy, ml_dtypes and torch, and scalar types."""
-    return isinstance(value, type) or not type(value).__flags__ & _WRITTEN_IN_PYTHON
+def _says_the_same_each_time(name: str, value: object) -> bool:
+    """Whether an option does. Of an element, names and dtypes do: those of NumPy, ml_dtypes and torch, and
+    scalar types."""
+    if type(value) in _SAME_EACH_TIME:
+        return True
+    return name == "element" and (isinstance(value, type) or not type(value).__flags__ & _WRITTEN_IN_PYTHON)
 
 
-def _get_to_know(operands: Operands, named: dict[str, Any]) -> None:
+def _get_to_know(named: dict[str, Any]) -> None:
     """Have the library know calls like this one, which was right."""
     global known
+    given = {name: value for name, value in named.items() if name != "stream"}
     on_host = named["stream"] is None
-    said: list[object] = []
-    for name, value in named.items():
-        if name in _OPERANDS or (name == "stream" and not on_host):
-            continue
-        if type(name) is not str:
+    options = [name for name in OPTIONS if name in given]
+    for name in options:
+        if not _says_the_same_each_time(name, given[name]):
             return
-        if type(value) not in _SAME_EACH_TIME and not (name == "element" and _says_the_same_each_time(value)):
-            return
-        said += sys.intern(name), value
-    given: dict[str, Any] = dict(zip(abi.OPERANDS, operands, strict=False)) | named
-    del given["stream"]
-    op, all_operands = statement(on_host=on_host, **given)
-    call = op, given_by(all_operands), *said
+    op, operands = statement(on_host=on_host, **given)
+    said = [given.get(name, NOT_GIVEN[name]) for name in (*OPTIONS, BEYOND)]
+    call = op, known_by(given_by(operands), on_host, said), options, *said
     others: list[tuple[object, ...]] = []
     alike = 1
     for other in known:
-        is_alike = other[:2] == call[:2] and other[2::2] == call[2::2]
+        is_alike = (other[0], other[2]) == (call[0], call[2])
         alike += is_alike
         if not is_alike or alike <= _MOST_ALIKE:
             others.append(other)
     known = (call, *others[: _MOST_KNOWN - 1])
 
 
-def _by_handle(named: dict[str, Any]) -> dict[str, Any] | None:
-    """The same with the handle of a stream that is an object, which ``named`` keeps; None where it is none. A
-    wrong one is refused when its turn comes."""
-    stream = named["stream"]
+def _handle_of(stream: Stream) -> int | None:
+    """That of a stream that is an object; None where it is none. A wrong one is refused when its turn
+    comes."""
     if stream is None or type(stream) is int:
         return None
     try:
-        return {**named, "stream": handle_or_host(CALL, stream)}
+        return handle_or_host(CALL, stream)
     except BaracudaError:
         return None
+
+
+def _append_otherwise(declared: Callable[..., None], status: int, arguments: tuple[Any, ...]) -> None:
+    """What a call does that the library has not made, which gave the status."""
+    if status == NOT_JUDGED and (handle := _handle_of(arguments[_STREAM])) is not None:
+        append = native_library.library().append_known
+        status = append(known, *arguments[:_STREAM], handle, *arguments[_STREAM + 1 :])
+        if not status:
+            return
+    if status > 0:
+        raise native_library.library().error(RUN_SYMBOL, status)
+    operands, named = given_of(ARGUMENTS, arguments, BY_POSITION)
+    declared(*operands, **named)
+    if status == NOT_KNOWN:
+        _get_to_know(named)
 
 
 def _known_by_name(declared: F) -> F:
     """``declared``, which is not called where the library knows a call with the same operands and options."""
 
-    def append_paged_kv(*operands: Any, **named: Any) -> None:
+    def append_paged_kv(
+        key: Any = None,
+        value: Any = None,
+        k_data: Any = None,
+        v_data: Any = None,
+        indices: Any = None,
+        indptr: Any = None,
+        last_page_len: Any = None,
+        beyond: Any = None,
+        append_indptr: Any = None,
+        batch_indices: Any = None,
+        positions: Any = None,
+        slot_mapping: Any = None,
+        block_table: Any = None,
+        seq_lens: Any = None,
+        k_scale: Any = None,
+        v_scale: Any = None,
+        k_scales: Any = None,
+        v_scales: Any = None,
+        kv_data: Any = None,
+        stream: Any = None,
+        layout: Any = None,
+        length_convention: Any = None,
+        guarded: Any = None,
+        backend: Any = None,
+        transform: Any = None,
+        element: Any = None,
+        skip_slot: Any = None,
+        error_record: Any = None,
+    ) -> None:
         status = NOT_KNOWN
         opened = native_library.loaded
         if opened is not None:
             append = opened.append_known  # by itself: CPython takes longer to look up a slot as a method
-            status = append(known, operands, named, BY_POSITION)
+            status = append(
+                known,
+                key,
+                value,
+                k_data,
+                v_data,
+                indices,
+                indptr,
+                last_page_len,
+                append_indptr,
+                batch_indices,
+                positions,
+                slot_mapping,
+                block_table,
+                seq_lens,
+                k_scale,
+                v_scale,
+                k_scales,
+                v_scales,
+                kv_data,
+                stream,
+                layout,
+                length_convention,
+                guarded,
+                backend,
+                transform,
+                element,
+                skip_slot,
+                error_record,
+                beyond,
+            )
             if not status:
                 return
-            if status == NOT_JUDGED and (by_handle := _by_handle(named)):
-                status = append(known, operands, by_handle, BY_POSITION)
-                if not status:
-                    return
-            if status > 0:
-                raise opened.error(RUN_SYMBOL, status)
-        declared(*operands, **named)
-        if status == NOT_KNOWN:
-            _get_to_know(operands, named)
+        arguments = (
+            key,
+            value,
+            k_data,
+            v_data,
+            indices,
+            indptr,
+            last_page_len,
+            append_indptr,
+            batch_indices,
+            positions,
+            slot_mapping,
+            block_table,
+            seq_lens,
+            k_scale,
+            v_scale,
+            k_scales,
+            v_scales,
+            kv_data,
+            stream,
+            layout,
+            length_convention,
+            guarded,
+            backend,
+            transform,
+            element,
+            skip_slot,
+            error_record,
+            beyond,
+        )
+        _append_otherwise(declared, status, arguments)
 
     # As functools.wraps does: nothing else that a first append needs loads functools, which takes time.
     for name in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
         setattr(append_paged_kv, name, getattr(declared, name))
     append_paged_kv.__wrapped__ = declared  # type: ignore[attr-defined]
-    return append_paged_kv  # type: ignore[return-value]
+    return with_not_given(append_paged_kv)  # type: ignore[return-value]
 
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import sys
 from ctypes import c_char_p, c_int32, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p
 
 from . import abi
+from .by_name import NOT_GIVEN
 from .search import not_loaded
 
 TYPE_CHECKING = False
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     Describers = dict[type | int | Callable[[Any], object], Describer | Caution | bytes | int | Half | None]
 
 SYMBOL = "baracuda_private_python_methods"
-VERSION = 3  # BARACUDA_PRIVATE_PYTHON_VERSION, which goes with that symbol
+VERSION = 4  # BARACUDA_PRIVATE_PYTHON_VERSION, which goes with that symbol
 
 # What describes objects, by type, for the library's built-in functions; by the address of a reader a
 # ``Caution``; by a function None if the object may let go of its capsules' memory, an ``ArrayLayout`` by
@@ -40,19 +41,6 @@ VERSION = 3  # BARACUDA_PRIVATE_PYTHON_VERSION, which goes with that symbol
 # entry is removed or replaced, since another thread may be using it: a table lives as long as the process,
 # and types that have one are few.
 describers: Describers = {}
-
-# What a call may be given by name. It is the objects that are compared: Python interns keywords.
-_OPTIONS = (
-    "layout",
-    "length_convention",
-    "guarded",
-    "backend",
-    "transform",
-    "element",
-    "skip_slot",
-    "error_record",
-)
-_NAMES = tuple([sys.intern(name) for name in (*abi.OPERANDS, "kv_data", "stream", *_OPTIONS)])
 
 
 class _PythonApi(ctypes.Structure):
@@ -66,13 +54,11 @@ class _PythonApi(ctypes.Structure):
         ("exception_type", c_void_p),
         ("tuple_type", c_void_p),
         ("interpreter", c_void_p),
-        ("names", c_void_p * len(_NAMES)),
+        ("not_given", c_void_p * (len(abi.OPERANDS) + 1)),
         ("PyBytes_AsString", c_void_p),
         ("PyBytes_FromStringAndSize", c_void_p),
         ("PyCapsule_GetPointer", c_void_p),
         ("PyDict_GetItemWithError", c_void_p),
-        ("PyDict_Next", c_void_p),
-        ("PyDict_Size", c_void_p),
         ("PyErr_Clear", c_void_p),
         ("PyErr_ExceptionMatches", c_void_p),
         ("PyErr_Occurred", c_void_p),
@@ -86,7 +72,6 @@ class _PythonApi(ctypes.Structure):
         ("PyTuple_New", c_void_p),
         ("PyTuple_SetItem", c_void_p),
         ("PyTuple_Size", c_void_p),
-        ("PyUnicode_InternInPlace", c_void_p),
         ("Py_DecRef", c_void_p),
         ("Py_IncRef", c_void_p),
     )
@@ -194,7 +179,7 @@ def builtin_calls(library: ctypes.CDLL, table: Describers = describers) -> dict[
         return {}
     objects = (None, int, Exception, tuple, sys)
     api = _PythonApi(ctypes.sizeof(_PythonApi), _type_offset(), *map(id, objects))
-    api.names[:] = [id(name) for name in _NAMES]
+    api.not_given[:] = [id(NOT_GIVEN[name]) for name in (*abi.OPERANDS, "kv_data")]
     try:
         for name, _ in _PythonApi._fields_:
             if name.startswith("Py"):

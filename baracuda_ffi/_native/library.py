@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     # One for each of abi.OPERANDS, None where there is none; those at the end may be left out.
     Operands = tuple[object, ...]
 
-    # Calls by name that are known, each a tuple: its baracuda_paged_kv_append; a bit for each of
-    # abi.OPERANDS, whether it is given; and in turns the names and values of its options, and "stream" and
-    # None for the host.
+    # Calls by name that are known, each a tuple: its baracuda_paged_kv_append; what it is known by, as
+    # by_name.known_by has it; which options it has; and the objects of which that has the addresses.
     Calls = tuple[tuple[object, ...], ...]
 
     # A baracuda_paged_kv_append, and the operands that keep its memory; and from the accelerator what it was
@@ -66,9 +65,9 @@ class Library:
     preload: Callable[[int, int], int]
     bind: Callable[[int, int, int], int]
     bind_objects: Callable[..., tuple[int, Bound]]  # of a Bound and the operands
-    rebind_objects: Callable[..., int]  # of what has a Bound, where it has it, an OpenCountsOf, and operands
+    rebind_objects: Callable[..., int]  # of what has a Bound, where, an OpenCountsOf, operands, and kv_data
     append: Callable[[bytes, object, Operands], int]
-    append_known: Callable[[Calls, Operands, dict[str, Any], int], int]  # of a call
+    append_known: Callable[..., int]  # of Calls and by_name.ARGUMENTS
     copy: Callable[[bytes, object, Operands], int]  # of a baracuda_paged_kv_copy, by abi.COPY_OPERANDS
     bind_copy: Callable[[int, int, int], int]
     run_copy: Callable[[int], int]

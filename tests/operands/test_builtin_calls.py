@@ -16,6 +16,7 @@ import pytest
 import baracuda_ffi as bf
 from baracuda_ffi._native import accelerator
 from baracuda_ffi._native.accelerator import SYMBOL, VERSION, builtin_calls, slot_offset
+from baracuda_ffi._native.by_name import NOT_GIVEN, known_by
 from baracuda_ffi._native.library import Library
 from support.c_abi import abi
 from support.calls.builtin_calls import (
@@ -33,15 +34,13 @@ from support.calls.operands import NAMES
 from support.problems.problem import Problem, assert_appended, assert_unchanged
 from support.processes.installed import REPOSITORY
 
-OPTIONS = tuple([f"option {i}" for i in range(8)])
-CALL_NAMES = (*abi.OPERANDS, "kv_data", "stream", *OPTIONS)
 CUDA_STREAMS = [True, -1, 2**64, 1.5, "0", None, object()]
 
 
 def whole_api() -> abi.PythonApi:
     objects = (None, int, Exception, tuple, sys)
     api = abi.PythonApi(ctypes.sizeof(abi.PythonApi), 0, *map(id, objects))
-    api.names[:] = [id(name) for name in CALL_NAMES]
+    api.not_given[:] = [id(NOT_GIVEN[name]) for name in (*abi.OPERANDS, "kv_data")]
     for name, _ in abi.PythonApi._fields_:
         if name.startswith("Py"):
             setattr(api, name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p))
@@ -79,7 +78,7 @@ def test_the_version_is_raised_with_what_it_is_of() -> None:
         agreed.append(method.doc.decode())
         address += size
     digest = hashlib.sha256(" ".join(agreed).encode()).hexdigest()
-    assert (VERSION, digest[:16]) == (3, "2205ae89706d1673")
+    assert (VERSION, digest[:16]) == (4, "b8492141972c3158")
 
 
 def test_a_library_with_other_functions_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +101,7 @@ def test_an_api_that_lacks_something() -> None:
         setattr(api, name, kind())
         assert methods(api) is None, name
     api = whole_api()
-    api.names[-1] = 0
+    api.not_given[-1] = 0
     assert methods(api) is None
     assert methods(whole_api())
 
@@ -128,51 +127,47 @@ def test_append_reads_each_operand_once_and_leaves_the_op_as_it_was() -> None:
     assert op == copy
 
 
+def bits(*names: str) -> int:
+    return sum(1 << abi.OPERANDS.index(name) for name in names)
+
+
 def test_a_known_call_is_like_it_in_its_operands_and_options() -> None:
     problem = Problem()
-    calls, given = Calls(problem), sum(1 << abi.OPERANDS.index(name) for name in NAMES)
-    option = object()
-    like = (unbound(), given, "guarded", option, "stream", None)
+    calls, given = Calls(problem), bits(*NAMES)
+    said = (object(), "HND", NOT_GIVEN["layout"])
     unlike = [
-        (b"", given ^ 1, *like[2:]),
-        (b"", given, *like[2:4]),
-        (b"", given, *like[4:]),
-        (b"", given, *like[4:], *like[2:4]),
-        (b"", given, "guarded", object(), *like[4:]),
-        (b"", given, "layout", option, *like[4:]),
-        (b"", given, *like[2:], "layout", option),
+        (b"", known_by(given ^ 1, True, said)),
+        (b"", known_by(given | bits("seq_lens"), True, said)),
+        (b"", known_by(given, False, said)),
+        *[(b"", known_by(given, True, (*said[:i], object(), *said[i + 1 :]))) for i in range(len(said))],
+        (b"", known_by(given, True, said[::-1])),
     ]
-    named = {"guarded": option, "stream": None}
-    for number in range(len(NAMES) + 1):  # by position; the others by name
-        by_name = {name: calls.operands[name] for name in NAMES[number:]}
-        by_position = calls.given()[:number]
+    like = (unbound(), known_by(given, True, said))
+    for known in (tuple(unlike), ()):
         before = problem.snapshot()
-        assert calls.append_known(tuple(unlike), by_position, named | by_name, 7) == NOT_KNOWN
-        assert calls.append_known((), by_position, named | by_name, 7) == NOT_KNOWN
+        assert calls.append_known(known, None, *said) == NOT_KNOWN
         assert_unchanged(problem.arrays, before)
-        assert calls.append_known((*unlike, like, *unlike), by_position, named | by_name, 7) == abi.OK
+    for others in ({}, {"kv_data": None, "seq_lens": None}):
+        before = problem.snapshot()
+        assert calls.append_known((*unlike, like, *unlike), None, *said, **others) == abi.OK
         assert_appended(problem, before)
 
 
 def test_a_call_that_is_none() -> None:
     problem = Problem()
     before = problem.snapshot()
-    calls, given = Calls(problem), sum(1 << abi.OPERANDS.index(name) for name in NAMES)
-    known = ((unbound(), given, "stream", None), (unbound(), given))
-    host = {"stream": None}
-    first = calls.given()
-    assert calls.append_known(known, first, {}, 7) == NOT_KNOWN  # no stream
-    assert calls.append_known(known, first, host, 6) == NOT_KNOWN
-    assert calls.append_known(known, (*first, *[None] * 20), host, 7) == NOT_KNOWN
-    assert calls.append_known(known, first, host | {"key": first[0]}, 7) == NOT_KNOWN
-    assert calls.append_known(known, first, host | {"key": None}, 7) == NOT_KNOWN
-    assert calls.append_known(known, first, host | {"kv_data": first[2]}, 7) == NOT_KNOWN
-    assert calls.append_known(known, first, host | dict.fromkeys("abcdefghij"), 7) == NOT_KNOWN
-    assert calls.append_known(known, first[:6], host | {"".join(["ke", "y"]): None}, 7) == NOT_KNOWN
-    assert calls.append_known(known, first, {"stream": 0}, 7) == NOT_JUDGED  # the op is the host's
+    calls, given = Calls(problem), bits(*NAMES)
+    known = tuple([(unbound(), known_by(given, on_host, ())) for on_host in (True, False)])
+    array = calls.operands["k_data"]
+    for more in ("seq_lens", "v_scales", "kv_data"):
+        assert calls.append_known(known, None, **{more: array}) == NOT_KNOWN
+    for name in NAMES:
+        assert calls.append_known(known, None, **{name: None}) == NOT_KNOWN
+    one_cache = {"v_data": None, "kv_data": array}  # beside k_data
+    assert calls.append_known(known, None, **one_cache) == NOT_KNOWN
+    for stream in (0, NOT_GIVEN["stream"]):  # the op is the host's
+        assert calls.append_known(known, stream) == NOT_JUDGED
     assert_unchanged(problem.arrays, before)
-    assert calls.append_known(known, first, host | {"kv_data": None, "seq_lens": None}, 7) == abi.OK
-    assert_appended(problem, before)
 
 
 def test_bind_then_run() -> None:
@@ -211,13 +206,13 @@ def test_operands_that_nobody_wants_may_be_left_out_or_none(count: int) -> None:
     assert calls.append(unbound(), None, operands) == abi.OK
     assert_appended(problem, before)
     status, bound = calls.bind(bound_to_nothing(), operands)
-    assert (status, bound[1]) == (abi.OK, operands)
+    assert (status, bound[1]) == (abi.OK, calls.given())
     before = problem.snapshot()
     assert calls.run(bound) == abi.OK
     assert_appended(problem, before)
     for few in ((), operands[:1]):
         status, rebound = calls.bind(bound, few)
-        assert (status, *rebound[:2]) == (abi.OK, bound[0], operands)
+        assert (status, *rebound[:2]) == (abi.OK, *bound[:2])
 
 
 @pytest.mark.parametrize("name", abi.OPERANDS[len(NAMES) :])
@@ -297,11 +292,10 @@ def test_rebind_replaces_what_is_bound(name: str) -> None:
     holder = Holder(bound)
     operand = calls.kind(other.arrays[name])
     operands = one(name, operand)
-    assert calls.rebind(holder, BOUND_AT, STAY, {}, *operands) == abi.OK
-    assert holder.bound[:2] == calls.bind(bound, operands)[1][:2]
-    holder.bound = bound
-    assert calls.rebind(holder, BOUND_AT, STAY, {name: operand}, None, None) == abi.OK
-    assert holder.bound[:2] == calls.bind(bound, operands)[1][:2]
+    for none in ({}, dict.fromkeys(abi.OPERANDS)):
+        holder.bound = bound
+        assert calls.rebind(holder, BOUND_AT, STAY, **(none | {name: operand})) == abi.OK
+        assert holder.bound[:2] == calls.bind(bound, operands)[1][:2]
     assert (bound[1], holder.other) == (calls.given(), None)
     assert calls.run(holder.bound) == abi.OK
 
@@ -313,12 +307,11 @@ def test_rebind_leaves_what_is_bound_where_it_binds_nothing() -> None:
     holder = Holder(bound)
     flat = calls.kind(problem.arrays["key"].reshape(1, 1, -1, 1, 1))
     key = calls.operands["key"]
-    assert calls.rebind(holder, BOUND_AT, STAY, {}, flat) == abi.INVALID_PROBLEM
+    assert calls.rebind(holder, BOUND_AT, STAY, key=flat) == abi.INVALID_PROBLEM
     assert abi.message().startswith("key")
-    assert calls.rebind(holder, BOUND_AT, STAY, {}, object()) == NOT_JUDGED
-    assert calls.rebind(holder, 0, STAY, {}, key) == NOT_JUDGED
-    for named in ({"key": key}, {"kv_data": key}, {"stream": None}, {"nonsense": None}):
-        assert calls.rebind(holder, BOUND_AT, STAY, named, key) == NOT_JUDGED
+    assert calls.rebind(holder, BOUND_AT, STAY, key=object()) == NOT_JUDGED
+    assert calls.rebind(holder, 0, STAY, key=key) == NOT_JUDGED
+    assert calls.rebind(holder, BOUND_AT, STAY, kv_data=key) == NOT_JUDGED
     assert holder.bound is bound
 
 
@@ -341,7 +334,7 @@ def test_rebind_begins_anew_where_what_is_bound_was_replaced_meanwhile() -> None
 
     calls.describers[Replacing] = export
     key = Replacing()
-    assert calls.rebind(holder, BOUND_AT, STAY, {}, key) == abi.OK
+    assert calls.rebind(holder, BOUND_AT, STAY, key=key) == abi.OK
     assert key.exports == 2
     assert holder.bound[1] == calls.given(key=key, value=value)
 
@@ -423,16 +416,19 @@ def test_references_come_and_go() -> None:
     problem = Problem()
     calls = Calls(problem)
     foreign = calls.given(key=object())
-    watched = [*calls.given(), calls.kind, calls.describers, *foreign]
-    nothing, op = bound_to_nothing(), unbound()
+    nothing, op, option = bound_to_nothing(), unbound(), object()
+    known = ((op, known_by(bits(*NAMES), True, (option,)), option),)
+    watched = [*calls.given(), calls.kind, calls.describers, *foreign, known, option, *NOT_GIVEN.values()]
     wrong = calls.given(indptr=calls.operands["indices"])
 
     def all_ways() -> None:
         _, bound = calls.bind(nothing, calls.given())
         calls.run(calls.bind(bound, one("key", calls.operands["key"]))[1])
         holder = Holder(bound)
-        assert calls.rebind(holder, BOUND_AT, STAY, {}, *one("key", calls.operands["key"])) == abi.OK
-        assert calls.rebind(holder, BOUND_AT, STAY, {}, *wrong) == abi.INVALID_PROBLEM
+        assert calls.rebind(holder, BOUND_AT, STAY, key=calls.operands["key"]) == abi.OK
+        assert calls.rebind(holder, BOUND_AT, STAY, indptr=calls.operands["indices"]) == abi.INVALID_PROBLEM
+        assert calls.append_known(known, None, option) == abi.OK
+        assert calls.append_known(known, None, option, kv_data=option) == NOT_KNOWN
         calls.append(op, None, calls.given())
         assert calls.append(op, None, foreign) == NOT_JUDGED
         assert calls.bind(nothing, foreign) == (NOT_JUDGED, None)

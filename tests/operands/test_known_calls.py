@@ -14,6 +14,7 @@ import pytest
 
 import baracuda_ffi as bf
 from baracuda_ffi._append import one_call
+from baracuda_ffi._native.by_name import ARGUMENTS, NOT_GIVEN
 from support.calls.streams import TorchStream
 from support.devices.bits import Array
 
@@ -110,11 +111,9 @@ def declared() -> Any:
     return bf.append_paged_kv.__wrapped__  # type: ignore[attr-defined]
 
 
-def call_by_the_library_alone(given: dict[str, Any], by_position: tuple[str, ...] = ()) -> int:
+def call_by_the_library_alone(given: dict[str, Any]) -> int:
     opened = one_call.native_library.library()
-    first = tuple(given[name] for name in by_position)
-    named = {name: value for name, value in given.items() if name not in by_position}
-    return opened.append_known(one_call.known, first, named, one_call.BY_POSITION)
+    return opened.append_known(one_call.known, *[given.get(name, NOT_GIVEN[name]) for name in ARGUMENTS])
 
 
 @pytest.mark.usefixtures("afresh")
@@ -198,7 +197,7 @@ def test_options_whose_names_are_strings_of_a_type_of_their_own() -> None:
         given, written = call("last_page", {}, "copy", seed=0)
         bf.append_paged_kv(**{Name(name): operand for name, operand in given.items()})
         assert (written[0] != 7).any()
-    assert one_call.known == ()
+    assert len(one_call.known) == 2
 
 
 class Element:
@@ -257,6 +256,69 @@ def test_skip_slots_and_error_records() -> None:
             record.check(None)
 
 
+class Recording:
+    """In the library's place: it knows all calls, and says what they gave."""
+
+    def __init__(self) -> None:
+        self.given: list[dict[str, Any]] = []
+
+    def append_known(self, known: Any, *arguments: Any) -> int:
+        named = zip(ARGUMENTS, arguments, strict=True)
+        self.given.append({name: value for name, value in named if value is not NOT_GIVEN[name]})
+        return 0
+
+
+@pytest.mark.parametrize("name", ARGUMENTS[:-1])
+def test_each_argument_goes_to_its_place(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = Recording()
+    monkeypatch.setattr(one_call.native_library, "loaded", library)
+    function: Any = bf.append_paged_kv
+    argument = object()
+    function(**{name: argument})
+    function(*[None] * 7)
+    assert library.given == [{name: argument}, dict.fromkeys(ARGUMENTS[:7])]
+
+
+@pytest.mark.parametrize("name", [name for name in ARGUMENTS[:-1] if name not in ("stream", "error_record")])
+def test_each_argument_of_torchs_function_goes_to_its_place(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = pytest.importorskip("torch")
+    import baracuda_ffi.torch
+
+    library = Recording()
+    monkeypatch.setattr(one_call.native_library, "loaded", library)
+    function: Any = baracuda_ffi.torch.append_paged_kv
+    key, argument = torch.zeros(1), object()
+    function(key, **({} if name == "key" else {name: argument}))
+    assert library.given == [{name: argument} | {"key": key, "stream": None}]
+
+
+@pytest.mark.parametrize("name", ARGUMENTS[: ARGUMENTS.index("stream")])
+def test_each_argument_of_a_rebinding_goes_to_its_place(name: str) -> None:
+    given, _ = call("last_page", {}, "copy", seed=0)
+    cache = bf.PagedKvCacheDescriptor(
+        page_size=PAGE_SIZE,
+        num_total_pages=PAGES,
+        num_kv_heads=HEADS,
+        head_dim=WIDTH,
+        element=bf.ElementKind.F16,
+    )
+    desc = bf.PagedKvAppendDescriptor(batch_size=ROWS, paged_kv=cache)
+    plan = bf.PagedKvAppendPlan.select(None, desc, bf.PlanPreference(guarded=True))
+    del given["stream"]
+    launch: Any = plan.bind(None, bf.PagedKvAppendArgs(**given))
+    taken: list[tuple[Any, ...]] = []
+    launch._rebind_objects = lambda *arguments: taken.append(arguments)
+    argument = object()
+    launch.rebind(**{name: argument})
+    ((holder, _, _, *arguments),) = taken
+    assert holder is launch
+    of = zip(ARGUMENTS, arguments, strict=False)
+    assert len(arguments) == len(ARGUMENTS[: ARGUMENTS.index("stream")])
+    assert {one: value for one, value in of if value is not NOT_GIVEN[one]} == {name: argument}
+
+
 class OfStreams:
     """In the library's place: it knows all calls, and takes streams by their handles alone."""
 
@@ -265,8 +327,9 @@ class OfStreams:
         self.calls: list[tuple[Any, bool]] = []
         self.stream: Any = lambda: None
 
-    def append_known(self, known: Any, operands: Any, named: dict[str, Any], most: int) -> int:
-        handle = named["stream"] if type(named["stream"]) is int else None
+    def append_known(self, known: Any, *arguments: Any) -> int:
+        stream = arguments[ARGUMENTS.index("stream")]
+        handle = stream if type(stream) is int else None
         self.calls.append((handle, self.stream() is not None))
         return -1 if handle is None else self.status
 

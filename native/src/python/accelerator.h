@@ -16,25 +16,23 @@ extern "C" {
 
 /* Raised with any change to this file, or to what a function takes or returns: the version of all that the package and
  * the library have to agree about here. */
-#define BARACUDA_PRIVATE_PYTHON_VERSION 3
+#define BARACUDA_PRIVATE_PYTHON_VERSION 4
 #define BARACUDA_PRIVATE_TENSOR_TYPES 12
-#define BARACUDA_PRIVATE_NAMES 27
 
 typedef struct baracuda_python_api {
-  uint32_t struct_size;                /* sizeof(baracuda_python_api) */
-  uint32_t type_offset;                /* where an object has its type; 0: not known */
-  void* none;                          /* Py_None */
-  void* int_type;                      /* &PyLong_Type */
-  void* exception_type;                /* PyExc_Exception */
-  void* tuple_type;                    /* &PyTuple_Type */
-  void* interpreter;                   /* an object that no other interpreter has: the module sys */
-  void* names[BARACUDA_PRIVATE_NAMES]; /* interned: operands, "kv_data", "stream", options */
+  uint32_t struct_size; /* sizeof(baracuda_python_api) */
+  uint32_t type_offset; /* where an object has its type; 0: not known */
+  void* none;           /* Py_None */
+  void* int_type;       /* &PyLong_Type */
+  void* exception_type; /* PyExc_Exception */
+  void* tuple_type;     /* &PyTuple_Type */
+  void* interpreter;    /* an object that no other interpreter has: the module sys */
+  /* What stands for each operand, and for both caches in one, where a call by name gives none: an object each. */
+  void* not_given[BARACUDA_NUM_OPERANDS + 1];
   void* PyBytes_AsString;
   void* PyBytes_FromStringAndSize;
   void* PyCapsule_GetPointer;
   void* PyDict_GetItemWithError;
-  void* PyDict_Next;
-  void* PyDict_Size;
   void* PyErr_Clear;
   void* PyErr_ExceptionMatches;
   void* PyErr_Occurred;
@@ -48,7 +46,6 @@ typedef struct baracuda_python_api {
   void* PyTuple_New;
   void* PyTuple_SetItem;
   void* PyTuple_Size;
-  void* PyUnicode_InternInPlace;
   void* Py_DecRef;
   void* Py_IncRef;
 } baracuda_python_api;
@@ -150,22 +147,22 @@ typedef struct baracuda_python_method {
  *   run(bound)                     baracuda_paged_kv_append_run, the GIL released; returns the status
  *   bind(bound, *operands)         checked as by _bind, the GIL held; returns the status, and a new bound with these
  *                                  operands, one that is None as it was (None where the status is not 0)
- *   rebind(holder, offset, counts, named, *operands)
- *                                  binds likewise, further operands by their names in the dict `named`, in place of
- *                                  the bound that the object `holder` has at `offset`, an int (0: not known), anew
- *                                  where that was replaced meanwhile; returns the status. `counts` is a bytes object
- *                                  that holds a baracuda_open_counts. Not for interpreters that have no GIL
+ *   rebind(holder, offset, counts, *arguments)
+ *                                  binds likewise, in place of the bound that the object `holder` has at `offset`, an
+ *                                  int (0: not known), anew where that was replaced meanwhile; returns the status.
+ *                                  `arguments` are an operand each, what stands for one that is not given, or None;
+ *                                  and kv_data, which is for others. `counts` is a bytes object that holds a
+ *                                  baracuda_open_counts. Not for interpreters that have no GIL
  *   append(op, stream, operands)   _bind, the GIL held, then _run on `stream`, an int, or None for the host, the GIL
  *                                  released; returns the status
- *   append_known(calls, operands, named, most)
- *                                  likewise of a call by name: `operands` are its first, at most as many as the int
- *                                  `most`, and `named` is a dict of what else it has: further operands, kv_data (both
- *                                  caches in one, in place of k_data and v_data), the stream, and options. `calls` is
- *                                  a tuple of tuples, one for each call that is known: its op; an int, bit i of it
- *                                  whether operand i is given; and in turns names and values of its options, and
- *                                  "stream" and None for the host. One is taken that has what this call has, the same
- *                                  objects in the same order. BARACUDA_PRIVATE_NOT_KNOWN, and nothing was done,
- *                                  if there is none
+ *   append_known(calls, *arguments)
+ *                                  likewise of a call by name: `arguments` are as of rebind, kv_data (both caches in
+ *                                  one, in place of k_data and v_data) too, the stream, and what else it says, as many
+ *                                  each time. `calls` is a tuple of tuples, one for each call that is known: its op;
+ *                                  and a bytes object, of a uint64, bit i of it whether operand i is given, and
+ *                                  BARACUDA_PRIVATE_ON_HOST whether the stream is None, and of the addresses of what
+ *                                  else it says. One is taken of which that is so of this call.
+ *                                  BARACUDA_PRIVATE_NOT_KNOWN, and nothing was done, if there is none
  *   copy(op, stream, operands)     likewise of a baracuda_paged_kv_copy, with the operands of baracuda_copy_operand
  *
  * They trust their caller for all that, but a stream or an operand may be any object. The status is
@@ -174,11 +171,12 @@ typedef struct baracuda_python_method {
  * nothing in `self`, that its reader or bind is not given, or where any of that raised an Exception (which is cleared;
  * what is no Exception, such as KeyboardInterrupt, goes on), and for a stream that is not of the backend's kind.
  *
- * Returns NULL for an `api` that lacks something. The functions of the first one hold for the process, and its names
- * and its interpreter are kept: what the functions remember are objects of that interpreter, so every other gets NULL,
- * one that begins anew in this process too. */
+ * Returns NULL for an `api` that lacks something. The functions of the first one hold for the process, and its
+ * interpreter and what stands for arguments are kept: what the functions remember are objects of that interpreter, so
+ * every other gets NULL, one that begins anew in this process too. */
 #define BARACUDA_PRIVATE_NOT_JUDGED (-1)
 #define BARACUDA_PRIVATE_NOT_KNOWN (-2)
+#define BARACUDA_PRIVATE_ON_HOST (UINT64_C(1) << 63)
 BARACUDA_API const baracuda_python_method* baracuda_private_python_methods(const baracuda_python_api* api);
 
 #ifdef __cplusplus

@@ -5,7 +5,6 @@
 #include <cstddef>
 
 #include "python/accelerator.h"
-#include "python/names.h"
 
 namespace baracuda::python {
 
@@ -26,8 +25,6 @@ struct Api {
         own_bytes(Any{given.PyBytes_FromStringAndSize}),
         capsule_pointer(Any{given.PyCapsule_GetPointer}),
         borrow_dict_item(Any{given.PyDict_GetItemWithError}),
-        next_dict_item(Any{given.PyDict_Next}),
-        dict_size(Any{given.PyDict_Size}),
         clear_error(Any{given.PyErr_Clear}),
         restore_thread(Any{given.PyEval_RestoreThread}),
         save_thread(Any{given.PyEval_SaveThread}),
@@ -41,13 +38,12 @@ struct Api {
         own_tuple(Any{given.PyTuple_New}),
         give_to_tuple(Any{given.PyTuple_SetItem}),
         tuple_size(Any{given.PyTuple_Size}),
-        intern(Any{given.PyUnicode_InternInPlace}),
         release(Any{given.Py_DecRef}),
-        retain(Any{given.Py_IncRef}),
-        names(given.names) {
+        retain(Any{given.Py_IncRef}) {
+    for (int i = 0; i <= BARACUDA_NUM_OPERANDS; ++i) not_given[i] = Any{given.not_given[i]};
     // As long as these are kept no other object is at their addresses.
     retain(Any{given.interpreter});
-    for (void* name : given.names) retain(Any{name});
+    for (Object* object : not_given) retain(object);
   }
 
   size_t type_offset;  // in an object; 0: not known
@@ -56,12 +52,11 @@ struct Api {
   Object* exception_type;
   Object* tuple_type;
   void* interpreter;
+  Object* not_given[BARACUDA_NUM_OPERANDS + 1];  // what stands for an operand of a call by name, and for kv_data
   char* (*bytes_of)(Object*);
   Object* (*own_bytes)(const char*, ptrdiff_t size);
   void* (*capsule_pointer)(Object*, const char* name);     // nullptr and an error for what is none of that name
   Object* (*borrow_dict_item)(Object* dict, Object* key);  // nullptr without an error: not there
-  int (*next_dict_item)(Object* dict, ptrdiff_t* position, Object** borrowed_key, Object** borrowed_value);
-  ptrdiff_t (*dict_size)(Object* dict);
   void (*clear_error)();
   void (*restore_thread)(ThreadState*);
   ThreadState* (*save_thread)();
@@ -75,10 +70,8 @@ struct Api {
   Object* (*own_tuple)(ptrdiff_t size);  // of nullptr until each is given its item
   int (*give_to_tuple)(Object* tuple, ptrdiff_t index, Object* owned);
   ptrdiff_t (*tuple_size)(Object*);
-  void (*intern)(Object** owned_string);  // in its place the one of its characters that is interned
   void (*release)(Object*);
   void (*retain)(Object*);
-  Names names;
 
  private:
   // An address as whatever it is assigned to.

@@ -14,9 +14,10 @@
 #include "pages/run.h"
 #include "python/accelerator.h"
 #include "python/api.h"
-#include "python/by_name.h"
 #include "python/given_operands.h"
+#include "python/known_calls.h"
 #include "python/object.h"
+#include "python/objects.h"
 
 namespace baracuda::python {
 
@@ -54,37 +55,37 @@ struct ObjectsOfTuple {
   explicit ObjectsOfTuple(Object* tuple) : count(api->tuple_size(tuple)) {
     for (ptrdiff_t i = 0; i < count; ++i) items[i] = api->borrow_tuple_item(tuple, i);
   }
-  operator Objects() const { return {items, count, false}; }  // NOLINT(misc-explicit-constructor)
+  operator Objects() const { return {items, given_of(items, count)}; }  // NOLINT(misc-explicit-constructor)
 
   Object* items[BARACUDA_NUM_OPERANDS];
   ptrdiff_t count;
 };
 
-// Reads operands, those that are None left out. Where it returns false, the call is over.
-bool read_all(GivenOperands* given, Objects operands) {
-  int i = 0;
-  for (; i < operands.count; ++i) {
-    Object* const operand = operands.first[i];
-    if (operand == api->none) {
-      given->leave_out(i);
-      continue;
-    }
-    const bool is_half = operands.whole_caches && (i == BARACUDA_OPERAND_K_DATA || i == BARACUDA_OPERAND_V_DATA);
-    if (is_half ? !given->read_half(i, operand, i == BARACUDA_OPERAND_V_DATA) : !given->read(i, operand)) return false;
+// Reads the operands. Where it returns false, the call is over.
+bool read_all(GivenOperands* given, const Objects& operands) {
+  for (uint32_t left = operands.given; left != 0; left &= left - 1) {
+    const int i = lowest_bit(left);
+    const bool is_half = operands.whole != nullptr && (i == BARACUDA_OPERAND_K_DATA || i == BARACUDA_OPERAND_V_DATA);
+    if (is_half ? !given->read_half(i, operands.whole, i == BARACUDA_OPERAND_V_DATA)
+                : !given->read(i, operands.first[i]))
+      return false;
   }
-  for (; i < BARACUDA_NUM_OPERANDS; ++i) given->leave_out(i);
   return true;
 }
 
-// A tuple of the operands that are given, and for those that are None, or beyond their end, of those of another.
-Object* own_merged(Objects given, Object* before) {
+// A tuple of the operands that are given, and for the others of those of another.
+Object* own_merged(const Objects& given, Object* before) {
   const ptrdiff_t before_count = api->tuple_size(before);
-  const ptrdiff_t count = given.count > before_count ? given.count : before_count;
+  ptrdiff_t count = before_count;
+  while (given.given >> count != 0) ++count;
   Object* const merged = api->own_tuple(count);
   if (merged == nullptr) return nullptr;
   for (ptrdiff_t i = 0; i < count; ++i) {
-    Object* item = i < given.count ? given.first[i] : api->none;
-    if (item == api->none && i < before_count) item = api->borrow_tuple_item(before, i);
+    Object* item = api->none;
+    if (given.has(i))
+      item = given.first[i];
+    else if (i < before_count)
+      item = api->borrow_tuple_item(before, i);
     api->retain(item);
     api->give_to_tuple(merged, i, item);
   }
@@ -184,7 +185,7 @@ int32_t bind_checked(CopyOp* op, const Tensor* const* operands, PageCopy* copy) 
 
 // Has the objects checked against `op`, whose stream they are for; what they lent goes back before this returns.
 template <typename Struct, typename Checked>
-int32_t bind_objects(Object* describers, Objects operands, bool for_good, Struct* op, Checked* checked) {
+int32_t bind_objects(Object* describers, const Objects& operands, bool for_good, Struct* op, Checked* checked) {
   GivenOperands given(describers, for_good, table_of(*op));
   if (!read_all(&given, operands)) return given.outcome();
   return at_the_abi([&]() -> int32_t { return bind_checked(op, given.tensors(), checked); });
@@ -199,10 +200,7 @@ struct Counts {
 // The counts that are open where a launch is bound anew, and what is given then.
 class OpenCounts {
  public:
-  OpenCounts(const baracuda_open_counts& open, Objects operands) : open_(open) {
-    if ((open.requests_said_by | open.rows_said_by) == 0) return;
-    for (ptrdiff_t i = 0; i < operands.count; ++i) given_ |= (operands.first[i] != api->none ? 1u : 0u) << i;
-  }
+  OpenCounts(const baracuda_open_counts& open, uint32_t given) : open_(open), given_(given) {}
 
   // Leaves to the operands what they say. Returns what it was.
   Counts open(Op* op) const {
@@ -220,12 +218,12 @@ class OpenCounts {
 
  private:
   const baracuda_open_counts& open_;
-  uint32_t given_ = 0;  // bit i: operand i
+  const uint32_t given_;  // bit i: operand i
 };
 
 // Has the objects bound in place of what `before` has. Where there is no memory the status is that of what is right,
 // but nothing is bound.
-int32_t bind_in_place(Object* describers, Object* before, Objects operands, const OpenCounts& open,
+int32_t bind_in_place(Object* describers, Object* before, const Objects& operands, const OpenCounts& open,
                       Object** owned_bound) {
   Object* const bytes = api->borrow_tuple_item(before, 0);
   Op op;
@@ -244,8 +242,8 @@ int32_t bind_in_place(Object* describers, Object* before, Objects operands, cons
 Object* bind(Object* describers, Object* const* arguments, ptrdiff_t count) {
   Object* bound = nullptr;
   constexpr baracuda_open_counts kNone = {};
-  const Objects given = {arguments + 1, count - 1, false};
-  Object* const status = own_status(bind_in_place(describers, arguments[0], given, {kNone, given}, &bound));
+  const Objects given = {arguments + 1, given_of(arguments + 1, count - 1)};
+  Object* const status = own_status(bind_in_place(describers, arguments[0], given, {kNone, 0}, &bound));
   if (status == nullptr) return nullptr;
   if (bound == nullptr) api->retain(bound = api->none);
   return own_tuple_of({status, bound});
@@ -253,7 +251,7 @@ Object* bind(Object* describers, Object* const* arguments, ptrdiff_t count) {
 
 // One call, from objects to a launch.
 template <typename Struct, typename Checked>
-Object* call(Object* describers, Object* bytes, Object* stream, Objects operands) {
+Object* call(Object* describers, Object* bytes, Object* stream, const Objects& operands) {
   Struct op;
   int32_t status = read_struct(op_in<Struct>(bytes), &op);
   if (status != BARACUDA_OK) return api->own_int(status);
@@ -271,27 +269,25 @@ Object* call_with_tuple(Object* describers, Object* const* arguments, ptrdiff_t)
 constexpr auto kAppend = call_with_tuple<Op, Append>;
 constexpr auto kCopy = call_with_tuple<CopyOp, PageCopy>;
 
-Object* append_known(Object* describers, Object* const* arguments, ptrdiff_t) {
-  CallByName by_name;
-  const auto most = static_cast<ptrdiff_t>(api->address_of_int(arguments[3]));
-  Object* const op = by_name.read(arguments[1], most, arguments[2]) ? by_name.find_op(arguments[0]) : nullptr;
+Object* append_known(Object* describers, Object* const* arguments, ptrdiff_t count) {
+  constexpr ptrdiff_t kFirst = 1;
+  Objects operands;
+  Object* op = nullptr;
+  if (find_objects(arguments + kFirst, &operands))
+    op = find_known(arguments[0], operands, arguments + kFirst, count - kFirst);
   if (op == nullptr) return api->own_int(BARACUDA_PRIVATE_NOT_KNOWN);
-  return call<Op, Append>(describers, op, by_name.stream(), by_name.operands());
+  return call<Op, Append>(describers, op, arguments[kFirst + kStreamAt], operands);
 }
 
-Object* rebind(Object* describers, Object* const* arguments, ptrdiff_t count) {
-  constexpr ptrdiff_t kFirst = 4;
+Object* rebind(Object* describers, Object* const* arguments, ptrdiff_t) {
+  constexpr ptrdiff_t kFirst = 3;
   Object* const holder = arguments[0];
   const auto offset = static_cast<size_t>(api->address_of_int(arguments[1]));
-  if (offset == 0) return api->own_int(BARACUDA_PRIVATE_NOT_JUDGED);
-  Objects operands = {arguments + kFirst, count - kFirst, false};
-  OperandsByName with_named;
-  if (api->dict_size(arguments[3]) > 0) {
-    for (int i = 0; i < operands.count; ++i) with_named.put(i, operands.first[i]);
-    if (!add_named(arguments[3], &with_named)) return api->own_int(BARACUDA_PRIVATE_NOT_JUDGED);
-    operands = with_named.objects();
-  }
-  const OpenCounts open(*reinterpret_cast<const baracuda_open_counts*>(api->bytes_of(arguments[2])), operands);
+  Objects operands;
+  // Of both caches in one, each half would have to be kept.
+  if (offset == 0 || !find_objects(arguments + kFirst, &operands) || operands.whole != nullptr)
+    return api->own_int(BARACUDA_PRIVATE_NOT_JUDGED);
+  const OpenCounts open(*reinterpret_cast<const baracuda_open_counts*>(api->bytes_of(arguments[2])), operands.given);
   while (true) {
     auto* const before = member_of<Object*>(holder, offset);
     api->retain(before);
@@ -346,9 +342,9 @@ extern "C" const baracuda_python_method* baracuda_private_python_methods(const b
   static const baracuda_python_method methods[] = {
       method("run", run, "run(bound) -> status"),
       method("bind", bind, "bind(bound, *operands) -> (status, bound or None)"),
-      method("rebind", rebind, "rebind(holder, offset, counts, named, *operands) -> status"),
+      method("rebind", rebind, "rebind(holder, offset, counts, *arguments) -> status"),
       method("append", kAppend, "append(op, stream, operands) -> status"),
-      method("append_known", append_known, "append_known(calls, operands, named, most) -> status"),
+      method("append_known", append_known, "append_known(calls, *arguments) -> status"),
       method("copy", kCopy, "copy(op, stream, operands) -> status"),
       {nullptr, nullptr, BARACUDA_PRIVATE_PYTHON_VERSION, nullptr},
   };

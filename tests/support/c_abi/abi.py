@@ -212,7 +212,7 @@ class PythonApi(ctypes.Structure):
         ("struct_size", c_uint32),
         ("type_offset", c_uint32),
         *[(name, c_void_p) for name in ("none", "int_type", "exception_type", "tuple_type", "interpreter")],
-        ("names", c_void_p * 27),  # of the operands, kv_data, stream, and options
+        ("not_given", c_void_p * 18),  # of each operand, and of kv_data
         *[
             (name, c_void_p)
             for name in (
@@ -220,8 +220,6 @@ class PythonApi(ctypes.Structure):
                 "PyBytes_FromStringAndSize",
                 "PyCapsule_GetPointer",
                 "PyDict_GetItemWithError",
-                "PyDict_Next",
-                "PyDict_Size",
                 "PyErr_Clear",
                 "PyErr_ExceptionMatches",
                 "PyErr_Occurred",
@@ -235,7 +233,6 @@ class PythonApi(ctypes.Structure):
                 "PyTuple_New",
                 "PyTuple_SetItem",
                 "PyTuple_Size",
-                "PyUnicode_InternInPlace",
                 "Py_DecRef",
                 "Py_IncRef",
             )

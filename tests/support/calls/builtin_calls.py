@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from baracuda_ffi._native.accelerator import builtin_calls
+from baracuda_ffi._native.by_name import NOT_GIVEN
 
 from ..c_abi import abi
 from ..problems.problem import Problem
@@ -26,15 +27,29 @@ class Calls:
         self.describers: dict[Any, Any] = {self.kind: self.kind.reader}
         functions = builtin_calls(abi.library(), self.describers)
         self.run, self._bind, self.append = functions["run"], functions["bind"], functions["append"]
-        self.append_known, self.rebind = functions["append_known"], functions["rebind"]
+        self._append_known, self._rebind = functions["append_known"], functions["rebind"]
         self.operands = {name: self.kind(array) for name, array in problem.arrays.items()}
 
     def bind(self, bound: Any, operands: tuple[Any, ...]) -> Any:
         return self._bind(bound, *operands)
 
+    def append_known(self, calls: Any, stream: Any, *said: Any, **given: Any) -> Any:
+        """Of the seven, with others in their place."""
+        return self._append_known(calls, *arguments(**(self.operands | given)), stream, *said)
+
+    def rebind(self, holder: Any, offset: int, counts: bytes, **given: Any) -> Any:
+        return self._rebind(holder, offset, counts, *arguments(**given))
+
     def given(self, **others: Any) -> tuple[Any, ...]:
         """All seven, with some in place of others."""
         return tuple((self.operands | others)[name] for name in NAMES)
+
+
+def arguments(**given: Any) -> tuple[Any, ...]:
+    """Those of a call by name that are operands."""
+    names = (*abi.OPERANDS, "kv_data")
+    assert set(given) <= set(names)
+    return tuple(given.get(name, NOT_GIVEN[name]) for name in names)
 
 
 def one(name: str, operand: Any) -> tuple[Any, ...]:
