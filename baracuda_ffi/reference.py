@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ._append.addressing import PLACE_NAMES, check_entries, set_of
-from ._append.scales import NONE, kind_of, transform_of
+from ._append.scales import GIVEN, NONE, WRITTEN, kind_for, kind_of, transform_of
 from ._model.checks import INT64_MAX, choice, instance, integer
 from ._model.elements import element_kind
 from ._model.enums import ElementKind, KvLayout, LengthConvention, Transform
@@ -306,12 +306,17 @@ def dequantise_reference(
     """
     transform = choice(_READ, "transform", transform, Transform)
     layout = choice(_READ, "layout", layout, KvLayout)
-    transform_of(_READ, transform, kind_of(_READ, None, None, (scale, None, scales, None)), has_value=False)
-    checks.check_arrays(_READ, {"cache": cache} | _there(scale=scale, scales=scales))
     if transform is Transform.COPY:
         raise invalid_problem(
             _READ, "transform is COPY, which quantises nothing; the cache is what it stands for"
         )
+    taken = kind_for(transform, has_value=False)
+    for name, given, wanted in (("scale", scale, taken & GIVEN), ("scales", scales, taken & WRITTEN)):
+        if given is None and wanted:
+            raise invalid_problem(_READ, f"{name} is None; transform {transform.name} wants it")
+        if given is not None and not wanted:
+            raise invalid_problem(_READ, f"{name} is given; transform {transform.name} takes none")
+    checks.check_arrays(_READ, {"cache": cache} | _there(scale=scale, scales=scales))
     checks.check_cache(_READ, transform, cache)
     codes = _bytes(cache)
     if transform is Transform.FP8_DS_MLA:

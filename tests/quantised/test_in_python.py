@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import baracuda_ffi as bf
-from baracuda_ffi.reference import append_paged_kv_reference
+from baracuda_ffi.reference import append_paged_kv_reference, dequantise_reference
 from support.c_abi.tensors import as_view
 from support.devices.bits import Array, assert_same_bits, random_bits
 
@@ -213,6 +213,24 @@ def test_a_number_where_scales_are_written(name: str) -> None:
     given = operands("PER_TOKEN_HEAD") | {name: 0.5}
     with pytest.raises(bf.InvalidProblem, match=rf"{name} is 0\.5.*written there.*by is {name[:-1]}$"):
         bf.append_paged_kv(**given, stream=None)
+
+
+@pytest.mark.parametrize(
+    ("transform", "given", "says"),
+    [
+        ("FP8", (), "scale is None; transform FP8 wants it"),
+        ("FP8", ("scale", "scales"), "scales is given; transform FP8 takes none"),
+        ("PER_TOKEN_HEAD", (), "scales is None; transform PER_TOKEN_HEAD wants it"),
+        ("PER_TOKEN_HEAD", ("scale",), "scale is given; transform PER_TOKEN_HEAD takes none"),
+        ("NVFP4", ("scale",), "scales is None; transform NVFP4 wants it"),
+        ("FP8_DS_MLA", ("scales",), "scales is given; transform FP8_DS_MLA takes none"),
+        ("COPY", (), "transform is COPY, which quantises nothing"),
+    ],
+)
+def test_what_a_reader_is_told_of_scales(transform: Any, given: tuple[str, ...], says: str) -> None:
+    scales: dict[str, Any] = {name: np.ones(1, np.float32) for name in given}
+    with pytest.raises(bf.InvalidProblem, match=f"^{says}"):
+        dequantise_reference(np.zeros((1, 1, 656), np.uint8), transform, **scales)
 
 
 REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
