@@ -231,23 +231,18 @@ __device__ __forceinline__ Pointer vector_at(Pointer first, int64_t offset, uint
   return first + (kIsAnyVector<Vector> ? offset * vector_bytes : offset);
 }
 
-template <typename Vector>
+// How often a kernel reads what it loads.
+enum class Reads { kAgain, kOnce };
+
+template <typename Vector, Reads kReads = Reads::kAgain>
 __device__ __forceinline__ void load_vector_if(bool condition, const Pointed<Vector>* from, uint32_t vector_bytes,
                                                Held<Vector>* vector) {
   if constexpr (kIsAnyVector<Vector>)
     load_bytes_if(condition, from, vector_bytes, vector);
+  else if constexpr (kReads == Reads::kOnce)
+    load_once_if(condition, from, vector);
   else
     load_if(condition, from, vector);
-}
-
-// Of what is read this once.
-template <typename Vector>
-__device__ __forceinline__ void load_vector_once_if(bool condition, const Pointed<Vector>* from, uint32_t vector_bytes,
-                                                    Held<Vector>* vector) {
-  if constexpr (kIsAnyVector<Vector>)
-    load_bytes_if(condition, from, vector_bytes, vector);
-  else
-    load_once_if(condition, from, vector);
 }
 
 template <typename Vector>

@@ -178,9 +178,9 @@ __global__ void __launch_bounds__(kThreads)
       copy.vector_bytes);
   Held<Vector> vectors[kEach];
   for (int each = 0; each < kEach; ++each)
-    load_vector_once_if<Vector>(both(is_read, each * lanes < vectors_left),
-                                vector_at<Vector>(from, offsets[each].from, copy.vector_bytes), copy.vector_bytes,
-                                &vectors[each]);
+    load_vector_if<Vector, Reads::kOnce>(both(is_read, each * lanes < vectors_left),
+                                         vector_at<Vector>(from, offsets[each].from, copy.vector_bytes),
+                                         copy.vector_bytes, &vectors[each]);
   pair.to = id_of(copy.pairs.destination, destination, pair_number);
   const bool is_written = is_served(copy.pairs, pair);
   auto* const to = vector_at<Vector>(
