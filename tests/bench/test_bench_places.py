@@ -20,15 +20,11 @@ from baracuda_ffi.benchmarks.ours import statements as ours
 from baracuda_ffi.benchmarks.peers import device_copy, flashinfer_python, indexing, vllm
 from baracuda_ffi.benchmarks.report.results import MEASURED, OURS, Case
 from baracuda_ffi.benchmarks.settings import Settings
-from baracuda_ffi.benchmarks.suites import (
-    host,
-    kernel,
-    kernel_places,
-    kernel_targets,
-    launch,
-    launch_places,
-)
+from baracuda_ffi.benchmarks.suites import host, kernel, launch
 from baracuda_ffi.benchmarks.suites.host import paths as host_paths
+from baracuda_ffi.benchmarks.suites.kernel import places as kernel_places
+from baracuda_ffi.benchmarks.suites.kernel import targets as kernel_targets
+from baracuda_ffi.benchmarks.suites.launch import places as launch_places
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -18,9 +18,10 @@ from baracuda_ffi.benchmarks.peers import flashinfer_python, indexing, vllm
 from baracuda_ffi.benchmarks.report.results import MEASURED, OURS, Case
 from baracuda_ffi.benchmarks.running.paths import Call
 from baracuda_ffi.benchmarks.settings import ELEMENTS, Settings
-from baracuda_ffi.benchmarks.suites import host, kernel, kernel_quantised
+from baracuda_ffi.benchmarks.suites import host, kernel
 from baracuda_ffi.benchmarks.suites.host import paths
 from baracuda_ffi.benchmarks.suites.host import quantised as of_transforms
+from baracuda_ffi.benchmarks.suites.kernel import quantised as kernel_quantised
 
 
 @pytest.mark.parametrize("layout", ["HND", "NHD"])

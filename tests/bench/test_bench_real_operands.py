@@ -18,8 +18,10 @@ from baracuda_ffi.benchmarks.ours import statements as ours
 from baracuda_ffi.benchmarks.peers import flashinfer_python
 from baracuda_ffi.benchmarks.report.results import MEASURED, OURS, Case
 from baracuda_ffi.benchmarks.settings import Settings
-from baracuda_ffi.benchmarks.suites import host, kernel, kernel_paths, kernel_targets, launch
+from baracuda_ffi.benchmarks.suites import host, kernel, launch
 from baracuda_ffi.benchmarks.suites.host import paths as host_paths
+from baracuda_ffi.benchmarks.suites.kernel import paths as kernel_paths
+from baracuda_ffi.benchmarks.suites.kernel import targets as kernel_targets
 
 _BATCH, _HEADS, _HEAD_DIM, _PAGE_SIZE = 5, 2, 64, 16
 

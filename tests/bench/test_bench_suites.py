@@ -165,10 +165,10 @@ def test_a_cold_process_passes_its_milestones_in_order() -> None:
 
 
 def test_a_cold_process_imports_nothing_that_lies_beside_it() -> None:
-    child = Path(cold.__file__).with_name("cold_child.py")
+    child = Path(cold.__file__).with_name("child.py")
     done = subprocess.run(
         [sys.executable, "-i", child, "interpreter"],
-        input="from importlib.util import find_spec; print('beside:', find_spec('cold_child'))\n",
+        input="from importlib.util import find_spec; print('beside:', find_spec('child'))\n",
         capture_output=True,
         text=True,
         check=True,

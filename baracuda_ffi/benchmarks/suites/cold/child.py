@@ -1,7 +1,7 @@
 """One fresh process of the cold suite. Run as a script, so that nothing of the package is imported before it
 is asked for.
 
-``cold_child.py interpreter|context|baracuda|host|flashinfer`` prints one line of JSON: ``marks``, when it
+``child.py interpreter|context|baracuda|host|flashinfer`` prints one line of JSON: ``marks``, when it
 passed its milestones, in order, in nanoseconds of the monotonic clock, which it shares with its parent; and
 ``error``, empty if all went well.
 """

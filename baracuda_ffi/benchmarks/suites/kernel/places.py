@@ -5,20 +5,20 @@ from __future__ import annotations
 
 from functools import partial
 
-from ..._model.enums import BackendKind
-from ..absent import Absent
-from ..operands.places import DECODES, POSITIONS, PREFILLS, RAGGED, SLOTS
-from ..operands.torch_operands import elsewhere
-from ..ours.by_places import call
-from ..ours.statements import BOUND
-from ..peers import device_copy, flashinfer_python, vllm
-from ..report.results import LIMIT, OURS, PEER
-from ..running.paths import Call, Candidate
-from .kernel_paths import checked, compiled
+from ...._model.enums import BackendKind
+from ...absent import Absent
+from ...operands.places import DECODES, POSITIONS, PREFILLS, RAGGED, SLOTS
+from ...operands.torch_operands import elsewhere
+from ...ours.by_places import call
+from ...ours.statements import BOUND
+from ...peers import device_copy, flashinfer_python, vllm
+from ...report.results import LIMIT, OURS, PEER
+from ...running.paths import Call, Candidate
+from .paths import checked, compiled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..operands.torch_operands import Operands
+    from ...operands.torch_operands import Operands
 
 FLASHINFERS_POSITIONS = "positions, FlashInfer path"
 

@@ -12,22 +12,22 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path as FilePath
 
-from ..._native.about import build_info
-from ..._native.devices import find_devices
-from ..absent import Absent
-from ..report.results import FLOOR, MEASURED, OURS, PART, PEER, Case, Row, SuiteResult, Target
-from ..report.statistics import summarise
-from ..running.isolated import environment, python
-from ..running.paths import Candidate, Path, build_all
-from ..running.progress import Progress
-from ..running.sampling import in_order, interleave
-from . import cold_child
+from ...._native.about import build_info
+from ...._native.devices import find_devices
+from ...absent import Absent
+from ...report.results import FLOOR, MEASURED, OURS, PART, PEER, Case, Row, SuiteResult, Target
+from ...report.statistics import summarise
+from ...running.isolated import environment, python
+from ...running.paths import Candidate, Path, build_all
+from ...running.progress import Progress
+from ...running.sampling import in_order, interleave
+from . import child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ..settings import Settings
+    from ...settings import Settings
 
 _CONTEXT = "CUDA context alone"
 _OURS = "baracuda_ffi"
@@ -92,7 +92,7 @@ class _Kind:
 
 def start(mode: str, parts: dict[str, list[float]], extra: Mapping[str, str] | None = None) -> float:
     """Seconds from just before the process is made to its last milestone. Raises what it reports."""
-    command = python(str(FilePath(cold_child.__file__)), mode)
+    command = python(str(FilePath(child.__file__)), mode)
     variables = environment(extra)
     began = time.monotonic_ns()
     done = subprocess.run(

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from functools import partial
 
-from ..absent import Absent
-from ..operands.forms import FORMS
-from ..operands.torch_operands import check_writes, in_forms
-from ..peers import device_copy, empty_kernel, flashinfer_python, header, indexing, vllm
-from ..report.results import FLOOR, LIMIT, OURS, PEER
-from ..running.paths import Call, Candidate
+from ...absent import Absent
+from ...operands.forms import FORMS
+from ...operands.torch_operands import check_writes, in_forms
+from ...peers import device_copy, empty_kernel, flashinfer_python, header, indexing, vllm
+from ...report.results import FLOOR, LIMIT, OURS, PEER
+from ...running.paths import Call, Candidate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..operands.torch_operands import Operands
+    from ...operands.torch_operands import Operands
 
     # One call a set.
     Build = Callable[[list[Operands]], list[Call]]

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from ..operands import places
-from ..operands.forms import INTERLEAVED, SLICES, SLICES_INTERLEAVED
-from ..peers import device_copy, flashinfer_python, header, vllm
-from ..report.targets import at_most, same
-from . import kernel_quantised
-from .kernel_paths import FLASHINFER, GUARDED
+from ...operands import places
+from ...operands.forms import INTERLEAVED, SLICES, SLICES_INTERLEAVED
+from ...peers import device_copy, flashinfer_python, header, vllm
+from ...report.targets import at_most, same
+from . import quantised
+from .paths import FLASHINFER, GUARDED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..report.results import Case, Target
+    from ...report.results import Case, Target
 
 
 def targets(cases: list[Case]) -> list[Target]:
-    return [*_packed(cases), *_strided(cases), *_places(cases), *kernel_quantised.targets(cases)]
+    return [*_packed(cases), *_strided(cases), *_places(cases), *quantised.targets(cases)]
 
 
 def _packed(cases: list[Case]) -> list[Target]:

@@ -6,32 +6,32 @@ import time
 from functools import partial
 from itertools import product
 
-from ..absent import Absent, optional
-from ..operands import kinds
-from ..operands.places import RAGGED, WAYS, placed
-from ..operands.problem import Problem
-from ..ours import statements as ours
-from ..ours.c_loop import NAME as C_LOOP
-from ..ours.c_loop import CLoop, append_struct
-from ..peers import custom_op, empty_operator, flashinfer_python, indexing, vllm
-from ..report.results import FLOOR, MEASURED, OURS, PEER, Case, SuiteResult
-from ..report.targets import at_most
-from ..running.gpu import torch_with_gpu
-from ..running.paths import Candidate, Path, build_all
-from ..running.progress import Progress
-from ..running.sampling import in_order, interleave
-from . import launch_places
-from .launch_places import REQUESTS
+from ...absent import Absent, optional
+from ...operands import kinds
+from ...operands.places import RAGGED, WAYS, placed
+from ...operands.problem import Problem
+from ...ours import statements as ours
+from ...ours.c_loop import NAME as C_LOOP
+from ...ours.c_loop import CLoop, append_struct
+from ...peers import custom_op, empty_operator, flashinfer_python, indexing, vllm
+from ...report.results import FLOOR, MEASURED, OURS, PEER, Case, SuiteResult
+from ...report.targets import at_most
+from ...running.gpu import torch_with_gpu
+from ...running.paths import Candidate, Path, build_all
+from ...running.progress import Progress
+from ...running.sampling import in_order, interleave
+from . import places
+from .places import REQUESTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from ..report.results import Target
-    from ..running.paths import Call
-    from ..settings import Settings
-    from .launch_places import Checks
+    from ...report.results import Target
+    from ...running.paths import Call
+    from ...settings import Settings
+    from .places import Checks
 
 # Fewer launches than CUDA queues before it makes the caller wait.
 _LAUNCHES = 500
@@ -57,12 +57,12 @@ def run(settings: Settings) -> SuiteResult:
     on_host = [_on_host(settings, rounds, beside_gpu=bool(cases)), _places_on_host(rounds)]
     cases += on_host
     targets += _host_targets(on_host)
-    targets += launch_places.targets(cases)
+    targets += places.targets(cases)
     return SuiteResult("launch", MEASURED, time.perf_counter() - started, "", C_LOOP, cases, targets, notes)
 
 
 def _on_gpu(torch: Any, settings: Settings, rounds: int) -> list[Case]:
-    from ..operands.torch_operands import caches, check_writes, elsewhere, operand_set
+    from ...operands.torch_operands import caches, check_writes, elsewhere, operand_set
 
     problem = Problem(batch=64)
     stream = torch.cuda.Stream()
@@ -92,7 +92,7 @@ def _on_gpu(torch: Any, settings: Settings, rounds: int) -> list[Case]:
         checks = _each(candidates, check)
         del checks[flashinfer_python.CONVERSION]
         moved = {way: elsewhere(sets[:1], way, REQUESTS)[0] for way in WAYS}
-        elsewhere_too, places_checks = launch_places.candidates(problem, moved, handle, check_writes)
+        elsewhere_too, places_checks = places.candidates(problem, moved, handle, check_writes)
         step = _unless(settings.quick, flashinfer_python.step, moved[RAGGED])
         elsewhere_too.append(Candidate(flashinfer_python.STEP, PEER, step))
         places_checks[flashinfer_python.STEP] = partial(check_writes, moved[RAGGED])
@@ -111,8 +111,8 @@ def _on_host(settings: Settings, rounds: int, beside_gpu: bool) -> Case:
     try:
         torch = optional("torch", "PyTorch")
     except Absent as error:
-        from ..operands.numpy_operands import check_writes as check_numpy
-        from ..operands.numpy_operands import host_operands
+        from ...operands.numpy_operands import check_writes as check_numpy
+        from ...operands.numpy_operands import host_operands
 
         arrays = [host_operands(problem, seed) for seed in range(2)]
         candidates = _common(problem, arrays, None)
@@ -120,7 +120,7 @@ def _on_host(settings: Settings, rounds: int, beside_gpu: bool) -> Case:
         candidates += _absent(str(error), custom_op.NAME, indexing.TORCH)
         check: Callable[[Any], None] = partial(check_numpy, arrays[0])
     else:
-        from ..operands.torch_operands import caches, check_writes, operand_set
+        from ...operands.torch_operands import caches, check_writes, operand_set
 
         sets = [operand_set(torch, problem, "cpu", *caches(torch, problem, "cpu"), seed) for seed in range(2)]
         if beside_gpu:
@@ -144,12 +144,12 @@ def _on_host(settings: Settings, rounds: int, beside_gpu: bool) -> Case:
 
 
 def _places_on_host(rounds: int) -> Case:
-    from ..operands.numpy_operands import check_writes, elsewhere, host_operands
+    from ...operands.numpy_operands import check_writes, elsewhere, host_operands
 
     problem = Problem(batch=1)
     operands = host_operands(problem, seed=0)
     moved = {way: elsewhere(operands, placed(problem, way, 1, seed=0)) for way in WAYS}
-    candidates, checks = launch_places.candidates(problem, moved, None, check_writes)
+    candidates, checks = places.candidates(problem, moved, None, check_writes)
     return _measure(problem, candidates, rounds, checks, lambda: None, {"device": "host", **_PLACES})
 
 

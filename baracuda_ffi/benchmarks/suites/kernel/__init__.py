@@ -7,24 +7,23 @@ import time
 from functools import partial
 from itertools import product
 
-from ..operands.problem import Problem
-from ..operands.torch_operands import Operands, operand_sets
-from ..peers import device_copy, flashinfer_python
-from ..report.results import FAILED, MEASURED, OURS, Case, Row, SuiteResult
-from ..running.gpu import torch_with_gpu
-from ..running.paths import Candidate, reason_of
-from ..running.progress import Progress
-from ..running.replay import l2_bytes_of, replay_all, sets_beyond
-from ..settings import ELEMENTS
-from . import kernel_paths, kernel_places, kernel_quantised
-from .kernel_targets import targets
+from ...operands.problem import Problem
+from ...operands.torch_operands import Operands, operand_sets
+from ...peers import device_copy, flashinfer_python
+from ...report.results import FAILED, MEASURED, OURS, Case, Row, SuiteResult
+from ...running.gpu import torch_with_gpu
+from ...running.paths import Candidate, reason_of
+from ...running.progress import Progress
+from ...running.replay import l2_bytes_of, replay_all, sets_beyond
+from ...settings import ELEMENTS
+from . import paths, places, quantised, targets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from ..settings import Settings
+    from ...settings import Settings
 
     Parameters = dict[str, str | int]
 
@@ -69,7 +68,7 @@ def run(settings: Settings) -> SuiteResult:
         "",
         device_copy.NAME,
         cases,
-        targets(cases),
+        targets.targets(cases),
         notes,
     )
 
@@ -114,15 +113,15 @@ def _cases(
         return Case(parameters, "us a launch", rows)
 
     return [
-        _case(parameters, sets, stream, settings, kernel_paths.packed, measured),
-        _case({**parameters, "operands": "strided"}, sets, stream, settings, kernel_paths.strided, measured),
+        _case(parameters, sets, stream, settings, paths.packed, measured),
+        _case({**parameters, "operands": "strided"}, sets, stream, settings, paths.strided, measured),
         *[
             _case(
                 {**parameters, "operands": "places", "requests": requests},
                 sets,
                 stream,
                 settings,
-                partial(kernel_places.by_places, requests=requests),
+                partial(places.by_places, requests=requests),
                 measured,
             )
             for requests in _requests(problem, settings)
@@ -133,9 +132,7 @@ def _cases(
                 sets,
                 stream,
                 settings,
-                partial(
-                    kernel_quantised.candidates, way=way, requests=min(_QUANTISED_REQUESTS, problem.batch)
-                ),
+                partial(quantised.candidates, way=way, requests=min(_QUANTISED_REQUESTS, problem.batch)),
                 measured,
             )
             for way in _quantised(problem, settings)
@@ -152,7 +149,7 @@ def _quantised(problem: Problem, settings: Settings) -> tuple[str, ...]:
     """The ways to say places by which the problem's rows are quantised too."""
     if problem.element not in ELEMENTS:
         return ()
-    return kernel_quantised.QUICK_WAYS if settings.quick else kernel_quantised.WAYS
+    return quantised.QUICK_WAYS if settings.quick else quantised.WAYS
 
 
 def _case(
@@ -171,7 +168,7 @@ def _case(
 
 
 def _no_operands(parameters: Parameters, error: Exception) -> Case:
-    row = Row(kernel_paths.GUARDED, OURS, FAILED, why=f"no operands: {reason_of(error)}")
+    row = Row(paths.GUARDED, OURS, FAILED, why=f"no operands: {reason_of(error)}")
     return Case(parameters, "us a launch", [row])
 
 

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from functools import partial
 
-from ..absent import Absent
-from ..operands.places import DECODE, POSITIONS, RAGGED, SLOTS
-from ..operands.torch_operands import check_writes, elsewhere
-from ..operands.torch_quantised import DS_MLA, E4M3_BY_ROW, FORMATS, FP8, INT8_BY_ROW, NVFP4, in_format
-from ..operands.torch_quantised import check_writes as check_quantised
-from ..ours.by_places import call
-from ..ours.statements import BOUND
-from ..peers import device_copy, flashinfer_python, vllm
-from ..report.results import LIMIT, OURS, PEER
-from ..report.targets import at_most, at_most_above
-from ..running.paths import Candidate
+from ...absent import Absent
+from ...operands.places import DECODE, POSITIONS, RAGGED, SLOTS
+from ...operands.torch_operands import check_writes, elsewhere
+from ...operands.torch_quantised import DS_MLA, E4M3_BY_ROW, FORMATS, FP8, INT8_BY_ROW, NVFP4, in_format
+from ...operands.torch_quantised import check_writes as check_quantised
+from ...ours.by_places import call
+from ...ours.statements import BOUND
+from ...peers import device_copy, flashinfer_python, vllm
+from ...report.results import LIMIT, OURS, PEER
+from ...report.targets import at_most, at_most_above
+from ...running.paths import Candidate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..operands.torch_operands import Operands
-    from ..operands.torch_quantised import Format
-    from ..report.results import Case, Target
-    from ..running.paths import Call
+    from ...operands.torch_operands import Operands
+    from ...operands.torch_quantised import Format
+    from ...report.results import Case, Target
+    from ...running.paths import Call
 
     Parameters = dict[str, str | int]
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 from functools import partial
 from itertools import product
 
-from ..operands.places import DECODE, DECODES, RAGGED, WAYS
-from ..ours import by_places
-from ..ours import statements as ours
-from ..peers import flashinfer_python
-from ..report.results import OURS
-from ..report.targets import at_most
-from ..running.paths import Candidate
+from ...operands.places import DECODE, DECODES, RAGGED, WAYS
+from ...ours import by_places
+from ...ours import statements as ours
+from ...peers import flashinfer_python
+from ...report.results import OURS
+from ...report.targets import at_most
+from ...running.paths import Candidate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ..operands.problem import Problem
-    from ..report.results import Case, Target
+    from ...operands.problem import Problem
+    from ...report.results import Case, Target
 
     # Of those that append, by name: executes the call, and raises where it did not.
     Checks = dict[str, Callable[[Any], None]]
