@@ -476,13 +476,15 @@ def append_paged_kv(
     already there and are moved up by the caller after the call; with ``AFTER_APPEND`` they count the new ones
     too. The page table is never written. For every row, the caller has allocated the page that it goes to.
 
+    Any number of threads may append at once, to one cache too: what two rows write to one slot is undefined.
+
     Parameters
     ----------
     key, value
-        ``[rows, num_kv_heads, head_dim]``, of any strides whose last is 1 (slices of a fused projection,
-        say); the widths of the two may differ. Rows beyond those that are placed are not read. ``[rows,
-        head_dim]`` where the caches have no head dimension. value and v_data may both be None: key alone is
-        written.
+        ``[rows, num_kv_heads, head_dim]``, of one ``ElementKind`` and any strides whose last is 1 (slices of
+        a fused projection, say); the widths of the two may differ. Rows beyond those that are placed are not
+        read. ``[rows, head_dim]`` where the caches have no head dimension. value and v_data may both be None:
+        key alone is written.
     k_data, v_data
         HND ``[num_total_pages, num_kv_heads, page_size, head_dim]``, NHD ``[num_total_pages, page_size,
         num_kv_heads, head_dim]``, or ``[num_total_pages, page_size, head_dim]``, of key's type and any

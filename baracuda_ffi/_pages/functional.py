@@ -61,7 +61,7 @@ def copy_pages(
     The copies are made in no order, and at once: a page that is written should be in the lists once, as
     neither another's destination nor another's source. On the host that is refused unless ``guarded``;
     elsewhere such a page holds bytes of any of the pages concerned. Pages that change places, or move up a
-    chain, are gathered and scattered, or copied by several calls.
+    chain, are gathered and scattered, or copied by several calls. Any number of threads may copy at once.
 
     Parameters
     ----------
