@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import baracuda_ffi as bf
 from baracuda_ffi.reference import append_paged_kv_reference
 from support.damaged.damage import cases, damaged, right_tables
-from support.damaged.table_faults import decode_faults_of
+from support.damaged.table_faults import faults_of
 from support.devices.backends import Backend
 from support.devices.bits import Array, assert_same_bits
 
@@ -120,13 +120,13 @@ def test_against_plain_loops(data: st.DataObject, guarded: bool, pages_fewer: in
     how: Any = {
         "page_size": case.page_size,
         "num_total_pages": max(1, num_pages - pages_fewer),
-        "length_convention": case.length_convention,
         "guarded": guarded,
     }
     before = {name: array.copy() for name, array in table.items()}
-    found = as_faults(bf.validate_page_table(**table, **how, stream=None))
+    convention = case.length_convention
+    found = as_faults(bf.validate_page_table(**table, **how, length_convention=convention, stream=None))
     assert len(found) == len(set(found))
-    assert set(found) == decode_faults_of(**table, **how)
+    assert set(found) == faults_of(table, **how, counts_new=convention is AFTER)
     for name, array in table.items():
         assert_same_bits(array, before[name], name)
 
@@ -145,12 +145,11 @@ def test_against_plain_loops_with_no_structure_at_all(seed: int) -> None:
         how: Any = {
             "page_size": 4,
             "num_total_pages": 45,
-            "length_convention": AFTER,
             "guarded": guarded,
         }
-        found = as_faults(bf.validate_page_table(**table, **how, stream=None))
+        found = as_faults(bf.validate_page_table(**table, **how, length_convention=AFTER, stream=None))
         assert len(found) == len(set(found))
-        assert set(found) == decode_faults_of(**table, **how)
+        assert set(found) == faults_of(table, **how, counts_new=True)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])

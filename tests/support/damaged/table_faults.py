@@ -5,93 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-import baracuda_ffi as bf
-
 from ..devices.bits import Array
 
 # Kind, requests, operand, position, value.
 Fault = tuple[str, tuple[int, ...], str, int, int]
 
 
-def decode_faults_of(
-    indices: Array,
-    indptr: Array,
-    last_page_len: Array,
-    *,
-    page_size: int,
-    num_total_pages: int,
-    length_convention: bf.LengthConvention,
-    guarded: bool = False,
-) -> set[Fault]:
-    ids, ptr, lengths = indices.tolist(), indptr.tolist(), last_page_len.tolist()
-    batch, total = len(lengths), len(ids)
-    found: set[Fault] = set()
-
-    if ptr[0] != 0:
-        found.add(("INDPTR_START", (0,) if batch else (), "indptr", 0, ptr[0]))
-    for i in range(1, batch + 1):
-        if not 0 <= ptr[i] <= total:
-            concerned = (i - 1, i) if i < batch else (i - 1,)
-            found.add(("INDPTR_RANGE", concerned, "indptr", i, ptr[i]))
-        if ptr[i] < ptr[i - 1]:
-            found.add(("INDPTR_ORDER", (i - 1,), "indptr", i, ptr[i]))
-
-    owner: dict[int, int] = {}
-    for b in range(batch):
-        if ptr[b] == ptr[b + 1] and not guarded:
-            found.add(("NO_PAGES", (b,), "indptr", b, ptr[b]))
-        if not 0 <= ptr[b] < ptr[b + 1] <= total:
-            continue
-        part = range(ptr[b], ptr[b + 1])
-        if any(position in owner for position in part):
-            found.add(("INDPTR_OVERLAP", (b,), "indptr", b, ptr[b]))
-        for position in part:
-            owner.setdefault(position, b)
-
-    users: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for position, b in owner.items():
-        page = ids[position]
-        if 0 <= page < num_total_pages:
-            users[page].append((b, position))
-        elif not (guarded and page < 0 and position == ptr[b + 1] - 1):
-            found.add(("PAGE_ID", (b,), "indices", position, page))
-    for page, uses in users.items():
-        requests = sorted({b for b, _ in uses})
-        if len(requests) > 1:
-            first = min(position for _, position in uses)
-            found.add(("SHARED_PAGE", tuple(requests), "indices", first, page))
-        for b in requests:
-            positions = sorted(position for user, position in uses if user == b)
-            if len(positions) > 1:
-                found.add(("REPEATED_PAGE", (b,), "indices", positions[1], page))
-
-    if not guarded and 0 <= ptr[batch] < total:
-        found.add(("UNOWNED_INDICES", (), "indptr", batch, ptr[batch]))
-    first_slot = 1 if length_convention is bf.LengthConvention.AFTER_APPEND else 0
-    writers: dict[tuple[int, int], list[int]] = defaultdict(list)
-    missed, fits_other = [], True
-    for b in range(batch):
-        has_pages = 0 <= ptr[b] < ptr[b + 1] <= total
-        last = ids[ptr[b + 1] - 1] if has_pages else None
-        is_padding = ptr[b] == ptr[b + 1] or (guarded and last is not None and last < 0)
-        in_page = first_slot <= lengths[b] < first_slot + page_size
-        if not is_padding:
-            fits_other &= 1 - first_slot <= lengths[b] < 1 - first_slot + page_size
-            if not in_page:
-                missed.append(b)
-                found.add(("LAST_PAGE_LEN", (b,), "last_page_len", b, lengths[b]))
-        if in_page and last is not None and 0 <= last < num_total_pages:
-            writers[last, lengths[b]].append(b)
-    for (page, _), requests in writers.items():
-        if len(requests) > 1:
-            found.add(("SHARED_SLOT", tuple(requests), "indices", ptr[requests[0] + 1] - 1, page))
-    if missed and fits_other:
-        found.add(("OTHER_CONVENTION", tuple(missed), "last_page_len", missed[0], lengths[missed[0]]))
-    return found
-
-
 class _Searched:
-    """A table of another set than a decode's. Numbers are Python's."""
+    """A table whose numbers are Python's."""
 
     def __init__(
         self,
@@ -100,9 +21,9 @@ class _Searched:
         page_size: int,
         num_total_pages: int,
         counts_new: bool,
-        guarded: bool,
-        skip_slot: int | None,
-        num_rows: int | None,
+        guarded: bool = False,
+        skip_slot: int | None = None,
+        num_rows: int | None = None,
     ) -> None:
         self.table = {name: part.tolist() for name, part in table.items()}
         self.size, self.pages, self.after = page_size, num_total_pages, counts_new
@@ -111,6 +32,9 @@ class _Searched:
         self.writers: dict[tuple[int, int], list[tuple[Any, ...]]] = defaultdict(list)
         self.dense = "block_table" in table
         self.names_pages = "block_table" if self.dense else "indices"
+        # A row at the end of each request's last page: the one set that has a last_page_len of 0.
+        self.decode = set(table) == {"indices", "indptr", "last_page_len"}
+        self.least = 0 if self.decode and not counts_new else 1
 
     def add(self, *fault: Any) -> None:
         self.found.add(fault)  # type: ignore[arg-type]
@@ -174,7 +98,9 @@ class _Searched:
                 return None
             return int(given) if self.after else int(given) + max(0, self.new(b))
         part, given = self.part(b), self.table["last_page_len"][b]
-        return (len(part) - 1) * self.size + int(given) if part and 1 <= given <= self.size else None
+        if not part or not self.least <= given < self.least + self.size:
+            return None
+        return (len(part) - 1) * self.size + int(given) + 1 - self.least
 
     def request(self, b: int) -> list[tuple[int, int]]:
         """The entries that are looked at."""
@@ -192,6 +118,8 @@ class _Searched:
                 self.add("INDPTR_RANGE", (i - 1, i) if i < batch else (i - 1,), "indptr", i, ptr[i])
             if ptr[i] < ptr[i - 1]:
                 self.add("INDPTR_ORDER", (i - 1,), "indptr", i, ptr[i])
+            if ptr[i] == ptr[i - 1] and self.decode and not self.guarded:
+                self.add("NO_PAGES", (i - 1,), "indptr", i - 1, ptr[i])
         if not self.guarded and 0 <= ptr[batch] < total:
             self.add("UNOWNED_INDICES", (), "indptr", batch, ptr[batch])
 
@@ -207,7 +135,7 @@ class _Searched:
                 owner[entry] = b
                 if 0 <= page < self.pages:
                     users[page].append((b, entry))
-                elif not (self.guarded and page < 0):
+                elif not (self.guarded and page < 0 and (entry == part[-1][0] or not self.decode)):
                     self.add("PAGE_ID", (b,), self.names_pages, entry, page)
         for page, uses in users.items():
             who = sorted({b for b, _ in uses})
@@ -249,9 +177,15 @@ class _Searched:
         for b in range(batch):
             part, length, new, total = self.part(b), self.table[name][b], self.new(b), self.total(b)
             if name == "last_page_len":
-                is_padding = self.table["indptr"][b] == self.table["indptr"][b + 1]
-                if not 1 <= length <= self.size and not is_padding:
-                    self.add("LAST_PAGE_LEN", (b,), name, b, length)
+                is_padding = self.table["indptr"][b] == self.table["indptr"][b + 1] or (
+                    self.decode and self.guarded and bool(part) and part[-1][1] < 0  # type: ignore[index]
+                )
+                if not is_padding:
+                    other = 1 - self.least
+                    fits_other &= self.decode and other <= length < other + self.size
+                    if not self.least <= length < self.least + self.size:
+                        missed.append(b)
+                        self.add("LAST_PAGE_LEN", (b,), name, b, length)
             elif part is not None and new > 0:
                 room = len(part) * self.size
                 wrong = length < 0 or (length if self.after else length + new) > room
@@ -278,11 +212,5 @@ class _Searched:
 
 
 def faults_of(table: dict[str, Array], **how: Any) -> set[Fault]:
-    """Of any set of operands; `counts_new`, `skip_slot` and `num_rows` too."""
-    if set(table) == {"indices", "indptr", "last_page_len"}:
-        convention = (
-            bf.LengthConvention.AFTER_APPEND if how["counts_new"] else bf.LengthConvention.BEFORE_APPEND
-        )
-        names = ("page_size", "num_total_pages", "guarded")
-        return decode_faults_of(**table, length_convention=convention, **{name: how[name] for name in names})
+    """Of any set of operands."""
     return _Searched(table, **how).search()
