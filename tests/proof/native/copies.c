@@ -40,11 +40,9 @@ static Memory new_memory(size_t bytes) {
   return memory;
 }
 
-static void check_memory(const Memory* memory, const char* name) {
+/* And gives it back. */
+static void check_memory(Memory* memory, const char* name) {
   REQUIRE(memcmp(memory->real, memory->model, memory->bytes) == 0, "%s is not as the model says", name);
-}
-
-static void free_memory(Memory* memory) {
   free(memory->real);
   free(memory->model);
 }
@@ -116,6 +114,9 @@ static unsigned char* element_of(const Cache* cache, int64_t page, int64_t i) {
 typedef struct Lists {
   int64_t from[kMaxCopies];
   int64_t to[kMaxCopies];
+  bool served[kMaxCopies];
+  bool corrupt; /* whether a pair is */
+  bool twice;   /* whether a page is written, and written or read by another pair */
 } Lists;
 
 static bool is_page(int64_t id, int32_t pages) { return id >= 0 && id < pages; }
@@ -149,12 +150,12 @@ static bool is_served(const Lists* lists, int i, int movement, int32_t pages, bo
   return !(reads && writes && lists->from[i] == lists->to[i]);
 }
 
-/* Whether a page is written, and written or read by another pair. */
-static bool is_named_twice(const Lists* lists, const bool* served, int count, int movement) {
+/* Of the first `count` pairs. */
+static bool is_named_twice(const Lists* lists, int count, int movement) {
   if (movement == BARACUDA_MOVEMENT_GATHER) return false;
   for (int i = 0; i < count; ++i)
-    for (int j = 0; served[i] && j < count; ++j) {
-      if (j == i || !served[j]) continue;
+    for (int j = 0; lists->served[i] && j < count; ++j) {
+      if (j == i || !lists->served[j]) continue;
       if (lists->to[i] == lists->to[j]) return true;
       if (movement == BARACUDA_MOVEMENT_COPY && lists->to[i] == lists->from[j]) return true;
     }
@@ -170,6 +171,25 @@ static int64_t random_id(int32_t pages, bool wide) {
     default:
       return below(pages);
   }
+}
+
+static Lists new_lists(const baracuda_paged_kv_copy* op, bool wide_from, bool wide_to) {
+  Lists lists;
+  memset(&lists, 0, sizeof(lists));
+  for (int i = 0; i < op->num_copies; ++i) {
+    lists.from[i] = random_id(op->num_total_pages, wide_from);
+    lists.to[i] = random_id(op->num_total_pages, wide_to);
+  }
+  for (int i = 0; i < op->num_copies; ++i) {
+    lists.served[i] = is_served(&lists, i, op->movement, op->num_total_pages, &lists.corrupt);
+    /* Guarded, a page that is named twice is left with anything: there is none. */
+    if ((op->flags & BARACUDA_FLAG_GUARDED) != 0 && lists.served[i] && is_named_twice(&lists, i + 1, op->movement)) {
+      lists.to[i] = -1;
+      lists.served[i] = false;
+    }
+  }
+  lists.twice = is_named_twice(&lists, op->num_copies, op->movement);
+  return lists;
 }
 
 static void set_cache(const Cache* cache, void** data, int64_t* page, int64_t* strides, int32_t* bytes) {
@@ -244,24 +264,8 @@ static void one_call(bool large, Tally* tally) {
   const int count = op.num_copies;
   const bool wide_from = below(2) == 0;
   const bool wide_to = below(2) == 0;
-  Lists lists;
-  memset(&lists, 0, sizeof(lists));
-  for (int i = 0; i < count; ++i) {
-    lists.from[i] = random_id(pages, wide_from);
-    lists.to[i] = random_id(pages, wide_to);
-  }
-  bool served[kMaxCopies] = {false};
-  bool corrupt = false;
-  for (int i = 0; i < count; ++i) {
-    served[i] = is_served(&lists, i, op.movement, pages, &corrupt);
-    /* Guarded, a page that is named twice is left with anything: there is none. */
-    if (guarded && served[i] && is_named_twice(&lists, served, i + 1, op.movement)) {
-      lists.to[i] = -1;
-      served[i] = false;
-    }
-  }
-  const bool twice = is_named_twice(&lists, served, count, op.movement);
-  const bool refused = count > 0 && !guarded && (corrupt || twice);
+  const Lists lists = new_lists(&op, wide_from, wide_to);
+  const bool refused = count > 0 && !guarded && (lists.corrupt || lists.twice);
 
   Cache caches[2];
   const int parts = op.parts == BARACUDA_PARTS_KEY ? 1 : 2;
@@ -288,7 +292,7 @@ static void one_call(bool large, Tally* tally) {
   if (!refused)
     for (int i = 0; i < count; ++i) {
       unsigned char* row = buffer.model + odd + row_bytes * (size_t)i;
-      for (int part = 0; part < parts && served[i]; ++part) {
+      for (int part = 0; part < parts && lists.served[i]; ++part) {
         model_page(&caches[part], op.movement, lists.from[i], lists.to[i], row);
         row += page_elements(&caches[part]) * caches[part].element_bytes;
       }
@@ -307,18 +311,15 @@ static void one_call(bool large, Tally* tally) {
 #endif
   REQUIRE(status == (refused ? BARACUDA_INVALID_PROBLEM : BARACUDA_OK), "status %d: %s", status,
           baracuda_last_error_message());
-  REQUIRE((record.reason != 0) == (op.error_record != NULL && corrupt), "the record has reason %d", record.reason);
+  REQUIRE((record.reason != 0) == (op.error_record != NULL && lists.corrupt), "the record has reason %d",
+          record.reason);
   for (int part = 0; part < parts; ++part) check_memory(&caches[part].memory, part == 0 ? "k_data" : "v_data");
   check_memory(&buffer, "buffer");
   check_memory(&from, "source");
   check_memory(&to, "destination");
-  for (int part = 0; part < parts; ++part) free_memory(&caches[part].memory);
-  free_memory(&buffer);
-  free_memory(&from);
-  free_memory(&to);
   tally->made += !refused;
   tally->refused += refused;
-  tally->corrupt += !refused && corrupt;
+  tally->corrupt += !refused && lists.corrupt;
   tally->strided += !refused && !packed;
 }
 
