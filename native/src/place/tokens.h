@@ -224,13 +224,18 @@ BARACUDA_HOST_DEVICE inline Int before_row(const Placement& placement, const See
   return sum(total, from_total(placement, Int{0}, seen));
 }
 
-// Tokens at which positions there is room for in a RAGGED request: none where no row of it is to be served.
+// Before which position the rows of a RAGGED request have to be: as many as there are, and room for; none where no row
+// of it is to be served. As numbers without a sign, by which what is beyond an int32 is beyond any room.
 template <typename Int>
-BARACUDA_HOST_DEVICE inline Int sound_room_of(const Placement& placement, const SeenOf<Int>& seen) {
+BARACUDA_HOST_DEVICE inline Int sound_end_of(const Placement& placement, const SeenOf<Int>& seen) {
+  using Unsigned = std::make_unsigned_t<Int>;
   Int total;
   const bool counted = is_total(placement, seen, &total);
   const bool is_sound = all(counted, all(is_part(placement, seen), are_rows(placement, seen)));
-  return is_sound ? room_of(placement, seen) : Int{0};
+  const Int room = room_of(placement, seen);
+  const Int end = sum(total, from_total(placement, seen.end_row, seen));
+  const Int nearer = static_cast<Unsigned>(room) < static_cast<Unsigned>(end) ? room : end;
+  return is_sound ? nearer : Int{0};
 }
 
 // Reads the row's two entries of POSITIONS.

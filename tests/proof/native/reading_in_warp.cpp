@@ -201,8 +201,8 @@ bool is_same(const Corruption& a, const Corruption& b) {
          (a.reason == BARACUDA_CORRUPT_NONE || (a.operand == b.operand && a.seen == b.seen && a.limit == b.limit));
 }
 
-// `Int`, `kNarrow` and `kAtOnce`: of a Reading. `wide`: of the placement.
-template <typename Int, bool kNarrow, bool kAtOnce>
+// `Int`, `kNarrow`, `kAtOnce` and `kRows`: of a Reading. `wide`: of the placement.
+template <typename Int, bool kNarrow, bool kAtOnce, int kRows = 2>
 void check_tables(uint32_t wide, Counts* counts) {
   constexpr bool kReadsEither = !kNarrow && sizeof(Int) == sizeof(int32_t);
   Tables tables = make_tables();
@@ -230,7 +230,7 @@ void check_tables(uint32_t wide, Counts* counts) {
     const bool are_few = below(2) != 0;
     warp::run([&](int lane) {
       const Int row = row_of(first + lane);
-      Reading<kNarrow, Int, kAtOnce> reading = {};
+      Reading<kNarrow, Int, kAtOnce, kRows> reading = {};
       SeenOf<Int> seen = {};
       reading.start(placement, placing, {row_of(first), row_of(first + warp::kThreads - 1)}, row, are_few);
       bool found;
@@ -287,6 +287,7 @@ int main(int argc, char** argv) {
       check_tables<int32_t, false, false>(wide, &counts);
     }
     check_tables<int32_t, true, true>(0, &counts);
+    check_tables<int32_t, true, true, 4>(0, &counts);
     check_tables<int32_t, true, false>(0, &counts);
   }
   std::printf("reading_in_warp: %ld rows, %ld served, %ld corrupt, %ld where append_indptr is out of order\n",

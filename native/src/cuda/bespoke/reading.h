@@ -7,7 +7,7 @@
 // before those of rows, and those before anything is judged: a branch, or what is worked out behind one, is in the way.
 // A page's id is asked for before what names it is judged, at an entry that is held within the table. What stands
 // before that is kept there by a branch that is hardly ever taken: of a table without entries, or for what the warp did
-// not read.
+// not read. Of ragged rows all that is mostly done stands in one piece, with the stores; these stand elsewhere again.
 #ifndef BARACUDA_SRC_CUDA_BESPOKE_READING_H_
 #define BARACUDA_SRC_CUDA_BESPOKE_READING_H_
 
@@ -36,8 +36,9 @@ struct WarpRows {
 
 // A thread's part in it: what it knows of its request of requests_, and of its row. `kAtOnce`: asks for a page's id
 // before it judges, by code of its own for a warp all of whose rows are of requests that were read together; of int32
-// tables.
-template <bool kNarrow, typename Int, bool kAtOnce>
+// tables. `kRows`: of so many rows it looks there which request each is of; those between the first ones and the last
+// one count as the first one's request's, and where they are not are found by other code.
+template <bool kNarrow, typename Int, bool kAtOnce, int kRows = 2>
 class Reading {
   static_assert(kNarrow || !kAtOnce, "what threads tell each other is int32");
 
@@ -71,7 +72,8 @@ class Reading {
         return find_page_of_decode(placement, placing, row, seen, then);
       if (placing != Placing::kSlots) {
         bool found = true;
-        const bool is_known = placing == Placing::kRagged ? find_row_soon(placement, row, seen)
+        if (placing == Placing::kRagged && BARACUDA_LIKELY(find_row_at_once(placement, row, seen, then))) return true;
+        const bool is_known = placing == Placing::kRagged ? find_row_by_search(placement, row, seen)
                                                           : find_position_at_once(placement, seen, &found);
         if (!is_known) {
           finish(placement, placing, row, seen);
@@ -285,27 +287,30 @@ class Reading {
     return true;
   }
 
-  // RAGGED: the same of all rows of the warp, by the requests that it read first, or by those that it finds then.
-  __device__ __forceinline__ bool find_row_soon(const Placement& placement, Int row, SeenOf<Int>* seen) {
-    is_judged_ = find_row_at_once(placement, row, seen);
-    if (!is_judged_ && placement.num_requests > kWarp) {
-      requests_.search(placement, __shfl_sync(kWholeWarp, row, 0));
-      read_in_order(placement);
-      is_judged_ = find_row_at_once(placement, row, seen);
-    }
-    return is_judged_;
+  // RAGGED: the same where the warp's rows are of requests beyond those that it read. `then` is not called.
+  __device__ __forceinline__ bool find_row_by_search(const Placement& placement, Int row, SeenOf<Int>* seen) {
+    if (placement.num_requests <= kWarp) return false;
+    requests_.search(placement, __shfl_sync(kWholeWarp, row, 0));
+    read_in_order(placement);
+    return find_row_at_once(placement, row, seen, [](bool) {});
   }
 
-  // Mostly the requests of the warp's rows are among those that were read. What a request's rows have in common is
-  // worked out by the thread that knows it. Whether it is so for all rows of the warp, and they have pages, whose ids
-  // were read then.
-  __device__ __forceinline__ bool find_row_at_once(const Placement& placement, Int row, SeenOf<Int>* seen) {
-    const uint32_t know_first = threads_with(is_among(rows_.first, its_));
-    const uint32_t know_last = threads_with(is_among(rows_.last, its_));
-    // Rows between are of the request that both are of.
-    const uint32_t know = (row == rows_.last && row != rows_.first ? kWholeWarp : know_first) &
-                          (row == rows_.first ? kWholeWarp : know_last);
-    const int32_t thread = highest(know);
+  // RAGGED. Mostly the requests of the warp's rows are among those that were read: a row's is the last whose rows begin
+  // at it or before it, if they do not end there. What a request's rows have in common is worked out by the thread that
+  // knows it. Whether all rows of the warp have pages, whose ids were read then, and `then` called.
+  template <typename Then>
+  __device__ __forceinline__ bool find_row_at_once(const Placement& placement, Int row, SeenOf<Int>* seen,
+                                                   const Then& then) {
+    uint32_t begun = threads_with(its_.first_row <= rows_.first);
+#pragma unroll
+    for (int32_t nth = 1; nth < kRows - 1; ++nth) {
+      const Int between = rows_.first + nth;
+      const uint32_t begun_between = threads_with(its_.first_row <= between);
+      if (row == between) begun = begun_between;
+    }
+    const uint32_t begun_last = threads_with(its_.first_row <= rows_.last);
+    if (row == rows_.last) begun = begun_last;
+    const int32_t thread = highest(begun);
     const auto told = [thread](Int value) { return __shfl_sync(kWholeWarp, value, thread); };
     const Int position = sum(row, told(before_row(placement, its_)));
     seen->request = requests_.of(thread & (kWarp - 1));
@@ -313,9 +318,11 @@ class Reading {
     const uintptr_t address = address_of_page(placement, Placing::kRagged, seen->request, seen->entry);
     if (placement.used_pages == 0) return false;
     seen->page = page_at(address);
-    if (__any_sync(kWholeWarp, know == 0 ? 1 : 0) != 0) return false;
-    const bool found = is_in_room(position, told(sound_room_of(placement, its_)));
-    return __any_sync(kWholeWarp, found ? 0 : 1) == 0;
+    const bool found = all(begun != 0, is_in_room(position, told(sound_end_of(placement, its_))));
+    if (!BARACUDA_LIKELY(__any_sync(kWholeWarp, found ? 0 : 1) == 0)) return false;
+    is_judged_ = true;
+    then(true);
+    return true;
   }
 
   // Mostly the warp has one row, or two, and their requests are among those that were read.

@@ -82,7 +82,9 @@ class Requests {
   }
 
  private:
-  __device__ __forceinline__ static int32_t step_among(int32_t requests) { return (requests + kWarp - 1) / kWarp; }
+  __device__ __forceinline__ static int32_t step_among(int32_t requests) {
+    return static_cast<int32_t>(static_cast<uint32_t>(requests + kWarp - 1) / kWarp);
+  }
 
   // Each thread has a step of requests, of those from `first` on: which row the last of its ends behind.
   __device__ __forceinline__ static Read end_of_step(const Placement& placement, int32_t first, int32_t step,
