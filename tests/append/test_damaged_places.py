@@ -38,6 +38,16 @@ def test_guarded(backend: Backend, way: str, convention: str, pytestconfig: pyte
 
 
 @pytest.mark.parametrize(("way", "convention"), KINDS, ids=IDS)
+def test_many_rows(backend: Backend, way: str, convention: str) -> None:
+    """So many that a kernel's threads may have more of a row each."""
+    for seed in range(4):
+        rng = np.random.default_rng([2000 + KINDS.index((way, convention)), seed])
+        with fresh(backend) as inner:
+            many = many_tables(rng, way, convention, 2100, narrow=True)
+            append_and_check(inner, many, guarded=True, width=64)
+
+
+@pytest.mark.parametrize(("way", "convention"), KINDS, ids=IDS)
 def test_not_guarded(backend: Backend, way: str, convention: str, pytestconfig: pytest.Config) -> None:
     """The host refuses a table whole, or skips its padding; on CUDA an append is always judged."""
     for seed in range(-(-pytestconfig.getoption("damaged_tables") // 100 // len(KINDS))):

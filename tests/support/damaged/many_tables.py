@@ -1,5 +1,5 @@
-"""Many small page tables in one append, laid one behind the other and damaged anywhere: rows of one number
-each, so that what a slot holds says which row is there."""
+"""Many small page tables in one append, laid one behind the other and damaged anywhere: each row is one
+number again and again, so that what a slot holds says which row is there."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ class ManyTables:
         return ends is None or not (ends[1:] < ends[:-1]).any()
 
 
-def many_tables(rng: np.random.Generator, way: str, convention: str, tables: int) -> ManyTables:
+def many_tables(
+    rng: np.random.Generator, way: str, convention: str, tables: int, *, narrow: bool = False
+) -> ManyTables:
     decode = WAYS[way].addressing is bf.Addressing.LAST_PAGE
     extent = Extent(
         way=way,
@@ -47,7 +49,7 @@ def many_tables(rng: np.random.Generator, way: str, convention: str, tables: int
         convention=bf.LengthConvention[convention],
         skip_slot=[None, 0, 5][rng.integers(3)] if way == "slot_mapping" else None,
     )
-    wide = tuple(role for role in ROLES if rng.random() < 0.5)
+    wide = () if narrow else tuple(role for role in ROLES if rng.random() < 0.5)
     pages, table = right_table(rng, extent, wide=wide)
     limits = (0, pages, extent.page_size, pages * extent.page_size, extent.requests, extent.rows)
     for name, part in table.items():
@@ -71,13 +73,13 @@ def _damage(rng: np.random.Generator, part: Array, share: float, limits: tuple[i
     part[where] = kinds[rng.integers(3)](int(where.sum()))
 
 
-def append_and_check(backend: Backend, many: ManyTables, *, guarded: bool) -> None:
+def append_and_check(backend: Backend, many: ManyTables, *, guarded: bool, width: int = 1) -> None:
     """Every slot of both caches holds a row whose place it is, or what it held; every row that has a place
     alone is there; nothing beside is written; the record holds what is wrong with a row, all of it."""
     extent, pages = many.extent, many.pages
     found = found_places(many.table, extent, pages)
-    numbers = np.arange(1, extent.rows + 1, dtype=np.int32)
-    caches = [_Cache(backend, pages, extent.page_size) for _ in range(2)]
+    numbers = np.repeat(np.arange(1, extent.rows + 1, dtype=np.int32)[:, None], width, axis=1)
+    caches = [_Cache(backend, pages, extent.page_size, width) for _ in range(2)]
     operands = {name: backend.put(part) for name, part in many.table.items()}
     record = bf.ErrorRecord(backend.put(np.zeros(8, np.int64)))
     how: dict[str, Any] = {"error_record": record} if guarded else {}
@@ -86,8 +88,8 @@ def append_and_check(backend: Backend, many: ManyTables, *, guarded: bool) -> No
 
     def append() -> None:
         bf.append_paged_kv(
-            backend.put(numbers.view(np.float32)[:, None]),
-            backend.put((-numbers).view(np.float32)[:, None]),
+            backend.put(numbers.view(np.float32)),
+            backend.put((-numbers).view(np.float32)),
             caches[0].view,
             caches[1].view,
             stream=backend.stream,
@@ -118,17 +120,18 @@ def append_and_check(backend: Backend, many: ManyTables, *, guarded: bool) -> No
 class _Cache:
     """Zeros, with a slot behind each page that is nobody's."""
 
-    def __init__(self, backend: Backend, pages: int, page_size: int) -> None:
-        self._backend, self._shape = backend, (pages, page_size + 1)
+    def __init__(self, backend: Backend, pages: int, page_size: int, width: int) -> None:
+        self._backend, self._shape = backend, (pages, page_size + 1, width)
         memory = np.zeros(self._shape, np.float32)
         self._block = backend.put(memory.view(np.uint8).reshape(-1))
-        self.view = backend.view(self._block, 0, memory[:, :page_size, None])
+        self.view = backend.view(self._block, 0, memory[:, :page_size])
 
     def read(self) -> Array:
         """[pages, slots] of row numbers."""
         cells = self._backend.get(self._block).view(np.int32).reshape(self._shape)
         assert not cells[:, -1].any()
-        return cells[:, :-1]
+        assert (cells == cells[..., :1]).all()
+        return cells[:, :-1, 0]
 
 
 def _check_places(cache: Array, found: list[Found], page_size: int) -> None:

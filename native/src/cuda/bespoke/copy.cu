@@ -18,13 +18,24 @@ namespace {
 
 Image image(kernels_of_cuda_bespoke_copy, Order::kOfKernel);
 
+// Whether ragged rows are copied sooner by threads that have two vectors of each part: half as many threads, which an
+// H100 holds at once where these are twice as many as it can, and finds fewer requests by. Not where there are so few
+// that each one's own time counts, and not where there is a block for each multiprocessor and hardly more.
+bool gains_by_two(const Cut& cut) noexcept {
+  constexpr int64_t kLine = 128;  // bytes that memory is best read and written by: a half has some
+  const bool has_halves = cut.row_vectors % (2 * kLine / kWidestVector) == 0;
+  return has_halves && ((cut.vectors >= 8192 && cut.vectors <= 16384) || cut.vectors >= 65536);
+}
+
 template <typename Vector, typename Size, bool kAlike, bool kNarrow, int kPlacing>
 struct Kernel {
   static cuda::Kernel kernel() noexcept {
     return kernel_in<append_kernel<Vector, Size, kAlike, kNarrow, kPlacing>>(image);
   }
 
-  static int32_t launch(const Driver& driver, const Append& append, const Cut& cut) {
+  static int32_t launch(const Driver& driver, const Append& append, const Cut& whole) {
+    const bool has_two = kEach<kAlike, kNarrow, kPlacing> == 2 && gains_by_two(whole);
+    const Cut cut = has_two ? Cut{whole.vector_bytes, whole.row_vectors / 2, whole.vectors / 2} : whole;
     using Index = typename Size::Index;
     Copy<Vector, Size, kAlike> copy = {};
     copy.vectors = static_cast<Index>(cut.vectors);
@@ -34,6 +45,7 @@ struct Kernel {
     copy.row_vectors = Quotient<Index>(static_cast<uint64_t>(cut.row_vectors));
     copy.most_vectors = static_cast<Index>(cut.row_vectors);
     copy.vector_bytes = static_cast<uint32_t>(cut.vector_bytes);
+    copy.apart = has_two ? static_cast<Index>(cut.row_vectors) : 0;
     copy.record = append.record;
     for (int i = 0; i < append.num_parts; ++i) {
       copy.rows[i] = reinterpret_cast<const Pointed<Vector>*>(append.parts[i].rows);

@@ -1,5 +1,6 @@
 // The kernel that copies rows. A thread copies one vector of key and one of value, adjacent threads adjacent vectors,
-// across heads and rows: few heads put several rows in a block, many rows several blocks to a row.
+// across heads and rows: few heads put several rows in a block, many rows several blocks to a row. Where kEach is 2 it
+// may copy two of each, from both halves of a head's row: that has as many vectors then, below, as a half of it has.
 #ifndef BARACUDA_SRC_CUDA_BESPOKE_COPY_KERNEL_H_
 #define BARACUDA_SRC_CUDA_BESPOKE_COPY_KERNEL_H_
 
@@ -55,7 +56,8 @@ struct Copy {
   CacheStrides<Size> cache_strides[kParts];
   Pointed<Vector>* caches[kMaxParts];
   uint32_t vector_bytes;
-  typename Size::Index most_vectors;          // of a row: what row_vectors divides by
+  typename Size::Index apart;         // from the first of a thread's two vectors to the second; 0 where it has one
+  typename Size::Index most_vectors;  // of a row: what row_vectors divides by
   typename Size::Index part_vectors[kParts];  // of a row; 0 where there is no such part
   baracuda_error_record* record;
 };
@@ -78,6 +80,10 @@ constexpr int least_blocks() {
   if (kPlacing == static_cast<int>(Placing::kPositions)) return kMostBlocks;
   return kPlacing == static_cast<int>(Placing::kRagged) ? kMostBlocks / 2 : 0;
 }
+
+// Vectors of each part that a kernel's threads may have: two, where finding the rows' requests is much of the work.
+template <bool kAlike, bool kNarrow, int kPlacing>
+constexpr int kEach = kAlike && kNarrow && kPlacing == static_cast<int>(Placing::kRagged) ? 2 : 1;
 
 // `kPlacing`: the append's Placing, or kAnyPlacing. `kNarrow`: is_narrow() of its placement.
 template <typename Vector, typename Size, bool kAlike, bool kNarrow, int kPlacing>
@@ -110,15 +116,21 @@ __global__ void __launch_bounds__(kThreads, least_blocks<kAlike, kNarrow, kPlaci
   const Index first_thread = thread - thread % kWarp;
   const auto its_row = static_cast<Int>(row);
   wait_for_stream();
-  Reading<kNarrow, Int, kNarrow> reading;
+  constexpr int kNumEach = kEach<kAlike, kNarrow, kPlacing>;
+  Reading<kNarrow, Int, kNarrow, 2 * kNumEach> reading;
   reading.start(copy.placement, placing, {row_of(first_thread), row_of(first_thread + kWarp - 1)}, its_row,
                 copy.vectors <= kFewThreads);
-  Held<Vector> vectors[kMaxParts];
+  const auto has_nth = [&](int part, int each) { return each == 0 ? has(part) : copy.apart != 0; };
+  Held<Vector> vectors[kMaxParts][kNumEach];
   for (int part = 0; part < kMaxParts; ++part) {
     const Strides<Size>& strides = copy.strides[nth(part)];
     const Index from = row * strides.token + head * strides.head + within;
-    load_vector_if<Vector>(has(part), vector_at<Vector>(copy.rows[part], static_cast<Offset>(from), copy.vector_bytes),
-                           copy.vector_bytes, &vectors[part]);
+#pragma unroll
+    for (int each = 0; each < kNumEach; ++each)
+      load_vector_if<Vector>(
+          has_nth(part, each),
+          vector_at<Vector>(copy.rows[part], static_cast<Offset>(from + each * copy.apart), copy.vector_bytes),
+          copy.vector_bytes, &vectors[part][each]);
   }
 
   SeenOf<Int> seen;
@@ -129,9 +141,12 @@ __global__ void __launch_bounds__(kThreads, least_blocks<kAlike, kNarrow, kPlaci
       const CacheStrides<Size>& strides = copy.cache_strides[nth(part)];
       const Index in_page = static_cast<Index>(seen.slot) * strides.slot + head * strides.head + within;
       const int64_t to = int64_t{static_cast<Offset>(seen.page)} * strides.page + static_cast<Offset>(in_page);
-      store_vector_if<Vector>(served && !looks_on && has(part),
-                              vector_at<Vector>(copy.caches[part], to, copy.vector_bytes), copy.vector_bytes,
-                              vectors[part]);
+#pragma unroll
+      for (int each = 0; each < kNumEach; ++each)
+        store_vector_if<Vector>(
+            served && !looks_on && has_nth(part, each),
+            vector_at<Vector>(copy.caches[part], to + int64_t{each} * copy.apart, copy.vector_bytes), copy.vector_bytes,
+            vectors[part][each]);
     }
   });
   // One thread says what is wrong with the append as a whole.
