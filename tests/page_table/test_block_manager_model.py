@@ -9,8 +9,7 @@ from random import Random
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
-
-from support.paging.plain_blocks import PlainBlocks
+from page_table.plain_blocks import PlainBlocks
 
 STEPS = 100_000
 MOST_SEQUENCES = 10

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from page_table.batches import MAX_PAGES, MAX_REQUESTS, MAX_ROWS, NUM_PAGES, PAGE_SIZE, Batch, Engine
 
 import baracuda_ffi as bf
 from baracuda_ffi.reference import append_paged_kv_reference
 from support.devices.bits import Array
-from support.paging.batches import MAX_PAGES, MAX_REQUESTS, MAX_ROWS, NUM_PAGES, PAGE_SIZE, Batch, Engine
 
 SEEDS = range(12)
 STEPS = 25

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from page_table.batches import MAX_PAGES, MAX_REQUESTS, MAX_ROWS, NUM_PAGES, PAGE_SIZE, Engine
+from page_table.late_driver import OTHER_STREAM, STREAM, LateDriver
 
 import baracuda_ffi as bf
 from support.devices.bits import Array
-from support.paging.batches import MAX_PAGES, MAX_REQUESTS, MAX_ROWS, NUM_PAGES, PAGE_SIZE, Engine
-from support.paging.late_driver import OTHER_STREAM, STREAM, LateDriver
 
 FORMS = ("RAGGED", "POSITIONS", "SLOTS")
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from page_table.table_faults import faults_of
 
 import baracuda_ffi as bf
 from baracuda_ffi._reference.places import Wrong
 from support.damaged.many_tables import many_tables
 from support.damaged.page_tables import WAYS, convention_for, found_places
-from support.damaged.table_faults import faults_of
 from support.devices.backends import Backend
 from support.devices.bits import Array, assert_same_bits
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from page_table.table_faults import faults_of
 
 import baracuda_ffi as bf
 from baracuda_ffi.reference import append_paged_kv_reference
 from support.damaged.damage import cases, damaged, right_tables
-from support.damaged.table_faults import faults_of
 from support.devices.backends import Backend
 from support.devices.bits import Array, assert_same_bits
 

@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from c_abi.declared.kernel_text import CHECK, PIN, Piece, expected, include_dir, pieces
 
 import baracuda_ffi as bf
-from support.c_abi.kernel_text import CHECK, PIN, Piece, expected, include_dir, pieces
 
 PIECES = pieces()
 

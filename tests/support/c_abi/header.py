@@ -86,9 +86,16 @@ def fields(struct: str, path: Path = HEADER) -> list[tuple[str, str]]:
     assert body, f"struct {struct} is not in the header"
     members = []
     for member in filter(None, (part.strip() for part in body[1].split(";"))):
-        kind, name, length = re.fullmatch(r"(.*?)(\w+)(\[\d+\])?", member).groups()  # type: ignore[union-attr]
-        members.append((_squeeze(kind) + (length or ""), name))
+        kind, name, length = re.fullmatch(r"(.*?)(\w+)(?:\[([^\]]+)\])?", member).groups()  # type: ignore[union-attr]
+        extent = f"[{sum(map(_constant, length.split(' + ')))}]" if length else ""
+        members.append((_squeeze(kind) + extent, name))
     return members
+
+
+def _constant(text: str) -> int:
+    """A number, or an enumerator of the header."""
+    found = re.search(rf"\b{text} = (\d+)", preprocessed())
+    return int(found[1] if found else text)
 
 
 def enumerators(enum: str) -> dict[str, int]:

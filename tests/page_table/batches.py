@@ -8,8 +8,7 @@ from random import Random
 import numpy as np
 
 import baracuda_ffi as bf
-
-from ..devices.bits import Array
+from support.devices.bits import Array
 
 PAGE_SIZE, MAX_REQUESTS, MAX_PAGES, MAX_ROWS = 4, 6, 8, 40
 NUM_PAGES = 60

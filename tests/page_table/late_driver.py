@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from baracuda_ffi._native import driver
-
-from ..devices.bits import Array
+from support.devices.bits import Array
 
 
 class Result(IntEnum):

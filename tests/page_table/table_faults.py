@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from ..devices.bits import Array
+from support.devices.bits import Array
 
 # Kind, requests, operand, position, value.
 Fault = tuple[str, tuple[int, ...], str, int, int]
