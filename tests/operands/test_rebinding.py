@@ -178,3 +178,20 @@ def test_a_count_that_is_stated_as_0() -> None:
     launch.rebind(**longer)
     launch()
     assert (written[0] != 7).any()
+
+
+@pytest.mark.parametrize("stated", [None, 5])
+def test_rows_of_a_launch_without_requests(stated: int | None) -> None:
+    """They are what a request that comes later writes: a prefill is bound to as many of value as of key, or
+    as are stated, however few are written."""
+    given, _ = operands("ragged", 5, 0)
+    launch = plan_for("ragged", count=stated).bind(None, bf.PagedKvAppendArgs(**given))
+    nobody_left = PLACES["ragged"][2](0)
+    before = launch._bound
+    for short in ({"value": given["value"][:4]}, {"value": given["value"][:0]}, {"key": given["key"][:0]}):
+        with pytest.raises(bf.InvalidProblem, match=r"value has shape|value stays|key has shape"):
+            launch.rebind(**nobody_left, **short)
+        assert launch._bound is before
+    launch.rebind(**nobody_left)
+    launch.rebind(**PLACES["ragged"][2](5))
+    launch()

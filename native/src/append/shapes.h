@@ -41,9 +41,12 @@ class Shapes {
     const int64_t slots = op_.page_size;
     const int64_t batch = op_.batch_size;
     switch (kOperands[operand].shape) {
-      case Shape::kRows:
-        if (headless_) return {2, true, {num_rows(op_), width_of(operand)}};
-        return {3, !mirrored_, {num_rows(op_), heads, width_of(operand)}};
+      case Shape::kRows: {
+        // Those of a prefill without requests too: it may be bound anew, with some, to the same rows.
+        const int64_t rows = op_.addressing == BARACUDA_ADDRESSING_RAGGED ? op_.num_rows : num_rows(op_);
+        if (headless_) return {2, true, {rows, width_of(operand)}};
+        return {3, !mirrored_, {rows, heads, width_of(operand)}};
+      }
       case Shape::kCache:
         return expected_cache(cache_width(op_.transform, width_of(operand)));
       case Shape::kPerRequest:
