@@ -71,7 +71,7 @@ def append_paged_kv_cache(
     BaracudaError
         As ``baracuda_ffi.append_paged_kv``.
     """
-    k_data, v_data = _caches("paged_kv_cache", paged_kv_cache, kv_layout)
+    k_data, v_data = _caches("append_paged_kv_cache", "paged_kv_cache", paged_kv_cache, kv_layout)
     append_paged_kv(
         append_key,
         append_value,
@@ -169,6 +169,7 @@ def nvfp4_quantize_append_paged_kv_cache(
         As ``baracuda_ffi.append_paged_kv``; ``InvalidProblem`` for a scale that is not positive and finite.
     """
     _append_nvfp4(
+        "nvfp4_quantize_append_paged_kv_cache",
         append_key,
         append_value,
         paged_kv_cache,
@@ -218,6 +219,7 @@ def nvfp4_quantize_append_paged_kv_cache_with_slot_mapping(
         As ``baracuda_ffi.append_paged_kv``; ``InvalidProblem`` for a number that is not positive and finite.
     """
     _append_nvfp4(
+        "nvfp4_quantize_append_paged_kv_cache_with_slot_mapping",
         append_key,
         append_value,
         paged_kv_cache,
@@ -297,6 +299,7 @@ def get_seq_lens(kv_indptr: Tensor, kv_last_page_len: Tensor, page_size: int) ->
 
 
 def _append_nvfp4(
+    function: str,
     append_key: Tensor,
     append_value: Tensor,
     paged_kv_cache: Caches,
@@ -307,8 +310,8 @@ def _append_nvfp4(
     **places: Any,
 ) -> None:
     """``places`` says where rows go, and whether the append is guarded."""
-    k_data, v_data = _caches("paged_kv_cache", paged_kv_cache, kv_layout)
-    k_scales, v_scales = _caches("kv_cache_sf", kv_cache_sf, kv_layout)
+    k_data, v_data = _caches(function, "paged_kv_cache", paged_kv_cache, kv_layout)
+    k_scales, v_scales = _caches(function, "kv_cache_sf", kv_cache_sf, kv_layout)
     append_paged_kv(
         append_key,
         append_value,
@@ -316,28 +319,31 @@ def _append_nvfp4(
         v_data,
         layout=kv_layout,
         transform="NVFP4",
-        k_scale=_scale("k_scale", k_scale, append_key.device),
-        v_scale=_scale("v_scale", v_scale, append_key.device),
+        k_scale=_scale(function, "k_scale", k_scale, append_key.device),
+        v_scale=_scale(function, "v_scale", v_scale, append_key.device),
         k_scales=k_scales,
         v_scales=v_scales,
         **places,
     )
 
 
-def _caches(name: str, caches: Caches, layout: str) -> tuple[Tensor, Tensor]:
+def _caches(function: str, name: str, caches: Caches, layout: str) -> tuple[Tensor, Tensor]:
     """K's and V's, each with all four dimensions."""
     if layout not in _PLACE_OF_SLOT:
-        raise invalid_problem(_ME, f"kv_layout is {in_words(layout)}; it should be 'NHD' or 'HND'")
+        raise invalid_problem(function, f"kv_layout is {in_words(layout)}; it should be 'NHD' or 'HND'")
     if isinstance(caches, tuple):
         k_data, v_data = caches
     elif isinstance(caches, torch.Tensor):
         if caches.ndim not in (4, 5) or caches.shape[1] != 2:
             raise invalid_problem(
-                _ME, f"{name} has shape {list(caches.shape)}; it should be [pages, 2, ...], or a tuple of two"
+                function,
+                f"{name} has shape {list(caches.shape)}; it should be [pages, 2, ...], or a tuple of two",
             )
         k_data, v_data = caches.unbind(1)
     else:
-        raise invalid_problem(_ME, f"{name} is {in_words(caches)}; it should be a tensor, or a tuple of two")
+        raise invalid_problem(
+            function, f"{name} is {in_words(caches)}; it should be a tensor, or a tuple of two"
+        )
     return _with_slots(k_data, layout), _with_slots(v_data, layout)
 
 
@@ -345,29 +351,28 @@ def _with_slots(cache: Tensor, layout: str) -> Tensor:
     return cache.unsqueeze(_PLACE_OF_SLOT[layout]) if cache.ndim == _RANK_OF_PAGES_OF_ONE else cache
 
 
-_ME = "append_paged_kv_cache"
-
-
 def _indices(tensor: Tensor) -> Tensor:
     return tensor if tensor.dtype in _INDEX_TYPES else tensor.int()
 
 
-def _scale(name: str, value: float | Tensor, device: torch.device) -> Tensor:
+def _scale(function: str, name: str, value: float | Tensor, device: torch.device) -> Tensor:
     """A global scale in the memory of a device, ``[1]``. It is looked at where the CPU has it."""
     if isinstance(value, torch.Tensor):
         if value.numel() != 1:
-            raise invalid_problem(_ME, f"{name} has shape {list(value.shape)}; it should have one element")
+            raise invalid_problem(
+                function, f"{name} has shape {list(value.shape)}; it should have one element"
+            )
         if value.is_cpu and not torch.compiler.is_compiling():
-            _check_scale(name, value.item())
+            _check_scale(function, name, value.item())
         return value.to(device).reshape(1)
-    _check_scale(name, value)
+    _check_scale(function, name, value)
     return torch.full((1,), value, dtype=torch.float32, device=device)
 
 
-def _check_scale(name: str, value: float) -> None:
+def _check_scale(function: str, name: str, value: float) -> None:
     if not (hasattr(value, "__float__") and math.isfinite(value) and value > 0):
         raise invalid_problem(
-            _ME, f"{name} is {in_words(value)}; it should be a positive global decode scale, and finite"
+            function, f"{name} is {in_words(value)}; it should be a positive global decode scale, and finite"
         )
 
 

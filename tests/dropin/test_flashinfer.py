@@ -284,10 +284,12 @@ def test_nvfp4_slots_behind_the_cache_are_padding(where: str) -> None:
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), float("inf")])
 def test_global_scales_that_are_none(scale: float, as_tensor: bool) -> None:
     key, (data, scales) = random(1, HEADS, WIDTH, where="cpu"), nvfp4_caches("cpu")
-    with pytest.raises(bf.InvalidProblem, match=r"v_scale is .* it should be a positive global decode scale"):
+    says = r"v_scale is .* it should be a positive global decode scale"
+    with pytest.raises(bf.InvalidProblem, match=says) as refused:
         ours.nvfp4_quantize_append_paged_kv_cache_with_slot_mapping(
             key, key, torch.tensor([0]), data, scales, 1.0, torch.tensor(scale) if as_tensor else scale
         )
+    assert refused.value.function == "nvfp4_quantize_append_paged_kv_cache_with_slot_mapping"
 
 
 @pytest.mark.parametrize(
