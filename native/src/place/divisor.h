@@ -21,8 +21,9 @@ struct Quotient<uint32_t> {
   Quotient() = default;
   explicit Quotient(uint64_t by) : shift(0) {
     while ((uint64_t{1} << shift) < by) ++shift;
-    multiplier =  // NOLINTNEXTLINE(clang-analyzer-core.DivideZero): by nothing nobody divides
-        static_cast<uint32_t>((((uint64_t{1} << shift) - by) << 32) / by + 1);
+    const uint64_t rest = (uint64_t{1} << shift) - by;
+    // By a power of two, as of most pages, without the division, which takes as long as much of a small append.
+    multiplier = rest == 0 ? 1 : static_cast<uint32_t>((rest << 32) / by + 1);
   }
   BARACUDA_HOST_DEVICE uint32_t divide(uint32_t n) const {
 #if defined(__CUDA_ARCH__)
