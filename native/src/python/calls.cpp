@@ -63,13 +63,18 @@ struct ObjectsOfTuple {
 
 // Reads the operands. Where it returns false, the call is over.
 bool read_all(GivenOperands* given, const Objects& operands) {
-  for (uint32_t left = operands.given; left != 0; left &= left - 1) {
-    const int i = lowest_bit(left);
+  int i = 0;
+  for (; operands.given >> i != 0; ++i) {
+    if (!operands.has(i)) {
+      given->leave_out(i);
+      continue;
+    }
     const bool is_half = operands.whole != nullptr && (i == BARACUDA_OPERAND_K_DATA || i == BARACUDA_OPERAND_V_DATA);
     if (is_half ? !given->read_half(i, operands.whole, i == BARACUDA_OPERAND_V_DATA)
                 : !given->read(i, operands.first[i]))
       return false;
   }
+  for (; i < BARACUDA_NUM_OPERANDS; ++i) given->leave_out(i);
   return true;
 }
 

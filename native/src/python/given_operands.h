@@ -72,6 +72,7 @@ class GivenOperands {
     return refusal_ != BARACUDA_OK ? refusal_ : BARACUDA_PRIVATE_NOT_JUDGED;
   }
 
+  void leave_out(int operand) { operands_[operand] = nullptr; }
   // Once those that are given were read.
   const Tensor* const* tensors() const { return operands_; }
 
@@ -152,7 +153,7 @@ class GivenOperands {
   Tensor tensors_[BARACUDA_NUM_OPERANDS];
   Steps steps_[BARACUDA_NUM_OPERANDS];
   Object* capsules_[BARACUDA_NUM_OPERANDS];
-  const Tensor* operands_[BARACUDA_NUM_OPERANDS] = {};
+  const Tensor* operands_[BARACUDA_NUM_OPERANDS];
 };
 
 }  // namespace baracuda::python
