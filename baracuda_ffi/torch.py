@@ -117,6 +117,7 @@ def _on_the_current_stream(declared: F) -> F:
                 append = opened.append_known  # by itself: CPython takes longer to look up a slot as a method
                 if not append(
                     one_call.known,
+                    stream,
                     key,
                     value,
                     k_data,
@@ -135,7 +136,6 @@ def _on_the_current_stream(declared: F) -> F:
                     k_scales,
                     v_scales,
                     kv_data,
-                    stream,
                     layout,
                     length_convention,
                     guarded,
@@ -149,6 +149,7 @@ def _on_the_current_stream(declared: F) -> F:
                     return
             function = _append  # what is new to the library, or wrong
         arguments = (
+            stream,
             key,
             value,
             k_data,
@@ -167,7 +168,6 @@ def _on_the_current_stream(declared: F) -> F:
             k_scales,
             v_scales,
             kv_data,
-            stream,
             layout,
             length_convention,
             guarded,

@@ -15,7 +15,7 @@ from .._native.by_name import BEYOND, NOT_GIVEN, given_of, with_not_given
 from .._native.library import NOT_JUDGED
 from .._native.process_lock import ProcessLock
 from .arguments import caches, check_same_parts
-from .counts import check_counts, check_described_counts, open_counts_in_bits, with_open_counts
+from .counts import check_counts, check_described_counts, how_rebound, with_open_counts
 from .operands import BIND_SYMBOL, RUN_SYMBOL, bind, bind_described, describe, on_stream, operands_of
 
 TYPE_CHECKING = False
@@ -82,11 +82,10 @@ def _rebound_by_the_library(declared: F) -> F:
         kv_data: Any = None,
     ) -> None:
         rebind = self._rebind_objects  # by itself: CPython takes longer to look up a slot as a method
-        counts = self._open_in_bits
+        how = self._how
         if beyond is _NOTHING_BEYOND and not rebind(
             self,
-            _BOUND_AT,
-            counts,
+            how,
             key,
             value,
             k_data,
@@ -152,9 +151,9 @@ class BoundLaunch:
     __slots__ = (
         "_bound",
         "_error_record",
+        "_how",
         "_library",
         "_open_counts",
-        "_open_in_bits",
         "_placed_by",
         "_rebind_objects",
         "_run",
@@ -174,7 +173,7 @@ class BoundLaunch:
         self._placed_by = placed_by
         self._open_counts = open_counts
         has_value = len(bound[1]) > 1 and bound[1][1] is not None
-        self._open_in_bits = open_counts_in_bits(open_counts, placed_by, has_value)
+        self._how = how_rebound(_BOUND_AT, open_counts, placed_by, has_value)
         self._error_record = error_record  # only to keep it alive
         self._run = library.run
         self._rebind_objects = library.rebind_objects

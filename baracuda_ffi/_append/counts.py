@@ -7,7 +7,7 @@ from ctypes import c_int64
 from .._model.enums import Addressing, LengthsKind
 from .._model.errors import invalid_problem
 from .._native import abi
-from .._native.accelerator import OpenCountsOf
+from .._native.accelerator import Rebinding
 from .addressing import OF_REQUESTS, OF_ROWS
 
 TYPE_CHECKING = False
@@ -42,23 +42,24 @@ class OpenCounts:
         return self.requests or self.rows
 
 
-_IN_BITS: dict[tuple[bool, bool, OperandSet, bool], bytes] = {}
+_HOW_REBOUND: dict[tuple[int, bool, bool, OperandSet, bool], bytes] = {}
 
 
-def open_counts_in_bits(opened: OpenCounts, placed_by: OperandSet, has_value: bool) -> bytes:
-    """An ``OpenCountsOf``: which operands say the counts that are open, and which change with them."""
-    key = opened.requests, opened.rows, placed_by, has_value
-    found = _IN_BITS.get(key)
+def how_rebound(bound_at: int, opened: OpenCounts, placed_by: OperandSet, has_value: bool) -> bytes:
+    """A ``Rebinding``: where a launch has what is bound; and which operands say the counts that are open, and
+    change with them."""
+    key = bound_at, opened.requests, opened.rows, placed_by, has_value
+    found = _HOW_REBOUND.get(key)
     if found is None:
         by_request, by_row = _having_counts(placed_by, has_value)
-        counts = OpenCountsOf()
+        how = Rebinding(bound_at)
         if opened:  # a count that a plan states as 0 is open to the library then too
-            counts.requests_of, counts.rows_of = _bits(by_request), _bits(by_row)
+            how.open.requests_of, how.open.rows_of = _bits(by_request), _bits(by_row)
         if opened.requests:
-            counts.requests_said_by = _bits([_says_requests(placed_by)])
+            how.open.requests_said_by = _bits([_says_requests(placed_by)])
         if opened.rows:
-            counts.rows_said_by = _bits([_SAYS_ROWS[placed_by.addressing]])
-        found = _IN_BITS[key] = bytes(counts)
+            how.open.rows_said_by = _bits([_SAYS_ROWS[placed_by.addressing]])
+        found = _HOW_REBOUND[key] = bytes(how)
     return found
 
 

@@ -53,7 +53,6 @@ _MOST_KNOWN = 32
 _MOST_ALIKE = 4
 
 BY_POSITION = abi.OPERANDS[:7]
-_STREAM = ARGUMENTS.index("stream")
 
 # What options are known by. It is the objects that are compared: enumerators, and what stands in a caller's
 # source, are the same each time.
@@ -104,9 +103,9 @@ def _handle_of(stream: Stream) -> int | None:
 
 def _append_otherwise(declared: Callable[..., None], status: int, arguments: tuple[Any, ...]) -> None:
     """What a call does that the library has not made, which gave the status."""
-    if status == NOT_JUDGED and (handle := _handle_of(arguments[_STREAM])) is not None:
-        append = native_library.library().append_known
-        status = append(known, *arguments[:_STREAM], handle, *arguments[_STREAM + 1 :])
+    stream, *others = arguments
+    if status == NOT_JUDGED and (handle := _handle_of(stream)) is not None:
+        status = native_library.library().append_known(known, handle, *others)
         if not status:
             return
     if status > 0:
@@ -156,6 +155,7 @@ def _known_by_name(declared: F) -> F:
             append = opened.append_known  # by itself: CPython takes longer to look up a slot as a method
             status = append(
                 known,
+                stream,
                 key,
                 value,
                 k_data,
@@ -174,7 +174,6 @@ def _known_by_name(declared: F) -> F:
                 k_scales,
                 v_scales,
                 kv_data,
-                stream,
                 layout,
                 length_convention,
                 guarded,
@@ -188,6 +187,7 @@ def _known_by_name(declared: F) -> F:
             if not status:
                 return
         arguments = (
+            stream,
             key,
             value,
             k_data,
@@ -206,7 +206,6 @@ def _known_by_name(declared: F) -> F:
             k_scales,
             v_scales,
             kv_data,
-            stream,
             layout,
             length_convention,
             guarded,

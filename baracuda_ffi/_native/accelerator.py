@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Describers = dict[type | int | Callable[[Any], object], Describer | Caution | bytes | int | Half | None]
 
 SYMBOL = "baracuda_private_python_methods"
-VERSION = 4  # BARACUDA_PRIVATE_PYTHON_VERSION, which goes with that symbol
+VERSION = 5  # BARACUDA_PRIVATE_PYTHON_VERSION, which goes with that symbol
 
 # What describes objects, by type, for the library's built-in functions; by the address of a reader a
 # ``Caution``; by a function None if the object may let go of its capsules' memory, an ``ArrayLayout`` by
@@ -141,6 +141,12 @@ class OpenCountsOf(ctypes.Structure):
         ("rows_said_by", c_uint32),
         ("rows_of", c_uint32),
     )
+
+
+class Rebinding(ctypes.Structure):
+    """struct baracuda_rebinding."""
+
+    _fields_ = (("bound_at", c_uint64), ("open", OpenCountsOf))
 
 
 class _PythonMethod(ctypes.Structure):

@@ -34,7 +34,7 @@ OPTIONS = (
 # The parameter behind those that may be given by position: no call that is right gives it.
 BEYOND = "beyond"
 # In the order in which the library takes them.
-ARGUMENTS = (*abi.OPERANDS, "kv_data", "stream", *OPTIONS, BEYOND)
+ARGUMENTS = ("stream", *abi.OPERANDS, "kv_data", *OPTIONS, BEYOND)
 
 
 class _NotGiven:
@@ -76,6 +76,6 @@ _ON_HOST = 1 << 63  # BARACUDA_PRIVATE_ON_HOST
 
 def known_by(given: int, on_host: bool, said: Sequence[object]) -> bytes:
     """What the library knows a call by: a bit for each of ``abi.OPERANDS``, whether it is given, and whether
-    the stream is None; and the addresses of what it has behind the stream, which somebody keeps."""
+    the stream is None; and the addresses of what it has behind kv_data, which somebody keeps."""
     addresses = (c_void_p * len(said))(*[id(one) for one in said])
     return bytes(c_uint64(given | (_ON_HOST if on_host else 0))) + bytes(addresses)

@@ -65,7 +65,7 @@ class Library:
     preload: Callable[[int, int], int]
     bind: Callable[[int, int, int], int]
     bind_objects: Callable[..., tuple[int, Bound]]  # of a Bound and the operands
-    rebind_objects: Callable[..., int]  # of what has a Bound, where, an OpenCountsOf, operands, and kv_data
+    rebind_objects: Callable[..., int]  # of what has a Bound, a Rebinding, operands, and kv_data
     append: Callable[[bytes, object, Operands], int]
     append_known: Callable[..., int]  # of Calls and by_name.ARGUMENTS
     copy: Callable[[bytes, object, Operands], int]  # of a baracuda_paged_kv_copy, by abi.COPY_OPERANDS

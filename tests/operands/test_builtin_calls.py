@@ -78,7 +78,7 @@ def test_the_version_is_raised_with_what_it_is_of() -> None:
         agreed.append(method.doc.decode())
         address += size
     digest = hashlib.sha256(" ".join(agreed).encode()).hexdigest()
-    assert (VERSION, digest[:16]) == (4, "b8492141972c3158")
+    assert (VERSION, digest[:16]) == (5, "696048ac48cf5233")
 
 
 def test_a_library_with_other_functions_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,7 +281,6 @@ class Holder:
 
 
 BOUND_AT = slot_offset(Holder, "bound")
-STAY = bytes(16)  # no count is open
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -294,7 +293,7 @@ def test_rebind_replaces_what_is_bound(name: str) -> None:
     operands = one(name, operand)
     for none in ({}, dict.fromkeys(abi.OPERANDS)):
         holder.bound = bound
-        assert calls.rebind(holder, BOUND_AT, STAY, **(none | {name: operand})) == abi.OK
+        assert calls.rebind(holder, BOUND_AT, **(none | {name: operand})) == abi.OK
         assert holder.bound[:2] == calls.bind(bound, operands)[1][:2]
     assert (bound[1], holder.other) == (calls.given(), None)
     assert calls.run(holder.bound) == abi.OK
@@ -307,11 +306,11 @@ def test_rebind_leaves_what_is_bound_where_it_binds_nothing() -> None:
     holder = Holder(bound)
     flat = calls.kind(problem.arrays["key"].reshape(1, 1, -1, 1, 1))
     key = calls.operands["key"]
-    assert calls.rebind(holder, BOUND_AT, STAY, key=flat) == abi.INVALID_PROBLEM
+    assert calls.rebind(holder, BOUND_AT, key=flat) == abi.INVALID_PROBLEM
     assert abi.message().startswith("key")
-    assert calls.rebind(holder, BOUND_AT, STAY, key=object()) == NOT_JUDGED
-    assert calls.rebind(holder, 0, STAY, key=key) == NOT_JUDGED
-    assert calls.rebind(holder, BOUND_AT, STAY, kv_data=key) == NOT_JUDGED
+    assert calls.rebind(holder, BOUND_AT, key=object()) == NOT_JUDGED
+    assert calls.rebind(holder, 0, key=key) == NOT_JUDGED
+    assert calls.rebind(holder, BOUND_AT, kv_data=key) == NOT_JUDGED
     assert holder.bound is bound
 
 
@@ -334,7 +333,7 @@ def test_rebind_begins_anew_where_what_is_bound_was_replaced_meanwhile() -> None
 
     calls.describers[Replacing] = export
     key = Replacing()
-    assert calls.rebind(holder, BOUND_AT, STAY, key=key) == abi.OK
+    assert calls.rebind(holder, BOUND_AT, key=key) == abi.OK
     assert key.exports == 2
     assert holder.bound[1] == calls.given(key=key, value=value)
 
@@ -425,8 +424,8 @@ def test_references_come_and_go() -> None:
         _, bound = calls.bind(nothing, calls.given())
         calls.run(calls.bind(bound, one("key", calls.operands["key"]))[1])
         holder = Holder(bound)
-        assert calls.rebind(holder, BOUND_AT, STAY, key=calls.operands["key"]) == abi.OK
-        assert calls.rebind(holder, BOUND_AT, STAY, indptr=calls.operands["indices"]) == abi.INVALID_PROBLEM
+        assert calls.rebind(holder, BOUND_AT, key=calls.operands["key"]) == abi.OK
+        assert calls.rebind(holder, BOUND_AT, indptr=calls.operands["indices"]) == abi.INVALID_PROBLEM
         assert calls.append_known(known, None, option) == abi.OK
         assert calls.append_known(known, None, option, kv_data=option) == NOT_KNOWN
         calls.append(op, None, calls.given())

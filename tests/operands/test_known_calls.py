@@ -15,8 +15,12 @@ import pytest
 import baracuda_ffi as bf
 from baracuda_ffi._append import one_call
 from baracuda_ffi._native.by_name import ARGUMENTS, NOT_GIVEN
+from support.c_abi import abi
+from support.calls.operands import NAMES
 from support.calls.streams import TorchStream
 from support.devices.bits import Array
+
+OPERANDS = (*abi.OPERANDS, "kv_data")
 
 PAGES, PAGE_SIZE, HEADS, WIDTH = 8, 4, 2, 32
 ROWS = 3
@@ -276,7 +280,7 @@ def test_each_argument_goes_to_its_place(name: str, monkeypatch: pytest.MonkeyPa
     argument = object()
     function(**{name: argument})
     function(*[None] * 7)
-    assert library.given == [{name: argument}, dict.fromkeys(ARGUMENTS[:7])]
+    assert library.given == [{name: argument}, dict.fromkeys(NAMES)]
 
 
 @pytest.mark.parametrize("name", [name for name in ARGUMENTS[:-1] if name not in ("stream", "error_record")])
@@ -294,7 +298,7 @@ def test_each_argument_of_torchs_function_goes_to_its_place(
     assert library.given == [{name: argument} | {"key": key, "stream": None}]
 
 
-@pytest.mark.parametrize("name", ARGUMENTS[: ARGUMENTS.index("stream")])
+@pytest.mark.parametrize("name", OPERANDS)
 def test_each_argument_of_a_rebinding_goes_to_its_place(name: str) -> None:
     given, _ = call("last_page", {}, "copy", seed=0)
     cache = bf.PagedKvCacheDescriptor(
@@ -312,10 +316,9 @@ def test_each_argument_of_a_rebinding_goes_to_its_place(name: str) -> None:
     launch._rebind_objects = lambda *arguments: taken.append(arguments)
     argument = object()
     launch.rebind(**{name: argument})
-    ((holder, _, _, *arguments),) = taken
+    ((holder, _, *arguments),) = taken
     assert holder is launch
-    of = zip(ARGUMENTS, arguments, strict=False)
-    assert len(arguments) == len(ARGUMENTS[: ARGUMENTS.index("stream")])
+    of = zip(OPERANDS, arguments, strict=True)
     assert {one: value for one, value in of if value is not NOT_GIVEN[one]} == {name: argument}
 
 

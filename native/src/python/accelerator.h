@@ -16,7 +16,7 @@ extern "C" {
 
 /* Raised with any change to this file, or to what a function takes or returns: the version of all that the package and
  * the library have to agree about here. */
-#define BARACUDA_PRIVATE_PYTHON_VERSION 4
+#define BARACUDA_PRIVATE_PYTHON_VERSION 5
 #define BARACUDA_PRIVATE_TENSOR_TYPES 12
 
 typedef struct baracuda_python_api {
@@ -116,6 +116,12 @@ typedef struct baracuda_open_counts {
   uint32_t rows_of;
 } baracuda_open_counts;
 
+/* How what a holder has is bound anew. */
+typedef struct baracuda_rebinding {
+  uint64_t bound_at; /* where the holder has it; 0: not known */
+  baracuda_open_counts open;
+} baracuda_rebinding;
+
 /* PyMethodDef. Behind the last is one without a name, whose flags are BARACUDA_PRIVATE_PYTHON_VERSION: a package of
  * another version calls none of them. */
 typedef struct baracuda_python_method {
@@ -147,19 +153,19 @@ typedef struct baracuda_python_method {
  *   run(bound)                     baracuda_paged_kv_append_run, the GIL released; returns the status
  *   bind(bound, *operands)         checked as by _bind, the GIL held; returns the status, and a new bound with these
  *                                  operands, one that is None as it was (None where the status is not 0)
- *   rebind(holder, offset, counts, *arguments)
- *                                  binds likewise, in place of the bound that the object `holder` has at `offset`, an
- *                                  int (0: not known), anew where that was replaced meanwhile; returns the status.
- *                                  `arguments` are an operand each, what stands for one that is not given, or None;
- *                                  and kv_data, which is for others. `counts` is a bytes object that holds a
- *                                  baracuda_open_counts. Not for interpreters that have no GIL
+ *   rebind(holder, how, *arguments)
+ *                                  binds likewise, in place of the bound that the object `holder` has, anew where that
+ *                                  was replaced meanwhile; returns the status. `how` is a bytes object that holds a
+ *                                  baracuda_rebinding. `arguments` are an operand each, what stands for one that is
+ *                                  not given, or None; and kv_data, which is for others. Not for interpreters that
+ *                                  have no GIL
  *   append(op, stream, operands)   _bind, the GIL held, then _run on `stream`, an int, or None for the host, the GIL
  *                                  released; returns the status
- *   append_known(calls, *arguments)
+ *   append_known(calls, stream, *arguments)
  *                                  likewise of a call by name: `arguments` are as of rebind, kv_data (both caches in
- *                                  one, in place of k_data and v_data) too, the stream, and what else it says, as many
- *                                  each time. `calls` is a tuple of tuples, one for each call that is known: its op;
- *                                  and a bytes object, of a uint64, bit i of it whether operand i is given, and
+ *                                  one, in place of k_data and v_data) too, and what else it says, as many each time.
+ *                                  `calls` is a tuple of tuples, one for each call that is known: its op; and a bytes
+ *                                  object, of a uint64, bit i of it whether operand i is given, and
  *                                  BARACUDA_PRIVATE_ON_HOST whether the stream is None, and of the addresses of what
  *                                  else it says. One is taken of which that is so of this call.
  *                                  BARACUDA_PRIVATE_NOT_KNOWN, and nothing was done, if there is none

@@ -275,24 +275,27 @@ constexpr auto kAppend = call_with_tuple<Op, Append>;
 constexpr auto kCopy = call_with_tuple<CopyOp, PageCopy>;
 
 Object* append_known(Object* describers, Object* const* arguments, ptrdiff_t count) {
-  constexpr ptrdiff_t kFirst = 1;
+  constexpr ptrdiff_t kFirst = 2;
+  constexpr ptrdiff_t kSaid = kFirst + kArgumentsOfOperands;
+  Object* const stream = arguments[1];
   Objects operands;
   Object* op = nullptr;
   if (find_objects(arguments + kFirst, &operands))
-    op = find_known(arguments[0], operands, arguments + kFirst, count - kFirst);
+    op = find_known(arguments[0], operands, {stream, arguments + kSaid, count - kSaid});
   if (op == nullptr) return api->own_int(BARACUDA_PRIVATE_NOT_KNOWN);
-  return call<Op, Append>(describers, op, arguments[kFirst + kStreamAt], operands);
+  return call<Op, Append>(describers, op, stream, operands);
 }
 
 Object* rebind(Object* describers, Object* const* arguments, ptrdiff_t) {
-  constexpr ptrdiff_t kFirst = 3;
+  constexpr ptrdiff_t kFirst = 2;
   Object* const holder = arguments[0];
-  const auto offset = static_cast<size_t>(api->address_of_int(arguments[1]));
+  const auto& how = *reinterpret_cast<const baracuda_rebinding*>(api->bytes_of(arguments[1]));
+  const auto offset = static_cast<size_t>(how.bound_at);
   Objects operands;
   // Of both caches in one, each half would have to be kept.
   if (offset == 0 || !find_objects(arguments + kFirst, &operands) || operands.whole != nullptr)
     return api->own_int(BARACUDA_PRIVATE_NOT_JUDGED);
-  const OpenCounts open(*reinterpret_cast<const baracuda_open_counts*>(api->bytes_of(arguments[2])), operands.given);
+  const OpenCounts open(how.open, operands.given);
   while (true) {
     auto* const before = member_of<Object*>(holder, offset);
     api->retain(before);
@@ -347,9 +350,9 @@ extern "C" const baracuda_python_method* baracuda_private_python_methods(const b
   static const baracuda_python_method methods[] = {
       method("run", run, "run(bound) -> status"),
       method("bind", bind, "bind(bound, *operands) -> (status, bound or None)"),
-      method("rebind", rebind, "rebind(holder, offset, counts, *arguments) -> status"),
+      method("rebind", rebind, "rebind(holder, how, *arguments) -> status"),
       method("append", kAppend, "append(op, stream, operands) -> status"),
-      method("append_known", append_known, "append_known(calls, *arguments) -> status"),
+      method("append_known", append_known, "append_known(calls, stream, *arguments) -> status"),
       method("copy", kCopy, "copy(op, stream, operands) -> status"),
       {nullptr, nullptr, BARACUDA_PRIVATE_PYTHON_VERSION, nullptr},
   };

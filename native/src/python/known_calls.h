@@ -13,23 +13,26 @@
 
 namespace baracuda::python {
 
-// Where a call has its stream, behind its operands and kv_data, and what it says besides.
-constexpr ptrdiff_t kStreamAt = BARACUDA_NUM_OPERANDS + 1;
-constexpr ptrdiff_t kSaidAt = kStreamAt + 1;
+// What a call says besides operands and kv_data, and its stream; borrowed.
+struct Said {
+  Object* stream;
+  Object* const* others;
+  ptrdiff_t num_others;
+};
 
-// The op of one of `calls` that is like the one with these arguments; nullptr where none is. The last that was is
+// The op of one of `calls` that is like the one with these operands; nullptr where none is. The last that was is
 // looked at first: a loop makes the same call again.
-inline Object* find_known(Object* calls, const Objects& operands, Object* const* arguments, ptrdiff_t num_arguments) {
+inline Object* find_known(Object* calls, const Objects& operands, const Said& said) {
   static thread_local ptrdiff_t last = 0;
-  const uint64_t given = operands.given | (arguments[kStreamAt] == api->none ? BARACUDA_PRIVATE_ON_HOST : 0);
-  const size_t said_bytes = static_cast<size_t>(num_arguments - kSaidAt) * sizeof(Object*);
+  const uint64_t given = operands.given | (said.stream == api->none ? BARACUDA_PRIVATE_ON_HOST : 0);
+  const size_t said_bytes = static_cast<size_t>(said.num_others) * sizeof(Object*);
   const ptrdiff_t count = api->tuple_size(calls);
   ptrdiff_t at = last < count ? last : 0;
   for (ptrdiff_t left = count; left > 0; --left) {
     Object* const known = api->borrow_tuple_item(calls, at);
     const char* const by = api->bytes_of(api->borrow_tuple_item(known, 1));
     if (std::memcmp(by, &given, sizeof given) == 0 &&
-        std::memcmp(by + sizeof given, static_cast<const void*>(arguments + kSaidAt), said_bytes) == 0) {
+        std::memcmp(by + sizeof given, static_cast<const void*>(said.others), said_bytes) == 0) {
       last = at;
       return api->borrow_tuple_item(known, 0);
     }

@@ -28,6 +28,7 @@ inline uint32_t given_of(Object* const* objects, ptrdiff_t count) {
 
 // Of a call that has an argument for each operand, and one for both caches in one behind them. What is not given may
 // have its own object there too. False where a cache is given twice.
+constexpr ptrdiff_t kArgumentsOfOperands = BARACUDA_NUM_OPERANDS + 1;
 inline bool find_objects(Object* const* arguments, Objects* found) {
   constexpr int kKvData = BARACUDA_NUM_OPERANDS;
   constexpr uint32_t kCaches = 1u << BARACUDA_OPERAND_K_DATA | 1u << BARACUDA_OPERAND_V_DATA;

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from baracuda_ffi._native.accelerator import builtin_calls
+from baracuda_ffi._native.accelerator import Rebinding, builtin_calls
 from baracuda_ffi._native.by_name import NOT_GIVEN
 
 from ..c_abi import abi
@@ -35,10 +35,11 @@ class Calls:
 
     def append_known(self, calls: Any, stream: Any, *said: Any, **given: Any) -> Any:
         """Of the seven, with others in their place."""
-        return self._append_known(calls, *arguments(**(self.operands | given)), stream, *said)
+        return self._append_known(calls, stream, *arguments(**(self.operands | given)), *said)
 
-    def rebind(self, holder: Any, offset: int, counts: bytes, **given: Any) -> Any:
-        return self._rebind(holder, offset, counts, *arguments(**given))
+    def rebind(self, holder: Any, bound_at: int, **given: Any) -> Any:
+        """No count is open."""
+        return self._rebind(holder, bytes(Rebinding(bound_at)), *arguments(**given))
 
     def given(self, **others: Any) -> tuple[Any, ...]:
         """All seven, with some in place of others."""
