@@ -15,7 +15,13 @@ from .._native.by_name import BEYOND, NOT_GIVEN, given_of, with_not_given
 from .._native.library import NOT_JUDGED
 from .._native.process_lock import ProcessLock
 from .arguments import caches, check_same_parts
-from .counts import check_counts, check_described_counts, how_rebound, with_open_counts
+from .counts import (
+    check_counts,
+    check_described_counts,
+    how_rebound,
+    with_described_counts,
+    with_open_counts,
+)
 from .operands import BIND_SYMBOL, RUN_SYMBOL, bind, bind_described, describe, on_stream, operands_of
 
 TYPE_CHECKING = False
@@ -173,7 +179,9 @@ class BoundLaunch:
         self._placed_by = placed_by
         self._open_counts = open_counts
         has_value = len(bound[1]) > 1 and bound[1][1] is not None
-        self._how = how_rebound(_BOUND_AT, open_counts, placed_by, has_value)
+        self._how = how_rebound(
+            0 if open_counts.beside_none else _BOUND_AT, open_counts, placed_by, has_value
+        )
         self._error_record = error_record  # only to keep it alive
         self._run = library.run
         self._rebind_objects = library.rebind_objects
@@ -306,9 +314,12 @@ class BoundLaunch:
 
     def _open(self, bound: Bound, given: Operands) -> Bound:
         """``bound`` with those counts open that what is given says."""
-        if not self._open_counts:
+        opened = self._open_counts
+        if not opened:
             return bound
-        return with_open_counts(bound[0], self._open_counts, self._placed_by, given), bound[1]
+        if opened.beside_none:
+            return with_described_counts(bound[0], opened, self._placed_by, describe(given)), bound[1]
+        return with_open_counts(bound[0], opened, self._placed_by, given), bound[1]
 
     def __reduce__(self) -> NoReturn:
         raise no_copy(self, "it holds its operands' addresses", "make another by PagedKvAppendPlan.bind")

@@ -30,13 +30,17 @@ _LENGTHS = {LengthsKind.LAST_PAGE_LEN: "last_page_len", LengthsKind.SEQ_LENS: "s
 class OpenCounts:
     """Which counts a plan leaves to the operands of each call."""
 
-    __slots__ = ("requests", "rows")
+    __slots__ = ("beside_none", "requests", "rows")
 
     def __init__(self, desc: PagedKvAppendDescriptor) -> None:
         self.requests = desc.batch_size is None and desc.addressing is not Addressing.SLOTS
         # A prefill of no requests has no rows.
         none = desc.batch_size == 0 and desc.addressing is Addressing.RAGGED
         self.rows = desc.num_rows is None and not none and desc.addressing is not Addressing.LAST_PAGE
+        # The other is stated, and is 0, which is what the library would take from operands too.
+        self.beside_none = (self.requests and desc.num_rows == 0) or (
+            self.rows and desc.batch_size == 0 and desc.addressing is Addressing.POSITIONS
+        )
 
     def __bool__(self) -> bool:
         return self.requests or self.rows
@@ -53,7 +57,7 @@ def how_rebound(bound_at: int, opened: OpenCounts, placed_by: OperandSet, has_va
     if found is None:
         by_request, by_row = _having_counts(placed_by, has_value)
         how = Rebinding(bound_at)
-        if opened:  # a count that a plan states as 0 is open to the library then too
+        if opened:
             how.open.requests_of, how.open.rows_of = _bits(by_request), _bits(by_row)
         if opened.requests:
             how.open.requests_said_by = _bits([_says_requests(placed_by)])
@@ -97,6 +101,13 @@ def check_described_counts(
 ) -> None:
     """``check_counts`` of operands that the library has not bound. It would take those that stay to be as
     long as those that are given, and might refuse what lies behind them. Leaves out what is no count."""
+    check_counts(function, op, with_described_counts(op, opened, placed_by, described), placed_by, given)
+
+
+def with_described_counts(
+    op: bytes, opened: OpenCounts, placed_by: OperandSet, described: Descriptions
+) -> bytes:
+    """The problem with those of the open counts that the described operands say."""
     append = abi.Append.from_buffer_copy(op)
     if opened.requests:
         says = _says_requests(placed_by)
@@ -107,7 +118,7 @@ def check_described_counts(
         rows = _extent(_SAYS_ROWS[placed_by.addressing], described)
         if rows is not None:
             append.num_rows = rows
-    check_counts(function, op, bytes(append), placed_by, given)
+    return bytes(append)
 
 
 def _says_requests(placed_by: OperandSet) -> str:

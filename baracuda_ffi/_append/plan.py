@@ -17,11 +17,11 @@ from .._model.errors import (
 )
 from .._model.workspace import Workspace
 from .._native import abi
-from .._native.library import NOT_JUDGED, library
+from .._native.library import NOT_JUDGED, judge_nothing, library
 from .addressing import NUM_FORMS, form_of, kind_of_form, set_for
 from .arguments import PagedKvAppendArgs
-from .counts import OpenCounts
-from .operands import BIND_SYMBOL, CAN_IMPLEMENT_SYMBOL, RUN_SYMBOL, append_any, bind, on_stream
+from .counts import OpenCounts, with_described_counts
+from .operands import BIND_SYMBOL, CAN_IMPLEMENT_SYMBOL, RUN_SYMBOL, append_any, bind, describe, on_stream
 from .preference import PlanPreference
 from .problem import SELECT, backend_of_plan, check_preference, check_problem, check_source, stated_append
 from .scales import check_kind, kind_for
@@ -142,7 +142,7 @@ class PagedKvAppendPlan:
         opened = library()
         op = stated_append(desc, placed_by, backend, pref.guarded, handle)
         open_counts = OpenCounts(desc)
-        if open_counts:
+        if open_counts and not open_counts.beside_none:
             op.flags |= abi.FLAG_INFER
         some_call = abi.Append.from_buffer_copy(op)
         if desc.batch_size is None:
@@ -159,7 +159,7 @@ class PagedKvAppendPlan:
         plan._backend = backend
         plan._arch = arch.value
         plan._library = opened
-        plan._append = opened.append
+        plan._append = judge_nothing if open_counts.beside_none else opened.append
         plan._placed_by = placed_by
         plan._open_counts = open_counts
         plan._error_record = plan._pooled = None
@@ -408,6 +408,9 @@ class PagedKvAppendPlan:
             has_value = args._operands[1] is not None
             check_kind(function, self._desc.transform, kind_of_form(args._form), has_value=has_value)
         assert op is not None
+        if self._open_counts.beside_none:
+            described = describe(args._operands)
+            op = with_described_counts(op, self._open_counts, self._placed_by, described)
         return args._operands, op
 
     def _handle(self, stream: Stream, function: str, args: PagedKvAppendArgs) -> int:

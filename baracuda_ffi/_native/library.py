@@ -96,10 +96,10 @@ class Library:
         calls = builtin_calls(self._handle)
         self.run = calls.get("run") or (lambda bound: through_ctypes(bound[0]))
         self.bind_objects = calls.get("bind") or _bind_nothing
-        self.rebind_objects = calls.get("rebind") or _judge_nothing
-        self.append = calls.get("append") or _judge_nothing
+        self.rebind_objects = calls.get("rebind") or judge_nothing
+        self.append = calls.get("append") or judge_nothing
         self.append_known = calls.get("append_known") or _know_nothing
-        self.copy = calls.get("copy") or _judge_nothing
+        self.copy = calls.get("copy") or judge_nothing
 
     def function(self, name: str) -> Callable[..., Any]:
         """A function of the header by its name, with its signature set. The mirrored ones are found this
@@ -132,7 +132,7 @@ def _bind_nothing(bound: Bound, *operands: object) -> tuple[int, Bound]:
     return NOT_JUDGED, bound
 
 
-def _judge_nothing(*of_any_call: object) -> int:
+def judge_nothing(*of_any_call: object) -> int:
     return NOT_JUDGED
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -162,22 +163,65 @@ def test_counts_that_are_stated_stay() -> None:
         launch.rebind(**operands(places, 3, 2)[0])
 
 
-def test_a_count_that_is_stated_as_0() -> None:
-    """The library cannot be told it, and takes it from the operands as it does the other, which is open: what
-    stays has no entry for the rows that are given."""
-    given, _ = operands("positions", 0, 0)
-    launch = plan_for("positions", batch=None, count=0).bind(None, bf.PagedKvAppendArgs(**given))
+@pytest.mark.parametrize(("batch", "count"), [(None, 0), (0, None)])
+def test_a_count_that_is_stated_as_0(batch: int | None, count: int | None) -> None:
+    """It stays, though the library takes what is 0 from the operands, as it does the other, which is open."""
+    none, some = operands("positions", 0, 0)[0], PLACES["positions"][2](3)
+    requests = ("indices", "indptr")
+    for_other = {name: operand for name, operand in some.items() if (name in requests) == (batch is None)}
+    plan = plan_for("positions", batch, count)
     longer, written = operands("positions", 3, 1)
-    staying = ("key", "value", "positions")
-    for count in range(1, len(staying) + 1):
-        for names in itertools.combinations(staying, count):
-            before = launch._bound
-            with pytest.raises(bf.InvalidProblem, match=f"{', '.join(names)} stay"):
-                launch.rebind(**{name: operand for name, operand in longer.items() if name not in names})
-            assert launch._bound is before
-    launch.rebind(**longer)
+    for function in (
+        plan.can_implement,
+        partial(plan.run, None, bf.Workspace.NONE),
+        partial(plan.bind, None),
+    ):
+        with pytest.raises(bf.InvalidProblem, match=r"it should be \[[01]\]"):
+            function(bf.PagedKvAppendArgs(**longer))
+        function(bf.PagedKvAppendArgs(**none))
+    launch = plan.bind(None, bf.PagedKvAppendArgs(**none))
+    for given in (longer, some):
+        before = launch._bound
+        with pytest.raises(bf.InvalidProblem):
+            launch.rebind(**given)
+        assert launch._bound is before
+    rows_too = {} if batch is None else {name: longer[name] for name in ("key", "value")}
+    launch.rebind(**for_other, **rows_too)
+    launch.rebind(k_data=longer["k_data"], v_data=longer["v_data"])
     launch()
-    assert (written[0] != 7).any()
+    assert (written[0] == 7).all()
+
+
+def test_a_prefill_of_no_rows() -> None:
+    """Rows of key beyond those that are stated are not read, and no request has another."""
+    plan = plan_for("ragged", None, 0)
+    for requests in (3, 0, 5):
+        given, written = operands("ragged", requests, 1)
+        args = bf.PagedKvAppendArgs(**given)
+        plan.run(None, bf.Workspace.NONE, args)
+        launch = plan.bind(None, args)
+        launch()
+        launch.rebind(**operands("ragged", 2, 2)[0])
+        launch.rebind(k_data=given["k_data"], v_data=given["v_data"])
+        launch()
+        assert (written[0] == 7).all()
+
+
+def test_a_launch_that_was_made_by_hand() -> None:
+    class Made(BoundLaunch):
+        def __init__(self, launch: BoundLaunch, *bound: Any) -> None:
+            for name in BoundLaunch.__slots__:
+                if name != "_bound":
+                    setattr(self, name, getattr(launch, name))
+            for one in bound:
+                self._bound = one
+
+    given, _ = operands("slots", 3, 0)
+    launch = plan_for("slots").bind(None, bf.PagedKvAppendArgs(**given))
+    for bound in ((), (None,), (7,)):
+        with pytest.raises((AttributeError, TypeError)):
+            Made(launch, *bound).rebind(**given)
+    Made(launch, launch._bound).rebind(**given)
 
 
 @pytest.mark.parametrize("stated", [None, 5])

@@ -172,8 +172,8 @@ typedef struct baracuda_python_method {
  *   copy(op, stream, operands)     likewise of a baracuda_paged_kv_copy, with the operands of baracuda_copy_operand
  *
  * They trust their caller for all that, but a stream or an operand may be any object. The status is
- * BARACUDA_PRIVATE_NOT_JUDGED, and nothing was done, for an offset that is not known, for a rebinding of what is no
- * operand, or that leaves one with another number of entries than it should have now, for an operand whose type has
+ * BARACUDA_PRIVATE_NOT_JUDGED, and nothing was done, for a holder that has no bound there, for a rebinding of what is
+ * no operand, or that leaves one with another number of entries than it should have now, for an operand whose type has
  * nothing in `self`, that its reader or bind is not given, or where any of that raised an Exception (which is cleared;
  * what is no Exception, such as KeyboardInterrupt, goes on), and for a stream that is not of the backend's kind.
  *

@@ -298,6 +298,7 @@ Object* rebind(Object* describers, Object* const* arguments, ptrdiff_t) {
   const OpenCounts open(how.open, operands.given);
   while (true) {
     auto* const before = member_of<Object*>(holder, offset);
+    if (before == nullptr || !is_tuple(before)) return api->own_int(BARACUDA_PRIVATE_NOT_JUDGED);
     api->retain(before);
     Object* bound = nullptr;
     const int32_t status = bind_in_place(describers, before, operands, open, &bound);
