@@ -75,26 +75,6 @@ def append_paged_kv(
         when the program runs, a corrupt page table on the host, JAX raises as an error of its own, with our
         message.
     """
-    arrays = {
-        "key": key,
-        "value": value,
-        "k_data": k_data,
-        "v_data": v_data,
-        "indices": indices,
-        "indptr": indptr,
-        "last_page_len": last_page_len,
-        "append_indptr": append_indptr,
-        "batch_indices": batch_indices,
-        "positions": positions,
-        "slot_mapping": slot_mapping,
-        "block_table": block_table,
-        "seq_lens": seq_lens,
-        "k_scale": k_scale,
-        "v_scale": v_scale,
-        "k_scales": k_scales,
-        "v_scales": v_scales,
-        "kv_data": kv_data,
-        "error_record": error_record,
-    }
+    arrays = {name: value for name, value in locals().items() if name != "options"}
     results = _call(arrays, options)
     return results[0] if len(results) == 1 else tuple(results)

@@ -221,18 +221,24 @@ def append_paged_kv(
     """
     if "stream" in options:
         raise TypeError("append_paged_kv() got 'stream'; it is torch's current one")
-    operands = (key, value, k_data, v_data, indices, indptr, last_page_len)
-    options |= {
-        "append_indptr": append_indptr,
-        "batch_indices": batch_indices,
-        "positions": positions,
-        "slot_mapping": slot_mapping,
-        "block_table": block_table,
-        "seq_lens": seq_lens,
-        "layout": layout,
-        "length_convention": length_convention,
-    }
-    _operator(*operands, **options)
+    _operator(
+        key,
+        value,
+        k_data,
+        v_data,
+        indices,
+        indptr,
+        last_page_len,
+        append_indptr=append_indptr,
+        batch_indices=batch_indices,
+        positions=positions,
+        slot_mapping=slot_mapping,
+        block_table=block_table,
+        seq_lens=seq_lens,
+        layout=layout,
+        length_convention=length_convention,
+        **options,
+    )
 
 
 read_instead(append_paged_kv, _operator)
