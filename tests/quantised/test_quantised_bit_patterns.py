@@ -15,7 +15,7 @@ from baracuda_ffi.reference import append_paged_kv_reference
 from support.devices.backends import Backend
 from support.devices.bits import Array, assert_same_bits
 from support.problems.elements import BF16, F16, F32, FP8_E4M3, FP8_E5M2, I8, Element
-from support.quantised.scales import SCALES
+from support.quantised.scales import HARD_SCALES, SCALES
 
 WIDTH = 512
 
@@ -34,7 +34,7 @@ def patterns(source: Element) -> Array:
     for element, codes in ((bf.ElementKind.FP8_E4M3, 0x7F), (bf.ElementKind.FP8_E5M2, 0x7C)):
         finite = formats.from_fp8(np.arange(codes, dtype=np.uint8), element).astype(np.float64)
         ties = np.concatenate([finite, (finite[:-1] + finite[1:]) / 2])
-        for scale in SCALES:
+        for scale in (*SCALES, *HARD_SCALES):
             with np.errstate(all="ignore"):
                 at = (ties * scale).astype(np.float32)
                 values += [at, -at, np.nextafter(at, np.float32(np.inf)), np.nextafter(at, np.float32(0))]
@@ -73,7 +73,7 @@ def cache_of(rows: Array, width: int) -> Array:
 
 @fp8_types
 @sources
-@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("scale", [*SCALES, *HARD_SCALES])
 def test_given_scales(backend: Backend, source: Element, element: Element, scale: float) -> None:
     rows = patterns(source)
     caches = {"k_data": cache_of(rows, WIDTH)}

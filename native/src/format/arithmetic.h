@@ -55,17 +55,42 @@ BARACUDA_HOST_DEVICE inline float reciprocal(float value) {
 #endif
 }
 
-// The same of a magnitude from 2^-125 to 2^125, which is far from the ends of a float's range as its reciprocal is, and
-// of 0, infinities and what is not a number. For a GPU, without the function behind a branch that sees to those ends.
-BARACUDA_HOST_DEVICE inline float usual_reciprocal(float value) {
+// The same, or a float beside it, of a magnitude from 2^-125 to 2^125, and of 0, infinities and what is not a number.
+BARACUDA_HOST_DEVICE inline float guessed_reciprocal(float value) {
 #if defined(__CUDA_ARCH__)
   float guess;
   asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(guess) : "f"(value));
-  const float better = __fmaf_rn(guess, -__fmaf_rn(value, guess, -1.0f), guess);
-  return better == better ? better : guess;  // 0 times infinity is not a number
+  return guess;
 #else
   return reciprocal(value);
 #endif
+}
+
+// The reciprocal of a magnitude from 2^-125 to 2^125, which is far from the ends of a float's range as its reciprocal
+// is. For a GPU, without the function behind a branch that sees to those ends.
+BARACUDA_HOST_DEVICE inline float near_reciprocal(float value) {
+#if defined(__CUDA_ARCH__)
+  const float guess = guessed_reciprocal(value);
+  return __fmaf_rn(guess, -__fmaf_rn(value, guess, -1.0f), guess);
+#else
+  return reciprocal(value);
+#endif
+}
+
+// And of 0, infinities and what is not a number.
+BARACUDA_HOST_DEVICE inline float usual_reciprocal(float value) {
+#if defined(__CUDA_ARCH__)
+  const float better = near_reciprocal(value);
+  return better == better ? better : guessed_reciprocal(value);  // 0 times infinity is not a number
+#else
+  return reciprocal(value);
+#endif
+}
+
+// Of a power of two from 2^-126 to 2^126, and of infinity.
+BARACUDA_HOST_DEVICE inline float power_reciprocal(float value) {
+  constexpr uint32_t kTwiceBias = 254u << 23;
+  return float_of(bits_of(value) < kTwiceBias ? kTwiceBias - bits_of(value) : 0u);
 }
 
 BARACUDA_HOST_DEVICE inline float add(float a, float b) {

@@ -41,7 +41,7 @@ class AnyRule {
   }
 
   // What a unit becomes, in the first of the bytes.
-  __device__ __forceinline__ uint4 encode(const uint4& unit) const {
+  __device__ __forceinline__ uint4 encode(const uint4& unit) {
     float values[kUnit<Source>];
     widen<Source, 1>({unit}, types_, values);
     if (types_.transform == BARACUDA_TRANSFORM_FP8) {

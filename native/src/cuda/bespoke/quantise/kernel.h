@@ -26,32 +26,31 @@ namespace baracuda::cuda::bespoke {
 // The largest magnitude of what shares a scale: of numbers, and without the infinities where these do not count.
 // Whether some do not count. Every thread of the warp calls it.
 template <typename Source, typename Rule>
-__device__ __forceinline__ bool find_largest(const Quantise<Small>& quantise, OfUnits<uint4>& units,
-                                             uint32_t* largest) {
+__device__ __forceinline__ bool find_largest(const Known& known, OfUnits<uint4>& units, uint32_t* largest) {
   constexpr int kMostly = Rule::kSharing == kRow ? 8 : 1;  // threads that share a row's
-  const uint32_t end = Source::infinity(quantise.types) + (Rule::kCountsInfinities ? 1 : 0);
+  const uint32_t end = Source::infinity(known.types) + (Rule::kCountsInfinities ? 1 : 0);
   uint32_t magnitudes = 0;
 #pragma unroll
   for (int round = 0; round < kRounds; ++round) {
-    if (round * kAtOnce >= kFewUnits && quantise.units <= round * kAtOnce) break;
+    if (round * kAtOnce >= kFewUnits && known.units <= round * kAtOnce) break;
 #pragma unroll
     for (int i = 0; i < kAtOnce; ++i) magnitudes = larger<Source>(magnitudes, units[round][i]);
   }
   *largest = largest_of<Source>(magnitudes);
   const bool are_some_beyond = __any_sync(kWholeWarp, *largest >= end);
-  *largest = among_threads<kMostly>(*largest, quantise.sharing);
+  *largest = among_threads<kMostly>(*largest, known.sharing);
   if (!are_some_beyond) return false;
   // Seldom: one unit after the other, by one code.
   uint32_t most = 0;
 #pragma unroll 1
   for (int n = 0; n < kMostUnits; ++n) {
     const uint4 unit = units[0][0];
-    if (n < quantise.units) most = max(most, largest_below<Source>(unit, end));
+    if (n < known.units) most = max(most, largest_below<Source>(unit, end));
 #pragma unroll
     for (int i = 1; i < kMostUnits; ++i) units[(i - 1) / kAtOnce][(i - 1) % kAtOnce] = units[i / kAtOnce][i % kAtOnce];
     units[kRounds - 1][kAtOnce - 1] = unit;
   }
-  *largest = among_threads<kMostly>(most, quantise.sharing);
+  *largest = among_threads<kMostly>(most, known.sharing);
   return true;
 }
 
@@ -84,6 +83,9 @@ __global__ void __launch_bounds__(kQuantisingThreads, kUsualBlocks)
   // comes after.
   using Int = int32_t;
   constexpr bool kIsSlot = kPlaced == Placing::kSlots;
+  // A slot is there as soon as what is quantised: all that does not need both is done before, and kept. That is less
+  // like the other kernels' code, and an image's compression the worse for it: for 16 bits and given scales alone.
+  constexpr bool kIsEarly = kIsSlot && kIsHalf<Source> && !kShares;
   constexpr bool kIsReadAtOnce = kPlaced == Placing::kLastPage || (kNarrow && kIsSlot);
   Way<kNarrow, Int, Small> way(quantise, kPlaced, turn.row);
   Destination<Source, Rule> destination;
@@ -94,7 +96,10 @@ __global__ void __launch_bounds__(kQuantisingThreads, kUsualBlocks)
     if (Rule::kTakesScale) share.load_given(&given);
     share.load(units);
   };
+  Known known;
+  if constexpr (!kIsEarly) known = known_of(quantise);
   const auto ask_for_destination = [&] {
+    if constexpr (kIsEarly) known = kept_of(quantise);
     destination.start(share, quantise.caches[blockIdx.y], quantise.placement, is_tail);
   };
   if constexpr (kIsReadAtOnce) {
@@ -108,8 +113,10 @@ __global__ void __launch_bounds__(kQuantisingThreads, kUsualBlocks)
       ask_for_units();
       if constexpr (kIsSlot) way.read(&seen);
       ask_for_destination();
+      if constexpr (kIsEarly) way.hold(turn);
     } else {
       way.forget(&seen);
+      if constexpr (kIsEarly) known.units = 0;
     }
   } else {
     share.find(looks_on, is_tail);
@@ -118,17 +125,19 @@ __global__ void __launch_bounds__(kQuantisingThreads, kUsualBlocks)
     way.start(quantise, thread);
     ask_for_destination();
   }
-  const bool found = kIsReadAtOnce ? way.find_page_of(&seen) : way.find_page(&seen);
+  Rule rule;
+  if constexpr (kIsEarly) rule = Rule(0, given, known.types);
+  const bool found = kIsReadAtOnce ? way.find_page_of(&seen, kIsEarly) : way.find_page(&seen);
   destination.enter(found, seen.slot, is_tail);
+  if constexpr (kIsEarly) destination.enter_page(seen.page, is_tail);
 
   // Quantised while the page's id is on its way, which is judged then; behind such a branch, or the id would be asked
   // for late.
-  Rule rule;
-  if (!is_tail && quantise.units > 0) {
+  if (!kIsEarly && !is_tail && quantise.units > 0) {
     uint32_t largest = 0;
     bool may_be_infinite = false;
-    if constexpr (kShares) may_be_infinite = find_largest<Source, Rule>(quantise, units, &largest);
-    rule = Rule(Source::widen(largest, quantise.types), given, quantise.types);
+    if constexpr (kShares) may_be_infinite = find_largest<Source, Rule>(known, units, &largest);
+    rule = Rule(Source::widen(largest, known.types), given, known.types);
     if constexpr (Rule::kSharing == kRow) rule.may_be_infinite = may_be_infinite;
   }
   if (looks_on) return;
@@ -137,14 +146,16 @@ __global__ void __launch_bounds__(kQuantisingThreads, kUsualBlocks)
   using Packed = typename Destination<Source, Rule>::Packed;
   OfUnits<Packed> packed;
   if (!is_tail) {
-    int32_t left = quantise.units;
+    int32_t left = known.units;
 #pragma unroll 1
     while (true) {
       float values[kAtOnce * kUnit<Source>];
-      widen<Source>(units[0], quantise.types, values);
-      rule.encode(values, quantise.types, packed[0]);
+      widen<Source>(units[0], known.types, values);
+      rule.encode(values, known.types, packed[0]);
       left -= kAtOnce;
       if (left <= 0) break;
+      // Never: what follows lies behind a branch then, and is no dozen instructions that are skipped one by one.
+      if (left > kMostUnits) __trap();
 #pragma unroll
       for (int round = kRounds - 1; round > 0; --round)
 #pragma unroll
@@ -155,18 +166,21 @@ __global__ void __launch_bounds__(kQuantisingThreads, kUsualBlocks)
     }
   }
   way.take_page(&seen);
-  const bool is_served = destination.is_in(seen.page);
+  const bool is_served = kIsEarly ? found : destination.is_in(seen.page);
   if (is_served) {
+    if constexpr (!kIsEarly) destination.enter_page(seen.page, is_tail);
     if (is_tail) {
-      store_if(share.is_there(0), destination.template unit<uint4>(seen.page), units[0][0]);
+      store_if(share.is_there(0), destination.template unit<uint4>(), units[0][0]);
       return;
     }
-    auto* const first = destination.template unit<Packed>(seen.page);
+    auto* const first = destination.template unit<Packed>();
 #pragma unroll
-    for (int n = 0; n < kMostUnits; ++n)
+    for (int n = 0; n < kMostUnits; ++n) {
+      if (kIsEarly && n == kFewUnits && known.units <= kFewUnits) break;
       store_if(share.is_there(n * share.step), first + n * share.step, packed[n / kAtOnce][n % kAtOnce]);
+    }
     if constexpr (kShares)
-      if (share.has_scale()) *destination.scale(seen.page) = rule.scale;
+      if (share.has_scale()) *destination.scale() = rule.scale;
     if (!is_speaker) return;
   }
   if (quantise.record == nullptr) return;

@@ -13,11 +13,17 @@ namespace baracuda::cuda::bespoke {
 // overflows by that is saturated anyhow, and what underflows is 0.
 class Nearer {
  public:
+  // Whether a divisor is near enough as it is: no other than 0, infinities and what is not a number, where it was
+  // brought nearer.
+  static __device__ __forceinline__ bool is_near(float divisor) {
+    return magnitude_bits(divisor) - bits_of(kLeast) <= bits_of(kMost) - bits_of(kLeast);
+  }
+
   Nearer() = default;
   __device__ __forceinline__ explicit Nearer(float divisor) : factor_(1.0f) {
     const float magnitude = fabsf(divisor);
-    if (magnitude < 0x1p-60f) factor_ = 0x1p100f;
-    if (magnitude > 0x1p60f) factor_ = 0x1p-100f;
+    if (magnitude < kLeast) factor_ = 0x1p100f;
+    if (magnitude > kMost) factor_ = 0x1p-100f;
     divisor_ = __fmul_rn(divisor, factor_);
   }
 
@@ -31,6 +37,9 @@ class Nearer {
   }
 
  private:
+  static constexpr float kLeast = 0x1p-60f;
+  static constexpr float kMost = 0x1p60f;
+
   float factor_;
   float divisor_;
 };
@@ -39,39 +48,47 @@ class Nearer {
 template <bool kFewBits>
 class Quotients;
 
-// By the reciprocal in two floats, of one sign so that what becomes of zeros and infinities is as with a division.
-// Before it is rounded the quotient is off by 2^-46 of itself at most. That could move it across the middle between a
-// tie of two fp8 and a float beside it; but a quotient of a number of so few bits is that near to one only if the
-// divisor's digits are all ones and the tie is a power of two, and then by 2^-48: what is added to the smaller float
-// sees to that.
+// By the reciprocal in two floats, each nearer to 0 than it: they have one sign, so that what becomes of zeros and
+// infinities is as with a division. Before it is rounded the quotient is off by 2^-40 of itself at most. That could
+// move it across the middle between a tie of two fp8 and a float beside it. But a quotient of a number of so few bits
+// is not that near to one, by 2^-35 of it, with one exception: the divisor's digits are all ones and the tie is a power
+// of two. It is above the middle then, by 2^-48, and so the second float is somewhat larger than what is left over.
 template <>
 class Quotients<true> {
  public:
   Quotients() = default;
-  __device__ __forceinline__ explicit Quotients(float divisor) : nearer_(divisor) {
-    const float by = nearer_.divisor();
-    high_ = usual_reciprocal(by);
-    float rest = __fmaf_rn(-high_, by, 1.0f);
-    if (rest < 0.0f) {
-      high_ = float_of(bits_of(high_) - 1u);
-      rest = __fmaf_rn(-high_, by, 1.0f);
-    }
-    constexpr float kTiny = 0x1p-47f;  // also, where nothing is left over, no infinity is multiplied by 0
-    const bool is_finite = magnitude_bits(high_) - 1u < kInfinityBits - 1u;
-    low_ = is_finite ? __fmaf_rn(rest, high_, __fmul_rn(high_, kTiny)) : high_;
-  }
+  __device__ __forceinline__ explicit Quotients(float divisor)
+      : divisor_(divisor), is_near_(Nearer::is_near(divisor)), by_(divisor) {}
 
   template <int kNumbers>
-  __device__ __forceinline__ void divide(float (&numbers)[kNumbers]) const {
-    nearer_.bring(numbers);
+  __device__ __forceinline__ void divide(float (&numbers)[kNumbers]) {
+    if (!is_near_) {
+      const Nearer nearer(divisor_);
+      nearer.bring(numbers);
+      by_ = Reciprocal(nearer.divisor());
+      if (!Nearer::is_near(nearer.divisor())) by_.high = by_.low = by_.guess;
+    }
 #pragma unroll
-    for (float& number : numbers) number = __fmaf_rn(number, high_, __fmul_rn(number, low_));
+    for (float& number : numbers) number = __fmaf_rn(number, by_.high, __fmul_rn(number, by_.low));
   }
 
  private:
-  Nearer nearer_;
-  float high_;
-  float low_;
+  // What is guessed is off by one step at most: two steps below it something is left over.
+  struct Reciprocal {
+    float guess;
+    float high;
+    float low;
+
+    Reciprocal() = default;
+    __device__ __forceinline__ explicit Reciprocal(float divisor)
+        : guess(guessed_reciprocal(divisor)),
+          high(float_of(bits_of(guess) - 2u)),
+          low(__fmul_rn(__fmaf_rn(-high, divisor, 1.0f), float_of(bits_of(guess) + 16u))) {}
+  };
+
+  float divisor_;
+  bool is_near_;
+  Reciprocal by_;
 };
 
 // Markstein's: what the reciprocal, rounded to nearest, makes of a number is twice corrected by what is left over, and
@@ -87,7 +104,7 @@ class Quotients<false> {
   }
 
   template <int kNumbers>
-  __device__ __forceinline__ void divide(float (&numbers)[kNumbers]) const {
+  __device__ __forceinline__ void divide(float (&numbers)[kNumbers]) {
     nearer_.bring(numbers);
 #pragma unroll
     for (float& number : numbers) number = quotient_of(number);

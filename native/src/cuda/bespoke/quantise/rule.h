@@ -29,7 +29,7 @@ struct Given {
   Given() = default;
   __device__ __forceinline__ Given(float, float scale, Types) : by(scale) {}
   template <int kElements, typename Packed, int kPacks>
-  __device__ __forceinline__ void encode(float (&values)[kElements], Types types, Packed (&packs)[kPacks]) const {
+  __device__ __forceinline__ void encode(float (&values)[kElements], Types types, Packed (&packs)[kPacks]) {
     by.divide(values);
     Packing<Target>::into(values, types, packs);
   }
@@ -63,7 +63,7 @@ struct TokenHead : Scaled<Either<E4m3Target, Int8Target>, float> {
   TokenHead() = default;
   __device__ __forceinline__ TokenHead(float amax, float, Types types) : may_be_infinite(true) {
     scale = types.is_second ? token_head_scale(amax, kInt8Top) : token_head_scale(amax, E4m3::kTop);
-    multiplier = usual_reciprocal(scale);
+    multiplier = near_reciprocal(scale);
   }
 
   template <int kElements, typename Packed, int kPacks>
@@ -88,7 +88,7 @@ struct DsMla : Scaled<E4m3Target, float> {
   DsMla() = default;
   __device__ __forceinline__ DsMla(float amax, float, Types) {
     scale = ds_mla_scale(amax);
-    multiplier = usual_reciprocal(scale);  // exact
+    multiplier = power_reciprocal(scale);
   }
 };
 

@@ -26,12 +26,6 @@ constexpr int kRounds = kMostUnits / kAtOnce;
 template <typename Each>
 using OfUnits = Each[kRounds][kAtOnce];
 
-// Of what a kernel is given, much is read again where it is needed, and waited for. A sum is kept: with 0, which the
-// compiler cannot know it to be.
-__device__ __forceinline__ int32_t kept(int32_t number, const Turn<Small>& turn) {
-  return held(number + static_cast<int32_t>(turn.row >> 31));
-}
-
 template <typename Source, typename Rule>
 struct Share {
   using Offset = Small::Offset;
@@ -134,6 +128,17 @@ class Destination {
     }
   }
 
+  // In a page, worked out here and not where something is stored.
+  template <typename Int>
+  __device__ __forceinline__ void enter_page(Int page, bool is_tail) {
+    const int64_t packs = wide_product(static_cast<Offset>(page), page_);
+    cache_ = held(cache_ + packs * static_cast<int64_t>(is_tail ? sizeof(uint4) : sizeof(Packed)));
+    if constexpr (Share<Source, Rule>::kShares) {
+      const int64_t scales = wide_product(static_cast<Offset>(page), scales_page_);
+      scales_ = held(scales_ + scales * static_cast<int64_t>(sizeof(typename Rule::Scale)));
+    }
+  }
+
   // Whether it is to be served there.
   template <typename Int>
   __device__ __forceinline__ bool is_in(Int page) const {
@@ -141,15 +146,12 @@ class Destination {
   }
 
   // Of the first unit.
-  template <typename Made, typename Int>
-  __device__ __forceinline__ Made* unit(Int page) const {
-    return reinterpret_cast<Made*>(cache_) + wide_product(static_cast<Offset>(page), page_);
+  template <typename Made>
+  __device__ __forceinline__ Made* unit() const {
+    return reinterpret_cast<Made*>(cache_);
   }
 
-  template <typename Int>
-  __device__ __forceinline__ auto* scale(Int page) const {
-    return reinterpret_cast<typename Rule::Scale*>(scales_) + wide_product(static_cast<Offset>(page), scales_page_);
-  }
+  __device__ __forceinline__ auto* scale() const { return reinterpret_cast<typename Rule::Scale*>(scales_); }
 
  private:
   using Offset = Small::Offset;

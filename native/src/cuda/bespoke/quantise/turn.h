@@ -9,6 +9,7 @@
 #include "cuda/bespoke/quantise/source.h"
 #include "cuda/bespoke/reading.h"
 #include "cuda/bespoke/search.h"
+#include "cuda/bespoke/vector.h"
 #include "cuda/bespoke/width.h"
 #include "place/divisor.h"
 #include "place/entry.h"
@@ -121,6 +122,34 @@ __device__ __forceinline__ Turn<Size> turn_of(const Quantise<Size>& quantise, ty
   return turn;
 }
 
+// Of what a kernel is given, much is read again where it is needed, and waited for. A sum is kept: with 0, which the
+// compiler cannot know it to be.
+__device__ __forceinline__ int32_t kept(int32_t number, const Turn<Small>& turn) {
+  return held(number + static_cast<int32_t>(turn.row >> 31));
+}
+
+// What a thread of a usual kernel needs of it once its units are there.
+struct Known {
+  Types types;
+  int32_t units;    // of a thread
+  int32_t sharing;  // threads that share a scale
+};
+
+__device__ __forceinline__ Known known_of(const Quantise<Small>& quantise) {
+  return {quantise.types, quantise.units, quantise.sharing};
+}
+
+// The same, kept, as what threads have in common: they branch by it together.
+__device__ __forceinline__ Known kept_of(const Quantise<Small>& quantise) {
+  const auto keep = [&](int32_t number) { return held(number + (quantise.sharing >> 31)); };
+  Known known = known_of(quantise);
+  known.types.is_bf16 = keep(known.types.is_bf16 ? 1 : 0) != 0;
+  known.types.is_second = keep(known.types.is_second ? 1 : 0) != 0;
+  known.units = keep(known.units);
+  known.sharing = keep(known.sharing);
+  return known;
+}
+
 // The row of a thread's turn, on the way to its place. Every thread of the warp reads where reads_in_warp().
 template <bool kNarrow, typename Int, typename Size>
 class Way {
@@ -139,6 +168,16 @@ class Way {
       read_token<kNarrow>(placement_, placing_, Int{0}, row_, seen);
     else
       read_token<kNarrow>(placement_, placing_, Int{0}, row_, &read_);
+  }
+
+  // Keeps what a slot is judged by in registers, before the slot is there; by SLOTS.
+  __device__ __forceinline__ void hold(const Turn<Size>& turn) {
+    held_.per_page.multiplier = static_cast<uint32_t>(kept(static_cast<int32_t>(placement_.per_page.multiplier), turn));
+    held_.per_page.shift = static_cast<uint32_t>(kept(static_cast<int32_t>(placement_.per_page.shift), turn));
+    held_.per_page.divisor = static_cast<uint32_t>(kept(placement_.page_size(), turn));
+    held_.num_pages = kept(placement_.num_pages, turn);
+    const int64_t skipped = placement_.skip_slot;
+    skipped_ = kept(skipped >> 31 == 0 ? static_cast<int32_t>(skipped) : -1, turn);
   }
 
   // So that the compiler does not know of what was read that it was read.
@@ -168,10 +207,10 @@ class Way {
     }
   }
 
-  // The same of a row of which that was read.
-  __device__ __forceinline__ bool find_page_of(SeenOf<Int>* seen) {
+  // The same of a row of which that was read. `is_held`: what a slot is judged by was kept.
+  __device__ __forceinline__ bool find_page_of(SeenOf<Int>* seen, bool is_held) {
     if constexpr (kReadsNumbers) {
-      return find_page_now(seen);
+      return find_page_now(seen, is_held);
     } else {
       *seen = numbers_of(placement_, placing_, read_);
       return find_page_soon(seen);
@@ -203,13 +242,15 @@ class Way {
   using Read = ReadAs<kNarrow, Int>;
   static constexpr bool kReadsNumbers = std::is_same_v<Read, Int>;
 
-  __device__ __forceinline__ bool find_page_now(SeenOf<Int>* seen) const {
+  __device__ __forceinline__ bool find_page_now(SeenOf<Int>* seen, bool is_held) {
     if (kTakesAnySlot && placing_ == Placing::kSlots) {
       seen->request = -1;
       seen->target = high_ == 0 ? static_cast<Int>(low_) : -1;
-      locate_slot(placement_, seen);
+      held_.skip_slot = skipped_;  // here, where the compiler sees that both are of 32 bits
+      const Placement& placement = is_held ? held_ : placement_;
+      locate_slot(placement, seen);
       seen->page = seen->entry;
-      return all(is_slot(placement_, *seen), seen->entry < placement_.num_pages);
+      return all(is_slot(placement, *seen), seen->entry < placement.num_pages);
     }
     const bool found = find_entry(placement_, placing_, row_, seen);
     if (kNarrow && placing_ == Placing::kLastPage)
@@ -246,6 +287,8 @@ class Way {
   SeenOf<Read> read_;
   int32_t low_;
   int32_t high_;
+  Placement held_;   // of SLOTS, and of it what a slot is judged by
+  int32_t skipped_;  // -1 where it is no slot of an int32
   Reading<kNarrow, Int, false> reading_;
 };
 
