@@ -231,7 +231,8 @@ BARACUDA_HOST_DEVICE inline Int sound_end_of(const Placement& placement, const S
   using Unsigned = std::make_unsigned_t<Int>;
   Int total;
   const bool counted = is_total(placement, seen, &total);
-  const bool is_sound = all(counted, all(is_part(placement, seen), are_rows(placement, seen)));
+  const bool is_in_order = seen.first_row <= seen.end_row;
+  const bool is_sound = all(all(counted, is_in_order), all(is_part(placement, seen), are_rows(placement, seen)));
   const Int room = room_of(placement, seen);
   const Int end = sum(total, from_total(placement, seen.end_row, seen));
   const Int nearer = static_cast<Unsigned>(room) < static_cast<Unsigned>(end) ? room : end;

@@ -251,11 +251,15 @@ void check_tables(uint32_t wide, Counts* counts) {
       REQUIRE(!served || (seen.page >= 0 && seen.page < placement.num_pages && seen.slot >= 0 &&
                           seen.slot < placement.page_size()),
               "row %lld goes out of the cache", static_cast<long long>(row));
+      Seen wanted = {};
       if (!must_agree) {
         ++counts->out_of_order;
+        const bool is_its = served && baracuda::find_place_of<false>(placement, placing, seen.request, row, &wanted);
+        REQUIRE(!served || (is_its && seen.page == wanted.page && seen.slot == wanted.slot),
+                "row %lld is served as of request %lld", static_cast<long long>(row),
+                static_cast<long long>(seen.request));
         return;
       }
-      Seen wanted = {};
       const int64_t request = placing == Placing::kRagged ? baracuda::find_request<false>(placement, row) : 0;
       const bool is_wanted = baracuda::find_place_of<false>(placement, placing, request, row, &wanted);
       const Seen all = served ? widened(seen) : reading.all_of(placement, placing, row, found, seen);

@@ -102,8 +102,7 @@ def append_and_check(backend: Backend, many: ManyTables, *, guarded: bool, width
 
     with pytest.raises(bf.InvalidProblem) if refused else contextlib.nullcontext():
         append()
-    key, value = caches[0].read(), -caches[1].read()
-    for cache in (key, value):
+    for cache in (*caches[0].read(), *(-part for part in caches[1].read())):
         if refused:
             assert not cache.any()
         elif not many.in_order:
@@ -121,17 +120,18 @@ class _Cache:
     """Zeros, with a slot behind each page that is nobody's."""
 
     def __init__(self, backend: Backend, pages: int, page_size: int, width: int) -> None:
-        self._backend, self._shape = backend, (pages, page_size + 1, width)
+        self._backend, self._shape, self._whole = backend, (pages, page_size + 1, width), min(width, 4)
         memory = np.zeros(self._shape, np.float32)
         self._block = backend.put(memory.view(np.uint8).reshape(-1))
         self.view = backend.view(self._block, 0, memory[:, :page_size])
 
-    def read(self) -> Array:
-        """[pages, slots] of row numbers."""
-        cells = self._backend.get(self._block).view(np.int32).reshape(self._shape)
+    def read(self) -> list[Array]:
+        """[pages, slots] of row numbers, for whatever 16 bytes of all rows hold: of rows that have one place,
+        each may have written some of these."""
+        cells = self._backend.get(self._block).view(np.int32).reshape(*self._shape[:2], -1, self._whole)
         assert not cells[:, -1].any()
         assert (cells == cells[..., :1]).all()
-        return cells[:, :-1, 0]
+        return list({part.tobytes(): part for part in np.moveaxis(cells[:, :-1, :, 0], -1, 0)}.values())
 
 
 def _check_places(cache: Array, found: list[Found], page_size: int) -> None:
