@@ -19,8 +19,6 @@ Importing this imports torch; ``import baracuda_ffi`` does not.
 
 from __future__ import annotations
 
-from functools import wraps
-
 from torch import _C, Tensor, compiler
 
 from ._append import one_call
@@ -30,7 +28,7 @@ from ._compilers.torch_library import raw_stream as _stream_of
 from ._compilers.torch_operator import call as _operator
 from ._model.enums import KvLayout
 from ._native import library as native_library
-from ._native.by_name import ARGUMENTS, NOT_GIVEN, given_of, with_not_given
+from ._native.by_name import ARGUMENTS, NOT_GIVEN, given_of, standing_before
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +66,6 @@ _append: Callable[..., None] = one_call.append_paged_kv
 def _on_the_current_stream(declared: F) -> F:
     """``declared``, the operator, for calls that somebody watches, or that have what it alone takes."""
 
-    @wraps(declared)
     def append_paged_kv(
         key: Any = None,
         value: Any = None,
@@ -181,7 +178,7 @@ def _on_the_current_stream(declared: F) -> F:
         operands, named = given_of(ARGUMENTS, arguments, one_call.BY_POSITION)
         function(*operands, **named)
 
-    return with_not_given(append_paged_kv)  # type: ignore[return-value]
+    return standing_before(declared, append_paged_kv)
 
 
 @_on_the_current_stream

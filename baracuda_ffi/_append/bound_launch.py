@@ -11,7 +11,7 @@ from .._model.enums import Addressing, BackendKind
 from .._model.errors import invalid_problem
 from .._native import abi
 from .._native.accelerator import slot_offset
-from .._native.by_name import BEYOND, NOT_GIVEN, given_of, with_not_given
+from .._native.by_name import BEYOND, NOT_GIVEN, given_of, standing_before
 from .._native.library import NOT_JUDGED
 from .._native.process_lock import ProcessLock
 from .arguments import caches, check_same_parts
@@ -136,10 +136,7 @@ def _rebound_by_the_library(declared: F) -> F:
         operands, named = given_of(_ARGUMENTS, arguments, ())
         declared(self, *operands, **named)
 
-    for name in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
-        setattr(rebind, name, getattr(declared, name))
-    rebind.__wrapped__ = declared  # type: ignore[attr-defined]
-    return with_not_given(rebind)  # type: ignore[return-value]
+    return standing_before(declared, rebind)
 
 
 class BoundLaunch:

@@ -9,7 +9,7 @@ from .._model.enums import BackendKind, ElementKind, KvLayout, LengthConvention,
 from .._model.errors import BaracudaError
 from .._native import abi
 from .._native import library as native_library
-from .._native.by_name import ARGUMENTS, BEYOND, NOT_GIVEN, OPTIONS, given_of, known_by, with_not_given
+from .._native.by_name import ARGUMENTS, BEYOND, NOT_GIVEN, OPTIONS, given_of, known_by, standing_before
 from .._native.library import NOT_JUDGED, NOT_KNOWN
 from .operands import RUN_SYMBOL, append_any
 from .problem import CALL, form_of_call, given_by, op_of, statement, told
@@ -218,11 +218,7 @@ def _known_by_name(declared: F) -> F:
         )
         _append_otherwise(declared, status, arguments)
 
-    # As functools.wraps does: nothing else that a first append needs loads functools, which takes time.
-    for name in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
-        setattr(append_paged_kv, name, getattr(declared, name))
-    append_paged_kv.__wrapped__ = declared  # type: ignore[attr-defined]
-    return with_not_given(append_paged_kv)  # type: ignore[return-value]
+    return standing_before(declared, append_paged_kv)
 
 
 if TYPE_CHECKING:

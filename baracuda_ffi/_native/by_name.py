@@ -49,12 +49,17 @@ class _NotGiven:
 NOT_GIVEN = {name: _NotGiven() for name in ARGUMENTS}
 
 
-def with_not_given(function: F) -> F:
-    """``function``, whose parameters are some of ``ARGUMENTS``, with what stands for each by default."""
+def standing_before(declared: F, function: Callable[..., None]) -> F:
+    """``function``, whose parameters are some of ``ARGUMENTS``, with ``declared``'s name, docstring and
+    signature, and with what stands for each parameter by default."""
     code = function.__code__
     names = code.co_varnames[: code.co_argcount]
     function.__defaults__ = tuple([NOT_GIVEN[name] for name in names if name in NOT_GIVEN])
-    return function
+    # As functools.wraps does: nothing else that a first append needs loads functools, which takes time.
+    for name in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
+        setattr(function, name, getattr(declared, name))
+    function.__wrapped__ = declared  # type: ignore[attr-defined]
+    return function  # type: ignore[return-value]
 
 
 def given_of(
