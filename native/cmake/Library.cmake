@@ -34,7 +34,7 @@ set(_sources
     host/row_conversion.cpp
     host/rows.cpp
     host/run_copy.cpp
-    host/threads.cpp
+    host/threads/work.cpp
     memory/halves.cpp
     memory/meeting.cpp
     memory/span.cpp

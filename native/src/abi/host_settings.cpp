@@ -1,7 +1,7 @@
 // The host backend's settings.
 #include "baracuda_ffi.h"
 #include "base/status.h"
-#include "host/threads.h"
+#include "host/threads/work.h"
 
 extern "C" int32_t baracuda_host_set_max_threads(int32_t max_threads) {
   if (max_threads < 0)

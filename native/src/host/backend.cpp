@@ -12,7 +12,7 @@
 #include "host/record.h"
 #include "host/row_conversion.h"
 #include "host/rows.h"
-#include "host/threads.h"
+#include "host/threads/work.h"
 
 namespace baracuda::host {
 namespace {

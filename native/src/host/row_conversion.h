@@ -9,7 +9,7 @@
 #include "host/formats/row_writers.h"
 #include "host/judge.h"
 #include "host/places.h"
-#include "host/threads.h"
+#include "host/threads/work.h"
 
 namespace baracuda::host {
 

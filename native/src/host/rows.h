@@ -9,7 +9,7 @@
 #include "host/judge.h"
 #include "host/places.h"
 #include "host/run_copy.h"
-#include "host/threads.h"
+#include "host/threads/work.h"
 
 namespace baracuda::host {
 

@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "host/places.h"
-#include "host/threads.h"
+#include "host/threads/work.h"
 
 namespace baracuda::host {
 

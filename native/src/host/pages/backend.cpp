@@ -11,7 +11,7 @@
 #include "host/reachable.h"
 #include "host/record.h"
 #include "host/run_copy.h"
-#include "host/threads.h"
+#include "host/threads/work.h"
 
 namespace baracuda::host {
 namespace {

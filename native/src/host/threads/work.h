@@ -1,6 +1,6 @@
 // Threads that live for one call.
-#ifndef BARACUDA_SRC_HOST_THREADS_H_
-#define BARACUDA_SRC_HOST_THREADS_H_
+#ifndef BARACUDA_SRC_HOST_THREADS_WORK_H_
+#define BARACUDA_SRC_HOST_THREADS_WORK_H_
 
 #include <cstdint>
 
@@ -33,4 +33,4 @@ void run_in_threads(const Work& work) noexcept;
 
 }  // namespace baracuda::host
 
-#endif  // BARACUDA_SRC_HOST_THREADS_H_
+#endif  // BARACUDA_SRC_HOST_THREADS_WORK_H_

@@ -1,4 +1,4 @@
-#include "host/threads.h"
+#include "host/threads/work.h"
 
 #include <algorithm>
 #include <atomic>
