@@ -126,7 +126,8 @@ def host_max_threads() -> int:
 def set_host_max_threads(max_threads: int) -> None:
     """Set how many threads one append of the host backend may use, for the whole process.
 
-    Appends too small to gain use the calling thread alone.
+    Appends too small to gain use the calling thread alone. The library's own threads, 63 at most, rest after
+    an append, for the next, and end after a second without one, or before the process forks.
 
     Parameters
     ----------

@@ -19,6 +19,7 @@ set(_sources
     append/shapes.cpp
     append/transform.cpp
     base/status.cpp
+    base/stay_loaded.cpp
     cuda/flashinfer/limits.cpp
     host/backend.cpp
     host/judge.cpp
@@ -34,6 +35,8 @@ set(_sources
     host/row_conversion.cpp
     host/rows.cpp
     host/run_copy.cpp
+    host/threads/cpus.cpp
+    host/threads/helpers.cpp
     host/threads/work.cpp
     memory/halves.cpp
     memory/meeting.cpp

@@ -92,21 +92,25 @@ def test_a_negative_limit_is_refused(thread_limit: None) -> None:
         assert abi.library().baracuda_host_max_threads() == 2
 
 
-def test_threads_end_with_the_call() -> None:
+def tasks() -> set[str]:
+    return set(os.listdir("/proc/self/task"))
+
+
+def test_threads_rest_and_end() -> None:
+    """They are the next call's, no more of them than it could use; and soon nobody's."""
+    before = tasks()
     problem = Problem(LARGE)
-    abi.run(abi.make_append(LARGE, problem.arrays))
-    threads = set(os.listdir("/proc/self/task"))
     for _ in range(20):
         assert abi.run(abi.make_append(LARGE, problem.arrays)) == abi.OK
-    # The system lists one that was joined a moment longer.
+        assert len(tasks() - before) < max(len(os.sched_getaffinity(0)), 2)
     give_up = time.monotonic() + 10
-    while not threads.issuperset(os.listdir("/proc/self/task")):
+    while not tasks() <= before:
         assert time.monotonic() < give_up
         time.sleep(0.01)
 
 
 FORK = """
-import os, signal
+import os, signal, time
 import baracuda_ffi as bf
 from support.problems.large_append import LARGE
 from support.calls.operands import make_args
@@ -114,7 +118,10 @@ from support.problems.problem import Problem, assert_appended, assert_unchanged
 
 problem, again = Problem(LARGE), Problem(LARGE, seed=1)
 plan = bf.PagedKvAppendPlan.select(None, LARGE.descriptor(problem.num_pages), bf.PlanPreference())
+others = set(os.listdir("/proc/self/task"))  # NumPy may have some
 plan.run(None, bf.Workspace.NONE, make_args(problem.arrays))  # the parent has used threads before
+resting = set(os.listdir("/proc/self/task")) - others
+assert resting or len(os.sched_getaffinity(0)) == 1
 before = again.snapshot()
 child = os.fork()
 if child == 0:
@@ -122,6 +129,9 @@ if child == 0:
     plan.run(None, bf.Workspace.NONE, make_args(again.arrays))
     assert_appended(again, before)
     os._exit(42)
+give_up = time.monotonic() + 0.5  # sooner than they would end by themselves
+while resting & set(os.listdir("/proc/self/task")):  # the system lists one that was joined a moment longer
+    assert time.monotonic() < give_up
 _, status = os.waitpid(child, 0)
 assert os.waitstatus_to_exitcode(status) == 42, status
 assert_unchanged(again.arrays, before)  # the child's copy was written, not ours
@@ -129,5 +139,32 @@ assert_unchanged(again.arrays, before)  # the child's copy was written, not ours
 
 
 def test_a_forked_child_can_append() -> None:
-    """In a process of its own, since this one may hold threads of other libraries."""
+    """And no thread that rests is left behind. In a process of its own, since this one may hold threads of
+    other libraries."""
     output_of(FORK)
+
+
+UNLOAD = """
+import _ctypes, contextlib, os, time
+from support.c_abi import abi
+from support.problems.large_append import LARGE
+from support.problems.problem import Problem
+
+library, problem = abi.library(), Problem(LARGE)
+others = set(os.listdir("/proc/self/task"))  # NumPy may have some
+assert abi.run(abi.make_append(LARGE, problem.arrays)) == abi.OK
+resting = set(os.listdir("/proc/self/task")) - others
+assert resting or len(os.sched_getaffinity(0)) == 1
+with contextlib.suppress(OSError):  # which says that nobody has it open
+    for _ in range(100):
+        _ctypes.dlclose(library._handle)
+give_up = time.monotonic() + 10
+while resting & set(os.listdir("/proc/self/task")):  # they end in the library's code
+    assert time.monotonic() < give_up
+    time.sleep(0.01)
+os._exit(0)
+"""
+
+
+def test_the_library_stays_while_threads_rest() -> None:
+    output_of(UNLOAD)

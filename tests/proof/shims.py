@@ -32,7 +32,7 @@ def build_shim(name: str, folder: Path, file_name: str | None = None) -> Path:
 class ThreadGate:
     """thread_gate.c, as it was preloaded into this process."""
 
-    PASS, REFUSE, HOLD = 0, 1, 2
+    PASS, REFUSE, HOLD, LATE = 0, 1, 2, 3
 
     def __init__(self) -> None:
         self._process = ctypes.CDLL(None)

@@ -32,6 +32,10 @@ def main(cpus: str, limit: str, gate_mode: str, batch: str = str(LARGE.batch_siz
     plan.run(None, bf.Workspace.NONE, make_args(problem.arrays))
     print(json.dumps({"asked": gate.asked.value - asked, "made": gate.made.value - made}))
     gate.mode.value = ThreadGate.PASS
+    assert gate.timed_out.value == 0, "a thread that had not begun was waited for"
+    assert_appended(problem, before)
+    gate.is_open.value = 1
+    plan.run(None, bf.Workspace.NONE, make_args(problem.arrays))  # with what begins only now
     assert_appended(problem, before)
 
 

@@ -58,3 +58,10 @@ def test_threads_that_cannot_be_had_are_done_without(gate: Path) -> None:
     counts = threads_of(gate, 64, 0, "REFUSE")
     assert counts["made"] == 0
     assert counts["asked"] >= 1
+
+
+@needs_two_cpus
+def test_a_thread_that_has_not_begun_is_not_waited_for(gate: Path) -> None:
+    """As where every CPU is busy: the caller does all of the work, and has the thread for its next call."""
+    counts = threads_of(gate, 64, 0, "LATE")
+    assert counts["made"] >= 1

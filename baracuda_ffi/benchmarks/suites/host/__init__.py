@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     Parameters = dict[str, str | int]
 
-_BATCHES = (1, 4, 16, 64, 256, 1024, 4096, 16384)
+_BATCHES = (1, 4, 16, 64, 256, 512, 1024, 4096, 16384)
 _QUICK_BATCHES = (1, 16, 256, 4096, 8192)
 _LARGE_BYTES = 32 << 20  # of key and value: more than the caches of a few cores hold
 _L2_IF_UNKNOWN = 1 << 20

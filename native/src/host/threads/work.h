@@ -1,4 +1,4 @@
-// Threads that live for one call.
+// Work that several threads share.
 #ifndef BARACUDA_SRC_HOST_THREADS_WORK_H_
 #define BARACUDA_SRC_HOST_THREADS_WORK_H_
 
@@ -26,9 +26,10 @@ struct Work {
   int32_t items_at_once;  // at least 1
 };
 
-// Processes all of it and returns when every item is done and every thread is gone. The calling thread begins alone and
-// has others join it where what is left would take it long enough: as many as that is worth, as the setting allows, and
-// as there are CPUs that it may run on. Threads that cannot be had are done without.
+// Processes all of it and returns when every item is done and no other thread is at it. The calling thread begins alone
+// and has others join it where what is left would take it long enough: as many as that is worth, as the setting allows,
+// and as there are CPUs that it may run on. Those that rest after other work join sooner than new ones. Threads that
+// cannot be had, or that no CPU has run yet, are done without.
 void run_in_threads(const Work& work) noexcept;
 
 }  // namespace baracuda::host

@@ -1,12 +1,14 @@
-/* Preloaded: counts the threads that a process makes, and refuses them or holds them back if told to. */
+/* Preloaded: counts the threads that a process makes, and if told to refuses them, holds back whoever makes one, or has
+ * them begin late. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <time.h>
 
-enum { PASS = 0, REFUSE = 1, HOLD = 2 };
+enum { PASS = 0, REFUSE = 1, HOLD = 2, LATE = 3 };
 
 /* Read and written from outside, by their names. */
 __attribute__((visibility("default"))) atomic_int gate_mode = PASS;
@@ -29,6 +31,18 @@ static void hold(void) {
   }
 }
 
+typedef struct Begin {
+  void* (*routine)(void*);
+  void* argument;
+} Begin;
+
+static void* begin_late(void* memory) {
+  const Begin begin = *(const Begin*)memory;
+  free(memory);
+  hold();
+  return begin.routine(begin.argument);
+}
+
 __attribute__((visibility("default"))) int pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
                                                           void* (*routine)(void*), void* argument) {
   int (*next)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*) = NULL;
@@ -37,6 +51,12 @@ __attribute__((visibility("default"))) int pthread_create(pthread_t* thread, con
   const int mode = atomic_load(&gate_mode);
   if (mode == REFUSE) return EAGAIN;
   if (mode == HOLD) hold();
+  Begin* begin = mode == LATE ? malloc(sizeof(Begin)) : NULL;
+  if (begin != NULL) {
+    *begin = (Begin){routine, argument};
+    routine = begin_late;
+    argument = begin;
+  }
   const int status = next(thread, attributes, routine, argument);
   if (status == 0) atomic_fetch_add(&gate_made, 1);
   return status;
