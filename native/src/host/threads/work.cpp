@@ -14,9 +14,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// What would take the calling thread less is its own.
-constexpr std::chrono::microseconds kWorthWaking{60};
-constexpr std::chrono::microseconds kWorthStarting{100};
+// What would take the calling thread less is its own: rows in the caches of several CPUs are written, and read, later.
+constexpr std::chrono::microseconds kWorthHelp{100};
 
 // Threads join one after another, each as long after the one before. So a time that is shared by n of them ends soonest
 // where n is about the root of what it is in these. Starting one takes some tens of microseconds, more where a sleeping
@@ -58,7 +57,7 @@ class Crew {
     const int32_t most = setting > 0 ? std::min(setting, cpus.count) : cpus.count;
     const int32_t wanted = std::min(worth(alone, kWake), most);
     const int32_t threads = 1 + helpers_.wake(wanted - 1, cpus.digest);
-    if (threads >= wanted || alone < kWorthStarting) return;
+    if (threads >= wanted) return;
     // One at least, so that the next call finds it resting.
     const int32_t more = std::max(worth(alone / threads, kStart) - 1, 1);
     helpers_.start(std::min(more, wanted - threads), cpus.digest);
@@ -89,7 +88,7 @@ void run_in_threads(const Work& work) noexcept {
       first += at_once;
       const Clock::time_point ended = Clock::now();
       const Clock::duration alone = (ended - began) * ((work.items - first) / at_once);
-      if (alone >= kWorthWaking) return Crew(work, first).run(alone);
+      if (alone >= kWorthHelp) return Crew(work, first).run(alone);
       began = ended;
     }
   }
