@@ -18,7 +18,7 @@ from baracuda_ffi.benchmarks import absent
 from baracuda_ffi.benchmarks.report.compare import compare, print_comparison
 from baracuda_ffi.benchmarks.report.loading import NotAReport, load
 from baracuda_ffi.benchmarks.report.machine import one_line
-from baracuda_ffi.benchmarks.report.plot_labels import spread
+from baracuda_ffi.benchmarks.report.plot_labels import apart, spread
 from baracuda_ffi.benchmarks.report.plots import save_plots
 from baracuda_ffi.benchmarks.report.results import SCHEMA_VERSION
 from baracuda_ffi.benchmarks.report.tables import number, print_report
@@ -234,6 +234,12 @@ def test_plots_without_matplotlib_say_what_is_missing(
     monkeypatch.setattr(absent, "find_spec", lambda name: None)
     with pytest.raises(absent.Absent, match="matplotlib is not installed"):
         save_plots(report(), tmp_path)
+
+
+def test_points_of_an_axis_have_names_that_lie_apart() -> None:
+    assert apart([1, 4, 256, 512, 1024], 3) == ["1", "4", "256", "", "1024"]
+    assert apart([512, 1024, 2048], 3) == ["512", "", "2048"]
+    assert apart([], 3) == []
 
 
 def test_labels_keep_apart_in_order_and_inside() -> None:

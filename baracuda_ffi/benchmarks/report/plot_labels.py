@@ -1,4 +1,4 @@
-"""Labels at the ends of lines, moved apart where lines end close together."""
+"""Labels that do not lie on each other: of lines that end close together, and of points of an axis."""
 
 from __future__ import annotations
 
@@ -29,6 +29,17 @@ def spread(values: Sequence[float], low: float, high: float, gap: float) -> list
         for position, i in enumerate(group):
             heights[i] = _bottom(group, places, gap) + position * gap
     return [low * math.exp(height * scale) for height in heights]
+
+
+def apart(values: Sequence[int], factor: float) -> list[str]:
+    """Names for points of a log axis, in order: none for one below ``factor`` times the last that has one."""
+    names: list[str] = []
+    last = 0
+    for value in values:
+        is_named = value >= factor * last
+        names.append(str(value) if is_named else "")
+        last = value if is_named else last
+    return names
 
 
 def _bottom(group: Sequence[int], places: Sequence[float], gap: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..absent import optional
-from .plot_labels import spread
+from .plot_labels import apart, spread
 from .results import FLOOR, LIMIT, MEASURED, OURS, PART, PEER
 from .tables import number
 from .targets import label
@@ -161,7 +161,7 @@ def _panel(axis: Any, cases: Sequence[Case], low: float, high: float, left_out: 
         ends.append((path, batches[-1], points[-1][1].median))
     axis.set(xscale="log", yscale="log", ylim=(low, high))
     batches = [int(case.parameters[case.swept]) for case in cases]
-    axis.set_xticks(batches, [str(batch) for batch in batches])
+    axis.set_xticks(batches, apart(batches, 3))
     axis.yaxis.set_major_formatter(_plain)
     axis.minorticks_off()
     axis.grid(True, color="#e9ecef", linewidth=0.6)
