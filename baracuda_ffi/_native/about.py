@@ -127,7 +127,8 @@ def set_host_max_threads(max_threads: int) -> None:
     """Set how many threads one append of the host backend may use, for the whole process.
 
     Appends too small to gain use the calling thread alone. The library's own threads, 63 at most, rest after
-    an append, for the next, and end after a second without one, or before the process forks.
+    an append, for the next of a thread with the same affinity and priority, and end after a second without
+    one, or before such a thread forks.
 
     Parameters
     ----------

@@ -768,8 +768,8 @@ BARACUDA_DECLARE_CAN_IMPLEMENT(host_paged_kv_append_decode)
 /* The most threads one host append may use, the calling one included: at least 1; 0 (the default) means as many as
  * the calling thread's CPU affinity has. Appends too small to gain use the calling thread alone. The library's own
  * threads, 63 at most, are at nothing of an append once it has returned: they rest, for another of a thread with the
- * same affinity, and end after a second without one, or before the process forks. Once there is one, the library stays
- * loaded. Refuses a negative number with 2. For the whole process. */
+ * same affinity and priority, and end after a second without one, or before such a thread forks. Once there is one, the
+ * library stays loaded. Refuses a negative number with 2. For the whole process. */
 BARACUDA_API int32_t baracuda_host_set_max_threads(int32_t max_threads);
 BARACUDA_API int32_t baracuda_host_max_threads(void);
 

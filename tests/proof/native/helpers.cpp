@@ -4,6 +4,7 @@
 #include "host/threads/helpers.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include "host/threads/cpus.h"
 #include "host/threads/work.h"
 #include "require.h"
 
@@ -117,7 +119,7 @@ void* fork_when_cancelled(void*) {
 void a_thread_that_was_cancelled_forks() {
   for (int time = 0; time < 20; ++time) {
     Helpers helpers([](void*) noexcept {}, nullptr);
-    helpers.start(1, 7);
+    helpers.start(1, baracuda::host::usable_cpus().digest);
     helpers.dismiss();
     pthread_t thread;
     void* result = nullptr;
@@ -127,11 +129,23 @@ void a_thread_that_was_cancelled_forks() {
   }
 }
 
+// A thread that is served late has no helper of one that is not.
+void a_digest_is_of_priority_too() {
+  if (getpriority(PRIO_PROCESS, 0) >= 19) return;  // there is none that is served later
+  const uint64_t mine = baracuda::host::usable_cpus().digest;
+  std::thread([&] {
+    REQUIRE(baracuda::host::usable_cpus().digest == mine, "another digest of the same");
+    REQUIRE(setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + 1) == 0, "setpriority");
+    REQUIRE(baracuda::host::usable_cpus().digest != mine, "the digest of another priority");
+  }).join();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   only_of_the_same_cpus();
   a_thread_that_was_cancelled_forks();
+  a_digest_is_of_priority_too();
   const auto seconds = std::chrono::duration<double>(argc > 1 ? std::atof(argv[1]) : 1);
   const auto until = std::chrono::steady_clock::now() + seconds;
   std::atomic<int64_t> calls{0};

@@ -7,8 +7,10 @@
 namespace baracuda::host {
 
 struct Cpus {
-  int32_t count;    // at least 1
-  uint64_t digest;  // of which they are: another number for others, but for chance
+  int32_t count;  // at least 1
+  // Of which they are and of how the thread is scheduled, which a thread that it starts inherits: another number for
+  // others, but for chance.
+  uint64_t digest;
 };
 
 Cpus usable_cpus() noexcept;

@@ -8,6 +8,7 @@
 
 #include "base/cancellation.h"
 #include "base/stay_loaded.h"
+#include "host/threads/cpus.h"
 
 #if !defined(_WIN32)
 #include <pthread.h>
@@ -113,13 +114,19 @@ class SignalsBlocked {
 
 #if !defined(_WIN32)
 
-// A process that forks has none resting: they would be threads that the child lacks, and that it is warned of.
+// A process that forks has none resting: they would be threads that the child lacks, and that it is warned of. But
+// those that are scheduled otherwise: on busy CPUs they may be long in ending.
 void before_fork() noexcept {
   const CancellationHeld held;
+  const uint64_t cpus = usable_cpus().digest;
   Helper* helpers[kMostHelpers];
   int32_t count = 0;
   for (std::atomic<Helper*>& place : resting)
     if (Helper* const helper = take(place)) {
+      if (helper->cpus() != cpus) {
+        lay_down(helper);
+        continue;
+      }
       helper->ask_to_end();
       helpers[count++] = helper;
     }
@@ -130,7 +137,7 @@ void before_fork() noexcept {
   }
 }
 
-// Other threads' helpers are not here.
+// Helpers that are at a call, or were left resting, are not here.
 void in_child() noexcept {
   for (std::atomic<Helper*>& place : resting) place.store(nullptr, std::memory_order_relaxed);
   alive.store(0, std::memory_order_relaxed);

@@ -23,11 +23,12 @@ class Helpers {
   Helpers(const Helpers&) = delete;
   Helpers& operator=(const Helpers&) = delete;
 
-  // Takes at most `most` of those that rest and that may run on just these CPUs (usable_cpus().digest), and has them
-  // woken. Says how many. At most once, and before start().
+  // Takes at most `most` of those that rest, and that may run on just these CPUs and are scheduled so
+  // (usable_cpus().digest), and has them woken. Says how many. At most once, and before start().
   int32_t wake(int32_t most, uint64_t cpus) noexcept;
 
-  // Starts `count` more, on the CPUs that the calling thread may run on, which `cpus` says; or as many as can be had.
+  // Starts `count` more, on the CPUs that the calling thread may run on and scheduled as it is, which `cpus` says; or
+  // as many as can be had.
   void start(int32_t count, uint64_t cpus) noexcept;
 
   // Those that have not begun never will, so that nobody waits for a CPU that is busy; those that have are waited for.
