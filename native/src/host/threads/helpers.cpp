@@ -92,6 +92,21 @@ bool get_up(Helper* helper) noexcept {
   return false;
 }
 
+// Takes at most `most` of those that are of these CPUs. Says how many.
+int32_t take_of(uint64_t cpus, int32_t most, Helper** taken) noexcept {
+  int32_t count = 0;
+  for (std::atomic<Helper*>& place : resting) {
+    if (count >= most) break;
+    Helper* const helper = take(place);
+    if (helper == nullptr) continue;
+    if (helper->cpus() == cpus)
+      taken[count++] = helper;
+    else
+      lay_down(helper);
+  }
+  return count;
+}
+
 // While it lives, threads start with the signals blocked that the process, not an instruction, may get: an
 // application's handlers run on its own threads.
 class SignalsBlocked {
@@ -118,18 +133,9 @@ class SignalsBlocked {
 // those that are scheduled otherwise: on busy CPUs they may be long in ending.
 void before_fork() noexcept {
   const CancellationHeld held;
-  const uint64_t cpus = usable_cpus().digest;
   Helper* helpers[kMostHelpers];
-  int32_t count = 0;
-  for (std::atomic<Helper*>& place : resting)
-    if (Helper* const helper = take(place)) {
-      if (helper->cpus() != cpus) {
-        lay_down(helper);
-        continue;
-      }
-      helper->ask_to_end();
-      helpers[count++] = helper;
-    }
+  const int32_t count = take_of(usable_cpus().digest, kMostHelpers, helpers);
+  for (int32_t i = 0; i < count; ++i) helpers[i]->ask_to_end();
   for (int32_t i = 0; i < count; ++i) {
     helpers[i]->join();
     delete helpers[i];
@@ -204,16 +210,7 @@ void Helper::tell(Word word) noexcept {
 }
 
 int32_t Helpers::wake(int32_t most, uint64_t cpus) noexcept {
-  for (std::atomic<Helper*>& place : resting) {
-    if (count_ >= most) break;
-    Helper* const helper = take(place);
-    if (helper == nullptr) continue;
-    if (helper->cpus() == cpus)
-      helpers_[count_++] = helper;
-    else
-      lay_down(helper);
-  }
-  taken_ = count_;
+  count_ = taken_ = take_of(cpus, most, helpers_);
   for (int32_t i = 0; i < taken_; ++i) helpers_[i]->give(*this);
   next_to_wake_.store(0, std::memory_order_release);
   wake_those_taken();
