@@ -28,6 +28,7 @@ using baracuda::host::Helpers;
 using baracuda::host::Work;
 
 constexpr int kCallers = 6;
+constexpr std::chrono::microseconds kRest = BARACUDA_LONGEST_REST;
 
 // One call's work, in its caller's frame.
 struct Items {
@@ -160,7 +161,7 @@ int main(int argc, char** argv) {
           help(random);
         calls.fetch_add(1);
         // About as long as a helper rests.
-        if (random() % 8 == 0) std::this_thread::sleep_for(std::chrono::microseconds(random() % (2 * REST)));
+        if (random() % 8 == 0) std::this_thread::sleep_for(std::chrono::microseconds(random() % (2 * kRest.count())));
       }
     });
   for (std::thread& caller : callers) caller.join();

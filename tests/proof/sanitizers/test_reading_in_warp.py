@@ -5,39 +5,18 @@ tables, and holds it against the host's way for a row by itself.
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
-import pytest
-
-NATIVE = Path(__file__).parents[3] / "native"
-PROOF = Path(__file__).parents[1] / "native"
+from proof.programs import PROGRAMS, build_program, said_by
 
 
 def test_a_warp_finds_what_a_row_by_itself_does(tmp_path: Path) -> None:
-    compiler = os.environ.get("CXX", "c++")
-    if shutil.which(compiler) is None:
-        pytest.skip(f"needs {compiler}, there is none")
-    program = tmp_path / "reading_in_warp"
-    includes = [NATIVE / "src", NATIVE / "include", PROOF / "model", PROOF / "shims" / "cuda"]
-    command = [compiler, "-std=c++17", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    command += [
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-        "-Wno-unknown-pragmas",
-        *[f"-I{folder}" for folder in includes],
-    ]
-    command += [str(PROOF / "reading_in_warp.cpp"), "-o", str(program)]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert built.returncode == 0, built.stderr[-4000:]
-    done = subprocess.run([str(program), "800", "1"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-4000:]
-    found = re.fullmatch(r"reading_in_warp: (\d+) rows, (\d+) served, (\d+) corrupt, (\d+) .*\n", done.stdout)
-    assert found, done.stdout
+    flags = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-Wno-unknown-pragmas")
+    program = build_program("reading_in_warp", tmp_path, *flags, includes=[PROGRAMS / "shims" / "cuda"])
+    said = said_by(program, "800", "1")
+    found = re.fullmatch(r"reading_in_warp: (\d+) rows, (\d+) served, (\d+) corrupt, (\d+) .*\n", said)
+    assert found, said
     rows, served, corrupt, out_of_order = map(int, found.groups())
     assert rows > 200_000
     assert served > rows / 2

@@ -8,39 +8,21 @@ all floats, in minutes.
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from proof.programs import NATIVE, build_program, said_by
 
-NATIVE = Path(__file__).parents[3] / "native"
-PROGRAM = Path(__file__).parents[1] / "native" / "row_writers.cpp"
-
-
-def build(folder: Path, compiler: str, *flags: str) -> Path:
-    if shutil.which(compiler) is None:
-        pytest.skip(f"needs {compiler}, there is none")
-    program = folder / "row_writers"
-    sources = sorted((NATIVE / "src" / "host" / "formats").glob("*.cpp"))
-    includes = [f"-I{folder}" for folder in (NATIVE / "src", NATIVE / "include", PROGRAM.parent / "model")]
-    command = [compiler, "-std=c++17", *flags, "-Wall", "-Wextra", "-Wpedantic", "-Werror", *includes]
-    command += [str(PROGRAM), *map(str, sources), "-o", str(program)]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert built.returncode == 0, built.stderr[-4000:]
-    return program
+SOURCES = sorted((NATIVE / "src" / "host" / "formats").glob("*.cpp"))
 
 
-def ways_that_agree(command: list[str]) -> set[str]:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-4000:]
-    found = re.fullmatch(
-        r"row_writers: (\d+) rows as the portable way writes them, by ([a-z0-9 ]+)\n", done.stdout
-    )
-    assert found, done.stdout
+def ways_that_agree(*command: str | Path) -> set[str]:
+    said = said_by(*command)
+    found = re.fullmatch(r"row_writers: (\d+) rows as the portable way writes them, by ([a-z0-9 ]+)\n", said)
+    assert found, said
     assert int(found[1]) > 100_000
     return set(found[2].split())
 
@@ -54,7 +36,7 @@ def cpu_has(*names: str) -> bool:
     "flags", [("-O3",), ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")]
 )
 def test_every_way_writes_the_same_bytes(tmp_path: Path, flags: tuple[str, ...]) -> None:
-    ways = ways_that_agree([str(build(tmp_path, os.environ.get("CXX", "c++"), *flags))])
+    ways = ways_that_agree(build_program("row_writers", tmp_path, *flags, "-Wpedantic", sources=SOURCES))
     if platform.machine() == "x86_64":
         assert ("avx2" in ways) == cpu_has("avx2", "f16c")
         assert ("avx512" in ways) == cpu_has("avx512f", "avx512bw", "avx512vl", "avx512dq")
@@ -67,5 +49,7 @@ def test_the_ways_of_arm_do_on_another_processor(tmp_path: Path) -> None:
     emulator = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
     if emulator is None:
         pytest.skip("needs qemu-aarch64, there is none")
-    program = build(tmp_path, "aarch64-linux-gnu-g++", "-O2", "-static")
-    assert ways_that_agree([emulator, str(program)]) == {"portable", "neon"}
+    flags = ("-O2", "-static", "-Wpedantic")
+    compiler = "aarch64-linux-gnu-g++"
+    program = build_program("row_writers", tmp_path, *flags, sources=SOURCES, compiler=compiler)
+    assert ways_that_agree(emulator, program) == {"portable", "neon"}
